@@ -1,0 +1,34 @@
+// The only key to the upstream: a value that nothing but enforce.ts can make and that forward() demands.
+
+import type { Scheme } from '../rejection/challenge.ts';
+import type { CertificateFacts } from '../token/request-facts.ts';
+
+export type BindingName = 'dpop' | 'mtls' | 'dpop+mtls' | 'none';
+
+export interface PermitFacts {
+  /** Name of the route that was enforced. */
+  readonly route: string;
+  /** `none` on public routes. */
+  readonly scheme: Scheme | 'none';
+  readonly binding: BindingName;
+  /** The access token that was verified; undefined on public routes. */
+  readonly accessToken: string | undefined;
+  /** Identity fields, name and value, ready to be sent. */
+  readonly identity: readonly (readonly [string, string])[];
+  /** The client's certificate, only if it passed the listener's `verify`. */
+  readonly certificate: CertificateFacts | undefined;
+  /** For the DPoP-Nonce field of the answer: the nonce used is in its last half (RFC 9449 §8.2). */
+  readonly freshNonce: string | undefined;
+}
+
+/** Proof that a request was decided upon and may be forwarded. The constructor is private: see `grant`. */
+export class Permit {
+  readonly facts: PermitFacts;
+  private constructor(facts: PermitFacts) {
+    this.facts = facts;
+  }
+  /** Called by enforce.ts alone (a lint rule and a test keep it so). Checks nothing itself. */
+  static grant(facts: PermitFacts): Permit {
+    return new Permit(facts);
+  }
+}

@@ -1,0 +1,212 @@
+// The compiled policy: plain frozen data that the decision and the edge read, and nothing that has to be looked up again.
+
+import type { Requirement } from '../binding/binding.ts';
+import type { DpopRules } from '../proof/dpop-proof.ts';
+import type { ChallengeTerms } from '../rejection/challenge.ts';
+import type { ClaimRule } from '../token/claims.ts';
+import type { Encoding, IdentityRule } from '../token/identity.ts';
+import type { Issuer } from '../token/issuer.ts';
+import type { Origin } from '../token/request-facts.ts';
+import type { ScopeRule } from '../token/scope.ts';
+
+/** What a route demands of a sender; `shadow` has one of its own. */
+export interface Demand {
+  readonly requirement: Requirement;
+  readonly issuers: readonly Issuer[];
+  /** Narrows the issuers' audiences; undefined: theirs alone count. */
+  readonly audience: readonly string[] | undefined;
+  readonly dpop: DpopRules;
+  readonly scope: ScopeRule | undefined;
+  readonly claims: readonly ClaimRule[];
+  readonly acr: readonly string[];
+  /** Seconds; undefined: any age. */
+  readonly maxAuthAge: number | undefined;
+}
+
+export interface CertificateFieldRule {
+  readonly format: 'rfc9440' | 'xfcc' | 'pem-escaped';
+  /** Field name; for rfc9440 the leaf's (the chain goes in `Client-Cert-Chain`). */
+  readonly field: string;
+}
+
+export interface ForwardRules {
+  readonly host: 'preserve' | 'upstream';
+  readonly authorization: 'remove' | 'as-received' | 'bearer';
+  readonly identity: readonly IdentityRule[];
+  readonly encoding: Encoding;
+  /** Lower-cased names, beside the managed ones, that never pass. */
+  readonly remove: readonly string[];
+  readonly clientCertificate: readonly CertificateFieldRule[];
+}
+
+export interface CorsRules {
+  /** Serialised origins; exact. */
+  readonly origins: readonly string[];
+  readonly expose: readonly string[];
+  /** Seconds. */
+  readonly maxAge: number;
+  readonly credentials: boolean;
+}
+
+/** Seconds; `total` undefined: no limit. */
+export interface Timeouts {
+  readonly connect: number;
+  readonly responseHeader: number;
+  readonly idle: number;
+  readonly total: number | undefined;
+}
+
+export interface Upstream {
+  readonly name: string;
+  /** Exactly one until several targets are built. */
+  readonly targets: readonly Target[];
+  readonly connections: number;
+  readonly tls: {
+    readonly ca: string | undefined;
+    readonly cert: string | undefined;
+    readonly key: string | undefined;
+    readonly serverName: string | undefined;
+  };
+}
+
+export interface Target {
+  /** `http://127.0.0.1:9000`, or `http://localhost` with a socket path. */
+  readonly origin: string;
+  readonly socketPath: string | undefined;
+}
+
+export interface Route {
+  readonly name: string;
+  readonly match: RouteMatch;
+  readonly upstream: Upstream;
+  readonly demand: Demand;
+  /** Evaluated beside the real demand, never enforced. */
+  readonly shadow: Demand | undefined;
+  readonly challenge: ChallengeTerms;
+  readonly encodedSlash: boolean;
+  /** Cut from the front of the path after every check. */
+  readonly stripPrefix: string | undefined;
+  readonly forward: ForwardRules;
+  readonly cors: CorsRules | undefined;
+  /** Bytes; undefined: unlimited. */
+  readonly requestBody: number | undefined;
+  readonly timeouts: Timeouts;
+}
+
+export interface RouteMatch {
+  /** Names; undefined: every listener. */
+  readonly listeners: readonly string[] | undefined;
+  /** Authority without port as written: `api.example.com` or `*.example.com`; undefined: every host. */
+  readonly host: string | undefined;
+  /** `/orders/*`, normalised like a request path. */
+  readonly path: string;
+  /** Includes HEAD where GET is named; undefined: every method but TRACE and CONNECT. */
+  readonly methods: readonly string[] | undefined;
+}
+
+export interface CertificateFiles {
+  /** PEM texts. */
+  readonly cert: string;
+  readonly key: string;
+  /** Where the certificate came from, for messages and the expiry metric. */
+  readonly certFile: string;
+}
+
+export interface ListenerLimits {
+  /** Bytes. */
+  readonly headerSize: number;
+  readonly urlLength: number;
+  readonly requestBody: number | undefined;
+  readonly connections: number;
+  /** Seconds. */
+  readonly headerTimeout: number;
+  readonly idleTimeout: number;
+}
+
+export interface ClientCertificatePolicy {
+  readonly request: 'none' | 'optional' | 'required';
+  readonly verify: 'chain' | 'possession';
+  /** PEM texts. */
+  readonly ca: string | undefined;
+  readonly crl: string | undefined;
+}
+
+/** Whose forwarding fields are believed; both conditions where both are given. */
+export interface TrustedPeer {
+  readonly cidr: string | undefined;
+  readonly certificateSan: string | undefined;
+}
+
+/** Where a trusted peer that terminated TLS put the client's certificate. */
+export interface CertificateSource {
+  readonly format: CertificateFormat;
+  /** Field name, lower-cased. */
+  readonly field: string;
+}
+
+export type CertificateFormat =
+  | 'rfc9440'
+  | 'xfcc'
+  | 'pem-escaped'
+  | 'alb-passthrough'
+  | 'alb-verify'
+  | 'traefik'
+  | 'cloudflare';
+
+export type Bind = { readonly host: string; readonly port: number } | { readonly path: string };
+
+export interface Listener {
+  readonly name: string;
+  readonly bind: Bind;
+  readonly origins: readonly ListenerOrigin[];
+  readonly tls:
+    | { readonly certificates: readonly CertificateFiles[]; readonly minVersion: 'TLSv1.2' | 'TLSv1.3' }
+    | undefined;
+  readonly clientCertificate: ClientCertificatePolicy;
+  readonly trustedPeers: readonly TrustedPeer[];
+  readonly clientCertificateFrom: CertificateSource | undefined;
+  readonly explainToClients: boolean;
+  readonly limits: ListenerLimits;
+}
+
+/** An origin as configured; `wildcard` stands for `https://*.example.com` (one label), whose authority keeps the `*.`. */
+export interface ListenerOrigin extends Origin {
+  readonly wildcard: boolean;
+}
+
+export interface LogRules {
+  readonly level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
+  /** 0 to 1. */
+  readonly sampleSuccesses: number;
+}
+
+/** Everything that one configuration means; frozen. */
+export interface Policy {
+  /** Short hash of the configuration's text: names this gateway in `Via`, so that a loop is seen. */
+  readonly id: string;
+  readonly listeners: readonly Listener[];
+  readonly telemetry: Bind;
+  readonly log: LogRules;
+  /** Seconds. */
+  readonly drain: { readonly delay: number; readonly grace: number };
+  readonly issuers: readonly Issuer[];
+  readonly replay: { readonly capacity: number };
+  readonly nonce: {
+    /** The first mints, all verify; empty: random per process. */
+    readonly secrets: readonly Uint8Array[];
+    /** Seconds. */
+    readonly lifetime: number;
+  };
+  readonly upstreams: readonly Upstream[];
+  readonly routes: readonly Route[];
+  /** Fields that only the gateway may set, over all routes. */
+  readonly managedFields: ManagedFields;
+}
+
+/** Names that are removed from every request, and how their imitations are recognised (checks.md §6). */
+export interface ManagedFields {
+  /** Lower-cased names; `x-forwarded-*` is in here as a rule of its own, not by name. */
+  readonly names: ReadonlySet<string>;
+  /** The names with everything but letters and digits taken out. */
+  readonly squeezed: ReadonlySet<string>;
+}

@@ -1,0 +1,1 @@
+// Keys of issuers: loading, refreshing and withdrawing them (checks.md §8).

@@ -1,0 +1,64 @@
+// What the decision knows about a request: plain data, read once from the raw field lines at the edge.
+
+/** One origin by which clients call a listener; all parts normalised (proof/target-uri.ts). */
+export interface Origin {
+  readonly scheme: 'http' | 'https';
+  /** Lower-cased host, IPv6 in brackets, default port dropped: `api.example.com`, `[2001:db8::1]:8443`. */
+  readonly authority: string;
+  /** Path that a proxy in front stripped and that clients see: '' or `/prefix`, normalised, no trailing slash. */
+  readonly pathPrefix: string;
+}
+
+/** A client certificate, parsed once per connection (certificate/leaf.ts). */
+export interface CertificateFacts {
+  /** DER of the leaf. */
+  readonly der: Uint8Array;
+  /** base64url SHA-256 of the DER (RFC 8705 §3.1, `x5t#S256`). */
+  readonly thumbprint: string;
+  /** DER of the issuers that the validator used, leaf excluded, nearest first; empty unless `verify: chain` built it. */
+  readonly chain: readonly Uint8Array[];
+  /** Subject and issuer distinguished names on one line, for people and fields. */
+  readonly subject: string;
+  readonly issuer: string;
+  /** Subject alternative names of type URI and DNS. */
+  readonly uris: readonly string[];
+  readonly dnsNames: readonly string[];
+  /** Validity in seconds since the epoch. */
+  readonly notBefore: number;
+  readonly notAfter: number;
+}
+
+/** How far a certificate can be relied upon, as the listener's `verify` decides it. */
+export interface CertificateEvidence {
+  readonly facts: CertificateFacts;
+  /** `chain`: its names are vouched for by the CA (RFC 8705 §2.1). `possession`: only its key counts (§2.2). */
+  readonly verify: 'chain' | 'possession';
+  /** Under `chain`: whether path and CRL were good at the handshake; dates are checked on every request. */
+  readonly trusted: boolean;
+}
+
+export interface RequestFacts {
+  readonly listener: string;
+  /** As received; methods are case-sensitive (RFC 9110 §9.1). */
+  readonly method: string;
+  /** The listener's origin that this request named. */
+  readonly origin: Origin;
+  /** Path and query exactly as received: what is forwarded. */
+  readonly target: string;
+  /** The path in RFC 3986 §6.2.2 form: what `htu` is compared with. */
+  readonly path: string;
+  /** The path with `;params` cut from each segment as well: what routes are matched with. */
+  readonly matchPath: string;
+  /** Whether the path has an encoded slash (%2F), which only routes with `encoded: [slash]` accept. */
+  readonly encodedSlash: boolean;
+  /** The raw query without `?`; undefined when there is none. */
+  readonly query: string | undefined;
+  /** One entry per Authorization field line. */
+  readonly authorization: readonly string[];
+  /** One entry per DPoP field line. */
+  readonly dpop: readonly string[];
+  /** The client's certificate on this connection (or from a trusted peer), whether trusted or not; undefined: none was shown. */
+  readonly certificate: CertificateEvidence | undefined;
+  /** Arrival, seconds since the epoch (fractional). */
+  readonly now: number;
+}
