@@ -1,7 +1,7 @@
 // The only key to the upstream: a value that nothing but enforce.ts can make and that forward() demands.
 
 import type { Scheme } from '../rejection/challenge.ts';
-import type { CertificateFacts } from '../token/request-facts.ts';
+import type { CertificateEvidence } from '../token/request-facts.ts';
 
 export type BindingName = 'dpop' | 'mtls' | 'dpop+mtls' | 'none';
 
@@ -16,9 +16,13 @@ export interface PermitFacts {
   /** Identity fields, name and value, ready to be sent. */
   readonly identity: readonly (readonly [string, string])[];
   /** The client's certificate, only if it passed the listener's `verify`. */
-  readonly certificate: CertificateFacts | undefined;
+  readonly certificate: CertificateEvidence | undefined;
   /** For the DPoP-Nonce field of the answer: the nonce used is in its last half (RFC 9449 §8.2). */
   readonly freshNonce: string | undefined;
+  /** `exp` of the access token, seconds since the epoch: a tunnel ends with it; undefined on public routes. */
+  readonly expiresAt: number | undefined;
+  /** Members of `cnf` that nobody checks, beside one that was checked: counted. */
+  readonly unknownConfirmations: number;
 }
 
 /** Proof that a request was decided upon and may be forwarded. The constructor is private: see `grant`. */

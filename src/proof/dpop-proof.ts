@@ -1,4 +1,13 @@
-// DPoP.
+// The DPoP proof: checks 1 to 12 of RFC 9449 §4.3 in the order of rejections.md, the signature last.
+
+import type { LRUCache } from 'lru-cache';
+import { Rejection, reject } from '../rejection/rejection.ts';
+import { admitsAlgorithm } from '../token/access-token.ts';
+import { decodeBase64url, type JsonObject, readJsonPart } from '../token/jws.ts';
+import type { NonceKeys } from './nonce.ts';
+import { importProofKey, type ProofKey, readProofKey, verifyProofSignature } from './proof-key.ts';
+import { readTargetUri } from './target-uri.ts';
+import { sha256 } from './thumbprint.ts';
 
 export interface DpopRules {
   readonly nonce: 'none' | 'required' | 'on-skew';
@@ -7,4 +16,171 @@ export interface DpopRules {
   /** Seconds. */
   readonly clockTolerance: number;
   readonly algorithms: readonly string[];
+}
+
+/**
+ * By the text of the protected header, which is the same in all proofs of one client. A key is put in only after a
+ * signature by it was verified, so that strangers cannot push real clients out.
+ */
+export type ProofKeyCache = LRUCache<string, ProofKey>;
+
+export interface ProofTerms {
+  readonly method: string;
+  /** As clients see it, normalised (target-uri.ts). */
+  readonly targetUri: string;
+  readonly accessToken: string;
+  /** `cnf.jkt` of the access token. */
+  readonly jkt: string;
+  readonly rules: DpopRules;
+  readonly now: number;
+  /** Seconds since the epoch before which uses of proofs may have been forgotten. */
+  readonly rememberedSince: number;
+  readonly nonces: NonceKeys;
+  readonly keys: ProofKeyCache;
+}
+
+export interface VerifiedProof {
+  readonly jkt: string;
+  readonly jti: string;
+  /** Until when it would be accepted again, and so must be remembered; seconds since the epoch. */
+  readonly rememberUntil: number;
+  /** The nonce used is in its last half: the answer brings a fresh one (RFC 9449 §8.2). */
+  readonly nonceAges: boolean;
+}
+
+interface ProofClaims {
+  readonly jti: string;
+  readonly htm: string;
+  readonly htu: string;
+  readonly ath: string;
+  readonly iat: number;
+  readonly nonce: string | undefined;
+  readonly nbf: number | undefined;
+}
+
+const PROOF_BYTES = 8 * 1024;
+/** An RSA key of 4096 bits takes a thousand; longer headers are read anew each time instead of filling memory. */
+const CACHED_HEADER_CHARACTERS = 2048;
+
+/**
+ * Verifies that the sender holds the key to which its access token is bound, for this very request.
+ * @returns Rejection of stage `proof`
+ * NOT checked: whether the proof was used before: the replay store is asked last of all.
+ */
+export function verifyProof(proof: string, terms: ProofTerms): VerifiedProof | Rejection {
+  const read = readProof(proof, terms);
+  if (read instanceof Rejection) return read;
+  const { claims, signingInput, signature, headerText, header } = read;
+
+  const key = findProofKey(headerText, header, terms);
+  if (key instanceof Rejection) return key;
+  const mismatch = checkRequest(claims, terms);
+  if (mismatch !== undefined) return mismatch;
+  const freshness = checkFreshness(claims, terms);
+  if (freshness instanceof Rejection) return freshness;
+  if (!verifyProofSignature(key, signingInput, signature)) return reject('proof_signature_invalid');
+
+  if (header !== undefined && headerText.length <= CACHED_HEADER_CHARACTERS) terms.keys.set(headerText, key);
+  return { jkt: key.thumbprint, jti: claims.jti, ...freshness };
+}
+
+interface ReadProof {
+  readonly claims: ProofClaims;
+  readonly headerText: string;
+  /** undefined: the key of this header text is in the cache, so it was read before. */
+  readonly header: JsonObject | undefined;
+  readonly signingInput: string;
+  readonly signature: Buffer;
+}
+
+/** Checks 1 to 3: one well-formed JWS with all claims. */
+function readProof(proof: string, terms: ProofTerms): ReadProof | Rejection {
+  const parts = proof.length <= PROOF_BYTES ? proof.split('.', 4) : [];
+  const [headerText = '', payloadText = '', signatureText = ''] = parts;
+  const known = terms.keys.has(headerText);
+  const header = known ? undefined : readJsonPart(headerText);
+  const payload = readJsonPart(payloadText);
+  const signature = decodeBase64url(signatureText);
+  const complete = parts.length === 3 && (known || header !== undefined);
+  if (!complete || payload === undefined || signature === undefined) return reject('proof_malformed');
+  // RFC 7515 §4.1.11, RFC 7797: we understand no extension.
+  if (header !== undefined && (Object.hasOwn(header, 'crit') || Object.hasOwn(header, 'b64'))) {
+    return reject('proof_malformed', { what: 'crit' });
+  }
+  const claims = readProofClaims(payload, terms);
+  if (claims instanceof Rejection) return claims;
+  return { claims, headerText, header, signingInput: proof.slice(0, proof.lastIndexOf('.')), signature };
+}
+
+function readProofClaims(payload: JsonObject, { now, rules }: ProofTerms): ProofClaims | Rejection {
+  const { jti, htm, htu, ath, iat, nonce, exp, nbf } = payload;
+  if (typeof jti !== 'string' || jti === '' || jti.length > 256 || Buffer.byteLength(jti) > 256)
+    return malformed('jti');
+  if (typeof htm !== 'string') return malformed('htm');
+  if (typeof htu !== 'string') return malformed('htu');
+  if (typeof ath !== 'string') return malformed('ath');
+  if (!isFinite(iat)) return malformed('iat');
+  if (nonce !== undefined && typeof nonce !== 'string') return malformed('nonce');
+  if (exp !== undefined && !(isFinite(exp) && exp + rules.clockTolerance > now)) return malformed('exp');
+  if (nbf !== undefined && !isFinite(nbf)) return malformed('nbf');
+  return { jti, htm, htu, ath, iat, nonce, nbf };
+}
+
+const malformed = (what: string) => reject('proof_malformed', { what });
+const isFinite = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
+
+/** Checks 4 to 7: type, algorithm and key, and that the key is the token's before it costs an import. */
+function findProofKey(headerText: string, header: JsonObject | undefined, terms: ProofTerms): ProofKey | Rejection {
+  const cached = terms.keys.get(headerText);
+  const { typ, alg, jwk } = header ?? { typ: 'dpop+jwt', alg: cached?.alg, jwk: undefined };
+  if (typeof typ !== 'string' || typ.toLowerCase() !== 'dpop+jwt') return reject('proof_type_invalid');
+  if (typeof alg !== 'string' || !admitsAlgorithm(terms.rules.algorithms, alg))
+    return reject('proof_algorithm_refused');
+  const thumbprint = cached?.thumbprint ?? readProofKey(jwk, alg);
+  if (thumbprint === undefined) return reject('proof_key_invalid');
+  if (thumbprint !== terms.jkt) return reject('proof_key_mismatch');
+  return cached ?? importProofKey(jwk as JsonObject, alg, thumbprint) ?? reject('proof_key_invalid');
+}
+
+/** Checks 8, 9 and 12: made for this method, this URI and this access token. */
+function checkRequest(claims: ProofClaims, terms: ProofTerms): Rejection | undefined {
+  if (claims.htm !== terms.method) return reject('proof_method_mismatch');
+  if (claims.htu !== terms.targetUri && readTargetUri(claims.htu) !== terms.targetUri) {
+    return reject('proof_uri_mismatch', {
+      htuPath: { expected: pathOf(terms.targetUri), received: pathOf(claims.htu) },
+    });
+  }
+  return claims.ath === sha256(terms.accessToken) ? undefined : reject('proof_token_mismatch');
+}
+
+/** The path part alone: query and fragment of a careless `htu` may hold secrets. */
+function pathOf(uri: string): string {
+  return (/^[a-z]+:\/\/[^/?#]*([^?#]*)/i.exec(uri)?.[1] ?? '').slice(0, 256);
+}
+
+/** Checks 10 and 11: fresh by its nonce if it has one, else by `iat` (RFC 9449 §8, §9, §11.1). */
+function checkFreshness(
+  claims: ProofClaims,
+  terms: ProofTerms,
+): Pick<VerifiedProof, 'rememberUntil' | 'nonceAges'> | Rejection {
+  const { rules, now } = terms;
+  const clockOffset = Math.round(Math.max(-1e9, Math.min(1e9, claims.iat - now)));
+  const latest = now + rules.clockTolerance;
+  const notYet = claims.nbf !== undefined && claims.nbf > latest;
+  if (claims.nonce !== undefined) {
+    const nonce = terms.nonces.read(claims.nonce, now);
+    // One minted before this memory began may belong to a proof whose use it does not know.
+    if (nonce === undefined || nonce.mintedAt < terms.rememberedSince) return reject('nonce_stale');
+    if (notYet) return reject('proof_from_future', { clockOffset });
+    const nonceAges = now > (nonce.mintedAt + nonce.expiresAt) / 2;
+    return { rememberUntil: nonce.expiresAt + rules.clockTolerance, nonceAges };
+  }
+  const stale = claims.iat < now - rules.maxAge;
+  const future = claims.iat > latest;
+  if (rules.nonce === 'required') return reject('nonce_required');
+  if (rules.nonce === 'on-skew' && (stale || future)) return reject('nonce_required', { clockOffset });
+  if (stale) return reject('proof_stale', { clockOffset });
+  if (future || notYet) return reject('proof_from_future', { clockOffset });
+  if (claims.iat < terms.rememberedSince) return reject('nonce_required');
+  return { rememberUntil: claims.iat + rules.maxAge + rules.clockTolerance, nonceAges: false };
 }

@@ -1,8 +1,51 @@
-// Other claims of a token against what a route demands.
+// Other claims of a token against what a route demands: equality rules, and authentication strength (RFC 9470).
+
+import { type Rejection, reject } from '../rejection/rejection.ts';
+import { isJsonObject, type JsonObject } from './jws.ts';
 
 /** A claim equals one of `anyOf`; an array claim matches by any item. `path` is the JSON Pointer split into members. */
 export interface ClaimRule {
   readonly name: string;
   readonly path: readonly string[];
   readonly anyOf: readonly (string | number | boolean)[];
+}
+
+/** @returns Rejection: claim_mismatch, which names the rule, never the value found */
+export function checkClaims(rules: readonly ClaimRule[], claims: JsonObject): Rejection | undefined {
+  for (const { name, path, anyOf } of rules) {
+    const value = valueAt(claims, path);
+    const found = Array.isArray(value) ? value : [value];
+    if (!found.some((one) => anyOf.includes(one))) return reject('claim_mismatch', { what: name });
+  }
+  return undefined;
+}
+
+/** RFC 6901 §4 over own members of objects and items of arrays; undefined where the path ends early. */
+function valueAt(root: JsonObject, path: readonly string[]): unknown {
+  let value: unknown = root;
+  for (const member of path) {
+    if (Array.isArray(value) && /^(?:0|[1-9][0-9]*)$/.test(member)) value = value[Number(member)];
+    else value = isJsonObject(value) && Object.hasOwn(value, member) ? value[member] : undefined;
+  }
+  return value;
+}
+
+/**
+ * Authentication strength and age (RFC 9470 §5, §6.2): `acr` is one of the route's, and `auth_time` is at most
+ * `maxAge` + `tolerance` seconds ago. A missing claim is insufficient.
+ * @returns Rejection: authentication_insufficient
+ */
+export function checkAuthentication(
+  demand: { readonly acr: readonly string[]; readonly maxAuthAge: number | undefined },
+  claims: JsonObject,
+  tolerance: number,
+  now: number,
+): Rejection | undefined {
+  const { acr, auth_time: authTime } = claims;
+  if (demand.acr.length > 0 && !(typeof acr === 'string' && demand.acr.includes(acr))) {
+    return reject('authentication_insufficient', { what: 'acr' });
+  }
+  if (demand.maxAuthAge === undefined) return undefined;
+  const recent = typeof authTime === 'number' && authTime + demand.maxAuthAge + tolerance >= now;
+  return recent ? undefined : reject('authentication_insufficient', { what: 'auth_time' });
 }

@@ -1,5 +1,9 @@
-// Verified claims as identity fields for the upstream.
+// Verified claims as identity fields for the upstream (checks.md §6).
 
+import { Rejection, reject } from '../rejection/rejection.ts';
+import type { JsonObject } from './jws.ts';
+
+/** How a value becomes a field value: as it is or not at all, or encoded. */
 export type Encoding = 'strict' | 'base64url' | 'rfc8187';
 
 export type IdentitySource =
@@ -10,4 +14,59 @@ export interface IdentityRule {
   /** Field name as sent to the upstream. */
   readonly field: string;
   readonly source: IdentitySource;
+}
+
+/** What identity fields are made of: verified values only; undefined ones make no field. */
+export interface VerifiedIdentity {
+  readonly claims: JsonObject;
+  /** Names of claims that hold scopes, which are joined by a space. */
+  readonly scopeClaims: readonly string[];
+  readonly facts: Readonly<Record<Extract<IdentitySource, { fact: string }>['fact'], string | undefined>>;
+}
+
+/**
+ * Makes the identity fields of a request. An absent (or null) claim makes no field.
+ * @returns Rejection: identity_unforwardable, which names the field, for objects, for array items that contain their
+ * separator and, under `strict`, for values that are no clean field value (RFC 9110 §5.5: visible ASCII, inner spaces)
+ */
+export function readIdentity(
+  rules: readonly IdentityRule[],
+  encoding: Encoding,
+  identity: VerifiedIdentity,
+): readonly (readonly [string, string])[] | Rejection {
+  const fields: [string, string][] = [];
+  for (const { field, source } of rules) {
+    const value = 'fact' in source ? identity.facts[source.fact] : readClaim(source.claims, identity);
+    if (value === undefined) continue;
+    const encoded = value === null ? undefined : encodeFieldValue(value, encoding);
+    if (encoded === undefined) return reject('identity_unforwardable', { what: field });
+    fields.push([field, encoded]);
+  }
+  return fields;
+}
+
+/** The first claim that is present, as text; null: it has no text form. */
+function readClaim(names: readonly string[], { claims, scopeClaims }: VerifiedIdentity): string | null | undefined {
+  const name = names.find((one) => Object.hasOwn(claims, one) && claims[one] !== null);
+  if (name === undefined) return undefined;
+  const value = claims[name];
+  if (!Array.isArray(value)) return textOf(value);
+  const separator = scopeClaims.includes(name) ? ' ' : ',';
+  const items = value.map(textOf);
+  return items.some((item) => item === null || item.includes(separator)) ? null : items.join(separator);
+}
+
+function textOf(value: unknown): string | null {
+  if (typeof value === 'string') return value;
+  return typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value)) ? String(value) : null;
+}
+
+const CLEAN_FIELD_VALUE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
+
+function encodeFieldValue(value: string, encoding: Encoding): string | undefined {
+  if (encoding === 'strict') return CLEAN_FIELD_VALUE.test(value) ? value : undefined;
+  if (!value.isWellFormed()) return undefined;
+  if (encoding === 'base64url') return Buffer.from(value, 'utf8').toString('base64url');
+  // RFC 8187 §3.2.1: attr-char is narrower than what encodeURIComponent leaves alone.
+  return `UTF-8''${encodeURIComponent(value).replace(/['()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)}`;
 }

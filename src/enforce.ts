@@ -1,0 +1,214 @@
+// THE PATH: facts of a request and the demand of its route → Permit or Rejection, in the order of rejections.md.
+
+import { type Obligation, oblige } from './binding/binding.ts';
+import { Permit } from './binding/permit.ts';
+import { checkCertificate, checkThumbprint } from './certificate/evidence.ts';
+import type { Demand, Route } from './policy/route.ts';
+import { type ProofKeyCache, type VerifiedProof, verifyProof } from './proof/dpop-proof.ts';
+import type { NonceKeys } from './proof/nonce.ts';
+import { targetUri } from './proof/target-uri.ts';
+import { Rejection, reject } from './rejection/rejection.ts';
+import type { ReplayStore } from './store/replay-store.ts';
+import { type KeySource, type TokenCache, type VerifiedToken, verifyAccessToken } from './token/access-token.ts';
+import { checkAuthentication, checkClaims } from './token/claims.ts';
+import { readConfirmation } from './token/confirmation.ts';
+import { readIdentity } from './token/identity.ts';
+import type { Issuer } from './token/issuer.ts';
+import { type Presentation, readPresentation } from './token/presentation.ts';
+import type { CertificateEvidence, RequestFacts } from './token/request-facts.ts';
+import { checkScope, readScopes } from './token/scope.ts';
+
+/** What the decision needs beside facts and policy; everything with state or I/O comes in through here. */
+export interface Ports {
+  readonly keysOf: (issuer: Issuer) => KeySource;
+  readonly tokens: TokenCache;
+  readonly proofKeys: ProofKeyCache;
+  readonly nonces: NonceKeys;
+  readonly replay: ReplayStore;
+}
+
+/** A request that met a demand; whether its proof was used before is not known yet. */
+interface Examined {
+  readonly presentation: Presentation;
+  readonly token: VerifiedToken;
+  readonly obligation: Obligation;
+  /** Members of `cnf` that nobody checks, beside one that was checked. */
+  readonly unknownConfirmations: number;
+  /** undefined: no proof was owed. */
+  readonly proof: VerifiedProof | undefined;
+}
+
+/**
+ * Decides about a request. Only a Permit opens the upstream.
+ * NOT checked: anything of stages `edge` and `route`, which come before.
+ */
+export async function enforce(request: RequestFacts, route: Route, ports: Ports): Promise<Permit | Rejection> {
+  const certificate = forwardableCertificate(request);
+  if (route.demand.requirement === 'public') return permitPublic(route, certificate);
+
+  // 1–8. What the sender presents, and whether it meets the demand.
+  const examined = await examine(request, route.demand, ports);
+  if (examined instanceof Rejection) return examined;
+
+  // 9. Who it is, in fields for the upstream.
+  const identity = identify(examined, route, certificate);
+  if (identity instanceof Rejection) return identity;
+
+  // 10. Last of all: the proof is remembered, in one atomic call, and only now that everything else is good.
+  const replayed = await rememberProof(examined.proof, request.now, ports.replay);
+  if (replayed !== undefined) return replayed;
+
+  // 11. The way is open.
+  const { presentation, obligation, proof, unknownConfirmations } = examined;
+  return Permit.grant({
+    route: route.name,
+    scheme: presentation.scheme,
+    binding: obligation.binding,
+    accessToken: presentation.accessToken,
+    identity,
+    certificate,
+    freshNonce: proof?.nonceAges ? ports.nonces.mint(request.now) : undefined,
+    expiresAt: Number(examined.token.claims.exp),
+    unknownConfirmations,
+  });
+}
+
+/**
+ * Evaluates a demand without consequences (`shadow`): nothing is remembered, no nonce is minted, no answer changes.
+ * @returns the Rejection that the demand would have caused
+ */
+export async function shadow(request: RequestFacts, demand: Demand, ports: Ports): Promise<Rejection | undefined> {
+  const examined = await examine(request, demand, ports);
+  return examined instanceof Rejection ? examined : undefined;
+}
+
+/** Steps 1 to 8; they change nothing but caches of what was verified. */
+async function examine(request: RequestFacts, demand: Demand, ports: Ports): Promise<Examined | Rejection> {
+  // 1. Presentation: scheme, access token and proof as sent (RFC 6750 §2, RFC 9449 §7.1).
+  const presentation = readPresentation(request);
+  if (presentation instanceof Rejection) return presentation;
+
+  // 2. The access token (RFC 9068 §4, RFC 8725).
+  const { now } = request;
+  const { issuers, audience } = demand;
+  const verified = verifyAccessToken(presentation.accessToken, {
+    issuers,
+    audience,
+    now,
+    keysOf: ports.keysOf,
+    cache: ports.tokens,
+  });
+  const token = verified instanceof Promise ? await verified : verified;
+  if (token instanceof Rejection) return token;
+
+  // 3. Its confirmation (RFC 7800 §3.1).
+  const confirmation = readConfirmation(token.claims);
+  if (confirmation instanceof Rejection) return confirmation;
+
+  // 4. What this sender must show.
+  const obligation = oblige(demand.requirement, presentation.scheme, confirmation);
+  if (obligation instanceof Rejection) return obligation;
+
+  // 5. The certificate (RFC 8705 §3).
+  const unshown = checkCertificateEvidence(request, obligation.certificate);
+  if (unshown !== undefined) return unshown;
+
+  // 6. The proof (RFC 9449 §4.3).
+  const proof = checkProof(request, presentation, obligation.proofBy, demand, ports);
+  if (proof instanceof Rejection) return proof;
+
+  // 7. Strength of authentication (RFC 9470), scope (RFC 6750 §3.1), claims.
+  const { claims, issuer } = token;
+  const unmet =
+    checkAuthentication(demand, claims, issuer.clockTolerance, now) ??
+    checkScope(demand.scope, readScopes(claims, issuer.scopeClaim)) ??
+    checkClaims(demand.claims, claims);
+  if (unmet !== undefined) return unmet;
+
+  return { presentation, token, obligation, proof, unknownConfirmations: confirmation.unknownMembers };
+}
+
+function checkCertificateEvidence(request: RequestFacts, thumbprint: string | undefined): Rejection | undefined {
+  if (thumbprint === undefined) return undefined;
+  if (request.certificate === undefined) return reject('certificate_missing');
+  return checkCertificate(request.certificate, request.now) ?? checkThumbprint(request.certificate, thumbprint);
+}
+
+function checkProof(
+  request: RequestFacts,
+  presentation: Presentation,
+  jkt: string | undefined,
+  demand: Demand,
+  ports: Ports,
+): VerifiedProof | Rejection | undefined {
+  if (jkt === undefined) return undefined;
+  if (presentation.proof === undefined) return reject('proof_missing');
+  return verifyProof(presentation.proof, {
+    method: request.method,
+    targetUri: targetUri(request.origin, request.path),
+    accessToken: presentation.accessToken,
+    jkt,
+    rules: demand.dpop,
+    now: request.now,
+    rememberedSince: ports.replay.since,
+    nonces: ports.nonces,
+    keys: ports.proofKeys,
+  });
+}
+
+/** Only a certificate that passed the listener's `verify` goes to an upstream, on any route. */
+function forwardableCertificate(request: RequestFacts): CertificateEvidence | undefined {
+  const evidence = request.certificate;
+  return evidence !== undefined && checkCertificate(evidence, request.now) === undefined ? evidence : undefined;
+}
+
+function identify({ token, obligation }: Examined, route: Route, certificate: CertificateEvidence | undefined) {
+  const { identity, encoding } = route.forward;
+  return readIdentity(identity, encoding, {
+    claims: token.claims,
+    scopeClaims: token.issuer.scopeClaim,
+    facts: {
+      binding: obligation.binding,
+      thumbprint: obligation.proofBy ?? obligation.certificate,
+      issuer: token.issuer.issuer,
+      expires: String(token.claims.exp),
+      certificate_subject: subjectOf(certificate),
+    },
+  });
+}
+
+/** Under `possession` the names in a certificate are the sender's own words (RFC 8705 §6.2). */
+function subjectOf(certificate: CertificateEvidence | undefined): string | undefined {
+  return certificate?.verify === 'chain' ? certificate.facts.subject : undefined;
+}
+
+const REMEMBERED = {
+  fresh: undefined,
+  replayed: 'proof_replayed',
+  full: 'replay_store_full',
+  unavailable: 'replay_store_unavailable',
+} as const;
+
+async function rememberProof(
+  proof: VerifiedProof | undefined,
+  now: number,
+  replay: ReplayStore,
+): Promise<Rejection | undefined> {
+  if (proof === undefined) return undefined;
+  const reason = REMEMBERED[await replay.remember(proof.jkt, proof.jti, proof.rememberUntil, now)];
+  return reason === undefined ? undefined : reject(reason);
+}
+
+function permitPublic(route: Route, certificate: CertificateEvidence | undefined): Permit {
+  return Permit.grant({
+    route: route.name,
+    scheme: 'none',
+    binding: 'none',
+    accessToken: undefined,
+    identity: [],
+    certificate,
+    freshNonce: undefined,
+    expiresAt: undefined,
+    unknownConfirmations: 0,
+  });
+}

@@ -1,0 +1,58 @@
+// DPoP nonces (RFC 9449 §8, §9): stateless, an expiry under an HMAC that any holder of the secret can check.
+
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { decodeBase64url } from '../token/jws.ts';
+
+const TAG_BYTES = 16;
+const BODY_BYTES = 6;
+
+/** A nonce that one of our secrets minted and that has not expired; seconds since the epoch. */
+export interface ValidNonce {
+  readonly mintedAt: number;
+  readonly expiresAt: number;
+}
+
+/**
+ * Mints and reads nonces: expiry (4 bytes, seconds), lifetime (2 bytes, seconds), HMAC-SHA-256 tag (16 bytes), base64url.
+ * The lifetime is inside so that a changed setting cannot move the moment at which an older nonce was minted.
+ */
+export class NonceKeys {
+  readonly #secrets: readonly Uint8Array[];
+  readonly #lifetime: number;
+  #minted = { second: -1, nonce: '' };
+
+  /** @param secrets the first mints, all read; empty: a random one. @param lifetime seconds, at most 600 */
+  constructor(secrets: readonly Uint8Array[], lifetime: number) {
+    this.#secrets = secrets.length > 0 ? secrets : [randomBytes(32)];
+    this.#lifetime = Math.floor(lifetime);
+  }
+
+  /** The nonce of this second; all clients may share it, because it proves freshness and nothing else. */
+  mint(now: number): string {
+    const second = Math.floor(now);
+    if (this.#minted.second !== second) {
+      const body = Buffer.alloc(BODY_BYTES);
+      body.writeUInt32BE(second + this.#lifetime, 0);
+      body.writeUInt16BE(this.#lifetime, 4);
+      const nonce = Buffer.concat([body, tag(this.#secrets[0] ?? body, body)]).toString('base64url');
+      this.#minted = { second, nonce };
+    }
+    return this.#minted.nonce;
+  }
+
+  /** @returns undefined for a nonce that is malformed, expired or of a secret that we do not have */
+  read(nonce: string, now: number): ValidNonce | undefined {
+    const bytes = nonce.length <= 64 ? decodeBase64url(nonce) : undefined;
+    if (bytes?.length !== BODY_BYTES + TAG_BYTES) return undefined;
+    const body = bytes.subarray(0, BODY_BYTES);
+    const expiresAt = body.readUInt32BE(0);
+    if (expiresAt < now) return undefined;
+    const given = bytes.subarray(BODY_BYTES);
+    if (!this.#secrets.some((secret) => timingSafeEqual(given, tag(secret, body)))) return undefined;
+    return { mintedAt: expiresAt - body.readUInt16BE(4), expiresAt };
+  }
+}
+
+function tag(secret: Uint8Array, body: Buffer): Buffer {
+  return createHmac('sha256', secret).update('holdfast nonce 1').update(body).digest().subarray(0, TAG_BYTES);
+}

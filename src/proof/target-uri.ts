@@ -1,0 +1,115 @@
+// URI grammar, RFC 3986 and nothing more lenient: authorities, request paths and `htu` in the one form in which they are compared.
+
+import type { Origin } from '../token/request-facts.ts';
+
+const HOST_AND_PORT = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=-]+)(?::([0-9]{0,10}))?$/;
+const URI = /^(https?):\/\/([^/?#]*)([^?#]*)(?:\?[^#]*)?(?:#.*)?$/i;
+/** Characters of a URI (RFC 3986 §2) and nothing else. */
+const URI_CHARACTERS = /^[A-Za-z0-9\-._~:/?#[\]@!$&'()*+,;=%]*$/;
+const DEFAULT_PORT = { http: 80, https: 443 };
+
+/**
+ * Reads `host [":" port]` (RFC 3986 §3.2.2, §3.2.3; RFC 9110 §7.2) into the form in which authorities are compared: lower
+ * case, default port of `scheme` dropped, IPv6 in its shortest form. A trailing dot stays: it names another host.
+ * @returns undefined for userinfo, paths, zone ids, percent-encoded hosts, empty hosts and ports over 65535
+ * NOT checked: that the host exists or belongs to us.
+ */
+export function readAuthority(text: string, scheme: Origin['scheme']): string | undefined {
+  const match = text.length <= 300 ? HOST_AND_PORT.exec(text) : null;
+  if (match === null) return undefined;
+  const host = readHost(match[1] ?? '');
+  if (host === undefined) return undefined;
+  const port = match[2] ? Number(match[2]) : DEFAULT_PORT[scheme];
+  if (port > 65_535) return undefined;
+  return port === DEFAULT_PORT[scheme] ? host : `${host}:${port}`;
+}
+
+function readHost(text: string): string | undefined {
+  if (!text.startsWith('[')) return text.toLowerCase();
+  // Only hex digits, colons and dots got here, so URL can do no more than shorten the address, or refuse it.
+  return URL.parse(`http://${text}/`)?.hostname;
+}
+
+/** The authority without its port: what `match.host` is compared with. */
+export function hostOf(authority: string): string {
+  return authority.replace(/:[0-9]+$/, '');
+}
+
+/** A request path in the forms in which it is compared and matched; see RequestFacts. */
+export interface RequestPath {
+  readonly path: string;
+  readonly matchPath: string;
+  readonly encodedSlash: boolean;
+}
+
+const PLAIN_PATH = /^\/[A-Za-z0-9\-._~!$&'()*+,=:@/]*$/;
+const FORBIDDEN_RAW = /[^\x21-\x7e]|[\\#?]/;
+
+/**
+ * Reads the path of a request target (checks.md §0, RFC 3986 §6.2.2). Several servers read such bytes differently, so
+ * whatever could mean two paths is refused instead of repaired.
+ * @returns undefined for: no leading slash, `%` without two hex digits, encoded control characters and backslash, raw
+ * backslash, `#` and non-ASCII, an empty segment in the middle, and segments that are `.` or `..` after decoding
+ * NOT checked: whether the route admits an encoded slash.
+ */
+export function readRequestPath(raw: string): RequestPath | undefined {
+  if (PLAIN_PATH.test(raw) && !raw.includes('//') && !raw.includes('/.')) {
+    return { path: raw, matchPath: raw, encodedSlash: false };
+  }
+  if (!raw.startsWith('/') || FORBIDDEN_RAW.test(raw)) return undefined;
+  const path = normalizePercent(raw);
+  if (path === undefined || /%(?:[01][0-9A-F]|7F|5C)/.test(path)) return undefined;
+  const segments = path.split('/').map((segment) => segment.replace(/;.*$/, ''));
+  if (segments.slice(1, -1).includes('')) return undefined;
+  if (path.split(/\/|%2F/).some((segment) => /^\.\.?(?:(?:;|%3B).*)?$/.test(segment))) return undefined;
+  return { path, matchPath: segments.join('/'), encodedSlash: path.includes('%2F') };
+}
+
+/** RFC 3986 §6.2.2.1 and §6.2.2.2: hex digits in upper case, percent-encoded unreserved characters decoded; else undefined. */
+function normalizePercent(text: string): string | undefined {
+  if (!text.includes('%')) return text;
+  if (/%(?![0-9A-Fa-f]{2})/.test(text)) return undefined;
+  return text.replace(/%[0-9A-Fa-f]{2}/g, (triplet) => {
+    const character = String.fromCharCode(Number.parseInt(triplet.slice(1), 16));
+    return /[A-Za-z0-9\-._~]/.test(character) ? character : triplet.toUpperCase();
+  });
+}
+
+/** The target URI without query and fragment, as clients see it (RFC 9449 §4.2, `htu`). */
+export function targetUri(origin: Origin, path: string): string {
+  return `${origin.scheme}://${origin.authority}${origin.pathPrefix}${path}`;
+}
+
+/**
+ * Reads `htu` (RFC 9449 §4.3 check 9): an absolute http or https URI, normalised for comparison with `targetUri`; query
+ * and fragment are dropped. @returns undefined for anything that RFC 3986 does not allow, and for userinfo.
+ */
+export function readTargetUri(htu: string): string | undefined {
+  const parts = URI_CHARACTERS.test(htu) ? URI.exec(htu) : null;
+  if (parts === null) return undefined;
+  const scheme = (parts[1] ?? '').toLowerCase() === 'https' ? 'https' : 'http';
+  const authority = readAuthority(parts[2] ?? '', scheme);
+  const path = normalizePercent(parts[3] || '/');
+  if (authority === undefined || path === undefined || /[[\]]/.test(path)) return undefined;
+  return `${scheme}://${authority}${path}`;
+}
+
+/**
+ * Reads an origin of the configuration: `https://api.example.com`, with a port, with a path prefix that a proxy in front
+ * strips, or `https://*.example.com`, whose authority keeps the `*.`.
+ * @returns undefined for userinfo, query, fragment and forbidden path bytes
+ */
+export function readOrigin(text: string): (Origin & { readonly wildcard: boolean }) | undefined {
+  const parts = /^(https?):\/\/(\*\.)?([^/?#*]+)(\/[^?#]*)?$/i.exec(text);
+  if (parts === null) return undefined;
+  const scheme = (parts[1] ?? '').toLowerCase() === 'https' ? 'https' : 'http';
+  const authority = readAuthority(parts[3] ?? '', scheme);
+  const prefix = readRequestPath(parts[4] ?? '/');
+  if (authority === undefined || prefix === undefined || prefix.encodedSlash) return undefined;
+  return {
+    scheme,
+    authority: `${parts[2] ?? ''}${authority}`,
+    pathPrefix: prefix.path.replace(/\/$/, ''),
+    wildcard: parts[2] !== undefined,
+  };
+}

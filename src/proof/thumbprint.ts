@@ -1,0 +1,22 @@
+// Thumbprints: SHA-256, base64url, of a JWK's required members (RFC 7638 §3) or of an access token (RFC 9449 §4.2, `ath`).
+
+import { hash } from 'node:crypto';
+import type { JsonObject } from '../token/jws.ts';
+
+/** Required members in lexicographic order (RFC 7638 §3.2, RFC 8037 §2). */
+const MEMBERS: Readonly<Record<string, readonly string[]>> = {
+  EC: ['crv', 'kty', 'x', 'y'],
+  OKP: ['crv', 'kty', 'x'],
+  RSA: ['e', 'kty', 'n'],
+};
+
+/** Thumbprint of a public JWK whose members were checked to be strings; synchronous, unlike jose's. */
+export function jwkThumbprint(jwk: JsonObject): string {
+  const members = MEMBERS[String(jwk.kty)] ?? [];
+  return sha256(JSON.stringify(Object.fromEntries(members.map((member) => [member, jwk[member]]))));
+}
+
+/** base64url SHA-256 of text: `ath` of an access token. */
+export function sha256(text: string): string {
+  return hash('sha256', text, 'base64url');
+}

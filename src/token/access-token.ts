@@ -1,0 +1,124 @@
+// The access token: a signed JWT of an issuer of the route (RFC 9068 §4, RFC 8725 §3), verified once and cached.
+
+import { compactVerify } from 'jose';
+import type { LRUCache } from 'lru-cache';
+import { Rejection, reject } from '../rejection/rejection.ts';
+import { checkAudience, checkClaimTypes, checkTimes, checkTokenType } from './access-claims.ts';
+import type { Issuer } from './issuer.ts';
+import { type CompactJws, type JsonObject, readCompactJws } from './jws.ts';
+import { chooseKey, type VerificationKey } from './key-set.ts';
+
+/** A token whose signature, type and claims were good; times and audience are checked at every use. */
+export interface VerifiedToken {
+  readonly issuer: Issuer;
+  readonly claims: JsonObject;
+  readonly key: VerificationKey;
+}
+
+/** By the whole token. Belongs to one compiled policy, so that a reload ends it. */
+export type TokenCache = LRUCache<string, VerifiedToken>;
+
+/** The keys of one issuer, as store/issuer-keys.ts keeps them. */
+export interface KeySource {
+  /** undefined: never loaded, or too old to be relied upon. */
+  current(now: number): readonly VerificationKey[] | undefined;
+  /** One refresh for a `kid` that is not there, within the cooldown at most; settles when `current` is worth another look. */
+  refreshFor(kid: string | undefined): Promise<void>;
+}
+
+export interface TokenTerms {
+  readonly issuers: readonly Issuer[];
+  /** Narrows the audiences of the issuers. */
+  readonly audience: readonly string[] | undefined;
+  readonly now: number;
+  readonly keysOf: (issuer: Issuer) => KeySource;
+  readonly cache: TokenCache;
+}
+
+/**
+ * Verifies an access token for a route.
+ * @returns Rejection of stage `token`, in the order of rejections.md
+ * NOT checked: `cnf`, scope, any evidence of the sender; revocation.
+ */
+export function verifyAccessToken(
+  token: string,
+  terms: TokenTerms,
+): VerifiedToken | Rejection | Promise<VerifiedToken | Rejection> {
+  const cached = terms.cache.get(token);
+  // A key that the issuer withdrew takes its verifications with it (checks.md §2).
+  return cached?.key.current ? checkUse(cached, terms) : verifyFirstUse(token, terms);
+}
+
+async function verifyFirstUse(token: string, terms: TokenTerms): Promise<VerifiedToken | Rejection> {
+  const verified = await verifySignedToken(token, terms);
+  if (verified instanceof Rejection) return verified;
+  terms.cache.set(token, verified);
+  return checkUse(verified, terms);
+}
+
+/** What holds for this route and this moment, cached or not. */
+function checkUse(verified: VerifiedToken, { issuers, audience, now }: TokenTerms): VerifiedToken | Rejection {
+  const { issuer, claims } = verified;
+  if (!issuers.includes(issuer)) return reject('token_issuer_unknown');
+  return checkTimes(claims, issuer.clockTolerance, now) ?? checkAudience(claims, issuer.audience, audience) ?? verified;
+}
+
+async function verifySignedToken(token: string, terms: TokenTerms): Promise<VerifiedToken | Rejection> {
+  const jws = readCompactJws(token);
+  if (jws === undefined) return reject('token_malformed');
+  const issuer = chooseIssuer(jws, terms.issuers);
+  if (issuer instanceof Rejection) return issuer;
+  const key = await findKey(jws, issuer, terms);
+  if (key instanceof Rejection) return key;
+  if (!(await isSignedBy(token, key))) return reject('token_signature_invalid');
+  return (
+    checkTokenType(jws.header, jws.payload, issuer.requireTyp) ??
+    checkClaimTypes(jws.payload, issuer.scopeClaim) ?? { issuer, claims: jws.payload, key }
+  );
+}
+
+/** By `iss`, which is unverified and picks nothing but the key set. */
+function chooseIssuer({ header, payload }: CompactJws, issuers: readonly Issuer[]): Issuer | Rejection {
+  const iss = Object.hasOwn(payload, 'iss') ? payload.iss : undefined;
+  // Without a name of an issuer no signature can be looked at; a proof sent as access token ends here.
+  if (typeof iss !== 'string') {
+    return checkTokenType(header, payload, false) ?? reject('token_claim_invalid', { what: 'iss' });
+  }
+  return issuers.find(({ issuer }) => issuer === iss) ?? reject('token_issuer_unknown');
+}
+
+async function findKey(
+  { header }: CompactJws,
+  issuer: Issuer,
+  terms: TokenTerms,
+): Promise<VerificationKey | Rejection> {
+  const { alg, kid } = header;
+  if (typeof alg !== 'string' || !admitsAlgorithm(issuer.algorithms, alg)) return reject('token_algorithm_refused');
+  if (kid !== undefined && typeof kid !== 'string') return reject('token_key_unknown');
+  const source = terms.keysOf(issuer);
+  let chosen = chooseKey(source.current(terms.now) ?? [], kid, alg);
+  if (chosen === 'unknown') {
+    await source.refreshFor(kid);
+    chosen = chooseKey(source.current(terms.now) ?? [], kid, alg);
+  }
+  if (chosen === 'algorithm') return reject('token_algorithm_refused');
+  if (chosen !== 'unknown') return chosen;
+  return source.current(terms.now) === undefined
+    ? reject('issuer_unavailable', { what: issuer.name, retryAfter: 5 })
+    : reject('token_key_unknown');
+}
+
+/** `EdDSA` and `Ed25519` both name Ed25519 (RFC 9864 §2.2), in lists and in tokens. */
+export function admitsAlgorithm(algorithms: readonly string[], alg: string): boolean {
+  return algorithms.includes(alg) || (/^(?:EdDSA|Ed25519)$/.test(alg) && algorithms.some((one) => /^Ed/.test(one)));
+}
+
+/** jose does the cryptography; whatever it throws, a token that it does not accept is not signed by this key. */
+async function isSignedBy(token: string, key: VerificationKey): Promise<boolean> {
+  try {
+    await compactVerify(token, key.key);
+    return true;
+  } catch {
+    return false;
+  }
+}

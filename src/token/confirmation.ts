@@ -1,0 +1,36 @@
+// The confirmation of a token, `cnf` (RFC 7800 §3.1): to which key or certificate it is bound.
+
+import { type Rejection, reject } from '../rejection/rejection.ts';
+import { isJsonObject, type JsonObject } from './jws.ts';
+
+/** The methods that we can check; neither of them: the token is unbound. */
+export interface Confirmation {
+  /** RFC 9449 §6.1: thumbprint of the DPoP key. */
+  readonly jkt: string | undefined;
+  /** RFC 8705 §3.1: thumbprint of the client certificate. */
+  readonly x5tS256: string | undefined;
+  /** Members beside those, which are ignored but counted. */
+  readonly unknownMembers: number;
+}
+
+const UNBOUND: Confirmation = { jkt: undefined, x5tS256: undefined, unknownMembers: 0 };
+const isThumbprint = (value: unknown) => typeof value === 'string' && value !== '';
+
+/**
+ * Reads the confirmation of verified claims. A binding that nobody checked is no binding: a `cnf` without one member that
+ * we can check refuses, against the letter of RFC 7800 §3.1 (docs/decisions/0002-confirmation-of-unknown-members.md).
+ * @returns Rejection: confirmation_unsupported
+ */
+export function readConfirmation(claims: JsonObject): Confirmation | Rejection {
+  if (!Object.hasOwn(claims, 'cnf')) return UNBOUND;
+  const cnf = claims.cnf;
+  if (!isJsonObject(cnf)) return reject('confirmation_unsupported');
+  const known = ['jkt', 'x5t#S256'].filter((member) => Object.hasOwn(cnf, member));
+  if (known.length === 0 || !known.every((member) => isThumbprint(cnf[member])))
+    return reject('confirmation_unsupported');
+  return {
+    jkt: Object.hasOwn(cnf, 'jkt') ? String(cnf.jkt) : undefined,
+    x5tS256: Object.hasOwn(cnf, 'x5t#S256') ? String(cnf['x5t#S256']) : undefined,
+    unknownMembers: Object.keys(cnf).length - known.length,
+  };
+}

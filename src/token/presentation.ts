@@ -1,0 +1,74 @@
+// What the client presents: scheme, access token and, with DPoP, the proof (RFC 9110 §11.4, RFC 6750 §2, RFC 9449 §7.1).
+
+import type { Scheme } from '../rejection/challenge.ts';
+import { Rejection, reject } from '../rejection/rejection.ts';
+import type { RequestFacts } from './request-facts.ts';
+
+export interface Presentation {
+  readonly scheme: Scheme;
+  readonly accessToken: string;
+  /** Exactly one DPoP field line; undefined under Bearer, where a stray one decides nothing. */
+  readonly proof: string | undefined;
+}
+
+const TOKEN_BYTES = 16 * 1024;
+const CREDENTIALS = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?: +(.*))?$/;
+const TOKEN68 = /^[A-Za-z0-9\-._~+/]+=*$/;
+
+/**
+ * Reads the presentation of a request to a route that is not public.
+ * @returns Rejection: credentials_missing, credentials_malformed, credentials_repeated, scheme_not_accepted,
+ * proof_missing, proof_repeated
+ * NOT checked: the token, the proof, and whether the route takes the scheme: the token's binding decides that.
+ */
+export function readPresentation(request: RequestFacts): Presentation | Rejection {
+  if (namesAccessToken(request.query)) return reject('credentials_repeated', { what: 'query' });
+  const credentials = readCredentials(request.authorization);
+  if (credentials instanceof Rejection) return credentials;
+  if (credentials.scheme === 'Bearer') return { ...credentials, proof: undefined };
+  const [proof, ...others] = request.dpop;
+  if (proof === undefined) return reject('proof_missing');
+  if (others.length > 0 || proof.includes(',')) return reject('proof_repeated');
+  return { ...credentials, proof };
+}
+
+function readCredentials(lines: readonly string[]): { scheme: Scheme; accessToken: string } | Rejection {
+  if (lines.length === 0) return reject('credentials_missing');
+  const read = lines.map(readCredentialsLine);
+  // Reasons in the order of the table: a malformed line counts before a second one, and that before a foreign scheme.
+  const malformed = read.find((one) => one instanceof Rejection && one.reason === 'credentials_malformed');
+  if (malformed instanceof Rejection) return malformed;
+  if (read.length > 1) return reject('credentials_repeated', { what: 'Authorization' });
+  return read[0] ?? reject('credentials_missing');
+}
+
+/** A foreign scheme may carry parameters instead of a token68 (RFC 9110 §11.4): its rest is not ours to judge. */
+function readCredentialsLine(line: string): { scheme: Scheme; accessToken: string } | Rejection {
+  const [, name = '', accessToken = ''] = CREDENTIALS.exec(line) ?? [];
+  if (name === '') return reject('credentials_malformed');
+  const scheme = readScheme(name);
+  if (scheme === undefined) return reject('scheme_not_accepted');
+  if (accessToken.length > TOKEN_BYTES || !TOKEN68.test(accessToken)) return reject('credentials_malformed');
+  return { scheme, accessToken };
+}
+
+/** Schemes are case-insensitive (RFC 9110 §11.1). */
+function readScheme(name: string): Scheme | undefined {
+  const lower = name.toLowerCase();
+  return lower === 'dpop' ? 'DPoP' : lower === 'bearer' ? 'Bearer' : undefined;
+}
+
+/**
+ * The scheme that a request names, for challenges and metrics of refusals that come before the presentation was read.
+ * @returns `none` without an Authorization field, `other` for a scheme we do not take
+ */
+export function presentedScheme(lines: readonly string[]): Scheme | 'other' | 'none' {
+  const line = lines[0];
+  return line === undefined ? 'none' : (readScheme(line.split(' ', 1)[0] ?? '') ?? 'other');
+}
+
+/** RFC 6750 §2.3: a token in the query is refused, however its name is spelled; `;` separates for some servers. */
+function namesAccessToken(query: string | undefined): boolean {
+  if (query === undefined || !/access|%/.test(query)) return false;
+  return new URLSearchParams(query.replaceAll(';', '&')).has('access_token');
+}
