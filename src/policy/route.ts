@@ -1,6 +1,7 @@
 // The compiled policy: plain frozen data that the decision and the edge read, and nothing that has to be looked up again.
 
 import type { Requirement } from '../binding/binding.ts';
+import type { CertificateFormat } from '../certificate/formats.ts';
 import type { DpopRules } from '../proof/dpop-proof.ts';
 import type { ChallengeTerms } from '../rejection/challenge.ts';
 import type { ClaimRule } from '../token/claims.ts';
@@ -104,6 +105,38 @@ export interface RouteMatch {
   readonly methods: readonly string[] | undefined;
 }
 
+/** Routes with the same host and path; a request belongs to exactly one group, and methods are looked up only inside it. */
+export interface RouteGroup {
+  readonly routes: readonly Route[];
+  readonly byMethod: ReadonlyMap<string, Route>;
+  /** The route that names no methods. */
+  readonly anyMethod: Route | undefined;
+  /** Value of `Allow`. */
+  readonly allow: string;
+  /** The higher the longer its path, and exact above a final `/*` (route-table.ts). */
+  readonly rank: number;
+}
+
+/** Paths as a tree of segments. */
+export interface PathNode {
+  readonly literals: ReadonlyMap<string, PathNode>;
+  /** What an inner `*` leads to. */
+  readonly anySegment: PathNode | undefined;
+  readonly exact: RouteGroup | undefined;
+  /** The group of a final `/*`. */
+  readonly below: RouteGroup | undefined;
+}
+
+/** The routes of one listener; `wildcard` is keyed by what follows `*.`. */
+export interface HostTables {
+  readonly exact: ReadonlyMap<string, PathNode>;
+  readonly wildcard: ReadonlyMap<string, PathNode>;
+  readonly every: PathNode | undefined;
+}
+
+/** By name of the listener (route-table.ts). */
+export type RouteTable = ReadonlyMap<string, HostTables>;
+
 export interface CertificateFiles {
   /** PEM texts. */
   readonly cert: string;
@@ -143,15 +176,6 @@ export interface CertificateSource {
   /** Field name, lower-cased. */
   readonly field: string;
 }
-
-export type CertificateFormat =
-  | 'rfc9440'
-  | 'xfcc'
-  | 'pem-escaped'
-  | 'alb-passthrough'
-  | 'alb-verify'
-  | 'traefik'
-  | 'cloudflare';
 
 export type Bind = { readonly host: string; readonly port: number } | { readonly path: string };
 
@@ -199,9 +223,13 @@ export interface Policy {
   };
   readonly upstreams: readonly Upstream[];
   readonly routes: readonly Route[];
+  readonly routeTable: RouteTable;
   /** Fields that only the gateway may set, over all routes. */
   readonly managedFields: ManagedFields;
 }
+
+/** `managed`: remove it. `forbidden`: refuse the request (`field_forbidden`). `free`: not our business. */
+export type FieldStanding = 'managed' | 'forbidden' | 'free';
 
 /** Names that are removed from every request, and how their imitations are recognised (checks.md §6). */
 export interface ManagedFields {
@@ -209,4 +237,6 @@ export interface ManagedFields {
   readonly names: ReadonlySet<string>;
   /** The names with everything but letters and digits taken out. */
   readonly squeezed: ReadonlySet<string>;
+  /** Answers given before, as spelled; bounded, and the one part of a policy that grows. */
+  readonly standings: Map<string, FieldStanding>;
 }

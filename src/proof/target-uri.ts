@@ -43,12 +43,14 @@ export interface RequestPath {
 }
 
 const PLAIN_PATH = /^\/[A-Za-z0-9\-._~!$&'()*+,=:@/]*$/;
+/** Control characters, backslash, and overlong UTF-8 (RFC 3629 §3), which some servers still decode to a dot or slash. */
+const FORBIDDEN_ENCODED = /%(?:[01][0-9A-F]|7F|5C|C[01]|E0%[89]|F0%8)/;
 const FORBIDDEN_RAW = /[^\x21-\x7e]|[\\#?]/;
 
 /**
  * Reads the path of a request target (checks.md §0, RFC 3986 §6.2.2). Several servers read such bytes differently, so
  * whatever could mean two paths is refused instead of repaired.
- * @returns undefined for: no leading slash, `%` without two hex digits, encoded control characters and backslash, raw
+ * @returns undefined for: no leading slash, `%` without two hex digits, encoded control characters, backslash and overlong UTF-8, raw
  * backslash, `#` and non-ASCII, an empty segment in the middle, and segments that are `.` or `..` after decoding
  * NOT checked: whether the route admits an encoded slash.
  */
@@ -58,7 +60,7 @@ export function readRequestPath(raw: string): RequestPath | undefined {
   }
   if (!raw.startsWith('/') || FORBIDDEN_RAW.test(raw)) return undefined;
   const path = normalizePercent(raw);
-  if (path === undefined || /%(?:[01][0-9A-F]|7F|5C)/.test(path)) return undefined;
+  if (path === undefined || FORBIDDEN_ENCODED.test(path)) return undefined;
   const segments = path.split('/').map((segment) => segment.replace(/;.*$/, ''));
   if (segments.slice(1, -1).includes('')) return undefined;
   if (path.split(/\/|%2F/).some((segment) => /^\.\.?(?:(?:;|%3B).*)?$/.test(segment))) return undefined;

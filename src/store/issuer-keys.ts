@@ -1,1 +1,184 @@
-// Keys of issuers: loading, refreshing and withdrawing them (checks.md §8).
+// The keys of one issuer: loaded, refreshed in the background and for unknown kids, and withdrawn (checks.md §8).
+
+import { hash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import type { KeySource } from '../token/access-token.ts';
+import type { Issuer } from '../token/issuer.ts';
+import type { KeySet, UnusedKey, VerificationKey } from '../token/key-set.ts';
+import { type FetchLimits, KeySourceError, readKeyDocument } from './key-source.ts';
+
+/** All times in seconds. */
+export interface IssuerKeysLimits extends FetchLimits {
+  /** Between two background readings: by the answer's max-age within these bounds, or the usual one. */
+  readonly refetch: { readonly min: number; readonly usual: number; readonly max: number };
+  /** After a failure, doubling. */
+  readonly retry: { readonly min: number; readonly max: number };
+  /** How long a set counts when no newer one can be had. */
+  readonly keep: number;
+  /** Between two readings for unknown kids. */
+  readonly cooldown: number;
+  /** How long, and how many, kids are remembered that were asked for in vain. */
+  readonly unknown: { readonly keep: number; readonly max: number };
+}
+
+const LIMITS: IssuerKeysLimits = {
+  timeout: 5,
+  size: 1024 * 1024,
+  refetch: { min: 60, usual: 600, max: 3600 },
+  retry: { min: 1, max: 60 },
+  keep: 24 * 3600,
+  cooldown: 30,
+  // Longer than the cooldown, so that one stale client does not cause every refresh; short, because an issuer may sign
+  // by a key before its set shows it.
+  unknown: { keep: 120, max: 256 },
+};
+
+/** What came of one reading. `error` is fit for logs. */
+export type IssuerKeysEvent = { readonly issuer: string } & (
+  | {
+      readonly result: 'loaded';
+      readonly keys: number;
+      readonly withdrawn: number;
+      readonly unused: readonly UnusedKey[];
+    }
+  | { readonly result: 'failed'; readonly error: string }
+);
+
+export interface IssuerKeysOptions {
+  readonly issuer: Issuer;
+  /** readKeySet of token/key-set.ts. */
+  readonly readKeySet: (json: unknown, issuerAlgorithms: readonly string[]) => Promise<KeySet | 'malformed'>;
+  /** Seconds since the epoch. */
+  readonly now: () => number;
+  readonly onEvent: (event: IssuerKeysEvent) => void;
+  /** For tests. */
+  readonly limits?: Partial<IssuerKeysLimits>;
+}
+
+/**
+ * The key set of one issuer, kept fresh between start() and stop(). A good answer replaces the set, even by an empty one:
+ * keys that are gone stop counting at once. A failure keeps the set, at most 24 hours. No more than one reading at a time.
+ */
+export class IssuerKeys implements KeySource {
+  /** Why the last reading failed; undefined: it did not. */
+  lastError: string | undefined;
+  readonly issuer: Issuer;
+  readonly #options: IssuerKeysOptions;
+  readonly #limits: IssuerKeysLimits;
+  readonly #stopped = new AbortController();
+  /** Hashes, because a kid may be as long as a token: when they were asked for in vain. */
+  readonly #unknown: LRUCache<string, number>;
+  #keys: readonly VerificationKey[] | undefined;
+  #loadedAt: number | undefined;
+  #refreshedAt = -Infinity;
+  #failures = 0;
+  #loading: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: IssuerKeysOptions) {
+    this.issuer = options.issuer;
+    this.#options = options;
+    this.#limits = { ...LIMITS, ...options.limits };
+    this.#unknown = new LRUCache({ max: this.#limits.unknown.max });
+  }
+
+  /** Starts reading, now and from then on. Settles after the first attempt, whatever came of it. */
+  start(): Promise<void> {
+    return this.#load();
+  }
+
+  /** Ends it, a reading in flight too. The keys stay as they are. */
+  stop(): void {
+    this.#stopped.abort();
+    clearTimeout(this.#timer);
+  }
+
+  /** Whether a set has been loaded since the start. */
+  get loadedOnce(): boolean {
+    return this.#loadedAt !== undefined;
+  }
+
+  /** Seconds since the last good answer; undefined: there was none. */
+  get ageSeconds(): number | undefined {
+    return this.#loadedAt === undefined ? undefined : this.#options.now() - this.#loadedAt;
+  }
+
+  current(now: number): readonly VerificationKey[] | undefined {
+    if (this.#loadedAt !== undefined && now - this.#loadedAt > this.#limits.keep) this.#replace(undefined);
+    return this.#keys;
+  }
+
+  /**
+   * Reads the set once more for a kid that is not in it (undefined: for a token without kid), unless one of these was
+   * done within the cooldown or this kid was looked for in vain. So strangers cause two readings a minute at most.
+   */
+  async refreshFor(kid: string | undefined): Promise<void> {
+    const name = hash('sha256', kid ?? '');
+    if (this.#loading === undefined) {
+      // By distance, so that a clock that steps back cannot prolong it.
+      const within = (seconds: number, since: number) => Math.abs(this.#options.now() - since) < seconds;
+      if (within(this.#limits.cooldown, this.#refreshedAt)) return;
+      if (within(this.#limits.unknown.keep, this.#unknown.get(name) ?? -Infinity)) return;
+      this.#refreshedAt = this.#options.now();
+    }
+    await this.#load();
+    // A failure says nothing about a kid.
+    if (this.lastError === undefined && !this.#keys?.some((key) => key.kid === kid)) {
+      this.#unknown.set(name, this.#options.now());
+    }
+  }
+
+  #load(): Promise<void> {
+    this.#loading ??= this.#loadOnce().finally(() => {
+      this.#loading = undefined;
+    });
+    return this.#loading;
+  }
+
+  async #loadOnce(): Promise<void> {
+    if (this.#stopped.signal.aborted) return;
+    const { issuer, readKeySet, onEvent, now } = this.#options;
+    try {
+      const { json, maxAge } = await readKeyDocument(issuer, this.#limits, this.#stopped.signal);
+      const set = await readKeySet(json, issuer.algorithms);
+      if (set === 'malformed') throw new KeySourceError('the document is no JWK set');
+      const withdrawn = this.#replace(set.keys);
+      this.#loadedAt = now();
+      this.#failures = 0;
+      this.lastError = undefined;
+      const { min, usual, max } = this.#limits.refetch;
+      this.#schedule(Math.min(max, Math.max(min, maxAge ?? usual)));
+      onEvent({ issuer: issuer.name, result: 'loaded', keys: set.keys.length, withdrawn, unused: set.unused });
+    } catch (error) {
+      if (this.#stopped.signal.aborted) return;
+      this.lastError = error instanceof KeySourceError ? error.message : 'internal error';
+      this.#schedule(this.#retryDelay());
+      onEvent({ issuer: issuer.name, result: 'failed', error: this.lastError });
+    }
+  }
+
+  /** Unchanged keys stay the same objects, so that verifications cached by them live on. Returns how many are gone. */
+  #replace(keys: readonly VerificationKey[] | undefined): number {
+    const before = new Map(this.#keys?.map((key) => [key.id, key]));
+    this.#keys = keys?.map((key) => before.get(key.id) ?? key);
+    const withdrawn = [...before.values()].filter((key) => !this.#keys?.includes(key));
+    for (const key of withdrawn) key.current = false;
+    return withdrawn.length;
+  }
+
+  /** Backs off with jitter; but a set that becomes too old is looked at when it does. */
+  #retryDelay(): number {
+    this.#failures += 1;
+    this.current(this.#options.now());
+    const { min, max } = this.#limits.retry;
+    const backoff = Math.min(max, min * 2 ** (this.#failures - 1)) * (0.5 + Math.random() / 2);
+    const left = this.#keys === undefined ? Infinity : this.#limits.keep - (this.ageSeconds ?? 0);
+    return Math.min(backoff, Math.max(min, left));
+  }
+
+  #schedule(seconds: number): void {
+    clearTimeout(this.#timer);
+    if (this.#stopped.signal.aborted) return;
+    this.#timer = setTimeout(() => void this.#load(), seconds * 1000).unref();
+  }
+}

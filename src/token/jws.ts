@@ -46,6 +46,8 @@ export function readJsonPart(text: string): JsonObject | undefined {
 /**
  * Reads a JSON object that has no repeated member at any depth (RFC 7519 §4, RFC 8725 §2.6). JSON.parse keeps the last of
  * two silently; so the members that the text has are counted against those that came out.
+ * A member name with a backslash in it refuses: V8 14.6 can read the escaped name `cn\u0066` as `cn\` instead of `cnf`
+ * once it has seen an object with that other name (docs/decisions/0003-member-names-with-backslash.md).
  */
 export function readJsonObject(text: string): JsonObject | undefined {
   let value: unknown;
@@ -80,9 +82,8 @@ function countMembers(root: object): number {
   let members = 0;
   const open: object[] = [root];
   for (let value = open.pop(); value !== undefined; value = open.pop()) {
-    const children = Array.isArray(value) ? value : Object.values(value);
-    if (!Array.isArray(value)) members += children.length;
-    for (const child of children) if (typeof child === 'object' && child !== null) open.push(child);
+    if (!Array.isArray(value)) for (const name of Object.keys(value)) members += name.includes('\\') ? Number.NaN : 1;
+    for (const child of Object.values(value)) if (typeof child === 'object' && child !== null) open.push(child);
   }
   return members;
 }

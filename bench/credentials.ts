@@ -1,0 +1,101 @@
+// What clients bring: keys, access tokens and DPoP proofs signed in advance, and the certificates of both ends.
+
+import { execFileSync } from 'node:child_process';
+import { createHash, generateKeyPairSync, type KeyObject, randomUUID, sign, X509Certificate } from 'node:crypto';
+import { createWriteStream, readFileSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { join } from 'node:path';
+
+const CLIENTS = 50;
+export const ISSUER = 'https://login.example.com';
+export const AUDIENCE = 'https://api.example.com';
+
+interface Client {
+  readonly privateKey: KeyObject;
+  readonly jwk: JsonWebKey;
+  readonly tokens: { readonly dpop: string; readonly mtls: string; readonly bearer: string };
+}
+
+export interface Credentials {
+  readonly clients: readonly Client[];
+  /** The key set of the issuer, as JSON. */
+  readonly keySet: string;
+  /** Files in PEM. */
+  readonly server: { readonly cert: string; readonly key: string };
+  readonly client: { readonly cert: string; readonly key: string; readonly ca: string };
+}
+
+const base64url = (value: string | Buffer) => Buffer.from(value).toString('base64url');
+
+function signJws(header: object, payload: object, key: KeyObject): string {
+  const input = `${base64url(JSON.stringify(header))}.${base64url(JSON.stringify(payload))}`;
+  return `${input}.${base64url(sign('sha256', Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' }))}`;
+}
+
+function thumbprint({ crv, kty, x, y }: JsonWebKey): string {
+  return createHash('sha256').update(JSON.stringify({ crv, kty, x, y })).digest('base64url');
+}
+
+/** Makes everything anew in `folder`: an issuer, 50 clients with three tokens each, a CA and two certificates. */
+export function makeCredentials(folder: string): Credentials {
+  const issuer = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const certificates = makeCertificates(folder);
+  const x5t = new X509Certificate(readFileSync(certificates.client.cert));
+  const leaf = createHash('sha256').update(x5t.raw).digest('base64url');
+  const header = { alg: 'ES256', typ: 'at+jwt', kid: 'bench' };
+  const now = Math.floor(Date.now() / 1000);
+  const claims = (sub: string) => ({
+    ...{ iss: ISSUER, aud: AUDIENCE, sub, client_id: sub, scope: 'orders:read', jti: randomUUID() },
+    ...{ iat: now, exp: now + 24 * 3600 },
+  });
+  const clients = Array.from({ length: CLIENTS }, (_, at): Client => {
+    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const { crv, kty, x, y } = publicKey.export({ format: 'jwk' }) as JsonWebKey;
+    const jwk = { crv, kty, x, y } as JsonWebKey;
+    const token = (cnf?: object) => signJws(header, { ...claims(`client-${at}`), ...(cnf && { cnf }) }, issuer.privateKey);
+    const tokens = { dpop: token({ jkt: thumbprint(jwk) }), mtls: token({ 'x5t#S256': leaf }), bearer: token() };
+    return { privateKey, jwk, tokens };
+  });
+  const publicJwk = { ...issuer.publicKey.export({ format: 'jwk' }), kid: 'bench', alg: 'ES256', use: 'sig' };
+  return { clients, keySet: JSON.stringify({ keys: [publicJwk] }), ...certificates };
+}
+
+function makeCertificates(folder: string): Pick<Credentials, 'server' | 'client'> {
+  const file = (name: string) => join(folder, name);
+  const openssl = (...args: string[]) =>
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', ...args], {
+      stdio: 'ignore',
+    });
+  const ca = { cert: file('ca.pem'), key: file('ca.key') };
+  openssl('-subj', '/CN=Bench CA', '-days', '7', '-out', ca.cert, '-keyout', ca.key);
+  const issue = (name: string, subject: string, ...extensions: string[]) => {
+    const made = { cert: file(`${name}.pem`), key: file(`${name}.key`) };
+    const add = ['basicConstraints=critical,CA:FALSE', ...extensions].flatMap((each) => ['-addext', each]);
+    openssl('-subj', subject, '-days', '7', '-CA', ca.cert, '-CAkey', ca.key, ...add, '-out', made.cert, '-keyout', made.key);
+    return made;
+  };
+  return {
+    server: issue('server', '/CN=localhost', 'subjectAltName=DNS:localhost', 'extendedKeyUsage=serverAuth'),
+    client: { ...issue('client', '/CN=Bench client', 'extendedKeyUsage=clientAuth'), ca: ca.cert },
+  };
+}
+
+/** One access token per line, for load.lua. */
+export function writeTokens(path: string, clients: readonly Client[], kind: keyof Client['tokens']): void {
+  writeFileSync(path, `${clients.map((client) => client.tokens[kind]).join('\n')}\n`);
+}
+
+/** Signs `count` proofs for GET `htu` now, for each client in turn, one per line. */
+export async function writeProofs(path: string, clients: readonly Client[], htu: string, count: number): Promise<void> {
+  const out = createWriteStream(path);
+  const iat = Math.floor(Date.now() / 1000);
+  const ath = clients.map(({ tokens }) => createHash('sha256').update(tokens.dpop).digest('base64url'));
+  for (let made = 0; made < count; made++) {
+    const { jwk, privateKey } = clients[made % clients.length]!;
+    const claims = { jti: randomUUID(), htm: 'GET', htu, iat, ath: ath[made % clients.length] };
+    const line = `${signJws({ typ: 'dpop+jwt', alg: 'ES256', jwk }, claims, privateKey)}\n`;
+    if (!out.write(line)) await once(out, 'drain');
+  }
+  out.end();
+  await once(out, 'close');
+}

@@ -1,0 +1,86 @@
+// The machine: what it is, which programs are on it, and the CPU time and memory that a process tree used.
+
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { cpus, release } from 'node:os';
+
+/** The Debian package of each program or module that the benchmark needs. */
+const PACKAGES: Readonly<Record<string, { readonly file: string; readonly optional?: true }>> = {
+  wrk: { file: '/usr/bin/wrk' },
+  nginx: { file: '/usr/sbin/nginx' },
+  'libnginx-mod-stream': { file: '/usr/lib/nginx/modules/ngx_stream_module.so' },
+  openssl: { file: '/usr/bin/openssl' },
+  apache2: { file: '/usr/sbin/apache2', optional: true },
+  'libapache2-mod-oauth2': { file: '/usr/lib/apache2/modules/mod_oauth2.so', optional: true },
+};
+
+const absent = (): string[] => Object.keys(PACKAGES).filter((name) => !existsSync(PACKAGES[name]!.file));
+
+/** Installs what is missing where that is possible (root on Debian); returns the packages still missing that are needed. */
+export function installPrograms(): string[] {
+  if (absent().length > 0 && process.getuid?.() === 0 && existsSync('/usr/bin/apt-get')) {
+    console.error(`installing ${absent().join(' ')}`);
+    spawnSync('apt-get', ['update', '-q'], { stdio: 'ignore' });
+    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+    spawnSync('apt-get', ['install', '-qy', '--no-install-recommends', ...absent()], { stdio: 'ignore', env });
+  }
+  return missingPrograms();
+}
+
+/** Packages that are needed and missing. */
+export function missingPrograms(): string[] {
+  return absent().filter((name) => PACKAGES[name]?.optional !== true);
+}
+
+/** Whether the optional peer Apache with mod_oauth2 is there. */
+export function hasApache(): boolean {
+  return !absent().some((name) => PACKAGES[name]?.optional === true);
+}
+
+/** One line per fact that a reader needs to judge the figures. */
+export function machineFacts(): string[] {
+  const version = (program: string, ...args: string[]) => {
+    const { stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' });
+    return `${stdout}${stderr}`.split('\n')[0]?.trim() ?? '';
+  };
+  return [
+    `${cpus().length} cores, ${cpus()[0]?.model.trim()}, Linux ${release()}`,
+    `Node ${process.version} with OpenSSL ${process.versions.openssl}`,
+    version('nginx', '-v').replace('nginx version: ', ''),
+    version('wrk', '-v').replace(/ Copyright.*/, ''),
+    version('openssl', 'version'),
+    ...(hasApache() ? [version('apache2', '-v').replace('Server version: ', '')] : []),
+  ];
+}
+
+const TICK = 1e6 / Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
+const PAGE = Number(execFileSync('getconf', ['PAGESIZE'], { encoding: 'utf8' }));
+
+/** CPU time (µs, user + system, all threads) and resident memory (bytes) of a process and its living descendants. */
+export function treeUsage(root: number): { cpu: number; memory: number } {
+  const processes = new Map(readProcesses().map((each) => [each.pid, each]));
+  const inTree = (pid: number): boolean => pid === root || (pid > 1 && inTree(processes.get(pid)?.parent ?? 0));
+  let cpu = 0;
+  let memory = 0;
+  for (const each of processes.values()) {
+    if (!inTree(each.pid)) continue;
+    cpu += each.ticks * TICK;
+    memory += each.pages * PAGE;
+  }
+  return { cpu, memory };
+}
+
+function readProcesses(): { pid: number; parent: number; ticks: number; pages: number }[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      try {
+        const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
+        // proc(5): after the command in parentheses come state, ppid (4th field), …, utime (14th), stime, …, rss (24th).
+        const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ').map(Number);
+        return [{ pid: Number(name), parent: fields[1]!, ticks: fields[11]! + fields[12]!, pages: fields[21]! }];
+      } catch {
+        return []; // it ended while we looked
+      }
+    });
+}

@@ -1,0 +1,42 @@
+// Writes every generated file, or with --check names those that are stale and exits 1.
+
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { rejectionsPage } from './generate/rejections-page.ts';
+import { treePage } from './generate/tree-page.ts';
+
+export const ROOT = join(import.meta.dirname, '..');
+
+/** Path from the root of the repository → its text, made from the source. */
+export const GENERATED: Readonly<Record<string, () => string | Promise<string>>> = {
+  'docs/rejections.md': rejectionsPage,
+  'docs/tree.md': () => treePage(ROOT),
+};
+
+/** Paths whose file differs from what the source says now; a missing file differs. */
+export async function staleFiles(): Promise<string[]> {
+  const stale: string[] = [];
+  for (const [path, render] of Object.entries(GENERATED)) {
+    const written = await readFile(join(ROOT, path), 'utf8').catch(() => undefined);
+    if (written !== (await render())) stale.push(path);
+  }
+  return stale;
+}
+
+async function writeStaleFiles(): Promise<void> {
+  for (const path of await staleFiles()) {
+    await mkdir(join(ROOT, dirname(path)), { recursive: true });
+    await writeFile(join(ROOT, path), await GENERATED[path]!());
+    console.log(`wrote ${path}`);
+  }
+}
+
+if (import.meta.main) {
+  if (process.argv.includes('--check')) {
+    const stale = await staleFiles();
+    for (const path of stale) console.error(`${path} is stale: run npm run generate`);
+    process.exitCode = stale.length === 0 ? 0 : 1;
+  } else {
+    await writeStaleFiles();
+  }
+}

@@ -1,0 +1,52 @@
+// The field lines of the upstream's answer as the client gets them.
+
+import { type FieldRules, joinLines, requestAction, withoutNamed } from './fields.ts';
+
+/**
+ * Raw field lines of an answer → names and values in turn, for `writeHead` (checks.md §7). Hop-by-hop fields, Client-Cert and
+ * Client-Cert-Chain (RFC 9440 §2.2) are removed; a `Vary` that names a field which we add, change or remove becomes `*`; `Via` is
+ * appended to, as HTTP/1.1, which is what undici speaks; at most one `DPoP-Nonce`, and the upstream's only on routes where it gets
+ * the credentials as received. Node adds `Date` where there is none.
+ * Does not check values: `writeHead` refuses those that are none.
+ * @param freshNonce value of our own DPoP-Nonce, which also makes the answer `no-store`
+ * @param cors our CORS fields, names and values in turn, without `Vary`; taken only where the route has `cors`
+ */
+export function answerFields(
+  rawHeaders: readonly string[],
+  rules: FieldRules,
+  freshNonce: string | undefined,
+  cors: readonly string[],
+): string[] {
+  const passed: string[] = [];
+  const kept = { connection: '', via: '', vary: '' };
+  let nonce = freshNonce;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] ?? '';
+    const value = rawHeaders[at + 1] ?? '';
+    const lower = name.toLowerCase();
+    const action = rules.answer.get(lower);
+    if (action === undefined) {
+      if (!(rules.cors && lower.startsWith('access-control-'))) passed.push(name, value);
+    } else if (action === 'cache-control') {
+      if (freshNonce === undefined) passed.push(name, value);
+    } else if (action === 'dpop-nonce') {
+      if (rules.credentials === 'as-received') nonce ??= value;
+    } else if (action !== 'drop') kept[action] = joinLines(kept[action], value);
+  }
+  const fields = withoutNamed(passed, kept.connection);
+  fields.push('Via', joinLines(kept.via, `1.1 ${rules.pseudonym}`));
+  if (nonce !== undefined) fields.push('DPoP-Nonce', nonce);
+  if (freshNonce !== undefined) fields.push('Cache-Control', 'no-store');
+  const vary = mergeVary(rules, kept.vary);
+  if (vary !== '') fields.push('Vary', vary);
+  if (rules.cors) fields.push(...cors);
+  return fields;
+}
+
+/** RFC 9110 §12.5.5. A cache in front holds fields of the client's request against `Vary`, the upstream saw others. */
+function mergeVary(rules: FieldRules, vary: string): string {
+  if (vary === '') return rules.cors ? 'Origin' : '';
+  const names = vary.split(',').map((name) => name.trim());
+  if (names.includes('*') || names.some((name) => requestAction(rules, name) !== 'pass')) return '*';
+  return rules.cors && !names.some((name) => name.toLowerCase() === 'origin') ? joinLines(vary, 'Origin') : vary;
+}

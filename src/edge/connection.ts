@@ -1,0 +1,79 @@
+// Facts of a connection, read once when it is ready: who is at the other end, and with which certificate.
+
+import type { X509Certificate } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { buildChain } from '../certificate/chain.ts';
+import { readCertificate } from '../certificate/leaf.ts';
+import type { CertificateEvidence } from '../token/request-facts.ts';
+import { type TrustedPeers, trustedUntil } from './trusted-peer.ts';
+
+export interface Connection {
+  /** IPv4-mapped addresses as IPv4; undefined on unix sockets. */
+  readonly remoteAddress: string | undefined;
+  readonly remotePort: number | undefined;
+  readonly localAddress: string | undefined;
+  readonly localPort: number | undefined;
+  /** From SNI; undefined: none sent, or no TLS. */
+  readonly servername: string | undefined;
+  /** The certificate shown on this connection: the client's, or the peer's own where the peer is trusted. */
+  readonly evidence: CertificateEvidence | undefined;
+  /** Seconds since the epoch until which the peer is trusted; 0: it is not (trusted-peer.ts). */
+  readonly trustedUntil: number;
+}
+
+/** What a listener knows that connections are read by. */
+export interface ConnectionRules {
+  readonly verify: 'chain' | 'possession';
+  readonly authorities: readonly X509Certificate[];
+  readonly peers: TrustedPeers;
+}
+
+/** Reads a connection; of TLS ones after the handshake. `unreadable`: a certificate was shown that is not one we can read. */
+export function readConnection(socket: Socket, rules: ConnectionRules): Connection | 'unreadable' {
+  const evidence = socket instanceof TLSSocket ? readEvidence(socket, rules) : undefined;
+  if (evidence === 'unreadable') return evidence;
+  const remoteAddress = readAddress(socket.remoteAddress);
+  const servername = socket instanceof TLSSocket ? socket.servername : undefined;
+  return {
+    remoteAddress,
+    remotePort: socket.remotePort,
+    localAddress: readAddress(socket.localAddress),
+    localPort: socket.localPort,
+    servername: typeof servername === 'string' ? servername : undefined,
+    evidence,
+    trustedUntil: trustedUntil(rules.peers, remoteAddress, evidence),
+  };
+}
+
+/** `::ffff:192.0.2.1` → `192.0.2.1`: which one a socket says depends on how it was bound, not on the peer. */
+function readAddress(address: string | undefined): string | undefined {
+  return address?.startsWith('::ffff:') && address.includes('.') ? address.slice('::ffff:'.length) : address;
+}
+
+/**
+ * The certificate of this very handshake. A resumed session vouches for nothing (checks.md §5): resumption is off where
+ * certificates are asked for (tls-material.ts), and if it ever were not, `trusted` is false.
+ */
+function readEvidence(
+  socket: TLSSocket,
+  { verify, authorities }: ConnectionRules,
+): CertificateEvidence | 'unreadable' | undefined {
+  const leaf = socket.getPeerX509Certificate();
+  if (leaf === undefined) return undefined;
+  const trusted = verify === 'chain' && socket.authorized && !socket.isSessionReused();
+  const chain = trusted ? buildChain(leaf, offeredBeside(leaf), authorities) : [];
+  const facts = readCertificate(leaf.raw, chain);
+  return facts === undefined ? 'unreadable' : { facts, verify, trusted };
+}
+
+function offeredBeside(leaf: X509Certificate): X509Certificate[] {
+  const offered: X509Certificate[] = [];
+  let next = leaf.issuerCertificate;
+  // Node hands out what the client sent; ten are more than buildChain looks at, and a self-signed one would go on for ever.
+  while (next !== undefined && offered.length < 10) {
+    offered.push(next);
+    next = next.issuerCertificate;
+  }
+  return offered;
+}

@@ -1,0 +1,98 @@
+// What happens to each field on its way through: compiled once per route, read by request-fields.ts and answer-fields.ts.
+
+import { checkFieldName } from '../policy/managed-fields.ts';
+import type { CertificateFieldRule, ManagedFields, Route } from '../policy/route.ts';
+import type { CertificateEvidence } from '../token/request-facts.ts';
+
+/** `pass` as received, `drop`, or keep the joined value of all its lines for what we write in its place. */
+export type RequestAction = 'pass' | 'drop' | 'connection' | 'via' | 'forwarded' | 'x-forwarded-for' | 'max-forwards';
+
+export type AnswerAction = 'drop' | 'connection' | 'via' | 'vary' | 'cache-control' | 'dpop-nonce';
+
+/** The constant part of a route's field work. Names are lower-cased; a field that has no action passes unless it is managed. */
+export interface FieldRules {
+  readonly managed: ManagedFields;
+  readonly request: ReadonlyMap<string, RequestAction>;
+  readonly answer: ReadonlyMap<string, AnswerAction>;
+  /** Our name in `Via`. */
+  readonly pseudonym: string;
+  /** The upstream's authority, where the route says `host: upstream`. */
+  readonly host: string | undefined;
+  readonly credentials: 'remove' | 'as-received' | 'bearer';
+  readonly clientCertificate: readonly CertificateFieldRule[];
+  /** Certificate fields written before: certificates belong to connections, and encoding one costs more than a request's other fields. */
+  readonly written: WeakMap<CertificateEvidence, readonly string[]>;
+  readonly cors: boolean;
+}
+
+/**
+ * Fields about one connection (RFC 9110 §7.6.1) and about trailers, which are dropped both ways. undici and Node frame and keep
+ * alive by themselves; `Expect` is answered here.
+ */
+const HOP_BY_HOP = [
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-authentication-info',
+  'expect',
+  'http2-settings',
+];
+
+/**
+ * On public routes `Authorization` and `DPoP` pass as received, whatever `forward.authorization` says: nobody here looked at them.
+ * @param policyId `Policy.id`; the same text makes a loop visible in `Via`
+ */
+export function compileFieldRules(route: Route, policyId: string, managed: ManagedFields): FieldRules {
+  const credentials = route.demand.requirement === 'public' ? 'as-received' : route.forward.authorization;
+  const target = route.upstream.targets[0];
+  return {
+    managed,
+    request: new Map<string, RequestAction>([
+      ...HOP_BY_HOP.map((name) => [name, 'drop'] as const),
+      ['authorization', credentials === 'as-received' ? 'pass' : 'drop'],
+      ['dpop', credentials === 'as-received' ? 'pass' : 'drop'],
+      ['host', 'drop'],
+      ['connection', 'connection'],
+      ['via', 'via'],
+      ['forwarded', 'forwarded'],
+      ['x-forwarded-for', 'x-forwarded-for'],
+      ['max-forwards', 'max-forwards'],
+    ]),
+    answer: new Map<string, AnswerAction>([
+      ...[...HOP_BY_HOP, 'client-cert', 'client-cert-chain'].map((name) => [name, 'drop'] as const),
+      ['connection', 'connection'],
+      ['via', 'via'],
+      ['vary', 'vary'],
+      ['cache-control', 'cache-control'],
+      ['dpop-nonce', 'dpop-nonce'],
+    ]),
+    pseudonym: `holdfast-${policyId}`,
+    host: route.forward.host === 'upstream' && target !== undefined ? new URL(target.origin).host : undefined,
+    credentials,
+    clientCertificate: route.forward.clientCertificate,
+    written: new WeakMap(),
+    cors: route.cors !== undefined,
+  };
+}
+
+/** What happens to a field of the client, named in any case. */
+export function requestAction(rules: FieldRules, name: string): RequestAction {
+  return rules.request.get(name.toLowerCase()) ?? (checkFieldName(rules.managed, name) === 'free' ? 'pass' : 'drop');
+}
+
+/** Names and values in turn → the same without the fields that `Connection` names (RFC 9110 §7.6.1). */
+export function withoutNamed(fields: string[], connection: string): string[] {
+  if (connection === '' || connection === 'keep-alive' || connection === 'close') return fields;
+  const named = new Set(connection.split(',').map((option) => option.trim().toLowerCase()));
+  return fields.filter((_, at) => !named.has((fields[at - (at % 2)] ?? '').toLowerCase()));
+}
+
+/** Lines of one list field → one value (RFC 9110 §5.3). */
+export function joinLines(before: string, line: string): string {
+  return before === '' ? line : `${before}, ${line}`;
+}

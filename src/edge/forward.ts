@@ -1,0 +1,277 @@
+// Forwarding: one permitted request to its upstream and the answer back, streamed both ways, ended in exactly one outcome.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { TLSSocket } from 'node:tls';
+import type { Dispatcher } from 'undici';
+import type { Permit } from '../binding/permit.ts';
+import type { Timeouts } from '../policy/route.ts';
+import { type Reason, type Rejection, reject } from '../rejection/rejection.ts';
+import type { RequestFacts } from '../token/request-facts.ts';
+import { answerFields } from './answer-fields.ts';
+import type { FieldRules } from './fields.ts';
+import { type Peer, requestFields } from './request-fields.ts';
+import { discardUpload, readBodyLength, Upload, type UploadWatcher } from './upload.ts';
+import type { OpenUpstream } from './upstream.ts';
+
+/** How a forwarded request ended. `bytes` of the answer's body were passed on. */
+export type Outcome =
+  | { readonly kind: 'forwarded'; readonly status: number; readonly bytes: number }
+  /** Nothing was answered yet: the caller answers. */
+  | { readonly kind: 'rejected'; readonly rejection: Rejection }
+  /** The client closed its connection, stopped reading, or was cut off for a body that grew too large after the answer had begun. */
+  | { readonly kind: 'client_gone'; readonly bytes: number }
+  /** The answer broke off after it had begun; the client's stream was broken too. `code` of Node or undici, for the log. */
+  | { readonly kind: 'upstream_broke'; readonly status: number; readonly bytes: number; readonly code: string };
+
+export interface ForwardExchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly facts: Pick<RequestFacts, 'method' | 'origin' | 'target' | 'matchPath'>;
+  readonly peer: Peer;
+  /** Of the route (fields.ts). */
+  readonly rules: FieldRules;
+  readonly upstream: OpenUpstream;
+  readonly timeouts: Timeouts;
+  /** Bytes; undefined: unlimited. */
+  readonly bodyLimit: number | undefined;
+  readonly stripPrefix: string | undefined;
+  /** The client sent `Expect: 100-continue` and has not been told to go on. */
+  readonly expectsContinue: boolean;
+  /** Our CORS fields, names and values in turn, without `Vary`; empty where the route has no `cors`. */
+  readonly cors: readonly string[];
+  /** Called exactly once, perhaps before `forward` returns. */
+  readonly settled: (outcome: Outcome) => void;
+}
+
+/**
+ * Sends a permitted request on and streams the answer back. The path goes as received, byte for byte, but for `stripPrefix`.
+ * Rejections: `body_too_large` (announced, before anything is sent; or while streaming), `upstream_unreachable`,
+ * `upstream_invalid`, `upstream_timed_out`, `request_timed_out` (the client stopped in the middle of its body), `internal_error`
+ * (a field that undici refuses: identity.ts let something through).
+ * Timeouts: `connect` until there is a connection for this request, a free one of the pool or a new one; `idle` while the
+ * body or the answer moves, either way; `response_header` from the end of the body; `total` from now.
+ * Dropped: trailers both ways, 1xx answers, the upstream's reason phrase. Never retried: that a connection closed before the
+ * upstream read the request cannot be proved (RFC 9110 §9.2.2), so a request lost to a keep-alive race is `upstream_unreachable`.
+ * Does not decide anything about the request: the permit says that it was decided. Does not rewrite Location or cookies.
+ */
+export function forward(permit: Permit, exchange: ForwardExchange): void {
+  new Forwarding(permit, exchange).start();
+}
+
+/** Codes that say what went wrong whenever they come; others are read by how far the answer had got. */
+const REASON_OF_CODE: Readonly<Record<string, Reason>> = {
+  UND_ERR_CONNECT_TIMEOUT: 'upstream_timed_out',
+  ETIMEDOUT: 'upstream_timed_out',
+  UND_ERR_INVALID_ARG: 'internal_error',
+  UND_ERR_NOT_SUPPORTED: 'internal_error',
+};
+
+/** Thrown, not aborted with: undici then gives the connection to the next request instead of closing it. */
+const NO_LONGER_WANTED = new Error('the request ended while it waited for a connection');
+const ABORTED = new Error('the exchange ended');
+
+/** Milliseconds; Node takes longer ones for 1. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+type Phase = 'connecting' | 'sending' | 'awaiting' | 'answering' | 'flushing' | 'settled';
+
+class Forwarding implements Dispatcher.DispatchHandler, UploadWatcher {
+  readonly #permit: Permit;
+  readonly #exchange: ForwardExchange;
+  #phase: Phase = 'connecting';
+  #upload: Upload | undefined;
+  #controller: Dispatcher.DispatchController | undefined;
+  /** The upstream has sent something that could be an answer. */
+  #begun = false;
+  #status = 0;
+  #bytes = 0;
+  #drains = false;
+  #timer: NodeJS.Timeout | undefined;
+  /** Milliseconds on the monotonic clock: when the timer fires, when it should, and when the exchange ends in any case. */
+  #due = Number.POSITIVE_INFINITY;
+  #deadline = 0;
+  #last = Number.POSITIVE_INFINITY;
+
+  constructor(permit: Permit, exchange: ForwardExchange) {
+    this.#permit = permit;
+    this.#exchange = exchange;
+  }
+
+  start(): void {
+    const { request, response, facts, timeouts, upstream, bodyLimit, rules } = this.#exchange;
+    if (response.destroyed) return this.#settle({ kind: 'client_gone', bytes: 0 });
+    const length = readBodyLength(request.rawHeaders);
+    if (bodyLimit !== undefined && length !== undefined && length > bodyLimit) return this.#reject('body_too_large');
+    if (length !== 0) this.#upload = new Upload(request, bodyLimit ?? Number.POSITIVE_INFINITY, this);
+    response.once('close', () => this.#onClientClose());
+    if (timeouts.total !== undefined) this.#last = performance.now() + timeouts.total * 1000;
+    this.#allow(timeouts.connect);
+    const options: Dispatcher.DispatchOptions & { servername: string } = {
+      method: facts.method,
+      path: forwardedTarget(this.#exchange),
+      headers: requestFields(this.#exchange, rules, this.#permit.facts),
+      body: this.#upload ?? null,
+      servername: upstream.serverName,
+    };
+    upstream.pool.dispatch(options, this);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    if (this.#phase === 'settled') throw NO_LONGER_WANTED;
+    this.#controller = controller;
+    if (this.#phase !== 'connecting') return;
+    this.#phase = 'sending';
+    if (this.#exchange.expectsContinue) this.#exchange.response.writeContinue();
+    this.#allow(this.#exchange.timeouts.idle);
+  }
+
+  onRequestSent(): void {
+    if (this.#phase !== 'sending') return;
+    this.#phase = 'awaiting';
+    this.#allow(this.#exchange.timeouts.responseHeader);
+  }
+
+  onResponseStarted(): void {
+    this.#begun = true;
+  }
+
+  /** What it throws, for a status or value that Node does not write, undici hands to onResponseError. */
+  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+    if (this.#phase === 'settled' || status < 200) return;
+    const { response, rules, cors } = this.#exchange;
+    const received = (controller.rawHeaders as Buffer[]).map((text) => text.toString('latin1'));
+    response.writeHead(status, answerFields(received, rules, this.#permit.facts.freshNonce, cors));
+    this.#phase = 'answering';
+    this.#status = status;
+    process.nextTick(flushFields, this);
+    this.#allow(this.#exchange.timeouts.idle);
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#phase !== 'answering') return;
+    const { response, timeouts } = this.#exchange;
+    this.#bytes += chunk.length;
+    this.#allow(timeouts.idle);
+    if (response.write(chunk)) return;
+    controller.pause();
+    if (this.#drains) return;
+    this.#drains = true;
+    response.on('drain', () => {
+      this.#allow(timeouts.idle);
+      controller.resume();
+    });
+  }
+
+  onResponseEnd(): void {
+    if (this.#phase !== 'answering') return;
+    this.#phase = 'flushing';
+    this.#allow(this.#exchange.timeouts.idle);
+    this.#exchange.response.end();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: NodeJS.ErrnoException): void {
+    const code = error.code ?? error.name;
+    if (this.#phase === 'answering') return this.#breakOff(this.#brokenBy(code));
+    this.#reject(REASON_OF_CODE[code] ?? (this.#begun ? 'upstream_invalid' : 'upstream_unreachable'), code);
+  }
+
+  uploadProgressed(): void {
+    if (this.#phase === 'sending' || this.#phase === 'answering') this.#allow(this.#exchange.timeouts.idle);
+  }
+
+  uploadExceeded(): void {
+    if (this.#phase === 'answering') this.#breakOff({ kind: 'client_gone', bytes: this.#bytes });
+    else if (this.#phase !== 'flushing') this.#reject('body_too_large');
+  }
+
+  /** An answer whose body does not follow at once (server-sent events) must not wait for it. */
+  flushFields(): void {
+    if (this.#phase === 'answering' && this.#bytes === 0) this.#exchange.response.flushHeaders();
+  }
+
+  /** 'close' comes after 'finish' as well. */
+  #onClientClose(): void {
+    const finished = this.#exchange.response.writableFinished;
+    const bytes = this.#bytes;
+    this.#settle(finished ? { kind: 'forwarded', status: this.#status, bytes } : { kind: 'client_gone', bytes });
+  }
+
+  #onDeadline(): void {
+    switch (this.#phase) {
+      case 'sending':
+        return this.#reject(this.#upload?.waitsForClient ? 'request_timed_out' : 'upstream_timed_out');
+      case 'answering':
+        if (!this.#controller?.paused) return this.#breakOff(this.#brokenBy('ETIMEDOUT'));
+        return this.#breakOff({ kind: 'client_gone', bytes: this.#bytes });
+      case 'flushing':
+        return this.#breakOff({ kind: 'client_gone', bytes: this.#bytes });
+      default:
+        return this.#reject('upstream_timed_out');
+    }
+  }
+
+  #brokenBy(code: string): Outcome {
+    return { kind: 'upstream_broke', status: this.#status, bytes: this.#bytes, code };
+  }
+
+  #reject(reason: Reason, code?: string): void {
+    this.#settle({ kind: 'rejected', rejection: reject(reason, code === undefined ? {} : { what: code }) });
+  }
+
+  /** What has begun cannot be answered otherwise any more; a client must not take it for the whole. */
+  #breakOff(outcome: Outcome): void {
+    const { socket, httpVersionMinor } = this.#exchange.request;
+    this.#settle(outcome);
+    // An HTTP/1.0 client takes the end of the connection for the end of the answer, unless TLS or TCP say that it is none.
+    if (httpVersionMinor === 0 && !(socket instanceof TLSSocket) && socket.remoteFamily !== undefined) {
+      socket.resetAndDestroy();
+    } else socket.destroy();
+  }
+
+  #settle(outcome: Outcome): void {
+    if (this.#phase === 'settled') return;
+    this.#phase = 'settled';
+    clearTimeout(this.#timer);
+    this.#controller?.abort(ABORTED);
+    this.#upload?.destroy();
+    discardUpload(this.#exchange.request);
+    this.#exchange.settled(outcome);
+  }
+
+  /** Moves the deadline. One timer serves all; it is set again only when it would fire too late, or has fired too early. */
+  #allow(seconds: number): void {
+    this.#deadline = Math.min(performance.now() + seconds * 1000, this.#last);
+    if (this.#deadline < this.#due) this.#setTimer();
+  }
+
+  #setTimer(): void {
+    clearTimeout(this.#timer);
+    this.#due = this.#deadline;
+    this.#timer = setTimeout(() => this.#onTimer(), Math.min(this.#deadline - performance.now(), LONGEST_TIMER));
+  }
+
+  #onTimer(): void {
+    if (performance.now() < this.#deadline) this.#setTimer();
+    else this.#onDeadline();
+  }
+}
+
+function flushFields(forwarding: Forwarding): void {
+  forwarding.flushFields();
+}
+
+/**
+ * By segments, since the raw path may spell the prefix differently (`/%6Frders`, `/orders;v=1`). A path that does not lie below
+ * the prefix goes as it is.
+ */
+function forwardedTarget({ facts, stripPrefix }: Pick<ForwardExchange, 'facts' | 'stripPrefix'>): string {
+  const { target, matchPath } = facts;
+  if (stripPrefix === undefined || !`${matchPath}/`.startsWith(`${stripPrefix}/`)) return target;
+  const [path, query] = splitAt(target, target.indexOf('?'));
+  const segments = path.split('/').slice(stripPrefix.split('/').length);
+  return `/${segments.join('/')}${query}`;
+}
+
+function splitAt(text: string, at: number): readonly [string, string] {
+  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at)];
+}

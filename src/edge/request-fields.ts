@@ -1,0 +1,98 @@
+// The field lines that go to the upstream: the client's without those that are managed or about its connection, then ours.
+
+import type { PermitFacts } from '../binding/permit.ts';
+import { formatClientCert, formatClientCertChain } from '../certificate/client-cert.ts';
+import { formatEscapedPem } from '../certificate/pem-escaped.ts';
+import { formatXfcc } from '../certificate/xfcc.ts';
+import type { CertificateEvidence, RequestFacts } from '../token/request-facts.ts';
+import { type FieldRules, joinLines, requestAction, withoutNamed } from './fields.ts';
+
+/** Who is at the other end of the client's connection. */
+export interface Peer {
+  /** IP address without brackets, IPv4-mapped ones as IPv4; undefined on unix sockets. */
+  readonly address: string | undefined;
+  /** Whether its Forwarded and X-Forwarded-For are believed, and so continued. */
+  readonly trusted: boolean;
+}
+
+/** What the fields of a request are written from, beside the permit. */
+export interface ReceivedRequest {
+  readonly request: { readonly rawHeaders: readonly string[]; readonly httpVersion: string };
+  readonly facts: Pick<RequestFacts, 'method' | 'origin'>;
+  readonly peer: Peer;
+}
+
+/**
+ * Raw field lines of a permitted request → names and values in turn, for undici. checks.md §6: managed fields go first, then
+ * hop-by-hop ones and those that `Connection` names (RFC 9110 §7.6.1), then ours are added; all others pass as received, repeated
+ * lines in order. `Via` (RFC 9110 §7.6.3) is appended to; `Forwarded` (RFC 7239) and X-Forwarded-For only behind trusted peers.
+ * Does not check for forbidden names, loops or Max-Forwards: 0 (facts.ts), nor the values of identity fields (identity.ts).
+ */
+export function requestFields(received: ReceivedRequest, rules: FieldRules, permit: PermitFacts): string[] {
+  const { request, facts } = received;
+  const { rawHeaders } = request;
+  const passed: string[] = [];
+  const kept = { connection: '', via: '', forwarded: '', 'x-forwarded-for': '', 'max-forwards': '' };
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] ?? '';
+    const value = rawHeaders[at + 1] ?? '';
+    const action = requestAction(rules, name);
+    if (action === 'pass') passed.push(name, value);
+    else if (action !== 'drop') kept[action] = joinLines(kept[action], value);
+  }
+  const fields = withoutNamed(passed, kept.connection);
+  fields.push('Host', rules.host ?? facts.origin.authority);
+  fields.push('Via', joinLines(kept.via, `${request.httpVersion} ${rules.pseudonym}`));
+  if (kept['max-forwards'] !== '') fields.push('Max-Forwards', lessOne(kept['max-forwards'], facts.method));
+  addForwarded(fields, kept.forwarded, kept['x-forwarded-for'], received);
+  for (const [name, value] of permit.identity) fields.push(name, value);
+  if (permit.certificate !== undefined) fields.push(...certificateFields(rules, permit.certificate));
+  if (rules.credentials === 'bearer' && permit.accessToken !== undefined) {
+    fields.push('Authorization', `Bearer ${permit.accessToken}`);
+  }
+  return fields;
+}
+
+function addForwarded(fields: string[], forwarded: string, forwardedFor: string, received: ReceivedRequest): void {
+  const { authority, scheme } = received.facts.origin;
+  const { address, trusted } = received.peer;
+  const element = `for=${forwardedNode(address)};host=${quoteUnlessToken(authority)};proto=${scheme}`;
+  const addresses = trusted ? forwardedFor : '';
+  fields.push('Forwarded', joinLines(trusted ? forwarded : '', element));
+  if (address !== undefined) fields.push('X-Forwarded-For', joinLines(addresses, address));
+  else if (addresses !== '') fields.push('X-Forwarded-For', addresses);
+  fields.push('X-Forwarded-Proto', scheme, 'X-Forwarded-Host', authority);
+}
+
+/** RFC 7239 §6: IPv6 addresses in brackets and quotes, `unknown` for a peer without address. */
+function forwardedNode(address: string | undefined): string {
+  if (address === undefined) return 'unknown';
+  return address.includes(':') ? `"[${address}]"` : address;
+}
+
+/** An authority has neither `"` nor `\`. */
+function quoteUnlessToken(authority: string): string {
+  return /^[\w.-]+$/.test(authority) ? authority : `"${authority}"`;
+}
+
+/** RFC 9110 §7.6.2: counted down for OPTIONS; other methods may ignore it, and what is no number is not ours to mend. */
+function lessOne(value: string, method: string): string {
+  return method === 'OPTIONS' && /^\d{1,9}$/.test(value) ? String(Math.max(0, Number(value) - 1)) : value;
+}
+
+function certificateFields(rules: FieldRules, evidence: CertificateEvidence): readonly string[] {
+  const before = rules.written.get(evidence);
+  if (before !== undefined) return before;
+  const fields: string[] = [];
+  for (const { format, field } of rules.clientCertificate) {
+    if (format === 'xfcc') fields.push(field, formatXfcc(evidence.facts, evidence.verify));
+    else if (format === 'pem-escaped') fields.push(field, formatEscapedPem(evidence.facts));
+    else {
+      fields.push(field, formatClientCert(evidence.facts));
+      const chain = evidence.verify === 'chain' ? formatClientCertChain(evidence.facts) : undefined;
+      if (chain !== undefined) fields.push('Client-Cert-Chain', chain);
+    }
+  }
+  rules.written.set(evidence, fields);
+  return fields;
+}

@@ -1,0 +1,119 @@
+// TLS of a listener: certificates by name, versions, and how clients' certificates are asked for.
+
+import { constants, X509Certificate } from 'node:crypto';
+import { createSecureContext, type SecureContext, type SecureContextOptions, type TlsOptions } from 'node:tls';
+import { readAuthorities } from '../certificate/chain.ts';
+import { readCertificate } from '../certificate/leaf.ts';
+import type { CertificateFiles, ClientCertificatePolicy, Listener } from '../policy/route.ts';
+
+/** TLS 1.3 and the forward-secret AEAD suites of TLS 1.2 (RFC 9325 §4.2). */
+const CIPHERS = [
+  'TLS_AES_128_GCM_SHA256',
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+].join(':');
+
+export interface TlsMaterial {
+  /** For the server. */
+  readonly options: TlsOptions;
+  /** The CAs of clients under `verify: chain`, for building chains. */
+  readonly authorities: readonly X509Certificate[];
+}
+
+type ListenerTls = NonNullable<Listener['tls']>;
+
+/**
+ * Turns PEM texts into what a TLS server needs. SNI picks the certificate by the certificates' own names, exact before
+ * wildcard, the first where none fits.
+ * Throws an Error that names listener and file for a certificate, key, CA or CRL that cannot be used, and for `chain`
+ * without a CA: Node would take the public ones.
+ * NOT checked: dates of our certificates, and that they cover the listener's origins.
+ */
+export function compileTlsMaterial(listener: Listener, tls: ListenerTls): TlsMaterial {
+  const { certificates, minVersion } = tls;
+  const [first, ...others] = certificates;
+  if (first === undefined) throw new Error(`listener "${listener.name}": tls.certificates is empty`);
+  const clients = compileClients(listener);
+  const shared: SecureContextOptions = { ...clients.context, minVersion, ciphers: CIPHERS, honorCipherOrder: true };
+  const contextOf = (files: CertificateFiles) => compileContext(listener, files, shared);
+  contextOf(first);
+  const names = compileNames(listener, first, others.map((files) => ({ files, context: contextOf(files) })));
+  return {
+    authorities: clients.authorities,
+    options: {
+      ...shared,
+      cert: first.cert,
+      key: first.key,
+      ALPNProtocols: ['http/1.1'],
+      SNICallback: (name, done) => done(null, chooseContext(names, name.toLowerCase())),
+      handshakeTimeout: listener.limits.headerTimeout * 1000,
+      ...clients.request,
+    },
+  };
+}
+
+/**
+ * `rejectUnauthorized` only where a missing certificate must fail the handshake and the alert says so. Everywhere else the
+ * handshake goes through, so that an answer can say what is wrong with the certificate.
+ * Resumption is off: a resumed session has no verification of its own (checks.md §5). SSL_OP_NO_TICKET ends tickets; Node
+ * keeps no sessions of its own, so the stateful ones of TLS 1.3 are never found again.
+ */
+function compileClients({ name, clientCertificate: policy }: Listener) {
+  if (policy.request === 'none') return { request: {}, context: {}, authorities: [] };
+  const chain = policy.verify === 'chain';
+  const authorities = chain ? readAuthorities(policy.ca ?? '') : [];
+  if (authorities === undefined) throw new Error(`listener "${name}": client_certificate.ca_file holds no certificate`);
+  return {
+    request: { requestCert: true, rejectUnauthorized: chain && policy.request === 'required' },
+    context: { secureOptions: constants.SSL_OP_NO_TICKET, ...(chain ? compileTrust(name, policy) : {}) },
+    authorities,
+  };
+}
+
+/** Node reads one CRL of a text, so each is handed over alone. OpenSSL then asks for a list of every CA of a chain. */
+function compileTrust(name: string, { ca, crl }: ClientCertificatePolicy): SecureContextOptions {
+  if (crl === undefined) return { ca };
+  const lists = crl.match(/-----BEGIN X509 CRL-----[^-]*-----END X509 CRL-----/g) ?? [];
+  if (lists.length === 0) throw new Error(`listener "${name}": client_certificate.crl_file holds no CRL`);
+  return { ca, crl: lists };
+}
+
+function compileContext(listener: Listener, files: CertificateFiles, shared: SecureContextOptions): SecureContext {
+  try {
+    return createSecureContext({ ...shared, cert: files.cert, key: files.key });
+  } catch (error) {
+    const why = error instanceof Error ? error.message.replace(/^error:[^:]*:[^:]*:[^:]*:/, '') : 'unusable';
+    throw new Error(`listener "${listener.name}": TLS with certificate ${files.certFile} and its key: ${why}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Names and `*.` names → context; undefined as value: the server's own, which has the first certificate. */
+type Names = ReadonlyMap<string, SecureContext | undefined>;
+
+function compileNames(
+  listener: Listener,
+  first: CertificateFiles,
+  others: readonly { files: CertificateFiles; context: SecureContext }[],
+): Names {
+  const names = new Map<string, SecureContext | undefined>();
+  for (const { files, context } of [{ files: first, context: undefined }, ...others]) {
+    const facts = readCertificate(new X509Certificate(files.cert).raw);
+    if (facts === undefined) throw new Error(`listener "${listener.name}": ${files.certFile} is no certificate`);
+    for (const name of facts.dnsNames) if (!names.has(name.toLowerCase())) names.set(name.toLowerCase(), context);
+  }
+  return names;
+}
+
+function chooseContext(names: Names, name: string): SecureContext | undefined {
+  if (names.has(name)) return names.get(name);
+  const dot = name.indexOf('.');
+  return dot === -1 ? undefined : names.get(`*${name.slice(dot)}`);
+}

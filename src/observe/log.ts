@@ -1,0 +1,143 @@
+// The log: JSON lines on standard output, one per request, made of typed parts into which no token, proof, nonce or claim fits.
+
+import { type DestinationStream, destination, pino, stdTimeFunctions } from 'pino';
+import type { BindingName } from '../binding/permit.ts';
+import type { Listener, LogRules, Route } from '../policy/route.ts';
+import type { Rejection, RejectionFacts } from '../rejection/rejection.ts';
+import type { Outcome, SchemeLabel } from './metrics.ts';
+
+/** What the log says about one request. Texts of the client are its method, host and path, all of them cut. */
+export interface RequestLine {
+  readonly requestId: string;
+  readonly listener: Pick<Listener, 'name'>;
+  /** undefined: none was found. */
+  readonly route: Pick<Route, 'name'> | undefined;
+  readonly method: string;
+  /** Authority of the request, if it had a good one. */
+  readonly host: string | undefined;
+  /** The request target as received; the query is not logged. */
+  readonly target: string;
+  /** Of the answer; undefined: the client was gone before there was one. */
+  readonly status: number | undefined;
+  readonly scheme: SchemeLabel;
+  readonly binding: BindingName;
+  readonly outcome: Outcome;
+  readonly rejection: Rejection | undefined;
+  /** What the route's shadow would have refused. */
+  readonly shadow: Rejection | undefined;
+  readonly seconds: number;
+  /** IP address of the client; undefined on unix sockets. */
+  readonly client: string | undefined;
+  /** Bytes of the bodies. */
+  readonly received: number;
+  readonly sent: number;
+}
+
+/** Fields of an event of the gateway itself: names, addresses, counts. */
+export type EventFields = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
+
+export interface Log {
+  /** Successes are sampled, everything else is always logged: 5xx as `warn`, all others as `info`. */
+  request(line: RequestLine): void;
+  /** Something about the gateway and no request of anybody: a start, a reload, keys that could not be loaded. */
+  event(level: 'info' | 'warn' | 'error', message: string, fields?: EventFields): void;
+  /** An exception that nobody expected: its name, code and place. Its message may quote the client, so it stays out. */
+  failure(message: string, error: unknown, requestId?: string): void;
+  /** After a reload. */
+  use(rules: LogRules): void;
+  /** Settles when everything logged so far is written. */
+  flush(): Promise<void>;
+}
+
+/** Characters of a method, host or path. */
+const TEXT_LIMIT = 256;
+/** Bytes that wait for a slow reader of standard output; lines beyond are lost, the gateway is not. */
+const BUFFER_LIMIT = 16 * 1024 * 1024;
+
+/** @param to for tests; the default is standard output, written without blocking and flushed at exit */
+export function createLog(rules: LogRules, to: DestinationStream = standardOutput()): Log {
+  let { sampleSuccesses } = rules;
+  const logger = pino(
+    {
+      level: rules.level,
+      base: null,
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    to,
+  );
+  return {
+    request(line) {
+      const success = line.rejection === undefined && line.status !== undefined && line.status < 500;
+      if (success && sampleSuccesses < 1 && Math.random() >= sampleSuccesses) return;
+      logger[(line.status ?? 0) >= 500 ? 'warn' : 'info'](requestFields(line), 'request');
+    },
+    event: (level, message, fields = {}) => logger[level](fields, message),
+    failure: (message, error, requestId) => logger.error({ request_id: requestId, error: errorFields(error) }, message),
+    use(next) {
+      logger.level = next.level;
+      ({ sampleSuccesses } = next);
+    },
+    flush: () =>
+      new Promise((resolve) => {
+        logger.flush(() => resolve());
+      }),
+  };
+}
+
+/** Each line is written at once; the 1 is what makes sonic-boom's flush wait for the line in flight. */
+const standardOutput = () => destination({ dest: 1, sync: false, minLength: 1, maxLength: BUFFER_LIMIT });
+
+/** Members that are undefined are left out of the line. */
+function requestFields(line: RequestLine) {
+  return {
+    request_id: line.requestId,
+    listener: line.listener.name,
+    route: line.route?.name,
+    method: line.method.slice(0, TEXT_LIMIT),
+    host: line.host?.slice(0, TEXT_LIMIT),
+    path: pathOf(line.target).slice(0, TEXT_LIMIT),
+    status: line.status,
+    scheme: line.scheme,
+    binding: line.binding,
+    outcome: line.outcome,
+    ...(line.rejection === undefined ? undefined : rejectionFields(line.rejection)),
+    shadow: line.shadow === undefined ? undefined : rejectionFields(line.shadow),
+    duration_ms: Math.round(line.seconds * 1e6) / 1e3,
+    client: line.client,
+    received_bytes: line.received,
+    sent_bytes: line.sent,
+  };
+}
+
+/** Neither the query nor, of a target in absolute form, the userinfo. */
+function pathOf(target: string): string {
+  return /^(?:[a-z][a-z0-9+.-]*:\/\/[^/?#]*)?(?<path>[^?#]*)/i.exec(target)?.groups?.['path'] ?? '';
+}
+
+function rejectionFields({ reason, stage, facts }: Rejection) {
+  return { reason, stage, ...(Object.keys(facts).length > 0 && { facts: factFields(facts) }) };
+}
+
+/** Named one by one: a fact that is new has to be thought about before it is logged. */
+function factFields({ what, clockOffset, htuPath, audience, renewedCertificate, retryAfter, allow }: RejectionFacts) {
+  return {
+    what,
+    clock_offset: clockOffset,
+    htu_path: htuPath,
+    audience,
+    renewed_certificate: renewedCertificate,
+    retry_after: retryAfter,
+    allow,
+  };
+}
+
+function errorFields(error: unknown) {
+  if (!(error instanceof Error)) return { name: typeof error };
+  const places = error.stack?.split('\n').filter((line) => /^ {4}at /.test(line)) ?? [];
+  return {
+    name: error.name,
+    code: 'code' in error && typeof error.code === 'string' ? error.code : undefined,
+    at: places.map((line) => line.trim()),
+  };
+}

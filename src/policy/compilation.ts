@@ -1,0 +1,75 @@
+// What the compile steps share: the files as read, and the list on which every problem found goes.
+
+import type { ConfigPath, Problem } from './problem.ts';
+import type { NamedFile, ReadPolicy } from './read.ts';
+
+/** One run of the compiler. Steps report problems here and go on with what is left, so that all are found at once. */
+export class Compilation {
+  readonly read: ReadPolicy;
+  /** Seconds since the epoch. */
+  readonly now: number;
+  readonly #problems: Problem[] = [];
+  readonly #warnings: Problem[] = [];
+
+  constructor(read: ReadPolicy, now: number) {
+    this.read = read;
+    this.now = now;
+  }
+
+  /** Refuses the configuration. `message`: what is wrong, then `expected …`; no value that can be secret. */
+  problem(at: ConfigPath, message: string): void {
+    this.#problems.push(this.#place(at, message));
+  }
+
+  /** Something that works and may not be what was meant; `check` prints it. */
+  warning(at: ConfigPath, message: string): void {
+    this.#warnings.push(this.#place(at, message));
+  }
+
+  /** The file that a key names; undefined where the key is absent. */
+  fileAt(at: ConfigPath): NamedFile | undefined {
+    return this.read.files.get(at.join('.'));
+  }
+
+  /** In the order of the files, and there by line. */
+  get problems(): readonly Problem[] {
+    return inOrder(this.#problems);
+  }
+
+  get warnings(): readonly Problem[] {
+    return inOrder(this.#warnings);
+  }
+
+  #place(at: ConfigPath, message: string): Problem {
+    return { ...this.read.position(at), path: this.read.shownPath(at), message };
+  }
+}
+
+function inOrder(problems: readonly Problem[]): readonly Problem[] {
+  const files = [...new Set(problems.map(({ file }) => file))];
+  return problems.toSorted(
+    (a, b) => files.indexOf(a.file) - files.indexOf(b.file) || a.line - b.line || a.column - b.column,
+  );
+}
+
+/** `over` on top of `under`, key by key; keys that `over` does not give keep what `under` says. */
+export function merged<T extends object>(under: T, over: { [K in keyof T]?: T[K] | undefined } | undefined): T {
+  const given = Object.entries(over ?? {}).filter(([, value]) => value !== undefined);
+  return { ...under, ...Object.fromEntries(given) };
+}
+
+/** `none` of the configuration as the compiled policy says it. */
+export function unlessNone<T>(value: T | 'none'): T | undefined {
+  return value === 'none' ? undefined : value;
+}
+
+/** Names for people: `orders, invoices`, the first ten of many. */
+export function listed(names: readonly string[]): string {
+  if (names.length === 0) return 'none is configured';
+  return names.length > 10 ? `${names.slice(0, 10).join(', ')}, …` : names.join(', ');
+}
+
+/** `localhost`, 127.0.0.0/8 and ::1 (bare or in brackets); other names that resolve there do not count. */
+export function isLoopback(host: string): boolean {
+  return /^(?:localhost|127(?:\.[0-9]{1,3}){3}|::1|\[::1\])$/.test(host);
+}

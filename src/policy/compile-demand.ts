@@ -1,0 +1,148 @@
+// Compiles what a route demands of a sender: merged with the defaults, for the real decision and for the shadow beside it.
+
+import type { Requirement } from '../binding/binding.ts';
+import type { ChallengeTerms, Scheme } from '../rejection/challenge.ts';
+import type { ClaimRule } from '../token/claims.ts';
+import type { Issuer } from '../token/issuer.ts';
+import { type Compilation, listed, merged } from './compilation.ts';
+import type { ConfigPath } from './problem.ts';
+import type { Demand } from './route.ts';
+import type { Config } from './schema.ts';
+
+export type RouteConfig = Config['routes'][number];
+type DemandConfig = Pick<RouteConfig, 'audience' | 'scope' | 'claims' | 'acr' | 'max_auth_age'> &
+  Pick<Config['defaults'], 'require' | 'dpop'>;
+
+/** By which schemes a route can be met, the preferred one first: what challenges offer (RFC 9449 §7.1). */
+const SCHEMES: Readonly<Record<Requirement, readonly Scheme[]>> = {
+  public: [],
+  token: ['DPoP', 'Bearer'],
+  'sender-constrained': ['DPoP', 'Bearer'],
+  dpop: ['DPoP'],
+  mtls: ['Bearer', 'DPoP'],
+};
+
+/**
+ * The demand of a route and that of its shadow. Problems: issuers missing, unknown or alike, claims that are no JSON Pointer,
+ * conditions on a public route, which looks at no token. NOT checked: `weaker_than_defaults` (compile-weaker.ts).
+ */
+export function compileDemands(
+  compilation: Compilation,
+  at: ConfigPath,
+  config: RouteConfig,
+  issuers: ReadonlyMap<string, Issuer>,
+): { demand: Demand; shadow: Demand | undefined } {
+  const real = demandConfig(compilation, config);
+  const shadow = config.shadow && {
+    ...merged(real, { require: config.shadow.require }),
+    dpop: merged(real.dpop, config.shadow.dpop),
+  };
+  const looks = real.require !== 'public' || (shadow !== undefined && shadow.require !== 'public');
+  if (!looks) checkNoConditions(compilation, at, config);
+  checkClaims(compilation, [...at, 'claims'], config);
+  const from = looks ? issuersOf(compilation, at, config, issuers) : [];
+  return { demand: compileDemand(real, from), shadow: shadow && compileDemand(shadow, from) };
+}
+
+/** What challenges of a route say. `scope` names all scopes even where one of them is enough. */
+export function compileChallenge({ requirement, dpop, scope, acr, maxAuthAge }: Demand): ChallengeTerms {
+  return {
+    schemes: SCHEMES[requirement],
+    algs: dpop.algorithms.join(' '),
+    scope: scope?.scopes.join(' '),
+    acrValues: acr.length === 0 ? undefined : acr.join(' '),
+    maxAge: maxAuthAge === undefined ? undefined : Math.floor(maxAuthAge),
+  };
+}
+
+function demandConfig({ read }: Compilation, config: RouteConfig): DemandConfig {
+  const { defaults } = read.config;
+  return { ...config, require: config.require ?? defaults.require, dpop: merged(defaults.dpop, config.dpop) };
+}
+
+function compileDemand(config: DemandConfig, issuers: readonly Issuer[]): Demand {
+  const { scope, dpop } = config;
+  return {
+    requirement: config.require,
+    issuers,
+    audience: config.audience,
+    dpop: {
+      nonce: dpop.nonce,
+      maxAge: dpop.max_age,
+      clockTolerance: dpop.clock_tolerance,
+      algorithms: dpop.algorithms,
+    },
+    scope: scope && ('any' in scope ? { match: 'any', scopes: scope.any } : { match: 'all', scopes: scope }),
+    claims: Object.entries(config.claims ?? {}).map(([name, value]) => compileClaim(name, value)),
+    acr: config.acr ?? [],
+    maxAuthAge: config.max_auth_age,
+  };
+}
+
+function compileClaim(name: string, value: ClaimRule['anyOf'][number] | ClaimRule['anyOf']): ClaimRule {
+  return { name, path: readClaimPath(name) ?? [], anyOf: typeof value === 'object' ? value : [value] };
+}
+
+/** A member name, or with a leading slash a JSON Pointer (RFC 6901 §3, §4); undefined where `~` is followed by neither 0 nor 1. */
+function readClaimPath(name: string): readonly string[] | undefined {
+  if (!name.startsWith('/')) return [name];
+  if (/~(?![01])/.test(name)) return undefined;
+  const members = name.slice(1).split('/');
+  return members.map((member) => member.replaceAll('~1', '/').replaceAll('~0', '~'));
+}
+
+function checkClaims(compilation: Compilation, at: ConfigPath, { claims }: RouteConfig): void {
+  for (const name of Object.keys(claims ?? {})) {
+    if (readClaimPath(name) !== undefined) continue;
+    compilation.problem([...at, name], 'is no JSON Pointer, expected ~0 for "~" and ~1 for "/" (RFC 6901)');
+  }
+}
+
+const CONDITIONS = ['issuers', 'audience', 'dpop', 'scope', 'claims', 'acr', 'max_auth_age'] as const;
+
+function checkNoConditions(compilation: Compilation, at: ConfigPath, config: RouteConfig): void {
+  for (const key of CONDITIONS) {
+    if (config[key] === undefined) continue;
+    compilation.problem([...at, key], `is never looked at on a public route, expected no ${key}, or another require`);
+  }
+}
+
+function issuersOf(
+  compilation: Compilation,
+  at: ConfigPath,
+  config: RouteConfig,
+  issuers: ReadonlyMap<string, Issuer>,
+): readonly Issuer[] {
+  const names = config.issuers ?? mainIssuer(compilation, at, issuers);
+  const chosen = new Map<string, string>();
+  return names.flatMap((name, index) => {
+    const here = [...at, 'issuers', index];
+    const issuer = issuers.get(name);
+    if (issuer === undefined) {
+      compilation.problem(here, `is ${name}, expected the name of an issuer: ${listed([...issuers.keys()])}`);
+      return [];
+    }
+    const twin = chosen.get(issuer.issuer);
+    if (twin !== undefined) {
+      const message = `is ${name}, whose tokens cannot be told from those of ${twin}, expected each iss once`;
+      compilation.problem(here, twin === name ? `names ${name} again, expected each issuer once` : message);
+    }
+    chosen.set(issuer.issuer, name);
+    return [issuer];
+  });
+}
+
+/** A route that names no issuers takes the main file's, if that has exactly one; routes of included files name theirs. */
+function mainIssuer(compilation: Compilation, at: ConfigPath, issuers: ReadonlyMap<string, Issuer>): readonly string[] {
+  const { read } = compilation;
+  const here = [...at, 'issuers'];
+  if (read.included(at)) {
+    compilation.problem(here, 'is missing, expected the names of issuers: routes of an included file name theirs');
+    return [];
+  }
+  const names = [...issuers.keys()].filter((name) => !read.included(['issuers', name]));
+  if (names.length === 1) return names;
+  const found = names.length === 0 ? 'there is no issuer' : 'there are several issuers';
+  compilation.problem(here, `is missing and ${found}, expected the names of issuers: ${listed([...issuers.keys()])}`);
+  return [];
+}

@@ -1,0 +1,38 @@
+// Names of fields in the configuration: which ones the gateway may set, take a certificate from, or remove.
+
+import type { Compilation } from './compilation.ts';
+import type { ConfigPath } from './problem.ts';
+
+/** What every message needs to arrive at all (RFC 9110 §7.6.1, §7.2, §8.6, §10.1.1), and the credentials. */
+const FRAMING = new Set([
+  ...['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade'],
+  ...['host', 'content-length', 'expect', 'date', 'via', 'authorization', 'proxy-authorization', 'proxy-authenticate'],
+]);
+/** What the gateway sets itself, with a meaning of its own (checks.md §6). */
+const OURS = new Set(['dpop', 'forwarded', 'x-real-ip', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto']);
+
+/**
+ * A field that the gateway sets or reads a certificate from. Problems: names of message framing and credentials, names that
+ * the gateway sets with another meaning, and names without a letter.
+ */
+export function checkSettableField(compilation: Compilation, at: ConfigPath, name: string): void {
+  if (!checkRemovableField(compilation, at, name)) return;
+  if (OURS.has(name.toLowerCase())) {
+    compilation.problem(at, `is ${name}, which the gateway sets itself, expected another field name`);
+  }
+}
+
+/** A field that is never passed on. Problems as above, except for fields that the gateway sets: they never pass anyway. */
+export function checkRemovableField(compilation: Compilation, at: ConfigPath, name: string): boolean {
+  const lower = name.toLowerCase();
+  const good = !FRAMING.has(lower) && /[a-z]/.test(lower);
+  if (lower === 'authorization') {
+    compilation.problem(
+      at,
+      'is Authorization, expected another field name; forward.authorization decides about this one',
+    );
+  } else if (!good) {
+    compilation.problem(at, `is ${name}, which frames or routes the message itself, expected another field name`);
+  }
+  return good;
+}

@@ -1,0 +1,85 @@
+// Compiles what the upstream sees: identity fields, fields with the client's certificate, and what never passes.
+
+import type { IdentityRule, IdentitySource } from '../token/identity.ts';
+import { type Compilation, merged } from './compilation.ts';
+import type { RouteConfig } from './compile-demand.ts';
+import { checkRemovableField, checkSettableField } from './compile-field.ts';
+import type { ConfigPath } from './problem.ts';
+import type { ForwardRules } from './route.ts';
+import type { Config } from './schema.ts';
+
+type ForwardConfig = Config['defaults']['forward'];
+type Fact = Extract<IdentitySource, { fact: string }>['fact'];
+
+/**
+ * `forward` of a route over that of the defaults; `identity` field by field, names in any case. Problems: fields that cannot be
+ * set, one field set twice, and identities of several issuers without the issuer beside them (a subject is unique only
+ * together with its issuer, RFC 7519 §4.1.2).
+ * @param issuers how many issuers' tokens the route takes
+ */
+export function compileForward(
+  compilation: Compilation,
+  at: ConfigPath,
+  config: RouteConfig,
+  issuers: number,
+): ForwardRules {
+  const { forward: defaults } = compilation.read.config.defaults;
+  const forward: ForwardConfig = merged(defaults, {
+    ...config.forward,
+    identity: mergeFields(defaults.identity, config.forward?.identity ?? {}),
+  });
+  const identity = Object.entries(forward.identity).map(([field, source]) => compileIdentity(field, source));
+  const toldApart = identity.some(({ source }) => 'fact' in source && source.fact === 'issuer');
+  if (issuers > 1 && identity.length > 0 && !toldApart) {
+    compilation.problem(
+      [...at, 'forward', 'identity'],
+      'has no field with "@issuer" although several issuers can reach this route, expected one such as X-Auth-Issuer: "@issuer"',
+    );
+  }
+  checkOnce(compilation, at, forward);
+  return {
+    host: forward.host,
+    authorization: forward.authorization,
+    identity,
+    encoding: forward.encoding,
+    remove: forward.remove.map((name) => name.toLowerCase()),
+    clientCertificate: forward.client_certificate,
+  };
+}
+
+/** Checks the fields where they are written: those of the defaults once, those of a route with the route. */
+export function checkFields(compilation: Compilation, at: ConfigPath, forward: Partial<ForwardConfig>): void {
+  for (const field of Object.keys(forward.identity ?? {}))
+    checkSettableField(compilation, [...at, 'identity', field], field);
+  for (const [index, { field }] of (forward.client_certificate ?? []).entries()) {
+    checkSettableField(compilation, [...at, 'client_certificate', index, 'field'], field);
+  }
+  for (const [index, name] of (forward.remove ?? []).entries()) {
+    checkRemovableField(compilation, [...at, 'remove', index], name);
+  }
+}
+
+function checkOnce(compilation: Compilation, at: ConfigPath, forward: ForwardConfig): void {
+  const certificates = forward.client_certificate.flatMap(({ format, field }) =>
+    format === 'rfc9440' ? [field, 'Client-Cert-Chain'] : [field],
+  );
+  const seen = new Set<string>();
+  for (const field of [...Object.keys(forward.identity), ...certificates]) {
+    if (seen.has(field.toLowerCase())) {
+      compilation.problem([...at, 'forward'], `sets ${field} twice, expected each field once`);
+    }
+    seen.add(field.toLowerCase());
+  }
+}
+
+function mergeFields(under: ForwardConfig['identity'], over: ForwardConfig['identity']): ForwardConfig['identity'] {
+  const replaced = new Set(Object.keys(over).map((field) => field.toLowerCase()));
+  const kept = Object.entries(under).filter(([field]) => !replaced.has(field.toLowerCase()));
+  return { ...Object.fromEntries(kept), ...over };
+}
+
+function compileIdentity(field: string, source: ForwardConfig['identity'][string]): IdentityRule {
+  if (typeof source !== 'string') return { field, source: { claims: source } };
+  if (source.startsWith('@')) return { field, source: { fact: source.slice(1) as Fact } };
+  return { field, source: { claims: [source] } };
+}

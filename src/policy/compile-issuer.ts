@@ -1,0 +1,72 @@
+// Compiles issuers: where their keys come from, and the refusal to fetch keys over a network in the clear.
+
+import type { Issuer } from '../token/issuer.ts';
+import { type Compilation, isLoopback } from './compilation.ts';
+import { authoritiesAt } from './compile-pem.ts';
+import type { ConfigPath } from './problem.ts';
+import type { Config } from './schema.ts';
+
+type IssuerConfig = Config['issuers'][string];
+
+/**
+ * All issuers by name. Problems: http beyond loopback without `insecure_http` (RFC 8414 §2 wants https), a key file that is no
+ * key set, an unreadable CA file. NOT checked: that the issuer answers, and which keys it has.
+ */
+export function compileIssuers(compilation: Compilation): ReadonlyMap<string, Issuer> {
+  const entries = Object.entries(compilation.read.config.issuers);
+  return new Map(entries.map(([name, config]) => [name, compileIssuer(compilation, name, config)]));
+}
+
+function compileIssuer(compilation: Compilation, name: string, config: IssuerConfig): Issuer {
+  const at = ['issuers', name];
+  checkScheme(compilation, [...at, 'issuer'], config.issuer, config.insecure_http);
+  return {
+    name,
+    issuer: config.issuer,
+    audience: config.audience,
+    keys: compileKeys(compilation, [...at, 'keys'], config),
+    ca: authoritiesAt(compilation, [...at, 'ca_file']),
+    insecureHttp: config.insecure_http,
+    algorithms: config.algorithms,
+    requireTyp: config.require_typ,
+    scopeClaim: config.scope_claim,
+    clockTolerance: config.clock_tolerance,
+    requiredForReady: config.required_for_ready,
+  };
+}
+
+function compileKeys(compilation: Compilation, at: ConfigPath, { keys, insecure_http }: IssuerConfig): Issuer['keys'] {
+  if (keys === 'discovery') return { from: 'discovery', uri: undefined };
+  for (const key of ['discovery_uri', 'jwks_uri'] as const) {
+    if (keys[key] !== undefined) checkScheme(compilation, [...at, key], keys[key], insecure_http);
+  }
+  if (keys.jwks_uri !== undefined) return { from: 'jwks_uri', uri: keys.jwks_uri };
+  if (keys.discovery_uri !== undefined) return { from: 'discovery', uri: keys.discovery_uri };
+  const fileAt = [...at, 'jwks_file'];
+  const file = compilation.fileAt(fileAt);
+  if (file !== undefined && !hasKeys(file.content)) {
+    compilation.problem(
+      fileAt,
+      'is no key set, expected a JSON file { "keys": [ … ] } with at least one key (RFC 7517 §5)',
+    );
+  }
+  return { from: 'jwks_file', file: file?.path ?? '' };
+}
+
+function checkScheme(compilation: Compilation, at: ConfigPath, written: string, insecureHttp: boolean): void {
+  const url = new URL(written);
+  if (url.protocol === 'https:' || insecureHttp || isLoopback(url.hostname)) return;
+  compilation.problem(
+    at,
+    'is http beyond loopback, where keys can be replaced on the way, expected https, or insecure_http: true on the issuer',
+  );
+}
+
+function hasKeys(content: Buffer): boolean {
+  try {
+    const set: unknown = JSON.parse(content.toString('utf8'));
+    return typeof set === 'object' && set !== null && 'keys' in set && Array.isArray(set.keys) && set.keys.length > 0;
+  } catch {
+    return false; // no JSON: the caller says what was expected
+  }
+}

@@ -1,0 +1,209 @@
+// Compiles listeners: where they listen, by which origins they are called, and whose certificates and fields count there.
+
+import { hostOf, readOrigin } from '../proof/target-uri.ts';
+import { type Compilation, isLoopback, unlessNone } from './compilation.ts';
+import { checkSettableField } from './compile-field.ts';
+import { authoritiesAt, covers, type KeyPair, keyPairAt, revocationsAt } from './compile-pem.ts';
+import type { ConfigPath } from './problem.ts';
+import type { Bind, CertificateSource, ClientCertificatePolicy, Listener, ListenerOrigin } from './route.ts';
+import type { Config } from './schema.ts';
+
+type ListenerConfig = Config['listeners'][number];
+
+/**
+ * All listeners, in the order of the file. Problems: plain HTTP beyond loopback that no key names, origins that nobody can
+ * call, certificates that do not fit, trust that no certificate or peer backs, the same name or address twice.
+ * NOT checked: whether routes need what a listener lacks (compile-reach.ts).
+ */
+export function compileListeners(compilation: Compilation): readonly Listener[] {
+  const { listeners, telemetry, admin } = compilation.read.config;
+  const taken: { what: string; bind: Bind }[] = [
+    { what: 'admin', bind: admin.bind },
+    { what: 'telemetry', bind: telemetry.bind },
+  ];
+  if (collide(admin.bind, telemetry.bind)) {
+    compilation.problem(['telemetry', 'bind'], 'is the address of admin too, expected another one');
+  }
+  return listeners.map((config, index) => {
+    const at = ['listeners', index];
+    const other = taken.find(({ bind }) => collide(bind, config.bind));
+    if (other) compilation.problem([...at, 'bind'], `is the address of ${other.what} too, expected another one`);
+    if (listeners.findIndex(({ name }) => name === config.name) < index) {
+      compilation.problem([...at, 'name'], `is ${config.name} like an earlier listener's, expected another name`);
+    }
+    taken.push({ what: `listener ${config.name}`, bind: config.bind });
+    return compileListener(compilation, at, config);
+  });
+}
+
+function compileListener(compilation: Compilation, at: ConfigPath, config: ListenerConfig): Listener {
+  const pairs = (config.tls?.certificates ?? []).map((_, index) =>
+    keyPairAt(compilation, [...at, 'tls', 'certificates', index]),
+  );
+  checkPlainHttp(compilation, at, config);
+  checkTrustedPeers(compilation, at, config);
+  const limits = config.limits;
+  return {
+    name: config.name,
+    bind: config.bind,
+    origins: compileOrigins(compilation, at, config, pairs),
+    tls: config.tls && {
+      certificates: pairs
+        .filter((pair) => pair !== undefined)
+        .map(({ cert, key, certFile }) => ({ cert, key, certFile })),
+      minVersion: config.tls.min_version,
+    },
+    clientCertificate: compileClientCertificate(compilation, [...at, 'client_certificate'], config),
+    trustedPeers: config.trusted_peers.map((peer) => ({ cidr: peer.cidr, certificateSan: peer.certificate_san })),
+    clientCertificateFrom: compileSource(compilation, [...at, 'client_certificate_from'], config),
+    explainToClients: config.explain_to_clients,
+    limits: {
+      headerSize: limits.header_size,
+      urlLength: limits.url_length,
+      requestBody: unlessNone(limits.request_body),
+      connections: limits.connections,
+      headerTimeout: limits.header_timeout,
+      idleTimeout: limits.idle_timeout,
+    },
+  };
+}
+
+function checkPlainHttp(compilation: Compilation, at: ConfigPath, config: ListenerConfig): void {
+  if (config.tls !== undefined || config.insecure_plain_http) return;
+  if ('path' in config.bind || isLoopback(config.bind.host)) return;
+  compilation.problem(
+    [...at, 'bind'],
+    'is plain HTTP beyond loopback, where tokens can be read and stolen, ' +
+      'expected tls, a loopback address, a unix socket, or insecure_plain_http: true',
+  );
+}
+
+function compileOrigins(
+  compilation: Compilation,
+  at: ConfigPath,
+  config: ListenerConfig,
+  pairs: readonly (KeyPair | undefined)[],
+): readonly ListenerOrigin[] {
+  const seen = new Set<string>();
+  return config.origins.flatMap((written, index) => {
+    const here = [...at, 'origins', index];
+    const origin = readOrigin(written);
+    if (origin === undefined) {
+      compilation.problem(
+        here,
+        'is no origin, expected one such as https://api.example.com or "https://*.example.com"',
+      );
+      return [];
+    }
+    const spelled = `${origin.scheme}://${origin.authority}${origin.pathPrefix}`;
+    if (seen.has(spelled)) compilation.problem(here, `is ${spelled} like an earlier one, expected each origin once`);
+    seen.add(spelled);
+    checkReachable(compilation, here, config, origin);
+    if (origin.scheme === 'https' && !pairs.includes(undefined)) checkCovered(compilation, here, config, origin, pairs);
+    return [origin];
+  });
+}
+
+function checkReachable(
+  compilation: Compilation,
+  at: ConfigPath,
+  config: ListenerConfig,
+  origin: ListenerOrigin,
+): void {
+  if (config.tls !== undefined && origin.scheme === 'http') {
+    compilation.problem(at, 'is http on a listener with tls, which no client can call so, expected https');
+  }
+  if (config.tls === undefined && origin.scheme === 'https' && config.trusted_peers.length === 0) {
+    compilation.problem(
+      at,
+      'is https on a listener without tls, which no client can call so, ' +
+        'expected tls, http, or trusted_peers with the proxy that terminates TLS',
+    );
+  }
+}
+
+/**
+ * Behind trusted peers clients may meet the peer's certificate and never this listener's, so what is an error elsewhere is
+ * only a warning there.
+ */
+function checkCovered(
+  compilation: Compilation,
+  at: ConfigPath,
+  config: ListenerConfig,
+  origin: ListenerOrigin,
+  pairs: readonly (KeyPair | undefined)[],
+): void {
+  const host = hostOf(origin.authority);
+  if (config.tls === undefined || pairs.some((pair) => pair !== undefined && covers(pair.leaf, host))) return;
+  const report = config.trusted_peers.length === 0 ? 'problem' : 'warning';
+  compilation[report](at, `is not covered by any certificate of this listener, expected one with the name ${host}`);
+}
+
+function compileClientCertificate(
+  compilation: Compilation,
+  at: ConfigPath,
+  { client_certificate: config, tls, client_certificate_from }: ListenerConfig,
+): ClientCertificatePolicy {
+  if (config.request !== 'none' && tls === undefined) {
+    compilation.problem([...at, 'request'], `is ${config.request} on a listener without tls, expected tls or none`);
+  }
+  const wanted = config.request !== 'none' || client_certificate_from !== 'none';
+  if (wanted && config.verify === 'chain' && config.ca_file === undefined) {
+    compilation.problem(
+      at,
+      'has verify: chain without ca_file, expected ca_file, or verify: possession (RFC 8705 §2.2)',
+    );
+  }
+  if (config.verify === 'possession' && config.crl_file !== undefined) {
+    compilation.problem(
+      [...at, 'crl_file'],
+      'is never used under verify: possession, expected verify: chain or no crl_file',
+    );
+  }
+  return {
+    request: config.request,
+    verify: config.verify,
+    ca: authoritiesAt(compilation, [...at, 'ca_file']),
+    crl: revocationsAt(compilation, [...at, 'crl_file']),
+  };
+}
+
+function checkTrustedPeers(compilation: Compilation, at: ConfigPath, config: ListenerConfig): void {
+  const { request, verify } = config.client_certificate;
+  for (const [index, peer] of config.trusted_peers.entries()) {
+    const here = [...at, 'trusted_peers', index];
+    if (peer.certificate_san !== undefined && (config.tls === undefined || request === 'none' || verify !== 'chain')) {
+      compilation.problem(
+        [...here, 'certificate_san'],
+        'can never be verified here, expected tls, and client_certificate with request: optional or required and verify: chain',
+      );
+    }
+    if (peer.certificate_san === undefined && peer.cidr?.endsWith('/0')) {
+      compilation.warning(
+        [...here, 'cidr'],
+        'is every address: whoever reaches this port can claim any origin, client and certificate',
+      );
+    }
+  }
+}
+
+function compileSource(
+  compilation: Compilation,
+  at: ConfigPath,
+  { client_certificate_from: config, trusted_peers }: ListenerConfig,
+): CertificateSource | undefined {
+  if (config === 'none') return undefined;
+  if (trusted_peers.length === 0) {
+    compilation.problem(at, 'is believed from nobody, expected trusted_peers with the proxy that sends the field');
+  }
+  checkSettableField(compilation, [...at, 'field'], config.field);
+  return { format: config.format, field: config.field.toLowerCase() };
+}
+
+/** Whether both cannot be bound at once; port 0 is a new port each time. */
+function collide(one: Bind, two: Bind): boolean {
+  if ('path' in one || 'path' in two) return 'path' in one && 'path' in two && one.path === two.path;
+  const everywhere = (host: string): boolean => host === '0.0.0.0' || host === '::';
+  const overlap = one.host === two.host || everywhere(one.host) || everywhere(two.host);
+  return one.port === two.port && one.port !== 0 && overlap;
+}

@@ -1,0 +1,140 @@
+// How routes and listeners meet: what a route needs and a listener lacks, routes that nothing reaches, and whose nonces mix.
+
+import { hostOf } from '../proof/target-uri.ts';
+import { type Compilation, listed } from './compilation.ts';
+import type { ConfigPath } from './problem.ts';
+import { chooseGroup } from './route-table.ts';
+import type { Listener, ListenerOrigin, Route, RouteTable } from './route.ts';
+
+type Routes = ReadonlyMap<Route, ConfigPath>;
+
+/** Stands for any label or segment that no configuration names. */
+const ANY = '~';
+
+/**
+ * Problems: non-public routes on a listener without `origins`; certificates demanded where none can come; hosts that no
+ * origin of the route's listeners has; the upstream's nonces beside ours on one origin (checks.md §7).
+ * NOT checked: whether a more specific route leaves this one any request (`checkChosen`).
+ */
+export function checkReach(compilation: Compilation, listeners: readonly Listener[], routes: Routes): void {
+  for (const [index, listener] of listeners.entries()) {
+    const here = [...routes].filter(([route]) => isOn(route, listener));
+    const needing = here.find(([route]) => requirements(route).some((one) => one !== 'public'));
+    if (needing !== undefined && compilation.read.config.listeners[index]?.origins.length === 0) {
+      compilation.problem(
+        ['listeners', index, 'origins'],
+        `is empty although route ${needing[0].name}, which is not public, can be reached, ` +
+          'expected the origins by which clients call this listener',
+      );
+    }
+    for (const [route, at] of here) checkCertificates(compilation, at, route, listener);
+  }
+  for (const [route, at] of routes) checkHost(compilation, at, route, listeners);
+  checkNonces(compilation, listeners, routes);
+}
+
+/** Problems: routes that are never chosen, because for each of their requests another group comes first (route-table.ts). */
+export function checkChosen(
+  compilation: Compilation,
+  listeners: readonly Listener[],
+  routes: Routes,
+  table: RouteTable,
+): void {
+  for (const [route, at] of routes) {
+    const rivals = new Set<string>();
+    const samples = listeners
+      .filter((listener) => isOn(route, listener))
+      .flatMap((listener) => sampleHosts(route, listener).map((host) => [listener.name, host] as const));
+    const chosen = samples.some(([listener, host]) =>
+      samplePaths(route.match.path).some((path) => {
+        const group = chooseGroup(table, listener, host, path);
+        for (const other of group?.routes ?? []) rivals.add(other.name);
+        return group?.routes.includes(route) ?? false;
+      }),
+    );
+    if (chosen || samples.length === 0) continue;
+    compilation.problem(
+      [...at, 'match'],
+      `is never chosen, because more specific hosts or paths take all its requests: ${listed([...rivals])}; ` +
+        'expected a match of its own',
+    );
+  }
+}
+
+function isOn({ match }: Route, listener: Listener): boolean {
+  return match.listeners?.includes(listener.name) ?? true;
+}
+
+function requirements({ demand, shadow }: Route): readonly Route['demand']['requirement'][] {
+  return shadow === undefined ? [demand.requirement] : [demand.requirement, shadow.requirement];
+}
+
+function checkCertificates(compilation: Compilation, at: ConfigPath, route: Route, listener: Listener): void {
+  if (!requirements(route).includes('mtls')) return;
+  if (listener.clientCertificate.request !== 'none' || listener.clientCertificateFrom !== undefined) return;
+  const key = route.demand.requirement === 'mtls' ? ['require'] : ['shadow'];
+  compilation.problem(
+    [...at, ...key],
+    `demands a certificate that listener ${listener.name} neither asks for nor is told of, expected client_certificate.request: ` +
+      'optional or required there, client_certificate_from, or match.listeners without it',
+  );
+}
+
+function checkHost(compilation: Compilation, at: ConfigPath, route: Route, listeners: readonly Listener[]): void {
+  const on = listeners.filter((listener) => isOn(route, listener));
+  if (on.length === 0 || on.some((listener) => sampleHosts(route, listener).length > 0)) return;
+  const hosts = on.flatMap(({ origins }) => origins.map(({ authority }) => hostOf(authority)));
+  compilation.problem(
+    [...at, 'match', 'host'],
+    `is the host of no origin of its listeners, expected one of these: ${listed([...new Set(hosts)])}`,
+  );
+}
+
+/** Hosts by which a route can be reached on a listener, each standing for its kind. Without origins every host is taken. */
+function sampleHosts({ match }: Route, { origins }: Listener): readonly string[] {
+  if (origins.length === 0) return [(match.host ?? ANY).replace('*', ANY)];
+  const hosts = origins.flatMap((origin) => sharedHost(match.host, origin) ?? []);
+  return [...new Set(hosts)];
+}
+
+function sharedHost(pattern: string | undefined, origin: ListenerOrigin): string | undefined {
+  const host = hostOf(origin.authority);
+  if (pattern === undefined || pattern === host) return host.replace('*', ANY);
+  const [mine, theirs] = [pattern.startsWith('*.'), origin.wildcard];
+  if (mine === theirs) return undefined;
+  const [wildcard, exact] = mine ? [pattern, host] : [host, pattern];
+  return exact.slice(exact.indexOf('.')) === wildcard.slice(1) ? exact : undefined;
+}
+
+/** A path that fits the pattern and as few others as possible; of `/*` patterns the path itself and one below. */
+function samplePaths(pattern: string): readonly string[] {
+  const below = pattern.endsWith('/*');
+  const fixed = (below ? pattern.slice(0, -2) : pattern).replaceAll(/(?<=\/)\*(?=\/|$)/g, ANY);
+  return below ? [fixed === '' ? '/' : fixed, `${fixed}/${ANY}/${ANY}`] : [fixed];
+}
+
+/**
+ * A client keeps one nonce per origin (RFC 9449 §8.2, §9), so an upstream whose DPoP-Nonce passes would overwrite ours.
+ */
+function checkNonces(compilation: Compilation, listeners: readonly Listener[], routes: Routes): void {
+  const originsOf = (route: Route): readonly string[] =>
+    listeners
+      .filter((listener) => isOn(route, listener))
+      .flatMap(({ origins }) => origins.filter((origin) => sharedHost(route.match.host, origin) !== undefined))
+      .map(({ scheme, authority }) => `${scheme}://${authority}`);
+  const asking = [...routes.keys()].filter(
+    ({ demand }) => demand.requirement !== 'public' && demand.dpop.nonce !== 'none',
+  );
+  const askedOn = new Map(asking.flatMap((route) => originsOf(route).map((origin) => [origin, route.name])));
+  for (const [route, at] of routes) {
+    const isPublic = route.demand.requirement === 'public';
+    if (!isPublic && route.forward.authorization !== 'as-received') continue;
+    const origin = originsOf(route).find((one) => askedOn.has(one));
+    if (origin === undefined) continue;
+    compilation.problem(
+      [...at, ...(isPublic ? ['require'] : ['forward', 'authorization'])],
+      `lets DPoP-Nonce of the upstream pass on ${origin}, where route ${askedOn.get(origin)} asks for nonces of ours, ` +
+        'expected another origin for one of them, or nonce: none',
+    );
+  }
+}

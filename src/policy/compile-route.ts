@@ -1,0 +1,193 @@
+// Compiles routes: which requests each one is for, and everything that is merged under it.
+
+import { readAuthority, readRequestPath } from '../proof/target-uri.ts';
+import type { Issuer } from '../token/issuer.ts';
+import { type Compilation, listed, merged, unlessNone } from './compilation.ts';
+import { compileChallenge, compileDemands, type RouteConfig } from './compile-demand.ts';
+import { checkFields, compileForward } from './compile-forward.ts';
+import { checkWeaker } from './compile-weaker.ts';
+import type { ConfigPath } from './problem.ts';
+import type { CorsRules, Route, RouteMatch, Upstream } from './route.ts';
+
+/** What routes refer to by name. */
+export interface Named {
+  readonly listeners: readonly string[];
+  readonly issuers: ReadonlyMap<string, Issuer>;
+  readonly upstreams: ReadonlyMap<string, Upstream>;
+}
+
+/** Stands in for an upstream that does not exist, so that the rest of its route is looked at too. */
+const MISSING_UPSTREAM: Upstream = {
+  name: '',
+  targets: [],
+  connections: 0,
+  tls: { ca: undefined, cert: undefined, key: undefined, serverName: undefined },
+};
+
+/**
+ * All routes that can be compiled, each with its place in the configuration. Problems: names that nothing has or that two
+ * routes have, hosts and paths that no request can match, demands weaker than the defaults that no key names, and what
+ * the parts report (compile-demand.ts, compile-forward.ts, compile-weaker.ts).
+ * NOT checked: how routes meet each other and the listeners (route-table.ts, compile-reach.ts).
+ */
+export function compileRoutes(compilation: Compilation, named: Named): ReadonlyMap<Route, ConfigPath> {
+  const { routes, defaults } = compilation.read.config;
+  checkFields(compilation, ['defaults', 'forward'], defaults.forward);
+  const compiled = new Map<Route, ConfigPath>();
+  for (const [index, config] of routes.entries()) {
+    const at = ['routes', index];
+    if (routes.findIndex(({ name }) => name === config.name) < index) {
+      compilation.problem([...at, 'name'], `is ${config.name} like an earlier route's, expected another name`);
+    }
+    compiled.set(compileRoute(compilation, at, config, named), at);
+  }
+  return compiled;
+}
+
+function compileRoute(compilation: Compilation, at: ConfigPath, config: RouteConfig, named: Named): Route {
+  checkWeaker(compilation, at, config);
+  if (config.forward) checkFields(compilation, [...at, 'forward'], config.forward);
+  const { demand, shadow } = compileDemands(compilation, at, config, named.issuers);
+  const match = compileMatch(compilation, [...at, 'match'], config, named.listeners);
+  const { defaults } = compilation.read.config;
+  const timeouts = merged(defaults.timeouts, config.timeouts);
+  const body = config.limits?.request_body;
+  return {
+    name: config.name,
+    match,
+    upstream: upstreamOf(compilation, at, config, named.upstreams),
+    demand,
+    shadow,
+    challenge: compileChallenge(demand),
+    encodedSlash: config.encoded.includes('slash'),
+    stripPrefix: compileStripPrefix(compilation, at, config, match.path),
+    forward: compileForward(compilation, at, config, demand.issuers.length),
+    cors: config.cors && compileCors(compilation, [...at, 'cors'], config.cors),
+    requestBody: body === 'none' ? Number.POSITIVE_INFINITY : body,
+    timeouts: {
+      connect: timeouts.connect,
+      responseHeader: timeouts.response_header,
+      idle: timeouts.idle,
+      total: unlessNone(timeouts.total),
+    },
+  };
+}
+
+function upstreamOf(
+  compilation: Compilation,
+  at: ConfigPath,
+  { upstream: name }: RouteConfig,
+  upstreams: ReadonlyMap<string, Upstream>,
+): Upstream {
+  const upstream = upstreams.get(name);
+  if (upstream !== undefined) return upstream;
+  compilation.problem(
+    [...at, 'upstream'],
+    `is ${name}, expected the name of an upstream: ${listed([...upstreams.keys()])}`,
+  );
+  return MISSING_UPSTREAM;
+}
+
+function compileMatch(
+  compilation: Compilation,
+  at: ConfigPath,
+  { match, encoded }: RouteConfig,
+  listeners: readonly string[],
+): RouteMatch {
+  for (const [index, name] of (match.listeners ?? []).entries()) {
+    if (listeners.includes(name)) continue;
+    compilation.problem(
+      [...at, 'listeners', index],
+      `is ${name}, expected the name of a listener: ${listed(listeners)}`,
+    );
+  }
+  const host = match.host === undefined ? undefined : readHostPattern(match.host);
+  if (match.host !== undefined && host === undefined) {
+    compilation.problem([...at, 'host'], 'is no host, expected one such as api.example.com or "*.example.com"');
+  } else if (host === undefined && compilation.read.included(at)) {
+    compilation.problem([...at, 'host'], 'is missing, expected a host: routes of an included file name theirs');
+  }
+  const path = readPathPattern(match.path);
+  if (typeof path === 'object') compilation.problem([...at, 'path'], path.problem);
+  else if (path.includes('%2F') && !encoded.includes('slash')) {
+    compilation.problem(
+      [...at, 'path'],
+      'has %2F, with which no request gets here, expected encoded: [slash] on this route',
+    );
+  }
+  const methods = match.methods?.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
+  return {
+    listeners: match.listeners,
+    host,
+    path: typeof path === 'string' ? path : match.path,
+    methods: methods && [...new Set(methods)],
+  };
+}
+
+function readHostPattern(written: string): string | undefined {
+  const [, wildcard = '', name = ''] = /^(\*\.)?(.+)$/.exec(written) ?? [];
+  const host = readAuthority(name, 'https');
+  // A label before an address is no host, and a single label after `*.` would be everybody's.
+  if (host === undefined || (wildcard !== '' && !/[a-z][^.]*$/.test(host))) return undefined;
+  return `${wildcard}${host}`;
+}
+
+/** A path pattern in the form of request paths (checks.md §0), or why no request can match it. */
+function readPathPattern(written: string): string | { readonly problem: string } {
+  const below = written.endsWith('/*');
+  const fixed = below ? written.slice(0, -2) : written;
+  const read = readRequestPath(fixed === '' ? '/' : fixed);
+  if (read === undefined || (below && fixed.endsWith('/'))) {
+    return {
+      problem: 'is no path that a request can have, expected no empty or dot segments, "?", "#", "\\" or broken %',
+    };
+  }
+  if (read.matchPath !== read.path) {
+    return {
+      problem: 'has ";", and parameters are cut from paths before they are matched, expected a path without them',
+    };
+  }
+  if (read.path.split('/').some((segment) => segment.includes('*') && segment !== '*')) {
+    return { problem: 'has "*" beside other characters, expected it to stand for one whole segment' };
+  }
+  return fixed === '' ? '/*' : `${read.path}${below ? '/*' : ''}`;
+}
+
+function compileStripPrefix(
+  compilation: Compilation,
+  at: ConfigPath,
+  { rewrite }: RouteConfig,
+  path: string,
+): string | undefined {
+  if (rewrite === undefined) return undefined;
+  const prefix = readRequestPath(rewrite.strip_prefix)?.path;
+  if (prefix !== undefined && !prefix.includes('*') && (path === prefix || path.startsWith(`${prefix}/`)))
+    return prefix;
+  compilation.problem(
+    [...at, 'rewrite', 'strip_prefix'],
+    `does not begin every path of this route, expected whole leading segments of ${path}, without "*"`,
+  );
+  return undefined;
+}
+
+function compileCors(compilation: Compilation, at: ConfigPath, config: NonNullable<RouteConfig['cors']>): CorsRules {
+  for (const [index, origin] of config.origins.entries()) {
+    const serialised = serialiseOrigin(origin);
+    if (serialised === origin) continue;
+    const expected = serialised ?? 'one such as https://app.example.com';
+    compilation.problem([...at, 'origins', index], `is not as browsers write it, expected ${expected}`);
+  }
+  return {
+    origins: config.origins,
+    expose: config.expose,
+    maxAge: Math.floor(config.max_age),
+    credentials: config.credentials,
+  };
+}
+
+/** An origin as a browser sends it (RFC 6454 §6.2); applications in their own shell have other schemes, such as `capacitor:`. */
+function serialiseOrigin(written: string): string | undefined {
+  const url = URL.parse(written);
+  if (url === null) return undefined;
+  return url.origin === 'null' ? `${url.protocol}//${url.host}`.toLowerCase() : url.origin;
+}

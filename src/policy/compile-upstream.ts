@@ -1,0 +1,64 @@
+// Compiles upstreams: their targets, and the refusal to send tokens or identities over a network in the clear.
+
+import { hostOf, readAuthority } from '../proof/target-uri.ts';
+import { type Compilation, isLoopback } from './compilation.ts';
+import { authoritiesAt, keyPairAt } from './compile-pem.ts';
+import type { ConfigPath } from './problem.ts';
+import type { Target, Upstream } from './route.ts';
+import type { Config } from './schema.ts';
+
+type UpstreamConfig = Config['upstreams'][string];
+
+/**
+ * All upstreams by name. Problems: a target that is no host, http beyond loopback without `insecure_plain_http`, `tls` where no
+ * target is https, unreadable certificates. NOT checked: that a target exists or is not ourselves.
+ */
+export function compileUpstreams(compilation: Compilation): ReadonlyMap<string, Upstream> {
+  const entries = Object.entries(compilation.read.config.upstreams);
+  return new Map(entries.map(([name, config]) => [name, compileUpstream(compilation, name, config)]));
+}
+
+function compileUpstream(compilation: Compilation, name: string, config: UpstreamConfig): Upstream {
+  const at = ['upstreams', name];
+  const targets = config.targets.map((target, index) =>
+    compileTarget(compilation, [...at, 'targets', index], config, target),
+  );
+  if (config.tls !== undefined && !targets.some((target) => target?.origin.startsWith('https:'))) {
+    compilation.problem([...at, 'tls'], 'is never used because no target is https, expected https targets or no tls');
+  }
+  const pair = keyPairAt(compilation, [...at, 'tls']);
+  return {
+    name,
+    targets: targets.filter((target) => target !== undefined),
+    connections: config.connections,
+    tls: {
+      ca: authoritiesAt(compilation, [...at, 'tls', 'ca_file']),
+      cert: pair?.cert,
+      key: pair?.key,
+      serverName: config.tls?.server_name,
+    },
+  };
+}
+
+function compileTarget(
+  compilation: Compilation,
+  at: ConfigPath,
+  config: UpstreamConfig,
+  written: string,
+): Target | undefined {
+  if (written.startsWith('unix:')) return { origin: 'http://localhost', socketPath: written.slice('unix:'.length) };
+  const scheme = written.startsWith('https:') ? 'https' : 'http';
+  const authority = readAuthority(written.slice(`${scheme}://`.length), scheme);
+  if (authority === undefined) {
+    compilation.problem(at, 'is no host with an optional port, expected one such as http://127.0.0.1:9000');
+    return undefined;
+  }
+  if (scheme === 'http' && !isLoopback(hostOf(authority)) && !config.insecure_plain_http) {
+    compilation.problem(
+      at,
+      'is http beyond loopback, where identity fields and tokens can be read and changed, ' +
+        'expected https, a loopback address, unix:/path, or insecure_plain_http: true on the upstream',
+    );
+  }
+  return { origin: `${scheme}://${authority}`, socketPath: undefined };
+}

@@ -1,0 +1,145 @@
+// Compiles a configuration into a policy: completely, or not at all and with every problem that was found.
+
+import { createHash } from 'node:crypto';
+import { Compilation } from './compilation.ts';
+import { compileIssuers } from './compile-issuer.ts';
+import { compileListeners } from './compile-listener.ts';
+import { checkChosen, checkReach } from './compile-reach.ts';
+import { compileRoutes } from './compile-route.ts';
+import { compileUpstreams } from './compile-upstream.ts';
+import { compileManagedFields } from './managed-fields.ts';
+import type { ConfigPath, Problem } from './problem.ts';
+import type { ReadPolicy } from './read.ts';
+import { compileRouteTable } from './route-table.ts';
+import type { Listener, Policy, Route, RouteTable } from './route.ts';
+
+/** Proofs per second and worker for which `replay.capacity: auto` has room. */
+const PROOFS_PER_SECOND = 6000;
+const WORKERS = 1;
+const NONCE_SECRET_BYTES = 32;
+
+export type Compiled =
+  | { readonly policy: Policy; readonly warnings: readonly Problem[] }
+  | { readonly problems: readonly Problem[] };
+
+/**
+ * Compiles what was read into a frozen policy. Problems, all at once, are what the parts of a configuration cannot mean
+ * together, and what would weaken the gateway without a key that names the risk. Warnings are for people who read `check`.
+ * @param now seconds since the epoch: certificates have to be valid
+ * NOT checked: single values (schema.ts), and anything beyond the files: no address is bound, no issuer or upstream called.
+ */
+export function compilePolicy(read: ReadPolicy, now: number): Compiled {
+  const compilation = new Compilation(read, now);
+  const listeners = compileListeners(compilation);
+  const names = listeners.map(({ name }) => name);
+  const issuers = compileIssuers(compilation);
+  const upstreams = compileUpstreams(compilation);
+  const routes = compileRoutes(compilation, { listeners: names, issuers, upstreams });
+  checkReach(compilation, listeners, routes);
+  const routeTable = compileTable(compilation, listeners, routes);
+  const secrets = compileSecrets(compilation);
+  warn(compilation, routes);
+  if (compilation.problems.length > 0) return { problems: compilation.problems };
+  const { config } = read;
+  const policy: Policy = {
+    id: createHash('sha256').update(read.text).digest('hex').slice(0, 8),
+    listeners,
+    telemetry: config.telemetry.bind,
+    log: { level: config.log.level, sampleSuccesses: config.log.sample_successes },
+    drain: config.drain,
+    issuers: [...issuers.values()],
+    replay: {
+      capacity: config.replay.capacity === 'auto' ? roomFor(routes, config.nonce.lifetime) : config.replay.capacity,
+    },
+    nonce: { secrets, lifetime: config.nonce.lifetime },
+    upstreams: [...upstreams.values()],
+    routes: [...routes.keys()],
+    routeTable,
+    managedFields: compileManagedFields([...routes.keys()], listeners),
+  };
+  return { policy: deepFreeze(policy), warnings: compilation.warnings };
+}
+
+function compileTable(
+  compilation: Compilation,
+  listeners: readonly Listener[],
+  routes: ReadonlyMap<Route, ConfigPath>,
+): RouteTable {
+  const compiled = compileRouteTable([...routes.keys()], [...new Set(listeners.map(({ name }) => name))]);
+  if ('table' in compiled) {
+    checkChosen(compilation, listeners, routes, compiled.table);
+    return compiled.table;
+  }
+  for (const { route, other, why } of compiled.ambiguities) {
+    const { line, file } = compilation.read.position(routes.get(other) ?? []);
+    compilation.problem(
+      [...(routes.get(route) ?? []), 'match'],
+      `is ambiguous with route ${other.name} (${file}:${line}): ${why}; expected different listeners, hosts, paths or methods`,
+    );
+  }
+  return new Map();
+}
+
+function compileSecrets(compilation: Compilation): readonly Uint8Array[] {
+  const names = compilation.read.config.nonce.secret_files ?? [];
+  return names.map((_, index) => {
+    const at = ['nonce', 'secret_files', index];
+    const text = compilation.fileAt(at)?.content.toString('latin1') ?? '';
+    const secret = Buffer.from(text.replace(/^[ \t\r\n]+|[ \t\r\n]+$/g, ''), 'latin1');
+    if (secret.length < NONCE_SECRET_BYTES) {
+      compilation.problem(
+        at,
+        `has too few bytes, expected a secret of at least ${NONCE_SECRET_BYTES}, white space at its ends not counted`,
+      );
+    }
+    return secret;
+  });
+}
+
+/** Room for every proof that has to be remembered at once (checks.md §4): by its iat or by the expiry of its nonce, plus tolerance. */
+function roomFor(routes: ReadonlyMap<Route, ConfigPath>, nonceLifetime: number): number {
+  const retentions = [...routes.keys()].map(
+    ({ demand: { dpop } }) => Math.max(dpop.maxAge, nonceLifetime) + dpop.clockTolerance,
+  );
+  return Math.ceil(PROOFS_PER_SECOND * Math.max(...retentions) * WORKERS);
+}
+
+function warn(compilation: Compilation, routes: ReadonlyMap<Route, ConfigPath>): void {
+  const { config } = compilation.read;
+  for (const [{ name, demand }, at] of routes) {
+    if (demand.requirement === 'token') {
+      compilation.warning(
+        [...at, 'require'],
+        `lets unbound tokens pass on route ${name}: whoever steals one can use it`,
+      );
+    }
+    if (demand.requirement !== 'public' && demand.dpop.nonce === 'on-skew') {
+      compilation.warning(
+        [...at, 'dpop', 'nonce'],
+        'is a clock aid for clients and no protection: only required stops proofs made in advance (RFC 9449 §11.3)',
+      );
+    }
+  }
+  const used = [...routes.keys()];
+  for (const name of Object.keys(config.issuers)) {
+    if (
+      !used.some(({ demand, shadow }) =>
+        [...demand.issuers, ...(shadow?.issuers ?? [])].some((one) => one.name === name),
+      )
+    ) {
+      compilation.warning(['issuers', name], 'is used by no route');
+    }
+  }
+  for (const name of Object.keys(config.upstreams)) {
+    if (!used.some(({ upstream }) => upstream.name === name))
+      compilation.warning(['upstreams', name], 'is used by no route');
+  }
+}
+
+/** Freezes plain objects, lists and what maps hold; bytes cannot be frozen, and the entries of maps and sets are read-only by type. */
+function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value) || ArrayBuffer.isView(value)) return value;
+  if (value instanceof Map) for (const one of value.values()) deepFreeze(one);
+  else for (const one of Object.values(value)) deepFreeze(one);
+  return Object.freeze(value);
+}

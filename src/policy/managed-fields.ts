@@ -1,0 +1,63 @@
+// Managed fields: the names that only the gateway may set, and how imitations of them are recognised.
+
+import { KNOWN_CERTIFICATE_FIELDS } from '../certificate/formats.ts';
+import type { FieldStanding, Listener, ManagedFields, Route } from './route.ts';
+
+/** Clients send few different names, and looking one up again costs a twentieth; names that are longer or too many are not kept. */
+const KEPT_NAMES = 500;
+const KEPT_LENGTH = 64;
+
+const ALWAYS_MANAGED = [
+  'Forwarded',
+  'X-Forwarded',
+  'X-Real-IP',
+  'DPoP',
+  'X-Original-URL',
+  'X-Rewrite-URL',
+  'X-HTTP-Method-Override',
+  'X-HTTP-Method',
+  'X-Method-Override',
+];
+
+/**
+ * The names over all routes and listeners: what one route sets must not come from the client on another one that leads to the
+ * same upstream. Takes names in any case. Does not check that they are field names (compile-field.ts).
+ */
+export function compileManagedFields(
+  routes: readonly Pick<Route, 'forward'>[],
+  listeners: readonly Pick<Listener, 'clientCertificateFrom'>[],
+): ManagedFields {
+  const configured = routes.flatMap(({ forward }) => [
+    ...forward.identity.map(({ field }) => field),
+    ...forward.clientCertificate.map(({ field }) => field),
+    ...forward.remove,
+  ]);
+  const sources = listeners.flatMap(({ clientCertificateFrom }) => clientCertificateFrom?.field ?? []);
+  const all = [...ALWAYS_MANAGED, ...KNOWN_CERTIFICATE_FIELDS, ...configured, ...sources];
+  const names = new Set(all.map((name) => name.toLowerCase()));
+  return { names, squeezed: new Set([...names].map(squeeze)), standings: new Map() };
+}
+
+/**
+ * How a field of the client, or a name in its `Connection`, stands (checks.md §6). `X-Forwarded-` is managed as a prefix. Names
+ * with the letters and digits of a managed one but other separators are forbidden: upstreams that follow CGI (RFC 3875
+ * §4.1.18) and its heirs read `Client_Cert` as `Client-Cert`.
+ * @param name in any case, a token as Node's parser lets it through
+ */
+export function checkFieldName(managed: ManagedFields, name: string): FieldStanding {
+  const known = managed.standings.get(name);
+  if (known !== undefined) return known;
+  const standing = compareFieldName(managed, name.toLowerCase());
+  if (name.length <= KEPT_LENGTH && managed.standings.size < KEPT_NAMES) managed.standings.set(name, standing);
+  return standing;
+}
+
+function compareFieldName(managed: ManagedFields, lower: string): FieldStanding {
+  if (managed.names.has(lower) || lower.startsWith('x-forwarded-')) return 'managed';
+  const squeezed = squeeze(lower);
+  return managed.squeezed.has(squeezed) || squeezed.startsWith('xforwarded') ? 'forbidden' : 'free';
+}
+
+function squeeze(lowerCased: string): string {
+  return lowerCased.replaceAll(/[^a-z0-9]/g, '');
+}

@@ -1,0 +1,182 @@
+// One configuration file: YAML text → plain data with the environment substituted, and where each value is written.
+
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  type Scalar,
+  type YAMLMap,
+} from 'yaml';
+import { type ConfigPath, formatPath, type Position, type Problem } from './problem.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** A configuration file taken apart. Paths are those of this file. */
+export interface Source {
+  /** As named on the command line or matched by `include`. */
+  readonly file: string;
+  readonly text: string;
+  /** Mappings, lists and scalars, environment substituted; undefined where the text is no YAML. */
+  readonly data: unknown;
+  readonly problems: readonly Problem[];
+  /** Where the value at a path is written (with `key`: its key), or else the nearest mapping or list around it. */
+  position(path: ConfigPath, key?: boolean): Position;
+  /** A scalar as written, before the environment went in: safe to show. Undefined for mappings, lists and what is absent. */
+  written(path: ConfigPath): string | undefined;
+}
+
+interface Place {
+  /** Offsets in the text. */
+  readonly key: number;
+  readonly value: number;
+  readonly written: string | undefined;
+}
+
+/** What the walk through one document needs and finds. */
+interface Walk {
+  readonly env: Environment;
+  readonly tags: Document['schema']['tags'];
+  readonly places: Map<string, Place>;
+  note(offset: number, path: ConfigPath, message: string): void;
+}
+
+/**
+ * Reads YAML 1.2 (core schema) and puts the environment into its scalars.
+ * @param file how messages name it
+ * @param env where `${NAME}` and `${NAME:-default}` come from
+ * NOT checked: any key or value of the contract (schema.ts).
+ */
+export function readSource(file: string, text: string, env: Environment): Source {
+  const lines = new LineCounter();
+  const problems: Problem[] = [];
+  const places = new Map<string, Place>();
+  const at = (offset: number): Position => {
+    const { line, col } = lines.linePos(offset);
+    return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
+  };
+  const note = (offset: number, path: ConfigPath, message: string) => {
+    problems.push({ ...at(offset), path: formatPath(path), message });
+  };
+  let data: unknown;
+  try {
+    const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, ...CORE_SCHEMA });
+    noteSyntax(document, text, note);
+    if (problems.length === 0)
+      data = readNode(document.contents, [], { env, tags: document.schema.tags, places, note });
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error; // Nothing but nesting overflows the stack.
+    note(0, [], 'is nested too deeply, expected the few levels of the contract');
+  }
+  return {
+    file,
+    text,
+    data,
+    problems,
+    position: (path, key = false) => at(nearest(places, path)[key ? 'key' : 'value']),
+    written: (path) => places.get(JSON.stringify(path))?.written,
+  };
+}
+
+const CORE_SCHEMA = { version: '1.2', stringKeys: true, uniqueKeys: false, resolveKnownTags: false } as const;
+
+function nearest(places: ReadonlyMap<string, Place>, path: ConfigPath): Place {
+  for (let length = path.length; length >= 0; length -= 1) {
+    const place = places.get(JSON.stringify(path.slice(0, length)));
+    if (place !== undefined) return place;
+  }
+  return { key: 0, value: 0, written: undefined };
+}
+
+/** Mistakes that are YAML's rules and not the contract's; what helps against all of them is quoting. */
+const YAML_TRAPS: readonly (readonly [RegExp, string])[] = [
+  [/\[[0-9A-Fa-f:.]*\]:\d/, '[ ] makes a list: this is YAML, not us: quote an address in brackets: "[::]:8443"'],
+  [/[{[,].*\$\{/, 'inside { } and [ ] a ${NAME} starts a mapping: this is YAML, not us: quote it: "${NAME}"'],
+  [/[:[,-]\s+\*\./, '* starts an alias: this is YAML, not us: quote it: "*.example.com"'],
+  [/[:[,-]\s+[@`%]/, 'a value cannot start with @, ` or %: this is YAML, not us: quote it: "@issuer"'],
+];
+
+/** One problem per line: after the first, the parser only guesses. */
+function noteSyntax(document: Document.Parsed, text: string, note: Walk['note']): void {
+  const seen = new Set<string>();
+  for (const { pos, message } of [...document.errors, ...document.warnings]) {
+    const start = text.lastIndexOf('\n', pos[0] - 1) + 1;
+    const end = text.indexOf('\n', pos[0]);
+    const line = text.slice(start, end === -1 ? undefined : end);
+    const trap = YAML_TRAPS.find(([pattern]) => pattern.test(line))?.[1];
+    const key = trap ?? `${start}`;
+    if (!seen.has(key)) note(pos[0], [], `is no YAML: ${trap ?? message}`);
+    seen.add(key);
+  }
+}
+
+/** A node as plain data; undefined after a problem was noted. */
+function readNode(node: unknown, path: ConfigPath, walk: Walk, key?: number): unknown {
+  const value = offsetOf(node) ?? key ?? 0;
+  const written = isScalar(node) ? (node.source ?? String(node.value)) : undefined;
+  walk.places.set(JSON.stringify(path), { key: key ?? value, value, written });
+  if (isMap(node)) return readMapping(node, path, walk);
+  if (isSeq(node)) return node.items.map((item, index) => readNode(item, [...path, index], walk));
+  if (isScalar(node)) return readScalar(node, path, walk);
+  if (!isAlias(node)) return null;
+  walk.note(
+    value,
+    path,
+    `*${node.source} is an alias: this is YAML, not us: quote what starts with *, as in "*.example.com" (aliases are not taken)`,
+  );
+  return undefined;
+}
+
+function offsetOf(node: unknown): number | undefined {
+  return (node as { range?: readonly number[] | null } | null)?.range?.[0];
+}
+
+function readMapping(map: YAMLMap, path: ConfigPath, walk: Walk): Readonly<Record<string, unknown>> {
+  const data: Record<string, unknown> = {};
+  for (const pair of map.items) {
+    const name = String((pair.key as Scalar).value);
+    const offset = offsetOf(pair.key) ?? 0;
+    const inner = [...path, name];
+    if (Object.hasOwn(data, name)) walk.note(offset, inner, 'is written twice, expected once');
+    else if (name === '__proto__') walk.note(offset, inner, 'cannot be a key');
+    else if (name.includes('${')) walk.note(offset, inner, 'has ${ in a key, expected in values only');
+    else data[name] = readNode(pair.value, inner, walk, offset);
+  }
+  return data;
+}
+
+const SUBSTITUTION = /\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|\$\{/g;
+
+/** A scalar after substitution; a plain one is typed by what it has become, as if it had been written so; a quoted one is text. */
+function readScalar(node: Scalar, path: ConfigPath, walk: Walk): unknown {
+  if (typeof node.value !== 'string' || !node.value.includes('${')) return node.value;
+  let failed = false;
+  const fail = (message: string) => {
+    failed = true;
+    walk.note(offsetOf(node) ?? 0, path, message);
+    return '';
+  };
+  const text = node.value.replace(SUBSTITUTION, (match, name: string | undefined, otherwise: string | undefined) => {
+    if (match === '$${') return '${';
+    if (name === undefined)
+      return fail('has a ${ that is no ${NAME} or ${NAME:-default}, expected $${ for a literal ${');
+    const value = walk.env[name];
+    if (otherwise !== undefined) return value || otherwise;
+    return (
+      value ?? fail(`names the environment variable ${name}, which is not set, expected it set or \${${name}:-default}`)
+    );
+  });
+  if (failed) return undefined;
+  return node.type === 'PLAIN' && node.tag === undefined ? typed(text, walk.tags) : text;
+}
+
+/** What YAML's core schema makes of a plain scalar: null, true, 12, or text. */
+function typed(text: string, tags: Walk['tags']): unknown {
+  const tag = tags.find((candidate) => candidate.default === true && 'test' in candidate && candidate.test?.test(text));
+  if (tag === undefined || tag.collection !== undefined) return text;
+  const value = tag.resolve?.(text, () => undefined, {});
+  return isScalar(value) ? value.value : value;
+}

@@ -1,0 +1,52 @@
+// The part of the configuration contract that says which authorization servers count.
+
+import { z } from 'zod';
+import { algorithms, claimName, duration, file, flag, list, text, uri } from './schema-values.ts';
+
+export const issuer = z.strictObject({
+  issuer: uri(
+    'the issuer identifier, such as https://login.example.com',
+    /^https?:\/\/[^\s/?#@\\]+(\/[^\s?#\\]*)?$/,
+  ).describe('Exactly as in iss.'),
+  audience: list(text('an audience'), 'audiences').describe('One of these must be in aud.'),
+  keys: z
+    .union(
+      [
+        z.literal('discovery'),
+        z
+          .strictObject({
+            discovery_uri: uri('an https URI').optional().describe('Metadata document (RFC 8414).'),
+            jwks_uri: uri('an https URI').optional().describe('Key set, without discovery.'),
+            jwks_file: file.optional().describe('Key set in a file.'),
+          })
+          .refine((keys) => Object.keys(keys).length === 1, 'exactly one of discovery_uri, jwks_uri and jwks_file'),
+      ],
+      'discovery, { discovery_uri: … }, { jwks_uri: … } or { jwks_file: … }',
+    )
+    .prefault('discovery')
+    .describe('Where the keys are: RFC 8414, then OpenID Connect discovery, or one place named here.'),
+  ca_file: file.optional().describe('PEM file with the CAs for fetching keys.'),
+  insecure_http: flag().prefault(false).describe('http to the issuer is allowed beyond loopback.'),
+  algorithms: algorithms
+    .prefault(['ES256', 'ES384', 'PS256', 'EdDSA', 'RS256'])
+    .describe('Algorithms accepted for tokens; asymmetric only.'),
+  require_typ: flag().prefault(false).describe('true: only at+jwt (RFC 9068).'),
+  scope_claim: list(claimName, 'claims')
+    .prefault(['scope', 'scp'])
+    .describe('Where the scope is: the first present; string or array.'),
+  clock_tolerance: duration('0s', '10m').prefault('15s').describe('For exp and nbf.'),
+  required_for_ready: flag().prefault(true).describe('Not ready before the keys were loaded once.'),
+  introspection: z
+    .strictObject({
+      endpoint: uri('an https URI').optional().describe('Absent: from discovery.'),
+      client_id: text('a client identifier').describe('Who asks.'),
+      client_secret_file: file.optional().describe('client_secret_basic.'),
+      private_key_file: file.optional().describe('private_key_jwt.'),
+      cert: file.optional().describe('tls_client_auth, with key_file.'),
+      key_file: file.optional().describe('Private key of cert.'),
+      always: flag().prefault(false).describe('JWTs too.'),
+      cache: duration('0s').prefault('30s').describe('How long an answer counts.'),
+    })
+    .optional()
+    .describe('Ask the issuer about opaque tokens (RFC 7662).'),
+});

@@ -1,0 +1,110 @@
+// The part of the configuration contract that says where and how clients connect.
+
+import { z } from 'zod';
+import {
+  bind,
+  choice,
+  choiceOrNone,
+  count,
+  duration,
+  field,
+  file,
+  flag,
+  list,
+  name,
+  orNone,
+  size,
+  sizeOrNone,
+  text,
+  uri,
+} from './schema-values.ts';
+
+const tls = z.strictObject({
+  certificates: list(
+    z.strictObject({
+      cert: file.describe('PEM file: the certificate, then its intermediates.'),
+      key_file: file.describe('PEM file with its private key.'),
+    }),
+    '{ cert, key_file }',
+  ).describe("Chosen by SNI from the certificates' own names; the first is the default."),
+  min_version: choice('TLSv1.2', 'TLSv1.3').prefault('TLSv1.2').describe('Lowest TLS version accepted.'),
+});
+
+const clientCertificate = z.strictObject({
+  request: choiceOrNone('optional', 'required')
+    .prefault('none')
+    .describe('Whether clients are asked for a certificate; none where browsers come: they would show a prompt.'),
+  verify: choice('chain', 'possession')
+    .prefault('chain')
+    .describe(
+      'chain: issued by a CA of ca_file (RFC 8705 §2.1). possession: any certificate proves its own key (§2.2).',
+    ),
+  ca_file: file.optional().describe('PEM file with the CAs of clients and of trusted peers.'),
+  crl_file: file.optional().describe('PEM file with revocation lists; an expired one refuses.'),
+});
+
+const trustedPeer = z
+  .strictObject({
+    cidr: z
+      .union([z.cidrv4(), z.cidrv6()], 'an address range such as 10.0.0.0/8; one address is 10.0.0.1/32')
+      .optional()
+      .describe('Address range of the peer.'),
+    certificate_san: text('a name in the certificate, such as lb.internal')
+      .optional()
+      .describe("A subject alternative name of the peer's own certificate."),
+  })
+  .refine((peer) => peer.cidr !== undefined || peer.certificate_san !== undefined, 'cidr, certificate_san or both');
+
+const certificateSource = z.strictObject({
+  format: choice('rfc9440', 'xfcc', 'pem-escaped', 'alb-passthrough', 'alb-verify', 'traefik', 'cloudflare').describe(
+    'How the peer writes the certificate.',
+  ),
+  field: field.describe('The field in which it comes.'),
+});
+
+const limits = z.strictObject({
+  header_size: size.prefault('32KiB').describe('All field lines of a request together.'),
+  url_length: size.prefault('8KiB').describe('The request target.'),
+  request_body: sizeOrNone.prefault('10MiB').describe('The body of a request; none: unlimited.'),
+  connections: count(1, 1_000_000).prefault(10_000).describe('Open connections, per worker.'),
+  streams_per_connection: count(1, 100_000).prefault(100).describe('HTTP/2 streams open at once on one connection.'),
+  header_timeout: duration().prefault('10s').describe('From the first byte of a request to its last field line.'),
+  idle_timeout: duration().prefault('75s').describe('A connection without a request.'),
+});
+
+export const listener = z.strictObject({
+  name: name.describe('What routes call this listener.'),
+  bind: bind.describe('host:port, "[::]:8443" or unix:/run/holdfast.sock. A change needs a restart.'),
+  mode: choice('proxy', 'decide')
+    .prefault('proxy')
+    .describe('proxy forwards; decide answers another proxy about a request that it describes, and forwards nothing.'),
+  dialect: choice('nginx', 'traefik', 'envoy').optional().describe('With mode decide: who is asking.'),
+  origins: list(
+    uri(
+      'an origin such as https://api.example.com or "https://*.example.com"',
+      /^https?:\/\/[^\s/?#@\\]+(\/[^\s?#\\]*)?$/,
+    ),
+    'origins such as https://api.example.com',
+    0,
+  )
+    .prefault([])
+    .describe(
+      'How clients call this listener: the Host of a request must be that of one of them, and the htu of a proof must name that very one. ' +
+        'May end in the path prefix that a proxy in front strips. Required wherever a route that is not public can be reached.',
+    ),
+  tls: tls.optional().describe('Absent: plain HTTP, for loopback and unix sockets only, or with insecure_plain_http.'),
+  insecure_plain_http: flag().prefault(false).describe('Tokens may cross the network in the clear on this listener.'),
+  http2: flag().prefault(true).describe('Offer HTTP/2.'),
+  client_certificate: clientCertificate.prefault({}).describe("Clients' certificates on TLS connections."),
+  trusted_peers: list(trustedPeer, '{ cidr, certificate_san }', 0)
+    .prefault([])
+    .describe('Whose Forwarded, X-Forwarded-*, certificate fields and PROXY headers are believed; empty: nobody.'),
+  client_certificate_from: orNone(certificateSource, '{ format, field }')
+    .prefault('none')
+    .describe("Where a trusted peer that terminated TLS put the client's certificate."),
+  proxy_protocol: choiceOrNone('required')
+    .prefault('none')
+    .describe('PROXY protocol v1 and v2 from trusted peers. A change needs a restart.'),
+  explain_to_clients: flag().prefault(false).describe('Expected and received htu and clock offset in problem bodies.'),
+  limits: limits.prefault({}).describe('What one connection or request may use.'),
+});

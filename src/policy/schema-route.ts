@@ -1,0 +1,225 @@
+// The part of the configuration contract that says what a route demands, and how it forwards.
+
+import { z } from 'zod';
+import {
+  algorithms,
+  choice,
+  choiceOrNone,
+  claimName,
+  duration,
+  durationOrNone,
+  field,
+  file,
+  flag,
+  list,
+  name,
+  orNone,
+  sizeOrNone,
+  text,
+  uri,
+} from './schema-values.ts';
+
+const FACTS = ['@binding', '@thumbprint', '@issuer', '@expires', '@certificate_subject'] as const;
+
+const audience = list(text('an audience'), 'audiences');
+const scopes = list(text('a scope without spaces', /^[\x21\x23-\x5b\x5d-\x7e]+$/), 'scopes');
+
+const requirement = choice('public', 'token', 'sender-constrained', 'dpop', 'mtls').describe(
+  'public: nothing is looked at. token: unbound bearer tokens pass too. sender-constrained: DPoP or certificate. ' +
+    'A bound token is held to its binding everywhere but on public routes.',
+);
+
+const dpop = {
+  nonce: choiceOrNone('required', 'on-skew').describe(
+    'required: every proof carries a nonce of ours (RFC 9449 §9). on-skew: a client whose clock is wrong is challenged instead of refused.',
+  ),
+  max_age: duration('1s', '10m').describe('How old the iat of a proof may be; at most 10m.'),
+  clock_tolerance: duration('0s', '10m').describe('How far in the future its iat may be.'),
+  algorithms: algorithms.describe('Algorithms accepted for proofs.'),
+};
+
+const assertion = z.strictObject({
+  field: field.describe('The field in which it goes.'),
+  key_file: file.describe('JWK file with the private key that signs.'),
+  lifetime: duration('1s', '10m').prefault('30s').describe('How long it is valid.'),
+});
+
+const certificateField = z.strictObject({
+  format: choice('rfc9440', 'xfcc', 'pem-escaped').describe('How the certificate is written.'),
+  field: field.describe('The field in which it goes.'),
+});
+
+const forward = {
+  host: choice('preserve', 'upstream').describe("The Host that the upstream sees: the client's or the target's own."),
+  authorization: choice('remove', 'as-received', 'bearer').describe(
+    'What the upstream sees of the credentials: nothing, everything (with the proof), or the token as Bearer.',
+  ),
+  identity: z
+    .record(
+      field,
+      z.union(
+        [choice(...FACTS), claimName, list(claimName, 'claims')],
+        `a claim, a list of claims, ${FACTS.slice(0, -1).join(', ')} or ${FACTS.at(-1)}`,
+      ),
+      'a mapping from fields to claims',
+    )
+    .describe('Fields that tell the upstream who is calling: a claim, the first present of a list, or @fact.'),
+  encoding: choice('strict', 'base64url', 'rfc8187').describe(
+    'strict: a claim that is no clean field value rejects the request.',
+  ),
+  remove: list(field, 'field names', 0).describe('More fields of the client that never pass.'),
+  client_certificate: list(certificateField, '{ format, field }', 0).describe(
+    "Fields in which the client's certificate goes on.",
+  ),
+  assertion: assertion.optional().describe('A statement signed by the gateway about each request.'),
+};
+
+const timeouts = {
+  connect: duration().describe('Until the connection to the target stands.'),
+  response_header: duration().describe('From the request sent to the head of the answer.'),
+  idle: duration().describe('Between two pieces of a body.'),
+  total: durationOrNone.describe('The whole exchange; none: no limit, as streams need.'),
+};
+
+export const defaults = z.strictObject({
+  require: requirement.prefault('sender-constrained'),
+  dpop: z
+    .strictObject({
+      nonce: dpop.nonce.prefault('none'),
+      max_age: dpop.max_age.prefault('60s'),
+      clock_tolerance: dpop.clock_tolerance.prefault('15s'),
+      algorithms: dpop.algorithms.prefault(['ES256', 'ES384', 'EdDSA', 'PS256', 'RS256']),
+    })
+    .prefault({})
+    .describe('Rules for DPoP proofs.'),
+  forward: z
+    .strictObject({
+      host: forward.host.prefault('preserve'),
+      authorization: forward.authorization.prefault('remove'),
+      identity: forward.identity.prefault({
+        'X-Auth-Issuer': '@issuer',
+        'X-Auth-Subject': 'sub',
+        'X-Auth-Client': ['client_id', 'azp', 'cid'],
+        'X-Auth-Scope': 'scope',
+        'X-Auth-Binding': '@binding',
+        'X-Auth-Thumbprint': '@thumbprint',
+      }),
+      encoding: forward.encoding.prefault('strict'),
+      remove: forward.remove.prefault([]),
+      client_certificate: forward.client_certificate.prefault([]),
+      assertion: forward.assertion,
+    })
+    .prefault({})
+    .describe('What the upstream sees.'),
+  timeouts: z
+    .strictObject({
+      connect: timeouts.connect.prefault('2s'),
+      response_header: timeouts.response_header.prefault('30s'),
+      idle: timeouts.idle.prefault('60s'),
+      total: timeouts.total.prefault('none'),
+    })
+    .prefault({})
+    .describe('How long the upstream may take.'),
+});
+
+// Under a route the same keys without defaults: what is absent there comes from `defaults`.
+const dpopOverride = z.strictObject(dpop).partial().optional().describe('Rules for DPoP proofs on this route.');
+
+const match = z.strictObject({
+  listeners: list(name, 'listener names').optional().describe('Only on these listeners.'),
+  host: text(
+    'a host without port, such as api.example.com or "*.example.com"',
+    /^(?:\*\.)?(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])$/,
+  )
+    .optional()
+    .describe('Exact, or "*.example.com": one label.'),
+  path: text('a path starting with "/", such as /orders/*', /^\/[\x21-\x7e]*$/).describe(
+    'Exact; a last /* is the path itself and everything below; an inner * is one segment.',
+  ),
+  methods: list(
+    text(
+      'a method in capitals such as GET; TRACE and CONNECT are always refused',
+      /^(?!(?:TRACE|CONNECT)$)[A-Z][A-Z0-9_-]*$/,
+    ),
+    'methods',
+  )
+    .optional()
+    .describe('Only these methods; GET implies HEAD.'),
+});
+
+const scope = z.union(
+  [scopes, z.strictObject({ any: scopes.describe('One of them is enough.') })],
+  'a list of scopes, or { any: [a, b] }',
+);
+
+const claimValue = z.union([z.string(), z.number(), z.boolean()], 'text, a number, true or false');
+
+const claims = z.record(
+  text('a claim name, or a JSON Pointer starting with "/"'),
+  z.union([claimValue, list(claimValue, 'values')], 'a value or a list of values'),
+  'a mapping from claims to values',
+);
+
+const cors = z.strictObject({
+  origins: list(
+    text('one origin such as https://app.example.com; "*" is not taken', /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@*\\]+$/),
+    'origins such as https://app.example.com',
+  ).describe('Origins of the browser applications.'),
+  expose: list(field, 'field names', 0)
+    .prefault([])
+    .describe('More fields that scripts may read; DPoP-Nonce and WWW-Authenticate always.'),
+  max_age: duration('0s', '24h').prefault('10m').describe('How long browsers may keep the answer to a preflight.'),
+  credentials: flag().prefault(false).describe('Whether cookies and the like may come along.'),
+});
+
+const resource = z.strictObject({
+  identifier: uri('an https URI').describe('The resource identifier (RFC 9728 §1.2).'),
+  scopes_supported: scopes.optional().describe('Scopes named in the document.'),
+});
+
+export const route = z.strictObject({
+  name: name.describe('A metric label; unique.'),
+  match: match.describe('Which requests this route is for.'),
+  upstream: name.describe('Where they go.'),
+  issuers: list(name, 'issuer names')
+    .optional()
+    .describe("Whose tokens count here; absent: the main file's one issuer."),
+  audience: audience.optional().describe("Narrows the issuers' audiences."),
+  require: requirement.optional(),
+  dpop: dpopOverride,
+  forward: z.strictObject(forward).partial().optional().describe('What the upstream sees on this route.'),
+  timeouts: z.strictObject(timeouts).partial().optional().describe('How long the upstream may take on this route.'),
+  scope: scope.optional().describe('All of them, or { any: [a, b] }.'),
+  claims: claims
+    .optional()
+    .describe('Claims that must equal, or be one of, these values; an array matches by any item.'),
+  acr: list(text('an acr value'), 'acr values').optional().describe('Authentication contexts that do (RFC 9470).'),
+  max_auth_age: duration('1s').optional().describe('How long ago the user may have authenticated (RFC 9470).'),
+  shadow: z
+    .strictObject({ require: requirement.optional(), dpop: dpopOverride })
+    .optional()
+    .describe('Evaluated, counted and logged beside the real demand, never enforced.'),
+  cors: cors.optional().describe('Browser applications that may call this route.'),
+  resource: resource.optional().describe('Protected resource metadata (RFC 9728).'),
+  rate_limit: name.optional().describe('One of rate_limits.'),
+  encoded: list(choice('slash'), 'slash', 0).prefault([]).describe('slash: %2F passes as received, never decoded.'),
+  rewrite: z
+    .strictObject({
+      strip_prefix: text('a path prefix such as /orders', /^\/[\x21-\x7e]*[^/]$/).describe(
+        'Cut from the front of the path.',
+      ),
+    })
+    .optional()
+    .describe('Changes to the path, after every check.'),
+  limits: z
+    .strictObject({ request_body: sizeOrNone.optional().describe('The body of a request; none: unlimited.') })
+    .optional()
+    .describe("In place of the listener's."),
+  weaker_than_defaults: list(
+    choice('require', 'nonce', 'max_age', 'clock_tolerance', 'algorithms', 'authorization', 'encoded'),
+    'keys',
+    0,
+  )
+    .prefault([])
+    .describe('The keys in which this route demands less than the defaults.'),
+});

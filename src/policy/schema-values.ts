@@ -1,0 +1,128 @@
+// The kinds of values that configuration keys take: how they are written, and what they are read as.
+
+import { z } from 'zod';
+import { PROOF_ALGORITHMS } from '../proof/proof-key.ts';
+import type { Bind } from './route.ts';
+
+// Every error text in the schema completes the sentence "is …, expected <text>" (schema-problems.ts).
+
+const SECONDS = { ms: 0.001, s: 1, m: 60, h: 3600 } as const;
+const DURATION = /^([0-9]{1,9})(ms|s|m|h)$/;
+const BYTES: Readonly<Record<string, number>> = { B: 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
+const SIZE = /^([0-9]{1,9})(?:(B)|([KMG])iB?)$/;
+const BIND = /^(?:unix:(\/\S+)|(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5}))$/;
+
+function seconds(written: string): number {
+  const [, count, unit] = DURATION.exec(written) ?? [];
+  return Number(count) * SECONDS[unit as keyof typeof SECONDS];
+}
+
+function bytes(written: string): number {
+  const [, count, plain, binary] = SIZE.exec(written) ?? [];
+  return Number(count) * (BYTES[plain ?? binary ?? ''] ?? Number.NaN);
+}
+
+function place(written: string): Bind {
+  const [, path, address, name, port] = BIND.exec(written) ?? [];
+  return path === undefined ? { host: address ?? name ?? '', port: Number(port) } : { path };
+}
+
+/** Alternatives in words: `none, required or on-skew`. */
+export function alternatives(values: readonly (string | number)[]): string {
+  return values.length < 2 ? values.join('') : `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`;
+}
+
+/** `250ms`, `60s`, `5m`, `1h`, read as seconds; `atLeast` and `atMost` are written the same way. */
+export function duration(atLeast = '1ms', atMost?: string) {
+  const bounds = `${atLeast === '1ms' ? '' : `, at least ${atLeast}`}${atMost === undefined ? '' : `, at most ${atMost}`}`;
+  const expected = `a duration such as 250ms, 60s, 5m or 1h${bounds}`;
+  const most = atMost === undefined ? Number.POSITIVE_INFINITY : seconds(atMost);
+  return z
+    .string(expected)
+    .regex(DURATION, expected)
+    .transform(seconds)
+    .refine((value) => value >= seconds(atLeast) && value <= most, expected);
+}
+
+const SIZE_EXPECTED = 'a size such as 512B, 16KiB, 10Mi or 1GiB';
+
+/** `16KiB`, `10Mi`, `1GiB`, read as bytes; more than nothing. */
+export const size = z
+  .string(SIZE_EXPECTED)
+  .regex(SIZE, SIZE_EXPECTED)
+  .transform(bytes)
+  .refine((value) => value > 0, SIZE_EXPECTED);
+
+/** Text of which `pattern` says all; `expected` says it in words. */
+export function text(expected: string, pattern = /^[^\0-\x1f\x7f]+$/) {
+  return z.string(expected).regex(pattern, expected);
+}
+
+export function flag() {
+  return z.boolean('true or false');
+}
+
+/** A whole number from `least` to `most`. */
+export function count(least: number, most: number) {
+  const expected = `a whole number from ${least} to ${most}`;
+  return z.int(expected).min(least, expected).max(most, expected);
+}
+
+export function choice<const T extends readonly [string, ...string[]]>(...values: T) {
+  return z.enum(values, alternatives(values));
+}
+
+const falseAsNone = z.literal(false).transform(() => 'none' as const);
+
+/** `none` or one of `values`; the boolean false, which YAML 1.1 tools make of `off` and `no`, is read as `none`. */
+export function choiceOrNone<const T extends readonly [string, ...string[]]>(...values: T) {
+  return z.union([z.enum(['none', ...values]), falseAsNone], alternatives(['none', ...values]));
+}
+
+/** `none` (or false) or what `schema` takes. */
+export function orNone<T extends z.ZodType>(schema: T, expected: string) {
+  return z.union([z.literal('none'), falseAsNone, schema], `none or ${expected}`);
+}
+
+export const durationOrNone = orNone(duration(), 'a duration such as 250ms, 60s, 5m or 1h');
+export const sizeOrNone = orNone(size, SIZE_EXPECTED);
+
+/** A list; `least` 1 where an empty one would mean nothing. */
+export function list<T extends z.ZodType>(item: T, expected: string, least: 0 | 1 = 1) {
+  const whole = `a list of ${expected}${least === 1 ? ', at least one' : ''}`;
+  return z.array(item, whole).min(least, whole);
+}
+
+/** Names of routes, listeners, issuers and so on: metric labels and words in messages. */
+export const name = text(
+  'a name of letters, digits, ".", "_" and "-", at most 64',
+  /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
+);
+
+/** Name of a file; relative ones are meant relative to the file that names them (read.ts). */
+export const file = text('the name of a file');
+
+/** A field name (RFC 9110 §5.1). */
+export const field = text('a field name such as X-Auth-Subject', /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/);
+
+/** Where to listen: `host:port` or `unix:/path`, read as a Bind. */
+export const bind = text('host:port, "[::]:8443" or unix:/run/holdfast.sock', BIND)
+  .transform(place)
+  .refine(
+    (value) => 'path' in value || value.port <= 65_535,
+    'host:port, "[::]:8443" or unix:/run/holdfast.sock, with a port up to 65535',
+  );
+
+/** An http or https URI without userinfo and fragment; `pattern` may say less. */
+export function uri(expected: string, pattern = /^https?:\/\/[^\s/?#@\\]+[^\s#\\]*$/) {
+  return text(expected, pattern).refine((value) => URL.canParse(value), expected);
+}
+
+/** Algorithms that we can verify, for tokens and proofs alike; all of them are asymmetric. */
+export const algorithms = list(
+  z.enum(Object.keys(PROOF_ALGORITHMS), alternatives(Object.keys(PROOF_ALGORITHMS))),
+  'asymmetric algorithms such as ES256',
+);
+
+/** A member name of the claims; one with a leading @ is a fact of ours. */
+export const claimName = text('the name of a claim', /^[^@\0-\x1f\x7f][^\0-\x1f\x7f]*$/);

@@ -1,0 +1,179 @@
+// The configuration contract: every key, what it takes, its default and what it means; the JSON Schema is generated from it.
+
+import { z } from 'zod';
+import { issuer } from './schema-issuer.ts';
+import { listener } from './schema-listener.ts';
+import { defaults, route } from './schema-route.ts';
+import {
+  bind,
+  choice,
+  choiceOrNone,
+  count,
+  duration,
+  field,
+  file,
+  flag,
+  list,
+  name,
+  text,
+  uri,
+} from './schema-values.ts';
+
+const share = z.number('a number from 0 to 1').min(0, 'a number from 0 to 1').max(1, 'a number from 0 to 1');
+const automatic = (least: number, most: number) =>
+  z.union([z.literal('auto'), count(least, most)], `auto or a whole number from ${least} to ${most}`);
+
+const upstream = z.strictObject({
+  targets: list(
+    text(
+      'http://host:port, https://host:port or unix:/path, without a path',
+      /^(?:https?:\/\/[^\s/?#@\\]+|unix:\/\S+)$/,
+    ),
+    'targets such as "http://127.0.0.1:9000"',
+  ).describe('Addresses of one service: http, https or unix:/path.'),
+  insecure_plain_http: flag().prefault(false).describe('http to a target that is not loopback.'),
+  connections: count(1, 100_000).prefault(64).describe('Open connections, per target and worker.'),
+  balance: choice('least-pending', 'round-robin').prefault('least-pending').describe('How a target is chosen.'),
+  health: z
+    .strictObject({
+      path: text('a path starting with "/"', /^\/[\x21-\x7e]*$/).describe('What is asked for.'),
+      interval: duration().prefault('5s').describe('How often.'),
+      unhealthy_after: count(1, 1000).prefault(3).describe('Failures in a row.'),
+      healthy_after: count(1, 1000).prefault(2).describe('Successes in a row.'),
+    })
+    .optional()
+    .describe('Targets that do not answer get no requests.'),
+  circuit: z
+    .strictObject({
+      failures: count(1, 1_000_000).prefault(10).describe('Failures in a row that open it.'),
+      open: duration().prefault('5s').describe('How long it stays open.'),
+    })
+    .optional()
+    .describe('A failing upstream is left alone for a while.'),
+  retries: count(0, 10).prefault(1).describe('Only where nothing was sent.'),
+  tls: z
+    .strictObject({
+      ca_file: file.optional().describe('PEM file with the CAs of the targets.'),
+      cert: file.optional().describe('PEM file with the certificate that the gateway shows.'),
+      key_file: file.optional().describe('PEM file with its private key.'),
+      server_name: text('a host name').optional().describe("The name in the target's certificate."),
+    })
+    .refine((tls) => (tls.cert === undefined) === (tls.key_file === undefined), 'cert and key_file together')
+    .optional()
+    .describe('For https targets.'),
+});
+
+const hostPort = text('host:port', /^[^\s:/]+:[0-9]{1,5}$/);
+
+const redis = z
+  .strictObject({
+    url: uri('redis://host:port/db or rediss://host:port/db', /^rediss?:\/\/[^\s]+$/)
+      .optional()
+      .describe('One server.'),
+    cluster: list(hostPort, 'host:port').optional().describe('A cluster.'),
+    sentinel: z
+      .strictObject({
+        name: text('a name').describe('Of the master.'),
+        nodes: list(hostPort, 'host:port').describe('Sentinels.'),
+      })
+      .optional()
+      .describe('A server found through sentinels.'),
+    username: text('a user name').optional().describe('Redis user.'),
+    password_file: file.optional().describe('File with the password.'),
+    tls: z
+      .strictObject({ ca_file: file.optional().describe('PEM file with the CAs.') })
+      .optional()
+      .describe('TLS.'),
+    timeout: duration().prefault('50ms').describe('Of one question.'),
+    key_prefix: text('a prefix').prefault('holdfast:').describe('Of every key.'),
+  })
+  .refine(
+    (at) => [at.url, at.cluster, at.sentinel].filter((one) => one !== undefined).length === 1,
+    'exactly one of url, cluster and sentinel',
+  );
+
+const rateLimit = z.strictObject({
+  key: choice('client', 'subject', 'thumbprint', 'address').describe('What is counted.'),
+  rate: text('a rate such as 100/s', /^[1-9][0-9]{0,8}\/[smh]$/).describe('Requests per second, minute or hour.'),
+  burst: count(1, 1_000_000_000).describe('At once.'),
+  shared: flag().prefault(false).describe('Through redis, over all replicas.'),
+});
+
+const replay = z.strictObject({
+  store: choice('memory', 'redis')
+    .prefault('memory')
+    .describe('memory: shared by all workers of this process. redis: by all replicas. A change needs a restart.'),
+  capacity: automatic(1000, 1_000_000_000)
+    .prefault('auto')
+    .describe('Live entries in memory. Full rejects; live entries are never evicted. A change needs a restart.'),
+  redis: redis.optional().describe('Where the shared store is.'),
+  when_unavailable: choice('reject', 'nonce-fallback')
+    .prefault('reject')
+    .describe('When the shared store does not answer.'),
+});
+
+const nonce = z.strictObject({
+  secret_files: list(file, 'file names')
+    .optional()
+    .describe('The first mints, all verify; absent: random per process.'),
+  lifetime: duration('1s', '10m').prefault('2m').describe('How long a nonce counts; at most 10m.'),
+});
+
+export const schema = z.strictObject({
+  version: z.literal(1, '1').describe('Version of the contract: 1.'),
+  include: list(text('a file name or pattern such as routes.d/*.yaml'), 'file names or patterns', 0)
+    .prefault([])
+    .describe('More files with issuers, upstreams and routes only; their routes must name host and issuers.'),
+  workers: automatic(1, 1024)
+    .prefault('auto')
+    .describe('Serving threads; auto: cores this process may use, at most 4. A change needs a restart.'),
+  listeners: list(listener, 'listeners').describe('Where clients connect.'),
+  admin: z
+    .strictObject({ bind: bind.describe('Loopback unless named otherwise.') })
+    .prefault({ bind: '127.0.0.1:9901' })
+    .describe('Status page and masked configuration. A change needs a restart.'),
+  telemetry: z
+    .strictObject({ bind: bind.describe('Nothing secret is served there.') })
+    .prefault({ bind: '127.0.0.1:9902' })
+    .describe('/livez /readyz /metrics. A change needs a restart.'),
+  log: z
+    .strictObject({
+      level: choice('fatal', 'error', 'warn', 'info', 'debug', 'trace')
+        .prefault('info')
+        .describe('Lowest level logged.'),
+      sample_successes: share.prefault(1).describe('Share of the permitted requests that is logged.'),
+    })
+    .prefault({})
+    .describe('JSON lines on standard output.'),
+  tracing: z
+    .strictObject({
+      otlp_endpoint: uri('an http or https URI').describe('Collector (OTLP over HTTP).'),
+      sample: share.prefault(0.1).describe('Share of requests.'),
+    })
+    .optional()
+    .describe('OpenTelemetry traces.'),
+  drain: z
+    .strictObject({
+      delay: duration('0s').prefault('5s').describe('Not ready, still serving.'),
+      grace: duration('0s').prefault('30s').describe('Then for requests in flight and tunnels.'),
+    })
+    .prefault({})
+    .describe('After SIGTERM.'),
+  issuers: z
+    .record(name, issuer, 'a mapping from names to issuers')
+    .describe('Authorization servers whose tokens count, by name.'),
+  replay: replay.prefault({}).describe('Where used proofs are remembered.'),
+  nonce: nonce.prefault({}).describe('DPoP nonces (RFC 9449 §9).'),
+  rate_limits: z
+    .record(name, rateLimit, 'a mapping from names to limits')
+    .optional()
+    .describe('Limits that routes name.'),
+  defaults: defaults.prefault({}).describe('Merged under every route.'),
+  upstreams: z
+    .record(name, upstream, 'a mapping from names to upstreams')
+    .describe('Services behind the gateway, by name.'),
+  routes: list(route, 'routes').describe('Which requests go where, and what they must show.'),
+});
+
+/** The configuration as read: keys as in the file, durations in seconds, sizes in bytes, defaults filled in. */
+export type Config = z.output<typeof schema>;

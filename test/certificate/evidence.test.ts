@@ -1,0 +1,98 @@
+// What a request shows with its certificate: trust and dates under chain, nothing under possession, the thumbprint always.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { checkCertificate, checkThumbprint } from '../../src/certificate/evidence.ts';
+import { readCertificate } from '../../src/certificate/leaf.ts';
+import { SeenCertificates } from '../../src/certificate/seen-certificates.ts';
+import type { CertificateEvidence } from '../../src/token/request-facts.ts';
+import { makeCertificate } from '../support/pki.ts';
+import rfc8705 from '../vectors/rfc8705.json' with { type: 'json' };
+
+const NOT_BEFORE = 1_800_000_000;
+const NOT_AFTER = 1_800_003_600;
+const NOW = 1_800_000_001.5;
+const shown = await show('CN=client');
+
+async function show(subject: string): Promise<CertificateEvidence> {
+  const { der } = await makeCertificate({ subject, notBefore: NOT_BEFORE, notAfter: NOT_AFTER });
+  const facts = readCertificate(der);
+  assert.ok(facts);
+  return { facts, verify: 'chain', trusted: true };
+}
+
+describe('verify: chain', () => {
+  test('a certificate that the handshake did not trust is refused', () => {
+    const rejection = checkCertificate({ ...shown, trusted: false }, NOW);
+    assert.equal(rejection?.reason, 'certificate_untrusted');
+    assert.equal(rejection.status, 401);
+  });
+
+  test('dates are checked on every request, both ends included (RFC 5280 §4.1.2.5)', () => {
+    assert.equal(checkCertificate(shown, NOT_BEFORE - 0.001)?.reason, 'certificate_untrusted');
+    assert.equal(checkCertificate(shown, NOT_BEFORE), undefined);
+    assert.equal(checkCertificate(shown, NOT_AFTER), undefined);
+    assert.equal(checkCertificate(shown, NOT_AFTER + 0.001)?.reason, 'certificate_untrusted');
+  });
+
+  test('the log learns which date it was, and nothing of the certificate', () => {
+    assert.deepEqual(checkCertificate(shown, NOT_BEFORE - 1)?.facts, { what: 'notBefore' });
+    assert.deepEqual(checkCertificate(shown, NOT_AFTER + 1)?.facts, { what: 'notAfter' });
+    assert.deepEqual(checkCertificate({ ...shown, trusted: false }, NOW)?.facts, {});
+  });
+});
+
+test('under possession neither trust nor dates matter (RFC 8705 §6.2)', () => {
+  assert.equal(checkCertificate({ ...shown, verify: 'possession', trusted: false }, NOT_AFTER + 1), undefined);
+});
+
+describe('thumbprint', () => {
+  test('the certificate named by the token passes', () => {
+    assert.equal(checkThumbprint(shown, shown.facts.thumbprint), undefined);
+  });
+
+  test('another certificate is a mismatch, under either kind of verification', async () => {
+    const other = await show('CN=other');
+    for (const verify of ['chain', 'possession'] as const) {
+      assert.equal(checkThumbprint({ ...other, verify }, shown.facts.thumbprint)?.reason, 'certificate_mismatch');
+    }
+  });
+
+  test('thumbprints are compared as text: padding, another alphabet or spare bits are another value', () => {
+    const facts = readCertificate(Buffer.from(rfc8705.cert_der_base64, 'base64'));
+    assert.ok(facts);
+    const evidence: CertificateEvidence = { facts, verify: 'possession', trusted: false };
+    const thumbprint = rfc8705['x5t#S256'];
+    const spareBits = `${thumbprint.slice(0, -1)}1`;
+    assert.deepEqual(Buffer.from(spareBits, 'base64url'), Buffer.from(thumbprint, 'base64url'));
+    for (const value of [spareBits, `${thumbprint}=`, thumbprint.toUpperCase(), '']) {
+      assert.equal(checkThumbprint(evidence, value)?.reason, 'certificate_mismatch');
+    }
+    assert.equal(checkThumbprint(evidence, thumbprint), undefined);
+  });
+});
+
+describe('renewed certificates', () => {
+  test('a mismatch says so when the old certificate of the same names was seen with its token', async () => {
+    const seen = new SeenCertificates();
+    assert.equal(checkThumbprint(shown, shown.facts.thumbprint, seen), undefined);
+    const rejection = checkThumbprint(await show('CN=client'), shown.facts.thumbprint, seen);
+    assert.equal(rejection?.reason, 'certificate_mismatch');
+    assert.deepEqual(rejection.facts, { renewedCertificate: true });
+  });
+
+  test('a certificate of other names, or one that was never seen, is no renewal', async () => {
+    const seen = new SeenCertificates();
+    const renewed = await show('CN=client');
+    assert.deepEqual(checkThumbprint(renewed, shown.facts.thumbprint, seen)?.facts, {});
+    seen.remember(shown.facts);
+    assert.deepEqual(checkThumbprint(await show('CN=thief'), shown.facts.thumbprint, seen)?.facts, {});
+    assert.deepEqual(checkThumbprint(renewed, shown.facts.thumbprint)?.facts, {});
+  });
+
+  test('a mismatch teaches nothing, so that strangers cannot crowd out the certificates of clients', async () => {
+    const seen = new SeenCertificates();
+    checkThumbprint(shown, 'another', seen);
+    assert.deepEqual(checkThumbprint(await show('CN=client'), shown.facts.thumbprint, seen)?.facts, {});
+  });
+});

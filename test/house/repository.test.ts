@@ -1,0 +1,40 @@
+// What the repository says about itself is true: pinned versions, documented dependencies, links that lead somewhere.
+
+import assert from 'node:assert/strict';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { ROOT } from '../../scripts/generate.ts';
+
+const PACKAGE: Record<string, Record<string, string>> = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+const pinned = Object.entries({
+  ...PACKAGE['dependencies'],
+  ...PACKAGE['devDependencies'],
+  ...PACKAGE['optionalDependencies'],
+});
+
+test('every dependency is pinned to one exact version', () => {
+  const loose = pinned.filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version));
+  assert.deepEqual(loose, []);
+});
+
+test('docs/dependencies.md names every dependency with its exact version, and no other', () => {
+  const page = readFileSync(join(ROOT, 'docs/dependencies.md'), 'utf8');
+  const rows = [...page.matchAll(/^\| `([^`]+)` \| (\d+\.\d+\.\d+) \|/gm)].map(([, name, version]) => [name, version]);
+  assert.deepEqual(rows.toSorted(), pinned.toSorted());
+});
+
+test('the lock file names no registry, so that any registry serves it', () => {
+  assert.doesNotMatch(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'), /"resolved":/);
+});
+
+test('relative links between Markdown files lead to files that exist', () => {
+  const pages = globSync(['*.md', 'docs/**/*.md'], { cwd: ROOT });
+  const broken = pages.flatMap((page) =>
+    [...readFileSync(join(ROOT, page), 'utf8').matchAll(/\]\((?!https?:|mailto:|#)([^)#\s]+)/g)]
+      .map(([, link]) => link ?? '')
+      .filter((link) => !existsSync(join(ROOT, dirname(page), link)))
+      .map((link) => `${page}: ${link}`),
+  );
+  assert.deepEqual(broken, []);
+});

@@ -1,0 +1,213 @@
+// URI grammar: one form for what means the same, refusal for what two servers could read differently.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import {
+  hostOf,
+  readAuthority,
+  readOrigin,
+  readRequestPath,
+  readTargetUri,
+  targetUri,
+} from '../../src/proof/target-uri.ts';
+
+describe('authority', () => {
+  const good: [string, 'http' | 'https', string][] = [
+    ['api.example.com', 'https', 'api.example.com'],
+    ['API.Example.COM:443', 'https', 'api.example.com'],
+    ['api.example.com:', 'https', 'api.example.com'],
+    ['api.example.com:80', 'http', 'api.example.com'],
+    ['api.example.com:80', 'https', 'api.example.com:80'],
+    ['api.example.com:08443', 'https', 'api.example.com:8443'],
+    ['api.example.com.', 'https', 'api.example.com.'],
+    ['[2001:DB8:0:0::1]:8443', 'https', '[2001:db8::1]:8443'],
+    ['[::ffff:127.0.0.1]', 'https', '[::ffff:7f00:1]'],
+    ['127.0.0.1:65535', 'https', '127.0.0.1:65535'],
+  ];
+  for (const [text, scheme, expected] of good) {
+    test(`${text} under ${scheme} is ${expected}`, () => assert.equal(readAuthority(text, scheme), expected));
+  }
+  const bad = [
+    '',
+    ':443',
+    'user@api.example.com',
+    'user:pw@api.example.com',
+    'api.example.com/',
+    'api.example.com?x',
+    'api.example.com#x',
+    'api.example.com:65536',
+    'api.example.com:99999999999',
+    'api.example.com:8a',
+    'api.example.com:-1',
+    'a b',
+    'api%2eexample.com',
+    '[fe80::1%25eth0]',
+    '[fe80::1%eth0]',
+    '[v1.x]',
+    '[::1',
+    '::1',
+    '[]',
+    '[1]',
+    '[1:2:3:4:5:6:7:8:9]',
+    'api.example.com:443:443',
+    'ä.example.com',
+    'api.example.com\t',
+    'x'.repeat(301),
+    'a\\b',
+  ];
+  for (const text of bad) {
+    test(`${JSON.stringify(text.slice(0, 40))} is refused`, () =>
+      assert.equal(readAuthority(text, 'https'), undefined));
+  }
+  test('the host of an authority is without its port, IPv6 with its brackets', () => {
+    assert.equal(hostOf('api.example.com:8443'), 'api.example.com');
+    assert.equal(hostOf('[2001:db8::1]:8443'), '[2001:db8::1]');
+    assert.equal(hostOf('[2001:db8::1]'), '[2001:db8::1]');
+  });
+});
+
+describe('request path', () => {
+  const good: [string, string, string, boolean][] = [
+    ['/', '/', '/', false],
+    ['/orders/', '/orders/', '/orders/', false],
+    ['/%6frders/%7E%2d', '/orders/~-', '/orders/~-', false],
+    ['/a%c3%a4', '/a%C3%A4', '/a%C3%A4', false],
+    ['/a;v=1/b;x;y', '/a;v=1/b;x;y', '/a/b', false],
+    ['/a%2fb', '/a%2Fb', '/a%2Fb', true],
+    ['/.well-known/x', '/.well-known/x', '/.well-known/x', false],
+    ['/a/...', '/a/...', '/a/...', false],
+    ['/%252e%252e/', '/%252e%252e/', '/%252e%252e/', false],
+    ["/!$&'()*+,=:@", "/!$&'()*+,=:@", "/!$&'()*+,=:@", false],
+  ];
+  for (const [raw, path, matchPath, encodedSlash] of good) {
+    test(`${raw} is compared as ${path} and matched as ${matchPath}`, () =>
+      assert.deepEqual(readRequestPath(raw), { path, matchPath, encodedSlash }));
+  }
+  const bad = [
+    '',
+    'orders',
+    '*',
+    '//',
+    '//orders',
+    '/a//b',
+    '/a//',
+    '/.',
+    '/..',
+    '/./a',
+    '/a/..',
+    '/a/../b',
+    '/%2e%2e/a',
+    '/%2E/a',
+    '/.%2e/a',
+    '/..;/a',
+    '/..;x=1',
+    '/.;',
+    '/%2e%2e;a/b',
+    '/a/;x/b',
+    '/..%3Bx/b',
+    '/a%2f..%2fb',
+    '/a%2F.',
+    '/%',
+    '/%4',
+    '/%zz',
+    '/%u0041',
+    '/a%00',
+    '/a%1f',
+    '/a%7f',
+    '/a%0d%0ab',
+    '/a%5cb',
+    '/a\\b',
+    '/a#b',
+    '/a b',
+    '/ä',
+    '/a\u0000',
+    '/a?b',
+    '/%2e%2e%2fa',
+    '/%c0%ae%c0%ae/a',
+    '/a%C1%9Cb',
+    '/%e0%80%ae/a',
+    '/%f0%80%80%ae/a',
+  ];
+  for (const raw of bad) {
+    test(`${JSON.stringify(raw)} is refused`, () => assert.equal(readRequestPath(raw), undefined));
+  }
+  test('no path that is read can climb, whatever an upstream decodes, and reading its own form changes nothing', () => {
+    const pieces = ['/', '.', '%2e', '%2F', '%5c', ';', '%3b', 'a', '%41', '%25', '\\', '%', '#', '?'];
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom(...pieces), { maxLength: 12 }), (parts) => {
+        const read = readRequestPath(`/${parts.join('')}`);
+        if (read === undefined) return;
+        const decoded = read.path
+          .replace(/%[0-9A-F]{2}/g, (triplet) => String.fromCharCode(Number.parseInt(triplet.slice(1), 16)))
+          .split('/')
+          .map((segment) => segment.replace(/;.*/, ''));
+        assert.ok(!decoded.includes('..') && !decoded.includes('.'), read.path);
+        assert.deepEqual(readRequestPath(read.path)?.path, read.path);
+      }),
+      { numRuns: 5000 },
+    );
+  });
+});
+
+describe('target URI', () => {
+  test('is the origin as clients see it, with the prefix that a proxy in front stripped', () => {
+    const origin = { scheme: 'https', authority: 'api.example.com', pathPrefix: '/shop' } as const;
+    assert.equal(targetUri(origin, '/orders/1'), 'https://api.example.com/shop/orders/1');
+  });
+  test('an htu without path means the root', () => {
+    assert.equal(readTargetUri('https://api.example.com'), 'https://api.example.com/');
+    assert.equal(readTargetUri('https://api.example.com?x=/'), 'https://api.example.com/');
+  });
+  for (const htu of [
+    'ftp://a/',
+    'https://',
+    'https:///a',
+    'https://a/%',
+    'https://a/ä',
+    'https://a/[x]',
+    'https://a/"',
+    'https://a/{x}',
+    'javascript:x',
+  ]) {
+    test(`${htu} is no target URI`, () => assert.equal(readTargetUri(htu), undefined));
+  }
+  test('reading costs the same per byte for the longest and oddest input', () => {
+    for (const text of ['%41', '%', '/', 'a', ':', '#?', '%2e']) {
+      const started = performance.now();
+      readTargetUri(`https://a/${text.repeat(100_000)}`);
+      readRequestPath(`/${text.repeat(100_000)}`);
+      assert.ok(performance.now() - started < 1000, text);
+    }
+  });
+});
+
+describe('configured origin', () => {
+  test('scheme, authority, prefix and wildcard are read', () => {
+    assert.deepEqual(readOrigin('https://API.example.com:443/shop/'), {
+      scheme: 'https',
+      authority: 'api.example.com',
+      pathPrefix: '/shop',
+      wildcard: false,
+    });
+    assert.deepEqual(readOrigin('https://*.example.com:8443'), {
+      scheme: 'https',
+      authority: '*.example.com:8443',
+      pathPrefix: '',
+      wildcard: true,
+    });
+  });
+  for (const text of [
+    'api.example.com',
+    'https://a@b',
+    'https://a?x',
+    'https://a#x',
+    'https://*',
+    'https://a.*.b',
+    'https://a/../b',
+    'ws://a',
+    'https://a/%2F',
+  ]) {
+    test(`${text} is no origin`, () => assert.equal(readOrigin(text), undefined));
+  }
+});

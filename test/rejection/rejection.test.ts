@@ -1,0 +1,145 @@
+// The table of reasons and what is derived from it: statuses, challenges, problem documents.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { type ChallengeTerms, challenges, type Scheme } from '../../src/rejection/challenge.ts';
+import { REASON_NAMES, REASONS, type Reason, reject, STAGES } from '../../src/rejection/rejection.ts';
+import { rejectionAnswer } from '../../src/rejection/response.ts';
+
+const terms: ChallengeTerms = {
+  schemes: ['DPoP', 'Bearer'],
+  algs: 'ES256 EdDSA',
+  scope: 'orders:read',
+  acrValues: 'gold silver',
+  maxAge: 600,
+};
+const dpopOnly: ChallengeTerms = { ...terms, schemes: ['DPoP'], scope: undefined };
+const say = (reason: Reason, presented: Scheme | 'other' | 'none', over = terms) =>
+  challenges(reject(reason), over, presented, 'api.example.com');
+
+describe('table', () => {
+  test('reasons stand in the order of the stages', () => {
+    const stages = REASON_NAMES.map((reason) => STAGES.indexOf(REASONS[reason].stage));
+    assert.deepEqual(
+      stages,
+      stages.toSorted((a, b) => a - b),
+    );
+  });
+  test('every title can stand in an error_description (RFC 6750 §3)', () => {
+    for (const { title } of Object.values(REASONS)) assert.match(title, /^[\x20-\x21\x23-\x5b\x5d-\x7e]+$/);
+  });
+});
+
+describe('challenges', () => {
+  const offers = [
+    'DPoP algs="ES256 EdDSA", scope="orders:read"',
+    'Bearer realm="api.example.com", scope="orders:read"',
+  ];
+  test('no credentials: every accepted scheme, no error (figure 17)', () => {
+    assert.deepEqual(say('credentials_missing', 'none'), offers);
+    assert.deepEqual(say('scheme_not_accepted', 'other'), offers);
+  });
+  test('a failure: the error on the presented scheme alone (figure 18)', () => {
+    assert.deepEqual(say('token_expired', 'Bearer'), [
+      offers[0],
+      'Bearer realm="api.example.com", error="invalid_token", error_description="The access token expired", scope="orders:read"',
+    ]);
+    assert.deepEqual(say('proof_replayed', 'DPoP'), [
+      'DPoP algs="ES256 EdDSA", error="invalid_dpop_proof", error_description="The DPoP proof was used before", scope="orders:read"',
+      offers[1],
+    ]);
+  });
+  test('credentials given twice: the error on every challenge (figure 19)', () => {
+    const all = say('credentials_repeated', 'Bearer');
+    assert.equal(all.length, 2);
+    for (const challenge of all) assert.match(challenge, /error="invalid_request"/);
+  });
+  test('a scheme that the route does not take still learns why, on the challenge that it can meet', () => {
+    assert.deepEqual(say('binding_downgraded', 'Bearer', dpopOnly), [
+      'DPoP algs="ES256 EdDSA", error="invalid_token", error_description="A DPoP-bound access token was presented as Bearer"',
+    ]);
+  });
+  test('insufficient authentication names acr_values and max_age (RFC 9470 §3)', () => {
+    assert.match(say('authentication_insufficient', 'Bearer')[1] ?? '', /acr_values="gold silver", max_age="600"/);
+    assert.doesNotMatch(say('token_expired', 'Bearer')[1] ?? '', /acr_values/);
+  });
+  test('a scope that is missing is named, a claim that no scope can mend is answered without', () => {
+    assert.match(say('scope_insufficient', 'Bearer')[1] ?? '', /error="insufficient_scope".*scope="orders:read"/);
+    assert.doesNotMatch(say('claim_mismatch', 'Bearer').join(), /scope="/);
+  });
+  test('429, 5xx and reasons of other stages have no challenge', () => {
+    for (const reason of [
+      'rate_limited',
+      'issuer_unavailable',
+      'replay_store_full',
+      'route_not_found',
+      'upstream_invalid',
+    ] as const) {
+      assert.deepEqual(say(reason, 'DPoP'), []);
+    }
+  });
+  test('every 401, 403 and credential 400 has at least one challenge', () => {
+    for (const reason of REASON_NAMES) {
+      const { status, error } = REASONS[reason];
+      const owed = status === 401 || status === 403 || error === 'invalid_request';
+      assert.equal(say(reason, 'DPoP').length > 0, owed, reason);
+    }
+  });
+  test('quotes and backslashes cannot end a parameter', () => {
+    const hostile = challenges(reject('credentials_missing'), { ...terms, scope: 'a"b\\c' }, 'none', 'r');
+    assert.match(hostile[0] ?? '', /scope="a\\"b\\\\c"/);
+  });
+});
+
+describe('answer', () => {
+  const answer = (reason: Reason, over: Partial<Parameters<typeof rejectionAnswer>[1]> = {}, facts = {}) =>
+    rejectionAnswer(reject(reason, facts), {
+      requestId: 'r1',
+      challenge: terms,
+      presented: 'DPoP',
+      realm: 'api.example.com',
+      nonce: () => 'fresh',
+      explain: false,
+      ...over,
+    });
+  test('is a problem document that nobody may store', () => {
+    const { status, fields, body } = answer('proof_replayed');
+    assert.equal(status, 401);
+    assert.deepEqual(fields.slice(0, 2), [
+      ['Content-Type', 'application/problem+json'],
+      ['Cache-Control', 'no-store'],
+    ]);
+    assert.deepEqual(JSON.parse(body), {
+      type: 'urn:holdfast:rejection:proof_replayed',
+      title: 'The DPoP proof was used before',
+      status: 401,
+      detail: REASONS.proof_replayed.remedy,
+      reason: 'proof_replayed',
+      request_id: 'r1',
+    });
+  });
+  test('brings a nonce with use_dpop_nonce and never otherwise', () => {
+    for (const reason of REASON_NAMES) {
+      const nonces = answer(reason).fields.filter(([name]) => name === 'DPoP-Nonce');
+      assert.equal(nonces.length, REASONS[reason].error === 'use_dpop_nonce' ? 1 : 0, reason);
+    }
+  });
+  test('says Retry-After, Allow and Connection: close where they belong', () => {
+    assert.deepEqual(answer('issuer_unavailable', {}, { retryAfter: 4.2 }).fields.at(-1), ['Retry-After', '5']);
+    assert.deepEqual(answer('method_not_allowed', {}, { allow: 'GET, HEAD' }).fields.at(-1), ['Allow', 'GET, HEAD']);
+    assert.deepEqual(answer('draining').fields.at(-1), ['Connection', 'close']);
+  });
+  test('tells expected and received only where explain_to_clients allows it', () => {
+    const facts = {
+      htuPath: { expected: '/a', received: '/b' },
+      clockOffset: -90,
+      audience: { expected: ['x'], received: ['y'] },
+    };
+    assert.doesNotMatch(answer('proof_uri_mismatch', {}, facts).body, /htu"|clock|audience/);
+    const told = JSON.parse(answer('proof_uri_mismatch', { explain: true }, facts).body);
+    assert.deepEqual(
+      [told.htu, told.clock_offset, told.audience],
+      [{ expected: '/a', received: '/b' }, -90, undefined],
+    );
+  });
+});

@@ -1,0 +1,21 @@
+// Facts of a request for tests of the core: a good GET of https://api.example.com/orders/1, changed as wished.
+
+import type { RequestFacts } from '../../src/token/request-facts.ts';
+
+export function makeFacts(over: Partial<RequestFacts> = {}): RequestFacts {
+  return {
+    listener: 'public',
+    method: 'GET',
+    origin: { scheme: 'https', authority: 'api.example.com', pathPrefix: '' },
+    target: '/orders/1',
+    path: '/orders/1',
+    matchPath: '/orders/1',
+    encodedSlash: false,
+    query: undefined,
+    authorization: [],
+    dpop: [],
+    certificate: undefined,
+    now: 1_800_000_000.5,
+    ...over,
+  };
+}

@@ -1,0 +1,72 @@
+// Presentation: which Authorization and DPoP field lines are taken, and which refusal the others get.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { Rejection } from '../../src/rejection/rejection.ts';
+import { presentedScheme, readPresentation } from '../../src/token/presentation.ts';
+import { makeFacts } from '../support/facts.ts';
+
+const outcome = (authorization: string[], dpop: string[] = [], query?: string) => {
+  const read = readPresentation(makeFacts({ authorization, dpop, query }));
+  return read instanceof Rejection ? read.reason : `${read.scheme} ${read.accessToken} ${read.proof ?? '-'}`;
+};
+
+describe('presentation', () => {
+  const good: [string[], string[], string][] = [
+    [['Bearer abc'], [], 'Bearer abc -'],
+    [['bEaReR   a-b._~+/=='], [], 'Bearer a-b._~+/== -'],
+    [['dpop abc'], ['proof'], 'DPoP abc proof'],
+    [['Bearer abc'], ['stray', 'proofs'], 'Bearer abc -'],
+  ];
+  for (const [authorization, dpop, expected] of good) {
+    test(`${JSON.stringify(authorization)} is read as ${expected}`, () =>
+      assert.equal(outcome(authorization, dpop), expected));
+  }
+  const bad: [string[], string[], string][] = [
+    [[], [], 'credentials_missing'],
+    [[], ['proof'], 'credentials_missing'],
+    [[''], [], 'credentials_malformed'],
+    [['Bearer'], [], 'credentials_malformed'],
+    [['Bearer a b'], [], 'credentials_malformed'],
+    [['Bearer a, Bearer b'], [], 'credentials_malformed'],
+    [['Bearer\ta'], [], 'credentials_malformed'],
+    [['Bearer a=b'], [], 'credentials_malformed'],
+    [['Bearer ä'], [], 'credentials_malformed'],
+    [['=abc'], [], 'credentials_malformed'],
+    [['abc.def.ghi'], [], 'scheme_not_accepted'],
+    [[`Bearer ${'a'.repeat(16 * 1024 + 1)}`], [], 'credentials_malformed'],
+    [['Bearer a', 'Bearer a'], [], 'credentials_repeated'],
+    [['Bearer a', 'Basic a'], [], 'credentials_repeated'],
+    [['Bearer a', 'Bearer a b'], [], 'credentials_malformed'],
+    [['Basic YTpi'], [], 'scheme_not_accepted'],
+    [['Digest username="a", realm="b"'], [], 'scheme_not_accepted'],
+    [['DPoP abc'], [], 'proof_missing'],
+    [['DPoP abc'], ['a', 'b'], 'proof_repeated'],
+    [['DPoP abc'], ['a, b'], 'proof_repeated'],
+    [['DPoP abc'], ['a,'], 'proof_repeated'],
+  ];
+  for (const [authorization, dpop, reason] of bad) {
+    test(`${JSON.stringify(authorization).slice(0, 50)} with ${dpop.length} DPoP lines: ${reason}`, () =>
+      assert.equal(outcome(authorization, dpop), reason));
+  }
+  for (const query of [
+    'access_token=a',
+    'a=b&access_token=',
+    'access%5Ftoken=a',
+    '%61ccess_token',
+    'x;access_token=a',
+    'access_token',
+  ]) {
+    test(`a token in the query, ${query}: credentials_repeated, alone or not`, () => {
+      assert.equal(outcome([], [], query), 'credentials_repeated');
+      assert.equal(outcome(['Bearer a'], [], query), 'credentials_repeated');
+    });
+  }
+  for (const query of ['', 'access=a', 'my_access_token=a', 'a=access_token', '%zz=%', 'ACCESS_TOKEN=a']) {
+    test(`the query ${query} holds no token`, () => assert.equal(outcome(['Bearer a'], [], query), 'Bearer a -'));
+  }
+  test('the presented scheme is a closed set for metrics', () => {
+    const schemes = [[], ['bearer x'], ['DPOP'], ['Basic x'], ['']].map(presentedScheme);
+    assert.deepEqual(schemes, ['none', 'Bearer', 'DPoP', 'other', 'other']);
+  });
+});
