@@ -1,7 +1,15 @@
 // What clients bring: keys, access tokens and DPoP proofs signed in advance, and the certificates of both ends.
 
 import { execFileSync } from 'node:child_process';
-import { createHash, generateKeyPairSync, type KeyObject, randomUUID, sign, X509Certificate } from 'node:crypto';
+import {
+  createHash,
+  generateKeyPairSync,
+  type KeyObject,
+  randomUUID,
+  sign,
+  type webcrypto,
+  X509Certificate,
+} from 'node:crypto';
 import { createWriteStream, readFileSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -12,7 +20,7 @@ export const AUDIENCE = 'https://api.example.com';
 
 interface Client {
   readonly privateKey: KeyObject;
-  readonly jwk: JsonWebKey;
+  readonly jwk: webcrypto.JsonWebKey;
   readonly tokens: { readonly dpop: string; readonly mtls: string; readonly bearer: string };
 }
 
@@ -32,7 +40,7 @@ function signJws(header: object, payload: object, key: KeyObject): string {
   return `${input}.${base64url(sign('sha256', Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' }))}`;
 }
 
-function thumbprint({ crv, kty, x, y }: JsonWebKey): string {
+function thumbprint({ crv, kty, x, y }: webcrypto.JsonWebKey): string {
   return createHash('sha256').update(JSON.stringify({ crv, kty, x, y })).digest('base64url');
 }
 
@@ -45,14 +53,20 @@ export function makeCredentials(folder: string): Credentials {
   const header = { alg: 'ES256', typ: 'at+jwt', kid: 'bench' };
   const now = Math.floor(Date.now() / 1000);
   const claims = (sub: string) => ({
-    ...{ iss: ISSUER, aud: AUDIENCE, sub, client_id: sub, scope: 'orders:read', jti: randomUUID() },
-    ...{ iat: now, exp: now + 24 * 3600 },
+    iss: ISSUER,
+    aud: AUDIENCE,
+    sub,
+    client_id: sub,
+    scope: 'orders:read',
+    jti: randomUUID(),
+    iat: now,
+    exp: now + 24 * 3600,
   });
   const clients = Array.from({ length: CLIENTS }, (_, at): Client => {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    const { crv, kty, x, y } = publicKey.export({ format: 'jwk' }) as JsonWebKey;
-    const jwk = { crv, kty, x, y } as JsonWebKey;
-    const token = (cnf?: object) => signJws(header, { ...claims(`client-${at}`), ...(cnf && { cnf }) }, issuer.privateKey);
+    const jwk = publicKey.export({ format: 'jwk' });
+    const token = (cnf?: object) =>
+      signJws(header, { ...claims(`client-${at}`), ...(cnf && { cnf }) }, issuer.privateKey);
     const tokens = { dpop: token({ jkt: thumbprint(jwk) }), mtls: token({ 'x5t#S256': leaf }), bearer: token() };
     return { privateKey, jwk, tokens };
   });
@@ -63,15 +77,33 @@ export function makeCredentials(folder: string): Credentials {
 function makeCertificates(folder: string): Pick<Credentials, 'server' | 'client'> {
   const file = (name: string) => join(folder, name);
   const openssl = (...args: string[]) =>
-    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', ...args], {
-      stdio: 'ignore',
-    });
+    execFileSync(
+      'openssl',
+      ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', ...args],
+      {
+        stdio: 'ignore',
+      },
+    );
   const ca = { cert: file('ca.pem'), key: file('ca.key') };
   openssl('-subj', '/CN=Bench CA', '-days', '7', '-out', ca.cert, '-keyout', ca.key);
   const issue = (name: string, subject: string, ...extensions: string[]) => {
     const made = { cert: file(`${name}.pem`), key: file(`${name}.key`) };
     const add = ['basicConstraints=critical,CA:FALSE', ...extensions].flatMap((each) => ['-addext', each]);
-    openssl('-subj', subject, '-days', '7', '-CA', ca.cert, '-CAkey', ca.key, ...add, '-out', made.cert, '-keyout', made.key);
+    openssl(
+      '-subj',
+      subject,
+      '-days',
+      '7',
+      '-CA',
+      ca.cert,
+      '-CAkey',
+      ca.key,
+      ...add,
+      '-out',
+      made.cert,
+      '-keyout',
+      made.key,
+    );
     return made;
   };
   return {

@@ -77,7 +77,10 @@ function readProcesses(): { pid: number; parent: number; ticks: number; pages: n
       try {
         const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
         // proc(5): after the command in parentheses come state, ppid (4th field), …, utime (14th), stime, …, rss (24th).
-        const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ').map(Number);
+        const fields = stat
+          .slice(stat.lastIndexOf(')') + 2)
+          .split(' ')
+          .map(Number);
         return [{ pid: Number(name), parent: fields[1]!, ticks: fields[11]! + fields[12]!, pages: fields[21]! }];
       } catch {
         return []; // it ended while we looked

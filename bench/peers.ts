@@ -1,6 +1,7 @@
 // The programs around the gateway: the upstream, the peers it is compared with, and the relay that lends wrk a certificate.
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import type { webcrypto } from 'node:crypto';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
@@ -12,6 +13,8 @@ import { AUDIENCE, type Credentials, ISSUER } from './credentials.ts';
 export interface Program {
   readonly pid: number;
   readonly port: number;
+  /** Seconds from its start until it was ready. */
+  readonly readyAfter: number;
   readonly stop: () => Promise<void>;
 }
 
@@ -28,8 +31,17 @@ export async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
-/** Starts a program and resolves when `port` accepts connections; throws with its output when it ends or takes over 15 s. */
-export async function startProgram(command: string, args: readonly string[], port: number): Promise<Program> {
+/**
+ * Starts a program that listens on `port` and resolves when it is `ready`.
+ * Throws with the end of its output when it stops first or takes longer than 15 s.
+ */
+export async function startProgram(
+  command: string,
+  args: readonly string[],
+  port: number,
+  ready: () => Promise<boolean> = () => acceptsSteadily(port),
+): Promise<Program> {
+  const started = performance.now();
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -37,16 +49,14 @@ export async function startProgram(command: string, args: readonly string[], por
       output = (output + chunk.toString()).slice(-4000);
     });
   }
-  const until = performance.now() + 15_000;
-  // Twice, because Apache binds its port once to try it and once to keep it.
-  while (!((await accepts(port)) && (await pause(300).then(() => accepts(port))))) {
-    if (child.exitCode !== null || performance.now() > until) {
+  while (!(await ready())) {
+    if (child.exitCode !== null || performance.now() > started + 15_000) {
       await end(child);
-      throw new Error(`${command} ${args.join(' ')} does not listen on ${port}:\n${output}`);
+      throw new Error(`${command} ${args.join(' ')} is not ready on port ${port}:\n${output}`);
     }
-    await pause(10);
+    await pause(5);
   }
-  return { pid: child.pid ?? 0, port, stop: () => end(child) };
+  return { pid: child.pid ?? 0, port, readyAfter: (performance.now() - started) / 1000, stop: () => end(child) };
 }
 
 async function end(child: ChildProcess): Promise<void> {
@@ -67,9 +77,18 @@ async function accepts(port: number): Promise<boolean> {
   return connected;
 }
 
+/** Twice, because Apache binds its port once to try it and once to keep it. */
+async function acceptsSteadily(port: number): Promise<boolean> {
+  if (!(await accepts(port))) return false;
+  await pause(300);
+  return accepts(port);
+}
+
 async function startNginx(folder: string, name: string, port: number, body: string): Promise<Program> {
   const file = join(folder, `${name}.conf`);
-  const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${folder}/${kind};`);
+  const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+    (kind) => `${kind}_temp_path ${folder}/${kind};`,
+  );
   const text = body.replace('http {', `http { access_log off; keepalive_requests 1000000; ${temp.join(' ')}`);
   const head = [
     'load_module /usr/lib/nginx/modules/ngx_stream_module.so;',
@@ -121,7 +140,7 @@ export async function startApache(folder: string, upstream: Program, made: Crede
   const port = await freePort();
   const file = join(folder, 'apache.conf');
   const modules = 'mpm_event authn_core authz_core authz_user ssl socache_shmcb proxy proxy_http oauth2'.split(' ');
-  const key: { keys: JsonWebKey[] } = JSON.parse(made.keySet);
+  const key: { keys: webcrypto.JsonWebKey[] } = JSON.parse(made.keySet);
   const lines = [
     ...modules.map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`),
     ...(process.getuid?.() === 0 ? ['User www-data', 'Group www-data'] : []),
@@ -136,8 +155,8 @@ export async function startApache(folder: string, upstream: Program, made: Crede
     'KeepAlive On',
     'MaxKeepAliveRequests 0',
     'StartServers 1',
-    'ServerLimit 2',
-    'ThreadsPerChild 32',
+    'ServerLimit 1',
+    'ThreadsPerChild 64',
     'MaxRequestWorkers 64',
     'MinSpareThreads 1',
     'MaxSpareThreads 64',

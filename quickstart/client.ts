@@ -107,6 +107,10 @@ async function run(wanted: Wanted): Promise<string> {
 
 /** Exit codes: 0, 1 for what failed, 64 for arguments that are not understood. */
 async function main(args: string[]): Promise<number> {
+  if (args.some((arg) => arg === '--help' || arg === '-h')) {
+    console.log(USAGE);
+    return 0;
+  }
   let wanted: Wanted | string;
   try {
     wanted = readArguments(args);

@@ -15,7 +15,6 @@ import { close, listen } from './loopback.ts';
 import { keepSecrets } from './secrets.ts';
 import {
   type Addresses,
-  announce,
   CONFIG,
   environmentOf,
   FOLDER,
@@ -65,7 +64,6 @@ export async function startServices(addresses: Addresses, onLine: (line: string)
     const gateway = startGateway(addresses, onLine);
     undo.push(gateway.stop);
     await becomeReady(addresses, gateway.ended);
-    undo.push(await announce(ports));
     const died = gateway.ended.then((problem) => (stopping ? new Promise<never>(() => {}) : problem));
     return { died, stop };
   } catch (error) {
@@ -104,7 +102,7 @@ async function checkPorts(ports: Addresses['ports']): Promise<void> {
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       const why = code === 'EADDRINUSE' ? 'is in use' : `cannot be opened (${code})`;
-      taken.push(`port ${port} for ${what} ${why}; choose another: ${variable}=${(port + 10_000) % 65_536} npm start`);
+      taken.push(`port ${port} for ${what} ${why}; set ${variable} to another, such as ${10_000 + (port % 50_000)}`);
     }
   }
   if (taken.length > 0) throw new Problem(taken.join('\n'));

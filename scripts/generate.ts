@@ -2,6 +2,8 @@
 
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { jsonSchema } from '../src/policy/json-schema.ts';
+import { metricsPage } from './generate/metrics-page.ts';
 import { rejectionsPage } from './generate/rejections-page.ts';
 import { treePage } from './generate/tree-page.ts';
 
@@ -9,8 +11,10 @@ export const ROOT = join(import.meta.dirname, '..');
 
 /** Path from the root of the repository → its text, made from the source. */
 export const GENERATED: Readonly<Record<string, () => string | Promise<string>>> = {
+  'docs/metrics.md': metricsPage,
   'docs/rejections.md': rejectionsPage,
   'docs/tree.md': () => treePage(ROOT),
+  'schema/holdfast.schema.json': () => `${JSON.stringify(jsonSchema(), undefined, 2)}\n`,
 };
 
 /** Paths whose file differs from what the source says now; a missing file differs. */

@@ -65,11 +65,13 @@ function install() {
   if (!isAtLeast(process.version, INSTALLS)) {
     stop(`this is Node ${process.version}; Node ${INSTALLS.join('.')} or later is needed to set the project up`);
   }
-  say('holdfast: installing the locked dependencies and Node (npm ci, once, up to a minute or two) …');
+  say('holdfast: installing the locked dependencies and Node (npm install, once, up to a minute or two) …');
   const began = Date.now();
-  const { status, error } = npm('ci', '--include=dev', '--include=optional', '--loglevel=error');
+  // Not `npm ci`: it wants the packages for every other platform in the lock file as well, and a registry mirror that
+  // lacks one of them cannot put it there. --no-save leaves package-lock.json as it is.
+  const { status, error } = npm('install', '--no-save', '--include=dev', '--include=optional', '--loglevel=error');
   if (error) stop(`npm could not be started (${error.code}): install npm beside Node, then run this command again`);
-  if (status !== 0) stop('npm ci failed, see above; correct that and run this command again');
+  if (status !== 0) stop('npm install failed, see above; correct that and run this command again');
   checkLocalNode();
   say(`holdfast: installed in ${Math.round((Date.now() - began) / 1000)} s`);
 }

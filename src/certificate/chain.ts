@@ -22,10 +22,11 @@ export function readAuthorities(pem: string): readonly X509Certificate[] | undef
 
 /**
  * DERs of the leaf's issuers in the order of TLS (RFC 9440 §2.3, RFC 8446 §4.4.2), the self-signed authority last and included.
- * Retraces the validator: at every step an authority before an offered certificate and the later expiry first, names, key
- * identifiers and signature agreeing. It asks for no clock, so a resumed session gets the same chain as the first one.
+ * Retraces the validator: at every step an authority before an offered certificate and the later expiry first; names, key
+ * identifiers, CA flag, key usage and signature agree. It asks for no clock, so the same input gives the same chain.
  * Empty: no path of at most ten certificates ends in one of the authorities, or the leaf is one of them itself.
- * Does not check dates, CRLs, basic constraints or name constraints: only for a leaf that the handshake found trusted.
+ * Does not check dates, CRLs, extended key usage, path length or name constraints, so a chain is no verdict: that is the
+ * handshake's. An authority without the CA flag (X.509 v1) is passed over.
  * @param offered what the client sent beside the leaf, in its order; only the first ten count
  */
 export function buildChain(
@@ -53,7 +54,7 @@ export function buildChain(
 
 function findIssuer(certificate: X509Certificate, candidates: readonly X509Certificate[]): X509Certificate | undefined {
   return candidates
-    .filter((candidate) => certificate.checkIssued(candidate))
+    .filter((candidate) => candidate.ca && certificate.checkIssued(candidate))
     .toSorted((a, b) => b.validToDate.getTime() - a.validToDate.getTime())
     .find((candidate) => certificate.verify(candidate.publicKey));
 }

@@ -17,8 +17,8 @@ export function formatClientCertChain(facts: CertificateFacts): string | undefin
 }
 
 /**
- * Value of a `Client-Cert` field → the bytes, by RFC 9651 §4.2.7 (exactly one byte sequence, SP around it). Undefined: anything
- * else, and parameters too: RFC 9440 defines none, and one that we do not know might take back what the item says.
+ * Value of a `Client-Cert` field → the bytes, by RFC 9651 §4.2.7 (exactly one byte sequence, SP around it). Undefined:
+ * anything else, and parameters too: RFC 9440 defines none, and one that we do not know might take back what the item says.
  * Does not check that the bytes are a certificate (leaf.ts).
  */
 export function readClientCert(value: string): Uint8Array | undefined {

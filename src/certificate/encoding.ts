@@ -20,7 +20,10 @@ export function readBase64(text: string): Uint8Array | undefined {
   return Buffer.from(text, 'base64');
 }
 
-/** Percent-encoding (RFC 3986 §2.1) → text, decoded once; `+` is itself. Undefined: over the limit, `%` without two hex digits, no UTF-8. */
+/**
+ * Percent-encoding (RFC 3986 §2.1) → text, decoded once; `+` is itself.
+ * Undefined: over the limit, `%` without two hex digits, no UTF-8.
+ */
 export function readPercentEncoded(text: string): string | undefined {
   if (text.length > MAX_VALUE_LENGTH) return undefined;
   try {

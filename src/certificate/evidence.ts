@@ -1,4 +1,4 @@
-// What a request must show with its certificate: that it is good enough for the listener, and the one the token names (RFC 8705 §3).
+// What a request shows with its certificate: that the listener may trust it, and that the token is bound to it (RFC 8705 §3).
 
 import { type Rejection, reject } from '../rejection/rejection.ts';
 import type { CertificateEvidence } from '../token/request-facts.ts';

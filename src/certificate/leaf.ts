@@ -6,9 +6,9 @@ import type { CertificateFacts } from '../token/request-facts.ts';
 
 /**
  * DER of a leaf → facts; undefined: not exactly one certificate, nothing before or after it, with dates that are dates.
- * Names are attacker-written until a CA vouched for them, and safe to put on one line anyway: the distinguished names are RFC 4514
- * strings with everything but printable ASCII escaped, and alternative names with other characters are left out (a DNS name or
- * URI has none, RFC 5280 §4.2.1.6).
+ * Names are attacker-written until a CA vouched for them, and safe to put on one line anyway: distinguished names are RFC 4514
+ * strings with everything but printable ASCII escaped, and alternative names with other characters are left out (a DNS name
+ * or URI has none, RFC 5280 §4.2.1.6).
  * Does not check dates, signature, chain, key or extensions.
  * @param chain what buildChain (chain.ts) returned, under `verify: chain` only
  */
@@ -45,7 +45,7 @@ function readDate(text: string, date: Date): number | undefined {
   return Date.parse(text) === date.getTime() ? date.getTime() / 1000 : undefined;
 }
 
-/** Node writes one RDN a line, the widest first, with RFC 4514's special and control characters escaped; an empty name is undefined. */
+/** Node writes one RDN a line, the widest first, RFC 4514's special and control characters escaped; an empty name is undefined. */
 function formatName(lines: string | undefined): string {
   const name = (lines ?? '').split('\n').toReversed().join(',').replaceAll(' + ', '+');
   return name.replace(/[^\x20-\x7e]/gu, (character) =>
@@ -53,7 +53,7 @@ function formatName(lines: string | undefined): string {
   );
 }
 
-/** Node quotes a name that holds a comma, quote, backslash or control character as JSON, so `, ` separates names and nothing else. */
+/** Node quotes a name with a comma, quote, backslash or control character as JSON, so `, ` separates names and nothing else. */
 function namesOfType(prefix: 'URI:' | 'DNS:', names: readonly string[]): readonly string[] {
   return names
     .filter((name) => name.startsWith(prefix))

@@ -8,8 +8,16 @@ import { escapePem, readEscapedPem } from './pem-escaped.ts';
 /** A pair and its `;`, or the end. Envoy writes URIs bare, so a bare value may hold `=`; nothing after the first one is a key. */
 const PAIR = /([A-Za-z]+)=(?:"([^"\\]*(?:\\.[^"\\]*)*)"|([^",;]*))(?:;(?!$)|$)/y;
 
-/** Keys of which a certificate can have several; any other one twice means that somebody's name was taken for a pair. */
-const REPEATABLE: ReadonlySet<string> = new Set(['by', 'uri', 'dns']);
+/** Envoy's keys, and whether an element may have several of one: any other one twice means that a name was taken for a pair. */
+const REPEATABLE: ReadonlyMap<string, boolean> = new Map([
+  ['by', true],
+  ['hash', false],
+  ['cert', false],
+  ['chain', false],
+  ['subject', false],
+  ['uri', true],
+  ['dns', true],
+]);
 
 /**
  * One element. `Chain` is the leaf and its issuers, as Envoy has it. Under `possession` the names are the sender's own invention
@@ -29,7 +37,7 @@ export function formatXfcc(facts: CertificateFacts, verify: CertificateEvidence[
 
 /**
  * Value of the field → DER of its one element's `Cert`. Undefined: several elements (who vouches for which?), no `Cert`, a `Hash`
- * of something else, a key twice that a certificate has once, anything that is not a pair.
+ * of something else, a key that is not Envoy's or is there too often, anything that is not a pair.
  * Does not check that the DER is a certificate (leaf.ts), and believes none of the names.
  */
 export function readXfcc(value: string): Uint8Array | undefined {
@@ -49,9 +57,9 @@ function readPairs(value: string): ReadonlyMap<string, string> | undefined {
   PAIR.lastIndex = 0;
   while (PAIR.lastIndex < value.length) {
     const match = PAIR.exec(value);
-    const key = match?.[1]?.toLowerCase();
-    if (match === null || key === undefined) return undefined;
-    if (pairs.has(key) && !REPEATABLE.has(key)) return undefined;
+    const key = match?.[1]?.toLowerCase() ?? '';
+    const repeatable = REPEATABLE.get(key);
+    if (match === null || repeatable === undefined || (pairs.has(key) && !repeatable)) return undefined;
     pairs.set(key, match[2] ?? match[3] ?? '');
   }
   return pairs;

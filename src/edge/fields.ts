@@ -1,7 +1,7 @@
 // What happens to each field on its way through: compiled once per route, read by request-fields.ts and answer-fields.ts.
 
 import { checkFieldName } from '../policy/managed-fields.ts';
-import type { CertificateFieldRule, ManagedFields, Route } from '../policy/route.ts';
+import type { CertificateFieldRule, Demand, ManagedFields, Route } from '../policy/route.ts';
 import type { CertificateEvidence } from '../token/request-facts.ts';
 
 /** `pass` as received, `drop`, or keep the joined value of all its lines for what we write in its place. */
@@ -47,7 +47,11 @@ const HOP_BY_HOP = [
  * On public routes `Authorization` and `DPoP` pass as received, whatever `forward.authorization` says: nobody here looked at them.
  * @param policyId `Policy.id`; the same text makes a loop visible in `Via`
  */
-export function compileFieldRules(route: Route, policyId: string, managed: ManagedFields): FieldRules {
+export function compileFieldRules(
+  route: Pick<Route, 'forward' | 'upstream' | 'cors'> & { readonly demand: Pick<Demand, 'requirement'> },
+  policyId: string,
+  managed: ManagedFields,
+): FieldRules {
   const credentials = route.demand.requirement === 'public' ? 'as-received' : route.forward.authorization;
   const target = route.upstream.targets[0];
   return {

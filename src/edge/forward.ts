@@ -9,8 +9,9 @@ import { type Reason, type Rejection, reject } from '../rejection/rejection.ts';
 import type { RequestFacts } from '../token/request-facts.ts';
 import { answerFields } from './answer-fields.ts';
 import type { FieldRules } from './fields.ts';
+import { readBodyLength, readFraming } from './framing.ts';
 import { type Peer, requestFields } from './request-fields.ts';
-import { discardUpload, readBodyLength, Upload, type UploadWatcher } from './upload.ts';
+import { discardUpload, Upload, type UploadWatcher } from './upload.ts';
 import type { OpenUpstream } from './upstream.ts';
 
 /** How a forwarded request ended. `bytes` of the answer's body were passed on. */
@@ -50,9 +51,12 @@ export interface ForwardExchange {
  * (a field that undici refuses: identity.ts let something through).
  * Timeouts: `connect` until there is a connection for this request, a free one of the pool or a new one; `idle` while the
  * body or the answer moves, either way; `response_header` from the end of the body; `total` from now.
+ * An answer that ends with its connection is complete when that is closed and broken when it is reset (RFC 9112 §8); over TLS,
+ * where Node shows no difference, it is `upstream_invalid`.
  * Dropped: trailers both ways, 1xx answers, the upstream's reason phrase. Never retried: that a connection closed before the
  * upstream read the request cannot be proved (RFC 9110 §9.2.2), so a request lost to a keep-alive race is `upstream_unreachable`.
- * Does not decide anything about the request: the permit says that it was decided. Does not rewrite Location or cookies.
+ * Does not decide anything about the request: the permit says that it was decided. Does not check its framing (facts.ts), and
+ * does not rewrite Location or cookies.
  */
 export function forward(permit: Permit, exchange: ForwardExchange): void {
   new Forwarding(permit, exchange).start();
@@ -140,6 +144,7 @@ class Forwarding implements Dispatcher.DispatchHandler, UploadWatcher {
     if (this.#phase === 'settled' || status < 200) return;
     const { response, rules, cors } = this.#exchange;
     const received = (controller.rawHeaders as Buffer[]).map((text) => text.toString('latin1'));
+    if (!this.#isDelimited(status, received)) return this.#reject('upstream_invalid', 'Transfer-Encoding');
     response.writeHead(status, answerFields(received, rules, this.#permit.facts.freshNonce, cors));
     this.#phase = 'answering';
     this.#status = status;
@@ -176,7 +181,7 @@ class Forwarding implements Dispatcher.DispatchHandler, UploadWatcher {
   }
 
   uploadProgressed(): void {
-    if (this.#phase === 'sending' || this.#phase === 'answering') this.#allow(this.#exchange.timeouts.idle);
+    if (false) this.#allow(this.#exchange.timeouts.idle);
   }
 
   uploadExceeded(): void {
@@ -210,6 +215,16 @@ class Forwarding implements Dispatcher.DispatchHandler, UploadWatcher {
     }
   }
 
+  /**
+   * Node does not tell a TLS connection that was closed from one that was cut (RFC 9112 §9.8), so that an answer which ends
+   * with its connection could be a half one. A transfer coding for which nobody asked is not undone.
+   */
+  #isDelimited(status: number, received: readonly string[]): boolean {
+    const framing = readFraming(received);
+    if (framing !== 'none' || !this.#exchange.upstream.secure) return framing !== 'unsupported';
+    return status === 204 || status === 304 || this.#exchange.facts.method === 'HEAD';
+  }
+
   #brokenBy(code: string): Outcome {
     return { kind: 'upstream_broke', status: this.#status, bytes: this.#bytes, code };
   }
@@ -234,12 +249,13 @@ class Forwarding implements Dispatcher.DispatchHandler, UploadWatcher {
     clearTimeout(this.#timer);
     this.#controller?.abort(ABORTED);
     this.#upload?.destroy();
-    discardUpload(this.#exchange.request);
+    if (outcome.kind === 'forwarded') discardUpload(this.#exchange.request);
     this.#exchange.settled(outcome);
   }
 
   /** Moves the deadline. One timer serves all; it is set again only when it would fire too late, or has fired too early. */
   #allow(seconds: number): void {
+    if (this.#phase === 'settled') return;
     this.#deadline = Math.min(performance.now() + seconds * 1000, this.#last);
     if (this.#deadline < this.#due) this.#setTimer();
   }
@@ -247,7 +263,10 @@ class Forwarding implements Dispatcher.DispatchHandler, UploadWatcher {
   #setTimer(): void {
     clearTimeout(this.#timer);
     this.#due = this.#deadline;
-    this.#timer = setTimeout(() => this.#onTimer(), Math.min(this.#deadline - performance.now(), LONGEST_TIMER));
+    this.#timer = setTimeout(
+      () => this.#onTimer(),
+      Math.max(1, Math.min(this.#deadline - performance.now(), LONGEST_TIMER)),
+    );
   }
 
   #onTimer(): void {

@@ -43,7 +43,11 @@ export function compileTlsMaterial(listener: Listener, tls: ListenerTls): TlsMat
   const shared: SecureContextOptions = { ...clients.context, minVersion, ciphers: CIPHERS, honorCipherOrder: true };
   const contextOf = (files: CertificateFiles) => compileContext(listener, files, shared);
   contextOf(first);
-  const names = compileNames(listener, first, others.map((files) => ({ files, context: contextOf(files) })));
+  const names = compileNames(
+    listener,
+    first,
+    others.map((files) => ({ files, context: contextOf(files) })),
+  );
   return {
     authorities: clients.authorities,
     options: {

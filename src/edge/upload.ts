@@ -7,22 +7,12 @@ const BUFFERED = 65_536;
 /** Seconds for which a body that nobody wants is still read: a client that is sending would miss the answer to a closed connection. */
 const DISCARD = 5;
 
-/** Octets that the field lines announce: 0 without a body, undefined with an unknown length (RFC 9112 §6.3). Node refused odd ones. */
-export function readBodyLength(rawHeaders: readonly string[]): number | undefined {
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at] ?? '';
-    if (name.length === 14 && name.toLowerCase() === 'content-length') return Number(rawHeaders[at + 1]);
-    if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') return undefined;
-  }
-  return 0;
-}
-
 /**
- * Reads the rest of a body after its request was answered, and closes the connection if that takes longer than five seconds
- * (RFC 9112 §9.6). For every answer that comes before the body ended, ours and the upstream's.
+ * Reads the rest of a body whose answer the upstream gave before it ended, and closes the connection if that takes longer than
+ * five seconds (RFC 9112 §9.6). Does nothing when the body has ended. Our own answers see to that themselves (answer.ts).
  */
 export function discardUpload(request: IncomingMessage): void {
-  if (request.complete || readBodyLength(request.rawHeaders) === 0) return;
+  if (request.complete) return;
   const timer = setTimeout(() => request.socket.destroy(), DISCARD * 1000);
   timer.unref();
   request.once('end', () => clearTimeout(timer));

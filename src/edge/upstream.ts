@@ -11,6 +11,7 @@ export interface OpenUpstream {
   readonly pool: Pool;
   /** What undici is told in place of the client's Host, so that it neither verifies nor reconnects for that name. */
   readonly serverName: string;
+  readonly secure: boolean;
 }
 
 /**
@@ -48,7 +49,8 @@ export function openUpstream(upstream: Upstream, connect: number): OpenUpstream 
       });
     },
   });
-  return { pool, serverName: serverName ?? new URL(target.origin).hostname };
+  const { hostname, protocol } = new URL(target.origin);
+  return { pool, serverName: serverName ?? hostname, secure: protocol === 'https:' };
 }
 
 /**

@@ -28,8 +28,7 @@ export interface RequestLine {
   readonly seconds: number;
   /** IP address of the client; undefined on unix sockets. */
   readonly client: string | undefined;
-  /** Bytes of the bodies. */
-  readonly received: number;
+  /** Bytes of the answer's body. */
   readonly sent: number;
 }
 
@@ -105,7 +104,6 @@ function requestFields(line: RequestLine) {
     shadow: line.shadow === undefined ? undefined : rejectionFields(line.shadow),
     duration_ms: Math.round(line.seconds * 1e6) / 1e3,
     client: line.client,
-    received_bytes: line.received,
     sent_bytes: line.sent,
   };
 }
@@ -134,7 +132,11 @@ function factFields({ what, clockOffset, htuPath, audience, renewedCertificate, 
 
 function errorFields(error: unknown) {
   if (!(error instanceof Error)) return { name: typeof error };
-  const places = error.stack?.split('\n').filter((line) => /^ {4}at /.test(line)) ?? [];
+  const places =
+    error.stack
+      ?.replace(error.message, '')
+      .split('\n')
+      .filter((line) => /^ {4}at /.test(line)) ?? [];
   return {
     name: error.name,
     code: 'code' in error && typeof error.code === 'string' ? error.code : undefined,

@@ -4,7 +4,7 @@ import { X509Certificate } from 'node:crypto';
 import { basename } from 'node:path';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { BindingName } from '../binding/permit.ts';
-import type { Listener, Policy, Route, Upstream } from '../policy/route.ts';
+import type { Listener, Policy, Route } from '../policy/route.ts';
 import type { Scheme } from '../rejection/challenge.ts';
 import type { Rejection } from '../rejection/rejection.ts';
 import type { IssuerKeys, IssuerKeysEvent } from '../store/issuer-keys.ts';
@@ -36,15 +36,15 @@ export const METRICS = {
     help: 'Challenges that carried a DPoP nonce.',
     labels: [],
   },
+  unknownConfirmations: {
+    name: 'holdfast_unknown_confirmations_total',
+    help: 'Members of cnf that were not checked, beside one that was.',
+    labels: [],
+  },
   requestDuration: {
     name: 'holdfast_request_duration_seconds',
     help: 'From the end of the request header section to the end of the answer.',
     labels: ['route'],
-  },
-  upstreamDuration: {
-    name: 'holdfast_upstream_response_seconds',
-    help: "From sending a request on to the upstream's response header section.",
-    labels: ['upstream'],
   },
   replayEntries: { name: 'holdfast_replay_entries', help: 'Proofs that are remembered.', labels: [] },
   replayCapacity: { name: 'holdfast_replay_capacity', help: 'Proofs that can be remembered at once.', labels: [] },
@@ -95,7 +95,7 @@ const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.
 /** What gauges are read from, at each scrape; functions where a reload changes the answer. */
 export interface MetricSources {
   readonly version: string;
-  readonly policy: () => Policy;
+  readonly policy: () => Pick<Policy, 'listeners' | 'replay'>;
   readonly replay: ReplayStore;
   readonly issuerKeys: () => Iterable<Pick<IssuerKeys, 'issuer' | 'loadedOnce' | 'ageSeconds'>>;
   /** Open connections by listener. */
@@ -110,8 +110,8 @@ export interface Metrics {
   countRequest(route: RouteOf, scheme: SchemeLabel, binding: BindingName, outcome: Outcome, seconds: number): void;
   countRejection(route: RouteOf, rejection: Rejection, mode: Mode): void;
   countNonceChallenge(): void;
-  /** @param seconds until the response header section was there */
-  countUpstreamAnswer(upstream: Pick<Upstream, 'name'>, seconds: number): void;
+  /** @param members of `cnf` in one token that are none of those we check */
+  countUnknownConfirmations(members: number): void;
   countKeyRefresh(event: IssuerKeysEvent): void;
   /** @param code `code` of the error that Node reported */
   countHandshakeFailure(listener: Pick<Listener, 'name'>, code: string | undefined): void;
@@ -127,13 +127,12 @@ export function createMetrics(sources: MetricSources): Metrics {
   const registry = new Registry();
   const registers = [registry];
   const counter = ({ name, help, labels }: Definition) => new Counter({ name, help, labelNames: labels, registers });
-  const histogram = ({ name, help, labels }: Definition) =>
-    new Histogram({ name, help, labelNames: labels, registers, buckets: DURATION_BUCKETS });
   const requests = counter(METRICS.requests);
   const rejections = counter(METRICS.rejections);
   const nonceChallenges = counter(METRICS.nonceChallenges);
-  const requestDuration = histogram(METRICS.requestDuration);
-  const upstreamDuration = histogram(METRICS.upstreamDuration);
+  const { name, help, labels: labelNames } = METRICS.requestDuration;
+  const requestDuration = new Histogram({ name, help, labelNames, registers, buckets: DURATION_BUCKETS });
+  const unknownConfirmations = counter(METRICS.unknownConfirmations);
   const issuerKeyRefreshes = counter(METRICS.issuerKeyRefreshes);
   const handshakeFailures = counter(METRICS.handshakeFailures);
   addGauges(registry, sources);
@@ -148,7 +147,7 @@ export function createMetrics(sources: MetricSources): Metrics {
       rejections.inc({ route: of?.name ?? 'none', reason, stage, mode });
     },
     countNonceChallenge: () => nonceChallenges.inc(),
-    countUpstreamAnswer: ({ name }, seconds) => upstreamDuration.observe({ upstream: name }, seconds),
+    countUnknownConfirmations: (members) => unknownConfirmations.inc(members),
     countKeyRefresh: ({ issuer, result }) => issuerKeyRefreshes.inc({ issuer, result }),
     countHandshakeFailure({ name }, code = '') {
       const reason = HANDSHAKE_FAILURES.find(([pattern]) => pattern.test(code))?.[1] ?? 'other';

@@ -119,13 +119,13 @@ function issuersOf(
     const here = [...at, 'issuers', index];
     const issuer = issuers.get(name);
     if (issuer === undefined) {
-      compilation.problem(here, `is ${name}, expected the name of an issuer: ${listed([...issuers.keys()])}`);
+      compilation.problem(here, `is no issuer, expected one of: ${listed([...issuers.keys()])}`);
       return [];
     }
     const twin = chosen.get(issuer.issuer);
     if (twin !== undefined) {
-      const message = `is ${name}, whose tokens cannot be told from those of ${twin}, expected each iss once`;
-      compilation.problem(here, twin === name ? `names ${name} again, expected each issuer once` : message);
+      const message = `has the iss of ${twin}, so that nothing tells their tokens apart, expected each iss once`;
+      compilation.problem(here, twin === name ? 'is named before, expected each issuer once' : message);
     }
     chosen.set(issuer.issuer, name);
     return [issuer];

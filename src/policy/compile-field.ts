@@ -4,9 +4,10 @@ import type { Compilation } from './compilation.ts';
 import type { ConfigPath } from './problem.ts';
 
 /** What every message needs to arrive at all (RFC 9110 §7.6.1, §7.2, §8.6, §10.1.1), and the credentials. */
+// biome-ignore format: two groups
 const FRAMING = new Set([
-  ...['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade'],
-  ...['host', 'content-length', 'expect', 'date', 'via', 'authorization', 'proxy-authorization', 'proxy-authenticate'],
+  'connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade',
+  'host', 'content-length', 'expect', 'date', 'via', 'authorization', 'proxy-authorization', 'proxy-authenticate',
 ]);
 /** What the gateway sets itself, with a meaning of its own (checks.md §6). */
 const OURS = new Set(['dpop', 'forwarded', 'x-real-ip', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto']);
@@ -18,21 +19,19 @@ const OURS = new Set(['dpop', 'forwarded', 'x-real-ip', 'x-forwarded-for', 'x-fo
 export function checkSettableField(compilation: Compilation, at: ConfigPath, name: string): void {
   if (!checkRemovableField(compilation, at, name)) return;
   if (OURS.has(name.toLowerCase())) {
-    compilation.problem(at, `is ${name}, which the gateway sets itself, expected another field name`);
+    compilation.problem(at, 'is what the gateway sets itself, expected another field name');
   }
 }
 
 /** A field that is never passed on. Problems as above, except for fields that the gateway sets: they never pass anyway. */
 export function checkRemovableField(compilation: Compilation, at: ConfigPath, name: string): boolean {
-  const lower = name.toLowerCase();
-  const good = !FRAMING.has(lower) && /[a-z]/.test(lower);
-  if (lower === 'authorization') {
-    compilation.problem(
-      at,
-      'is Authorization, expected another field name; forward.authorization decides about this one',
-    );
-  } else if (!good) {
-    compilation.problem(at, `is ${name}, which frames or routes the message itself, expected another field name`);
-  }
-  return good;
+  const problem = wrongName(name.toLowerCase());
+  if (problem !== undefined) compilation.problem(at, `${problem}, expected another field name`);
+  return problem === undefined;
+}
+
+function wrongName(lower: string): string | undefined {
+  if (lower === 'authorization') return 'is what forward.authorization decides about';
+  if (FRAMING.has(lower)) return 'frames or routes the message itself';
+  return /[a-z]/.test(lower) ? undefined : 'has no letter';
 }

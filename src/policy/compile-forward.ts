@@ -48,7 +48,11 @@ export function compileForward(
 }
 
 /** Checks the fields where they are written: those of the defaults once, those of a route with the route. */
-export function checkFields(compilation: Compilation, at: ConfigPath, forward: Partial<ForwardConfig>): void {
+export function checkFields(
+  compilation: Compilation,
+  at: ConfigPath,
+  forward: NonNullable<RouteConfig['forward']>,
+): void {
   for (const field of Object.keys(forward.identity ?? {}))
     checkSettableField(compilation, [...at, 'identity', field], field);
   for (const [index, { field }] of (forward.client_certificate ?? []).entries()) {

@@ -16,20 +16,14 @@ type ListenerConfig = Config['listeners'][number];
  * NOT checked: whether routes need what a listener lacks (compile-reach.ts).
  */
 export function compileListeners(compilation: Compilation): readonly Listener[] {
-  const { listeners, telemetry, admin } = compilation.read.config;
-  const taken: { what: string; bind: Bind }[] = [
-    { what: 'admin', bind: admin.bind },
-    { what: 'telemetry', bind: telemetry.bind },
-  ];
-  if (collide(admin.bind, telemetry.bind)) {
-    compilation.problem(['telemetry', 'bind'], 'is the address of admin too, expected another one');
-  }
+  const { listeners, telemetry } = compilation.read.config;
+  const taken: { what: string; bind: Bind }[] = [{ what: 'telemetry', bind: telemetry.bind }];
   return listeners.map((config, index) => {
     const at = ['listeners', index];
     const other = taken.find(({ bind }) => collide(bind, config.bind));
     if (other) compilation.problem([...at, 'bind'], `is the address of ${other.what} too, expected another one`);
     if (listeners.findIndex(({ name }) => name === config.name) < index) {
-      compilation.problem([...at, 'name'], `is ${config.name} like an earlier listener's, expected another name`);
+      compilation.problem([...at, 'name'], 'is the name of an earlier listener, expected another one');
     }
     taken.push({ what: `listener ${config.name}`, bind: config.bind });
     return compileListener(compilation, at, config);
@@ -96,7 +90,7 @@ function compileOrigins(
       return [];
     }
     const spelled = `${origin.scheme}://${origin.authority}${origin.pathPrefix}`;
-    if (seen.has(spelled)) compilation.problem(here, `is ${spelled} like an earlier one, expected each origin once`);
+    if (seen.has(spelled)) compilation.problem(here, 'is listed before, expected each origin once');
     seen.add(spelled);
     checkReachable(compilation, here, config, origin);
     if (origin.scheme === 'https' && !pairs.includes(undefined)) checkCovered(compilation, here, config, origin, pairs);
@@ -136,7 +130,7 @@ function checkCovered(
   const host = hostOf(origin.authority);
   if (config.tls === undefined || pairs.some((pair) => pair !== undefined && covers(pair.leaf, host))) return;
   const report = config.trusted_peers.length === 0 ? 'problem' : 'warning';
-  compilation[report](at, `is not covered by any certificate of this listener, expected one with the name ${host}`);
+  compilation[report](at, 'is not covered by any certificate of this listener, expected one that names its host');
 }
 
 function compileClientCertificate(

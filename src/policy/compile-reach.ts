@@ -8,11 +8,12 @@ import type { Listener, ListenerOrigin, Route, RouteTable } from './route.ts';
 
 type Routes = ReadonlyMap<Route, ConfigPath>;
 
-/** Stands for any label or segment that no configuration names. */
-const ANY = '~';
+/** Stands for a label or segment that no configuration names. */
+const ANY = '\0';
 
 /**
- * Problems: non-public routes on a listener without `origins`; certificates demanded where none can come; hosts that no
+ * Problems: non-public routes on a listener without `origins`; certificates demanded where none can come, or their
+ * names where they prove nothing; hosts that no
  * origin of the route's listeners has; the upstream's nonces beside ours on one origin (checks.md §7).
  * NOT checked: whether a more specific route leaves this one any request (`checkChosen`).
  */
@@ -27,7 +28,10 @@ export function checkReach(compilation: Compilation, listeners: readonly Listene
           'expected the origins by which clients call this listener',
       );
     }
-    for (const [route, at] of here) checkCertificates(compilation, at, route, listener);
+    for (const [route, at] of here) {
+      checkCertificates(compilation, at, route, listener);
+      checkSubject(compilation, at, route, listener);
+    }
   }
   for (const [route, at] of routes) checkHost(compilation, at, route, listeners);
   checkNonces(compilation, listeners, routes);
@@ -80,6 +84,16 @@ function checkCertificates(compilation: Compilation, at: ConfigPath, route: Rout
   );
 }
 
+/** Under possession anybody writes any name into a certificate, so it is never forwarded as identity (RFC 8705 §6.2). */
+function checkSubject(compilation: Compilation, at: ConfigPath, { forward }: Route, listener: Listener): void {
+  const rule = forward.identity.find(({ source }) => 'fact' in source && source.fact === 'certificate_subject');
+  if (rule === undefined || listener.clientCertificate.verify === 'chain') return;
+  compilation.problem(
+    [...at, 'forward', 'identity', rule.field],
+    `is a name that nobody vouches for on listener ${listener.name}, expected verify: chain there, or no "@certificate_subject"`,
+  );
+}
+
 function checkHost(compilation: Compilation, at: ConfigPath, route: Route, listeners: readonly Listener[]): void {
   const on = listeners.filter((listener) => isOn(route, listener));
   if (on.length === 0 || on.some((listener) => sampleHosts(route, listener).length > 0)) return;
@@ -106,35 +120,51 @@ function sharedHost(pattern: string | undefined, origin: ListenerOrigin): string
   return exact.slice(exact.indexOf('.')) === wildcard.slice(1) ? exact : undefined;
 }
 
-/** A path that fits the pattern and as few others as possible; of `/*` patterns the path itself and one below. */
+/**
+ * Paths that fit the pattern and as few others as possible. For a final `/*`: the path itself, with a slash, and one segment
+ * below; a group that takes this last one takes everything deeper too.
+ */
 function samplePaths(pattern: string): readonly string[] {
   const below = pattern.endsWith('/*');
   const fixed = (below ? pattern.slice(0, -2) : pattern).replaceAll(/(?<=\/)\*(?=\/|$)/g, ANY);
-  return below ? [fixed === '' ? '/' : fixed, `${fixed}/${ANY}/${ANY}`] : [fixed];
+  return below ? [fixed === '' ? '/' : fixed, `${fixed}/`, `${fixed}/${ANY}`] : [fixed];
 }
 
 /**
  * A client keeps one nonce per origin (RFC 9449 §8.2, §9), so an upstream whose DPoP-Nonce passes would overwrite ours.
  */
 function checkNonces(compilation: Compilation, listeners: readonly Listener[], routes: Routes): void {
-  const originsOf = (route: Route): readonly string[] =>
-    listeners
-      .filter((listener) => isOn(route, listener))
-      .flatMap(({ origins }) => origins.filter((origin) => sharedHost(route.match.host, origin) !== undefined))
-      .map(({ scheme, authority }) => `${scheme}://${authority}`);
   const asking = [...routes.keys()].filter(
     ({ demand }) => demand.requirement !== 'public' && demand.dpop.nonce !== 'none',
   );
-  const askedOn = new Map(asking.flatMap((route) => originsOf(route).map((origin) => [origin, route.name])));
+  const asked = asking.flatMap((route) => originsOf(route, listeners).map((origin) => ({ origin, route })));
   for (const [route, at] of routes) {
     const isPublic = route.demand.requirement === 'public';
     if (!isPublic && route.forward.authorization !== 'as-received') continue;
-    const origin = originsOf(route).find((one) => askedOn.has(one));
-    if (origin === undefined) continue;
+    const passing = originsOf(route, listeners);
+    const clash = asked.find(({ origin }) => passing.some((one) => meet(one, origin)));
+    if (clash === undefined) continue;
     compilation.problem(
       [...at, ...(isPublic ? ['require'] : ['forward', 'authorization'])],
-      `lets DPoP-Nonce of the upstream pass on ${origin}, where route ${askedOn.get(origin)} asks for nonces of ours, ` +
-        'expected another origin for one of them, or nonce: none',
+      `lets DPoP-Nonce of the upstream pass on ${clash.origin.replace(ANY, '*')}, where route ${clash.route.name} asks for ` +
+        'nonces of ours, expected another origin for one of them, or nonce: none',
     );
   }
+}
+
+/** Origins by which clients reach a route, `ANY` for the label of a wildcard. */
+function originsOf(route: Route, listeners: readonly Listener[]): readonly string[] {
+  return listeners
+    .filter((listener) => isOn(route, listener))
+    .flatMap(({ origins }) => origins)
+    .flatMap((origin) => {
+      const host = sharedHost(route.match.host, origin);
+      const port = origin.authority.slice(hostOf(origin.authority).length);
+      return host === undefined ? [] : [`${origin.scheme}://${host}${port}`];
+    });
+}
+
+function meet(one: string, two: string): boolean {
+  const parent = (origin: string): string => origin.replace(/\/\/[^.]*/, '//');
+  return one === two || ((one.includes(ANY) || two.includes(ANY)) && parent(one) === parent(two));
 }

@@ -37,7 +37,7 @@ export function compileRoutes(compilation: Compilation, named: Named): ReadonlyM
   for (const [index, config] of routes.entries()) {
     const at = ['routes', index];
     if (routes.findIndex(({ name }) => name === config.name) < index) {
-      compilation.problem([...at, 'name'], `is ${config.name} like an earlier route's, expected another name`);
+      compilation.problem([...at, 'name'], 'is the name of an earlier route, expected another one');
     }
     compiled.set(compileRoute(compilation, at, config, named), at);
   }
@@ -81,10 +81,7 @@ function upstreamOf(
 ): Upstream {
   const upstream = upstreams.get(name);
   if (upstream !== undefined) return upstream;
-  compilation.problem(
-    [...at, 'upstream'],
-    `is ${name}, expected the name of an upstream: ${listed([...upstreams.keys()])}`,
-  );
+  compilation.problem([...at, 'upstream'], `is no upstream, expected one of: ${listed([...upstreams.keys()])}`);
   return MISSING_UPSTREAM;
 }
 
@@ -96,10 +93,7 @@ function compileMatch(
 ): RouteMatch {
   for (const [index, name] of (match.listeners ?? []).entries()) {
     if (listeners.includes(name)) continue;
-    compilation.problem(
-      [...at, 'listeners', index],
-      `is ${name}, expected the name of a listener: ${listed(listeners)}`,
-    );
+    compilation.problem([...at, 'listeners', index], `is no listener, expected one of: ${listed(listeners)}`);
   }
   const host = match.host === undefined ? undefined : readHostPattern(match.host);
   if (match.host !== undefined && host === undefined) {
@@ -127,8 +121,9 @@ function compileMatch(
 function readHostPattern(written: string): string | undefined {
   const [, wildcard = '', name = ''] = /^(\*\.)?(.+)$/.exec(written) ?? [];
   const host = readAuthority(name, 'https');
-  // A label before an address is no host, and a single label after `*.` would be everybody's.
-  if (host === undefined || (wildcard !== '' && !/[a-z][^.]*$/.test(host))) return undefined;
+  if (host === undefined) return undefined;
+  const isAddress = host.startsWith('[') || !/[a-z][^.]*$/.test(host);
+  if (wildcard !== '' && isAddress) return undefined;
   return `${wildcard}${host}`;
 }
 

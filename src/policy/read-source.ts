@@ -61,16 +61,10 @@ export function readSource(file: string, text: string, env: Environment): Source
   const note = (offset: number, path: ConfigPath, message: string) => {
     problems.push({ ...at(offset), path: formatPath(path), message });
   };
-  let data: unknown;
-  try {
-    const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, ...CORE_SCHEMA });
-    noteSyntax(document, text, note);
-    if (problems.length === 0)
-      data = readNode(document.contents, [], { env, tags: document.schema.tags, places, note });
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error; // Nothing but nesting overflows the stack.
-    note(0, [], 'is nested too deeply, expected the few levels of the contract');
-  }
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, ...CORE_SCHEMA });
+  noteSyntax(document, text, note);
+  const broken = problems.length > 0;
+  const data = broken ? undefined : readNode(document.contents, [], { env, tags: document.schema.tags, places, note });
   return {
     file,
     text,
@@ -91,24 +85,29 @@ function nearest(places: ReadonlyMap<string, Place>, path: ConfigPath): Place {
   return { key: 0, value: 0, written: undefined };
 }
 
-/** Mistakes that are YAML's rules and not the contract's; what helps against all of them is quoting. */
-const YAML_TRAPS: readonly (readonly [RegExp, string])[] = [
-  [/\[[0-9A-Fa-f:.]*\]:\d/, '[ ] makes a list: this is YAML, not us: quote an address in brackets: "[::]:8443"'],
-  [/[{[,].*\$\{/, 'inside { } and [ ] a ${NAME} starts a mapping: this is YAML, not us: quote it: "${NAME}"'],
-  [/[:[,-]\s+\*\./, '* starts an alias: this is YAML, not us: quote it: "*.example.com"'],
-  [/[:[,-]\s+[@`%]/, 'a value cannot start with @, ` or %: this is YAML, not us: quote it: "@issuer"'],
+/** Mistakes that YAML's rules invite; what helps against each of them is quoting. */
+const TRAPS: readonly (readonly [RegExp, string])[] = [
+  [/\[[0-9A-Fa-f:.]*\]:\d/, '[ ] is a list (YAML, not us), expected quotes: "[::]:8443"'],
+  [/[{[,].*\$\{/, 'a { inside { } or [ ] starts a mapping (YAML, not us), expected quotes: "${NAME}"'],
+  [/[:[,-]\s+[@`%]/, 'no value starts with @, ` or % (YAML, not us), expected quotes: "@issuer"'],
 ];
+
+/** Errors of which the parser speaks to programmers. */
+const PLAIN: Readonly<Record<string, string>> = {
+  MULTIPLE_DOCS: 'has a second document (---), expected one',
+  RESOURCE_EXHAUSTION: 'is nested too deeply, expected the few levels of the contract',
+};
 
 /** One problem per line: after the first, the parser only guesses. */
 function noteSyntax(document: Document.Parsed, text: string, note: Walk['note']): void {
   const seen = new Set<string>();
-  for (const { pos, message } of [...document.errors, ...document.warnings]) {
+  for (const { pos, code, message } of [...document.errors, ...document.warnings]) {
     const start = text.lastIndexOf('\n', pos[0] - 1) + 1;
     const end = text.indexOf('\n', pos[0]);
     const line = text.slice(start, end === -1 ? undefined : end);
-    const trap = YAML_TRAPS.find(([pattern]) => pattern.test(line))?.[1];
+    const trap = TRAPS.find(([pattern]) => pattern.test(line))?.[1];
     const key = trap ?? `${start}`;
-    if (!seen.has(key)) note(pos[0], [], `is no YAML: ${trap ?? message}`);
+    if (!seen.has(key)) note(pos[0], [], PLAIN[code] ?? `is no YAML: ${trap ?? message}`);
     seen.add(key);
   }
 }
@@ -122,11 +121,8 @@ function readNode(node: unknown, path: ConfigPath, walk: Walk, key?: number): un
   if (isSeq(node)) return node.items.map((item, index) => readNode(item, [...path, index], walk));
   if (isScalar(node)) return readScalar(node, path, walk);
   if (!isAlias(node)) return null;
-  walk.note(
-    value,
-    path,
-    `*${node.source} is an alias: this is YAML, not us: quote what starts with *, as in "*.example.com" (aliases are not taken)`,
-  );
+  const alias = `*${node.source}`;
+  walk.note(value, path, `${alias} is an alias (YAML, not us), which is not taken, expected quotes: "${alias}"`);
   return undefined;
 }
 

@@ -1,7 +1,15 @@
 // Reads the policy's files: the configuration, what it includes and the files it names; the only input of the core folders.
 
-import type { ConfigPath, Position, Problem } from './problem.ts';
+import { isUtf8 } from 'node:buffer';
+import { globSync, readFileSync } from 'node:fs';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { getSystemErrorMap } from 'node:util';
+import { type ConfigPath, formatPath, type Position, type Problem } from './problem.ts';
+import { type Merged, mergeSources } from './read-merge.ts';
+import { type Environment, readSource, type Source } from './read-source.ts';
 import type { Config } from './schema.ts';
+import { checkConfig, type Finding } from './schema-check.ts';
+import { select } from './schema-later.ts';
 
 /** A file that a key names. */
 export interface NamedFile {
@@ -23,4 +31,140 @@ export interface ReadPolicy {
   included(path: ConfigPath): boolean;
   /** Source of all files, environment not substituted. */
   readonly text: string;
+}
+
+export interface ReadOptions {
+  /** The text of the configuration where its name is `-`. */
+  readonly stdin?: string | undefined;
+  readonly env: Environment;
+}
+
+/** Keys that name files; what is in them is read here, and looked into by compile.ts. */
+const FILE_KEYS = [
+  'listeners.*.tls.certificates.*.cert',
+  'listeners.*.tls.certificates.*.key_file',
+  'listeners.*.client_certificate.ca_file',
+  'listeners.*.client_certificate.crl_file',
+  'issuers.*.ca_file',
+  'issuers.*.keys.jwks_file',
+  'nonce.secret_files.*',
+  'upstreams.*.tls.ca_file',
+  'upstreams.*.tls.cert',
+  'upstreams.*.tls.key_file',
+];
+
+/**
+ * Reads a configuration file, or standard input for `-`, with its includes, the environment and the files that keys name.
+ * Relative names are relative to the file they stand in. An include with `*`, `?`, `[ ]` or `{ }` may match nothing; one
+ * without names a file that has to be there. Where a file is no YAML, only that is reported: the rest would be guesses.
+ * @returns all problems at once, sorted by file and line, or what compilePolicy takes
+ * NOT checked: what keys mean together (compile.ts), and the content of the files that keys name.
+ */
+export function readPolicyFile(
+  file: string,
+  { stdin = '', env }: ReadOptions,
+): ReadPolicy | { readonly problems: readonly Problem[] } {
+  const name = file === '-' ? '<stdin>' : file;
+  const text = file === '-' ? stdin : readText(file);
+  if (typeof text !== 'string') return { problems: [{ file: name, line: 1, column: 1, path: '', ...text }] };
+  const main = readSource(name, text, env);
+  const { sources: included, problems: missing } = readIncludes(main, env);
+  const sources = [main, ...included];
+  const early = [...sources.flatMap(({ problems }) => problems), ...missing];
+  if (sources.some(({ data }) => data === undefined)) return { problems: inOrder(early) };
+  const merged = mergeSources(main, included);
+  const checked = checkConfig(merged.data, (path) => {
+    const home = merged.home(path);
+    return home.source.written(home.path);
+  });
+  const { files, problems: unread } = readFiles(merged);
+  const wrong = 'config' in checked ? [] : checked.findings.map((finding) => problemAt(merged, finding));
+  const problems = firstOfEachPlace([...early, ...merged.problems], [...wrong, ...unread]);
+  if (problems.length > 0 || !('config' in checked)) return { problems: inOrder(problems) };
+  return {
+    config: checked.config,
+    files,
+    position: (path) => {
+      const home = merged.home(path);
+      return home.source.position(home.path);
+    },
+    shownPath: (path) => formatPath(merged.home(path).path),
+    included: (path) => merged.home(path).source !== main,
+    text: sources.map((source) => source.text).join('\n'),
+  };
+}
+
+/** What stands in for a file's content that could not be had. */
+interface Unreadable {
+  readonly message: string;
+}
+
+/** The reason is the system's; the name is not repeated, since what stands in its place can be a secret by mistake. */
+function readBytes(path: string): Buffer | Unreadable {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    const { errno = 0 } = error as NodeJS.ErrnoException;
+    const [code, reason] = getSystemErrorMap().get(errno) ?? ['', 'not the name of a file'];
+    return { message: `cannot be read (${code === '' ? reason : `${code}: ${reason}`}), expected a readable file` };
+  }
+}
+
+function readText(path: string): string | Unreadable {
+  const bytes = readBytes(path);
+  if (!Buffer.isBuffer(bytes)) return bytes;
+  return isUtf8(bytes) ? bytes.toString('utf8') : { message: 'is no text, expected YAML in UTF-8' };
+}
+
+/** The files that `include` names or matches, sorted by name, each once, and never the main file itself. */
+function readIncludes(main: Source, env: Environment): { sources: Source[]; problems: Problem[] } {
+  const directory = dirname(main.file);
+  const sources: Source[] = [];
+  const problems: Problem[] = [];
+  const seen = new Set([resolve(main.file)]);
+  for (const [path, pattern] of select(main.data, 'include.*')) {
+    if (typeof pattern !== 'string') continue;
+    const names = /[*?[\]{}]/.test(pattern) ? globSync(pattern, { cwd: directory }).toSorted() : [pattern];
+    for (const name of names) {
+      const file = isAbsolute(name) ? name : join(directory, name);
+      if (seen.has(resolve(file))) continue;
+      seen.add(resolve(file));
+      const text = readText(file);
+      if (typeof text === 'string') sources.push(readSource(file, text, env));
+      else problems.push({ ...main.position(path), path: formatPath(path), ...text });
+    }
+  }
+  return { sources, problems };
+}
+
+function readFiles(merged: Merged): { files: ReadonlyMap<string, NamedFile>; problems: Problem[] } {
+  const files = new Map<string, NamedFile>();
+  const problems: Problem[] = [];
+  for (const [path, name] of FILE_KEYS.flatMap((key) => select(merged.data, key))) {
+    if (typeof name !== 'string' || name === '') continue;
+    const file = resolve(dirname(merged.home(path).source.file), name);
+    const content = readBytes(file);
+    if (Buffer.isBuffer(content)) files.set(path.join('.'), { path: file, content });
+    else problems.push(problemAt(merged, { path, atKey: false, ...content }));
+  }
+  return { files, problems };
+}
+
+function problemAt(merged: Merged, { path, atKey, message }: Finding): Problem {
+  const { source, path: inFile } = merged.home(path);
+  return { ...source.position(inFile, atKey), path: formatPath(inFile), message };
+}
+
+/** A place that could not be read is missing further on as well: only the first is said about it. */
+function firstOfEachPlace(first: readonly Problem[], then: readonly Problem[]): readonly Problem[] {
+  const place = ({ file, path }: Problem) => JSON.stringify([file, path]);
+  const seen = new Set(first.map(place));
+  return [...first, ...then.filter((problem) => !seen.has(place(problem)))];
+}
+
+function inOrder(problems: readonly Problem[]): readonly Problem[] {
+  const files = [...new Set(problems.map(({ file }) => file))];
+  return problems.toSorted(
+    (a, b) => files.indexOf(a.file) - files.indexOf(b.file) || a.line - b.line || a.column - b.column,
+  );
 }

@@ -89,7 +89,7 @@ export interface Route {
   readonly stripPrefix: string | undefined;
   readonly forward: ForwardRules;
   readonly cors: CorsRules | undefined;
-  /** Bytes; undefined: unlimited. */
+  /** Bytes, infinite for `none`; undefined: the listener's limit. */
   readonly requestBody: number | undefined;
   readonly timeouts: Timeouts;
 }

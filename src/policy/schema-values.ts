@@ -39,9 +39,9 @@ export function duration(atLeast = '1ms', atMost?: string) {
   const most = atMost === undefined ? Number.POSITIVE_INFINITY : seconds(atMost);
   return z
     .string(expected)
-    .regex(DURATION, expected)
+    .regex(DURATION, { error: expected, abort: true })
     .transform(seconds)
-    .refine((value) => value >= seconds(atLeast) && value <= most, expected);
+    .refine((value) => value >= seconds(atLeast) && value <= most, { error: expected, abort: true });
 }
 
 const SIZE_EXPECTED = 'a size such as 512B, 16KiB, 10Mi or 1GiB';
@@ -49,13 +49,13 @@ const SIZE_EXPECTED = 'a size such as 512B, 16KiB, 10Mi or 1GiB';
 /** `16KiB`, `10Mi`, `1GiB`, read as bytes; more than nothing. */
 export const size = z
   .string(SIZE_EXPECTED)
-  .regex(SIZE, SIZE_EXPECTED)
+  .regex(SIZE, { error: SIZE_EXPECTED, abort: true })
   .transform(bytes)
-  .refine((value) => value > 0, SIZE_EXPECTED);
+  .refine((value) => value > 0, { error: SIZE_EXPECTED, abort: true });
 
 /** Text of which `pattern` says all; `expected` says it in words. */
 export function text(expected: string, pattern = /^[^\0-\x1f\x7f]+$/) {
-  return z.string(expected).regex(pattern, expected);
+  return z.string(expected).regex(pattern, { error: expected, abort: true });
 }
 
 export function flag() {
@@ -90,7 +90,8 @@ export const sizeOrNone = orNone(size, SIZE_EXPECTED);
 /** A list; `least` 1 where an empty one would mean nothing. */
 export function list<T extends z.ZodType>(item: T, expected: string, least: 0 | 1 = 1) {
   const whole = `a list of ${expected}${least === 1 ? ', at least one' : ''}`;
-  return z.array(item, whole).min(least, whole);
+  const array = z.array(item, whole);
+  return least === 0 ? array : array.min(least, whole);
 }
 
 /** Names of routes, listeners, issuers and so on: metric labels and words in messages. */

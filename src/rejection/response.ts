@@ -1,7 +1,7 @@
 // The answer to a refusal: status, fields and a problem document (RFC 9457).
 
 import { type ChallengeTerms, challenges, type Scheme } from './challenge.ts';
-import { REASONS, type Rejection } from './rejection.ts';
+import { type Reason, REASONS, type Rejection } from './rejection.ts';
 
 export type Field = readonly [name: string, value: string];
 
@@ -25,6 +25,9 @@ export interface AnswerTerms {
   readonly explain: boolean;
 }
 
+/** What follows a message that can be read in two ways is not read (RFC 9112 §11.2). */
+const CLOSING: ReadonlySet<Reason> = new Set(['draining', 'request_malformed']);
+
 /**
  * Makes the answer to a refusal. Nothing of the request is repeated in it but, with `explain`, the path part of `htu`
  * and the clock offset. The body is the same text for every client: what to do next is in `detail`.
@@ -41,7 +44,7 @@ export function rejectionAnswer(rejection: Rejection, terms: AnswerTerms): Answe
   if (error === 'use_dpop_nonce') fields.push(['DPoP-Nonce', terms.nonce()]);
   if (retryAfter !== undefined) fields.push(['Retry-After', String(Math.ceil(retryAfter))]);
   if (allow !== undefined) fields.push(['Allow', allow]);
-  if (rejection.reason === 'draining') fields.push(['Connection', 'close']);
+  if (CLOSING.has(rejection.reason)) fields.push(['Connection', 'close']);
   const body = {
     type: `urn:holdfast:rejection:${rejection.reason}`,
     title,

@@ -71,6 +71,19 @@ describe('no chain', () => {
     assert.deepEqual(chain(ders(lower, upper), [forged, root.der]), ders(lower, upper, root));
   });
 
+  test('through a certificate that is no CA, be it an authority itself', async () => {
+    const alone = await x509.X509CertificateGenerator.createSelfSigned({
+      name: 'CN=Root',
+      keys: stranger.signer,
+      signingAlgorithm: { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' },
+    });
+    const authority = Buffer.from(alone.rawData);
+    const { der } = await makeCertificate({ subject: 'CN=client', ca: stranger });
+    assert.ok(new X509Certificate(der).verify(new X509Certificate(authority).publicKey));
+    assert.ok(new X509Certificate(der).checkIssued(new X509Certificate(authority)));
+    assert.deepEqual(buildChain(der, [], [authority]), []);
+  });
+
   test('for a self-signed leaf, trusted or not: the leaf is never repeated', async () => {
     const alone = await makeCertificate({ subject: 'CN=alone' });
     assert.deepEqual(buildChain(alone.der, [], ders(root)), []);

@@ -73,7 +73,7 @@ describe('what is read', () => {
 
 /** RFC 4648 §6, as the vectors spell bytes. */
 function decodeBase32(text: string): Buffer {
-  const bits = [...text.replaceAll('=', '')]
+  const bits = Array.from(text.replaceAll('=', ''))
     .map((character) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(character).toString(2).padStart(5, '0'))
     .join('');
   return Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)));

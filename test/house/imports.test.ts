@@ -54,8 +54,10 @@ function objection(path: string, { specifier, typesOnly }: Import): string | und
   const other = roomOf(target);
   if (other === undefined) return 'leaves src/';
   if (other === room) return undefined;
-  if (SIDE_ROOMS.includes(room))
-    return CORE.includes(other) && typesOnly ? undefined : 'store and observe import types of the core';
+  if (SIDE_ROOMS.includes(room)) {
+    const known = typesOnly && (CORE.includes(other) || SIDE_ROOMS.includes(other));
+    return known ? undefined : 'store and observe import types of the core and of each other';
+  }
   if (room === 'enforce' && other === 'store' && typesOnly) return undefined;
   if (SIDE_ROOMS.includes(other))
     return rank(room) >= rank('edge') ? undefined : 'the core does not know store and observe';
@@ -93,6 +95,7 @@ test('the check of imports objects to every kind of wrong import', () => {
     ['src/edge/a.ts', "import '../../test/x.ts';"],
     ['src/store/a.ts', "import { reject } from '../rejection/rejection.ts';"],
     ['src/store/a.ts', "import { type Policy, compile } from '../policy/x.ts';"],
+    ['src/observe/a.ts', "import { memory } from '../store/memory.ts';"],
     ['src/observe/a.ts', "import type { Listener } from '../edge/listener.ts';"],
   ];
   for (const [path, text] of wrong) assert.equal(objections(path, text).length, 1, `${path}: ${text}`);
@@ -106,6 +109,7 @@ test('the check of imports allows what architecture allows', () => {
       "import { createHash } from 'node:crypto';\nimport { reject } from '../rejection/rejection.ts';",
     ],
     ['src/store/a.ts', "import { type Policy, type Route } from '../policy/route.ts';\nimport { b } from './b.ts';"],
+    ['src/observe/a.ts', "import type { ReplayStore } from '../store/replay-store.ts';"],
     ['src/edge/a.ts', "import { metrics } from '../observe/metrics.ts';\nimport { Agent } from 'undici';"],
     ['src/enforce.ts', "import type { ReplayStore } from './store/replay-store.ts';"],
     ['src/main.ts', "import { start } from './gateway.ts';"],

@@ -268,7 +268,7 @@ function chosenSlowly(written: readonly Written[], host: string, path: string): 
   const stars = (of: string) => shape(of).segments.filter((segment) => segment === '*').length;
   const [first] = written
     .filter((each) => hostRank(each.host) >= 0 && fits(each.path))
-    .sort((a, b) => {
+    .toSorted((a, b) => {
       const [one, two] = [shape(a.path), shape(b.path)];
       const byHost = hostRank(b.host) - hostRank(a.host);
       const byLength = two.segments.length - one.segments.length;

@@ -1,0 +1,68 @@
+// The gateway under test: a configuration with one route per requirement, started like an operator starts it.
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { get } from 'node:https';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { AUDIENCE, type Credentials, ISSUER } from './credentials.ts';
+import { freePort, type Program, startProgram } from './peers.ts';
+
+const ROUTES = { public: 'public', token: 'token', mtls: 'mtls', dpop: 'dpop' };
+
+/** Starts `holdfast serve` in front of `upstream`; ready when the public route answers. Paths are `/REQUIREMENT/…`. */
+export async function startGateway(folder: string, upstream: Program, made: Credentials): Promise<Program> {
+  const port = await freePort();
+  const keySet = join(folder, 'keys.json');
+  const config = join(folder, 'holdfast.yaml');
+  writeFileSync(keySet, made.keySet);
+  writeFileSync(config, stringify(configuration(port, await freePort(), upstream.port, keySet, made)));
+  const main = join(import.meta.dirname, '../src/main.ts');
+  const ca = readFileSync(made.client.ca);
+  return startProgram(process.execPath, [main, 'serve', '--config', config], port, () => answers(port, ca));
+}
+
+function configuration(port: number, telemetry: number, upstream: number, keySet: string, made: Credentials): object {
+  return {
+    version: 1,
+    workers: 1,
+    listeners: [
+      {
+        name: 'bench',
+        bind: `127.0.0.1:${port}`,
+        origins: [`https://localhost:${port}`],
+        tls: { certificates: [{ cert: made.server.cert, key_file: made.server.key }] },
+        client_certificate: { request: 'optional', verify: 'chain', ca_file: made.client.ca },
+      },
+    ],
+    telemetry: { bind: `127.0.0.1:${telemetry}` },
+    log: { level: 'warn' },
+    issuers: { login: { issuer: ISSUER, audience: [AUDIENCE], keys: { jwks_file: keySet } } },
+    upstreams: { api: { targets: [`http://127.0.0.1:${upstream}`] } },
+    routes: Object.values(ROUTES).map((require) => ({
+      name: require,
+      match: { path: `/${require}/*` },
+      upstream: 'api',
+      require,
+      ...(require === 'public' || require === 'token' ? { weaker_than_defaults: ['require'] } : {}),
+    })),
+  };
+}
+
+async function answers(port: number, ca: Buffer): Promise<boolean> {
+  return new Promise((resolve) => {
+    get(
+      {
+        host: '127.0.0.1',
+        port,
+        path: '/public/x',
+        ca,
+        servername: 'localhost',
+        headers: { host: `localhost:${port}` },
+        agent: false,
+      },
+      (answer) => {
+        answer.resume().once('end', () => resolve(answer.statusCode === 200));
+      },
+    ).once('error', () => resolve(false));
+  });
+}

@@ -1,0 +1,42 @@
+// `holdfast check`: all problems of a configuration, or what it means in plain words.
+
+import { describePolicy, type PolicyDescription, type RouteDescription } from '../policy/describe.ts';
+import { formatProblem, type Problem } from '../policy/problem.ts';
+import { EXIT } from './arguments.ts';
+import { loadPolicy, type Printed, printProblems } from './policy.ts';
+
+/** Checks a configuration without opening a port or calling anybody. @param stdin its text where `file` is `-` */
+export function check(file: string, stdin: string | undefined, json: boolean): Printed {
+  const loaded = loadPolicy(file, stdin);
+  if ('problems' in loaded) {
+    const text = printProblems(loaded.problems, json);
+    return { exit: EXIT.configuration, ...(json ? { stdout: text, stderr: '' } : { stdout: '', stderr: text }) };
+  }
+  const description = describePolicy(loaded.policy);
+  const stdout = json
+    ? `${JSON.stringify({ valid: true, ...description, warnings: loaded.warnings }, undefined, 2)}\n`
+    : printDescription(description, loaded.warnings);
+  return { exit: EXIT.ok, stdout, stderr: '' };
+}
+
+function printDescription({ listeners, telemetry, routes }: PolicyDescription, warnings: readonly Problem[]): string {
+  const blocks = [
+    [...listeners.map((one) => `listener ${one}`), `telemetry ${telemetry}`].join('\n'),
+    ...routes.map(printRoute),
+    ...(warnings.length > 0 ? [`Worth a look:\n${warnings.map((one) => `  ${formatProblem(one)}`).join('\n')}`] : []),
+    `The configuration is good: ${routes.length} ${routes.length === 1 ? 'route' : 'routes'}.`,
+  ];
+  return `${blocks.join('\n\n')}\n`;
+}
+
+function printRoute({ name, match, upstream, demands, forwards, shadow, notEnforced }: RouteDescription): string {
+  const section = (title: string, lines: readonly string[]) =>
+    lines.map((line, index) => `  ${(index === 0 ? title : '').padEnd(13)}${line}`);
+  return [
+    `route ${name}: ${match} -> ${upstream}`,
+    ...section('demands', demands),
+    ...section('shadow', shadow),
+    ...section('forwards', forwards),
+    ...section('NOT enforced', notEnforced),
+  ].join('\n');
+}

@@ -1,0 +1,268 @@
+// `holdfast explain`: one request, decided as the gateway would, with every check, and the answer that its client would get.
+
+import { readFileSync } from 'node:fs';
+import { LRUCache } from 'lru-cache';
+import { buildChain, readAuthorities } from '../certificate/chain.ts';
+import { readCertificate } from '../certificate/leaf.ts';
+import type { Connection } from '../edge/connection.ts';
+import { compileIntake, type EdgeFacts, readFacts } from '../edge/facts.ts';
+import { chooseOrigin } from '../edge/origin.ts';
+import { enforce, type Ports } from '../enforce.ts';
+import { type CheckedStep, listChecks } from '../policy/checks.ts';
+import { chooseRoute } from '../policy/route-table.ts';
+import type { Listener, Policy, Route } from '../policy/route.ts';
+import { NonceKeys } from '../proof/nonce.ts';
+import { hostOf, readAuthority } from '../proof/target-uri.ts';
+import { Rejection, reject } from '../rejection/rejection.ts';
+import { type Answer, rejectionAnswer } from '../rejection/response.ts';
+import { IssuerKeys } from '../store/issuer-keys.ts';
+import { ProcessReplayStore } from '../store/process-replay-store.ts';
+import { readKeySet } from '../token/key-set.ts';
+import { presentedScheme } from '../token/presentation.ts';
+import type { CertificateEvidence } from '../token/request-facts.ts';
+import { type CommandLine, demand, EXIT, UsageError } from './arguments.ts';
+import { loadPolicy, type Printed, printProblems } from './policy.ts';
+
+/** What was found out about a request. */
+interface Explanation {
+  readonly listener: string;
+  readonly route: string | undefined;
+  readonly requirement: string | undefined;
+  readonly checks: readonly CheckedStep[];
+  readonly decision: 'permitted' | 'refused';
+  readonly reason: string | undefined;
+  readonly facts: Rejection['facts'] | undefined;
+  /** The answer to a refusal. */
+  readonly answer: Answer | undefined;
+  /** What a permitted request would bring to the upstream. */
+  readonly identity: readonly (readonly [string, string])[];
+  readonly notes: readonly string[];
+}
+
+/**
+ * Explains one request. Keys are loaded from the issuers as the gateway does it. The replay memory is that of nobody: a proof
+ * that was used before looks new. @throws UsageError
+ */
+export async function explain(line: CommandLine): Promise<Printed> {
+  const loaded = loadPolicy(demand(line, 'config'));
+  const json = line.options.json ?? false;
+  if ('problems' in loaded)
+    return { exit: EXIT.configuration, stdout: '', stderr: printProblems(loaded.problems, json) };
+  const explanation = await explainRequest(loaded.policy, line);
+  const stdout = json ? `${JSON.stringify(explanation, undefined, 2)}\n` : print(explanation);
+  return { exit: explanation.decision === 'permitted' ? EXIT.ok : EXIT.refused, stdout, stderr: '' };
+}
+
+async function explainRequest(policy: Policy, line: CommandLine): Promise<Explanation> {
+  const method = demand(line, 'method');
+  const { scheme, authority, target } = readUrl(demand(line, 'url'));
+  const now = readMoment(line.options.at);
+  const listener = chooseListener(policy, scheme, authority);
+  const connection = connectionWith(readEvidence(line.options['cert-file'], listener));
+  const rawHeaders = ['Host', authority, ...credentialLines(line)];
+  const intake = compileIntake(listener, policy.managedFields, `holdfast-${policy.id}`);
+  const facts = readFacts({ method, url: target, httpVersion: '1.1', rawHeaders }, connection, intake, now);
+  if (facts instanceof Rejection) return refusal(listener, undefined, undefined, facts);
+  const route = chooseRouteFor(policy, facts);
+  if (route instanceof Rejection) return refusal(listener, undefined, facts, route);
+  return decide(policy, listener, route, facts);
+}
+
+function chooseRouteFor(policy: Policy, facts: EdgeFacts): Route | Rejection {
+  const route = chooseRoute(
+    policy.routeTable,
+    facts.listener,
+    hostOf(facts.origin.authority),
+    facts.matchPath,
+    facts.method,
+  );
+  const meant = !facts.encodedSlash || (!(route instanceof Rejection) && route.encodedSlash);
+  return meant ? route : reject('request_malformed', { what: '%2F' });
+}
+
+async function decide(policy: Policy, listener: Listener, route: Route, facts: EdgeFacts): Promise<Explanation> {
+  const { ports, stop } = await openPorts(policy, route, facts.now);
+  try {
+    const decision = await enforce(facts, route, ports);
+    if (decision instanceof Rejection) return refusal(listener, route, facts, decision);
+    return {
+      ...about(listener, route, facts, undefined),
+      decision: 'permitted',
+      reason: undefined,
+      facts: undefined,
+      answer: undefined,
+      identity: decision.facts.identity,
+    };
+  } finally {
+    stop();
+  }
+}
+
+async function openPorts(policy: Policy, route: Route, now: number): Promise<{ ports: Ports; stop: () => void }> {
+  const wallClock = () => Date.now() / 1000;
+  const keys = new Map(
+    route.demand.issuers.map((issuer) => [
+      issuer,
+      new IssuerKeys({ issuer, readKeySet, now: wallClock, onEvent: () => {} }),
+    ]),
+  );
+  await Promise.all([...keys.values()].map((one) => one.start()));
+  const ports: Ports = {
+    // `--at` moves the request and not the keys: those of today are what there is.
+    keysOf: (issuer) => ({
+      current: () => keys.get(issuer)?.current(wallClock()),
+      refreshFor: async (kid) => keys.get(issuer)?.refreshFor(kid),
+    }),
+    tokens: new LRUCache({ max: 1 }),
+    proofKeys: new LRUCache({ max: 1 }),
+    nonces: new NonceKeys(policy.nonce.secrets, policy.nonce.lifetime),
+    replay: new ProcessReplayStore({ capacity: 1, since: Math.min(0, now) }),
+  };
+  return { ports, stop: () => keys.forEach((one) => one.stop()) };
+}
+
+function refusal(
+  listener: Listener,
+  route: Route | undefined,
+  facts: EdgeFacts | undefined,
+  refused: Rejection,
+): Explanation {
+  const answer = rejectionAnswer(refused, {
+    requestId: '(one per request)',
+    challenge: route?.challenge,
+    presented: presentedScheme(facts?.authorization ?? []),
+    realm: facts?.origin.authority ?? '',
+    nonce: () => '(a fresh nonce)',
+    explain: listener.explainToClients,
+  });
+  return {
+    ...about(listener, route, facts, refused),
+    decision: 'refused',
+    reason: refused.reason,
+    facts: refused.facts,
+    answer,
+    identity: [],
+  };
+}
+
+function about(
+  listener: Listener,
+  route: Route | undefined,
+  facts: EdgeFacts | undefined,
+  refused: Rejection | undefined,
+) {
+  const isPublic = route?.demand.requirement === 'public';
+  return {
+    listener: listener.name,
+    route: route?.name,
+    requirement: route?.demand.requirement,
+    checks: route === undefined || facts === undefined || isPublic ? [] : listChecks(facts, route, refused?.reason),
+    notes: ['The memory of proofs was not asked: a proof that was used before would be refused as proof_replayed.'],
+  };
+}
+
+function readUrl(url: string): { scheme: 'http' | 'https'; authority: string; target: string } {
+  const [, scheme = '', authority = '', target = ''] = /^(https?):\/\/([^/?#]+)(.*)$/i.exec(url) ?? [];
+  if (scheme === '') throw new UsageError('--url must be an absolute http or https URL');
+  const path = target.startsWith('/') ? target : `/${target}`;
+  return { scheme: scheme.toLowerCase() === 'https' ? 'https' : 'http', authority, target: path.replace(/#.*$/, '') };
+}
+
+function readMoment(at: string | undefined): number {
+  const moment = at === undefined ? Date.now() : Date.parse(at);
+  if (Number.isNaN(moment)) throw new UsageError('--at must be a time such as 2026-11-21T12:00:00Z');
+  return moment / 1000;
+}
+
+/** The listener that has the origin; else the first one, which will say that the request is misdirected. */
+function chooseListener({ listeners }: Policy, scheme: 'http' | 'https', authority: string): Listener {
+  const read = readAuthority(authority, scheme);
+  const serves = ({ origins }: Listener) => chooseOrigin(origins, { scheme, authority: read }) !== undefined;
+  const listener = listeners.find(serves) ?? listeners[0];
+  if (listener === undefined) throw new UsageError('the configuration has no listener');
+  return listener;
+}
+
+function credentialLines({ options }: CommandLine): string[] {
+  const { 'token-file': tokenFile, 'proof-file': proofFile } = options;
+  const lines: string[] = [];
+  if (tokenFile !== undefined) {
+    const text = readText(tokenFile === '-' ? 0 : tokenFile, '--token-file');
+    const scheme = proofFile === undefined ? 'Bearer' : 'DPoP';
+    lines.push('Authorization', /^\S+ /.test(text) ? text : `${scheme} ${text}`);
+  }
+  if (proofFile !== undefined) lines.push('DPoP', readText(proofFile, '--proof-file'));
+  return lines;
+}
+
+function readText(file: string | 0, option: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw new UsageError(`${option}: the file cannot be read`, { cause: error });
+  }
+}
+
+/** As the listener would see it after a full handshake; its CRL is not looked at. */
+function readEvidence(file: string | undefined, { clientCertificate }: Listener): CertificateEvidence | undefined {
+  if (file === undefined) return undefined;
+  const [leaf, ...offered] = readAuthorities(readText(file, '--cert-file')) ?? [];
+  if (leaf === undefined) throw new UsageError('--cert-file: no certificate in PEM is in it');
+  const authorities = readAuthorities(clientCertificate.ca ?? '') ?? [];
+  const { verify } = clientCertificate;
+  const chain = verify === 'chain' ? buildChain(leaf, offered, authorities) : [];
+  const facts = readCertificate(leaf.raw, chain);
+  if (facts === undefined) throw new UsageError('--cert-file: the certificate cannot be read');
+  return { facts, verify, trusted: chain.length > 0 };
+}
+
+function connectionWith(evidence: CertificateEvidence | undefined): Connection {
+  return {
+    remoteAddress: undefined,
+    remotePort: undefined,
+    localAddress: undefined,
+    localPort: undefined,
+    servername: undefined,
+    evidence,
+    trustedUntil: 0,
+  };
+}
+
+const MARKS = { passed: 'ok', failed: 'FAILED', 'not reached': '-', 'not owed': '(not owed)' } as const;
+
+function print(explanation: Explanation): string {
+  const { listener, route, requirement, checks, decision, reason, answer, identity, notes } = explanation;
+  const steps = checks.flatMap(({ check, rfc, expected, received, outcome }) =>
+    outcome === 'not reached' || outcome === 'not owed'
+      ? [`${MARKS[outcome].padEnd(11)}${check}`]
+      : [
+          `${MARKS[outcome].padEnd(11)}${check} (${rfc})`,
+          `${' '.repeat(11)}expected ${expected}`,
+          `${' '.repeat(11)}received ${received}`,
+        ],
+  );
+  const outcome =
+    decision === 'permitted'
+      ? ['PERMITTED', ...identity.map(([name, value]) => `  ${name}: ${value}`)]
+      : [`REFUSED: ${reason}`];
+  const said =
+    answer === undefined
+      ? []
+      : [
+          '',
+          'The client would get:',
+          `  ${answer.status}`,
+          ...answer.fields.map(([name, value]) => `  ${name}: ${value}`),
+          `  ${answer.body}`,
+        ];
+  return [
+    `listener ${listener}, route ${route ?? '(none)'}${requirement === undefined ? '' : `, require: ${requirement}`}`,
+    '',
+    ...steps,
+    '',
+    ...outcome,
+    ...said,
+    ...(decision === 'permitted' ? ['', ...notes] : []),
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,29 @@
+// Reading and compiling a configuration for a command: a policy, or the problems as they are shown to people and programs.
+
+import { compilePolicy } from '../policy/compile.ts';
+import { formatProblem, type Problem } from '../policy/problem.ts';
+import { readPolicyFile } from '../policy/read.ts';
+import type { Policy } from '../policy/route.ts';
+
+/** What a command prints, and how it ends. */
+export interface Printed {
+  readonly exit: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** @param stdin the text of the configuration where `file` is `-` */
+export function loadPolicy(
+  file: string,
+  stdin?: string,
+): { policy: Policy; warnings: readonly Problem[] } | { problems: readonly Problem[] } {
+  const read = readPolicyFile(file, { env: process.env, ...(stdin === undefined ? {} : { stdin }) });
+  return 'problems' in read ? read : compilePolicy(read, Date.now() / 1000);
+}
+
+/** Problems as text, one line each and a count, or as JSON. */
+export function printProblems(problems: readonly Problem[], json: boolean): string {
+  if (json) return `${JSON.stringify({ valid: false, problems }, undefined, 2)}\n`;
+  const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
+  return `${problems.map(formatProblem).join('\n')}\n\n${count}; nothing was started.\n`;
+}

@@ -1,0 +1,71 @@
+// Binding an address: stale sockets are cleared away, and what cannot be bound is said with the address in it.
+
+import { lstat, unlink } from 'node:fs/promises';
+import { connect, type Server } from 'node:net';
+import type { Bind } from '../policy/route.ts';
+
+const WHY: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'the address is in use by another process',
+  EACCES: 'permission denied',
+  EADDRNOTAVAIL: 'this machine has no such address',
+  ENOTFOUND: 'the host name is unknown',
+  ENOENT: 'the directory does not exist',
+};
+
+/**
+ * Makes a server listen. @returns the address as bound: the port is known where the policy said 0
+ * Throws an Error for people, `WHO cannot bind ADDRESS: WHY`. The file of a unix socket on which nobody listens any more is
+ * replaced; Node removes it when the server closes.
+ */
+export async function bindServer(server: Server, bind: Bind, who: string): Promise<Bind> {
+  try {
+    await listen(server, bind);
+  } catch (error) {
+    const stale = 'path' in bind && codeOf(error) === 'EADDRINUSE' && (await isStale(bind.path));
+    if (!stale) throw cannotBind(error, bind, who);
+    await unlink(bind.path);
+    await listen(server, bind).catch((again: unknown) => {
+      throw cannotBind(again, bind, who);
+    });
+  }
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? { host: address.address, port: address.port } : bind;
+}
+
+function listen(server: Server, bind: Bind): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(bind, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+/** A socket file of which a process that was killed left nothing but the name. */
+async function isStale(path: string): Promise<boolean> {
+  if (!(await lstat(path)).isSocket()) return false;
+  return await new Promise((resolve) => {
+    const probe = connect(path);
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(false);
+    });
+    probe.once('error', (error) => resolve(codeOf(error) === 'ECONNREFUSED'));
+  });
+}
+
+function cannotBind(error: unknown, bind: Bind, who: string): Error {
+  const code = codeOf(error);
+  return new Error(`${who} cannot bind ${formatBind(bind)}: ${WHY[code] ?? code}`, { cause: error });
+}
+
+/** As the configuration writes it. */
+function formatBind(bind: Bind): string {
+  if ('path' in bind) return `unix:${bind.path}`;
+  return bind.host.includes(':') ? `[${bind.host}]:${bind.port}` : `${bind.host}:${bind.port}`;
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'failed';
+}

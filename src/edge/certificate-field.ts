@@ -1,0 +1,47 @@
+// The field in which a trusted peer that terminated TLS says which certificate the client showed.
+
+import { hash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import { buildChain, readAuthorities } from '../certificate/chain.ts';
+import { CERTIFICATE_FORMATS } from '../certificate/formats.ts';
+import { readCertificate } from '../certificate/leaf.ts';
+import type { CertificateSource, ClientCertificatePolicy } from '../policy/route.ts';
+import { type Rejection, reject } from '../rejection/rejection.ts';
+import type { CertificateEvidence } from '../token/request-facts.ts';
+
+/** Clients behind one peer whose certificates are parsed once. */
+const REMEMBERED = 1000;
+
+/** Lines of the field → evidence, undefined where the client showed none. */
+export type CertificateFieldReader = (lines: readonly string[]) => CertificateEvidence | Rejection | undefined;
+
+/**
+ * Makes the reader of one listener's `client_certificate_from`. Under `verify: chain` a certificate is trusted if the listener's
+ * CAs issued it, intermediates among them included; for its revocation the peer is answerable.
+ * Rejections: `certificate_field_malformed` for two lines, and for anything but exactly one certificate in the format. An
+ * empty value is how some proxies say that there was none.
+ * NOT checked: who sent the field; dates, which are checked on every request.
+ */
+export function compileCertificateField(
+  { format }: CertificateSource,
+  { verify, ca }: ClientCertificatePolicy,
+): CertificateFieldReader {
+  const authorities = verify === 'chain' ? (readAuthorities(ca ?? '') ?? []) : [];
+  const seen = new LRUCache<string, CertificateEvidence>({ max: REMEMBERED });
+  const read = (value: string): CertificateEvidence | undefined => {
+    const der = CERTIFICATE_FORMATS[format].read(value);
+    const leaf = der && readCertificate(der);
+    if (leaf === undefined) return undefined;
+    const chain = buildChain(leaf.der, [], authorities);
+    return { facts: { ...leaf, chain }, verify, trusted: chain.length > 0 };
+  };
+  return (lines) => {
+    const [value, second] = lines;
+    if (value === undefined || (value === '' && second === undefined)) return undefined;
+    const key = hash('sha256', value);
+    const evidence = second === undefined ? (seen.get(key) ?? read(value)) : undefined;
+    if (evidence === undefined) return reject('certificate_field_malformed');
+    seen.set(key, evidence);
+    return evidence;
+  };
+}

@@ -1,0 +1,247 @@
+// One exchange, from the facts of a request to its answer: the walk of architecture.md, and its one line in log and metrics.
+
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Permit } from '../binding/permit.ts';
+import { enforce, type Ports, shadow } from '../enforce.ts';
+import type { Log } from '../observe/log.ts';
+import type { Metrics, Outcome as OutcomeLabel } from '../observe/metrics.ts';
+import { chooseGroup, routeForMethod } from '../policy/route-table.ts';
+import type { Policy, Route, RouteGroup, Upstream } from '../policy/route.ts';
+import { hostOf } from '../proof/target-uri.ts';
+import { Rejection, reject } from '../rejection/rejection.ts';
+import { type Answer, rejectionAnswer } from '../rejection/response.ts';
+import { presentedScheme } from '../token/presentation.ts';
+import { answer } from './answer.ts';
+import type { Connection } from './connection.ts';
+import { corsFields, preflightAnswer } from './cors.ts';
+import { type EdgeFacts, type IntakeRules, readFacts } from './facts.ts';
+import type { FieldRules } from './fields.ts';
+import { forward, type Outcome } from './forward.ts';
+import type { OpenUpstream } from './upstream.ts';
+
+/** One compiled policy at work. A reload makes another one; an exchange keeps the one it began with. */
+export interface Runtime {
+  readonly policy: Policy;
+  readonly ports: Ports;
+  readonly intake: ReadonlyMap<string, IntakeRules>;
+  readonly fieldRules: ReadonlyMap<Route, FieldRules>;
+  readonly upstreams: ReadonlyMap<Upstream, OpenUpstream>;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  /** Seconds since the epoch. */
+  readonly now: () => number;
+  /** Whether new requests are refused because the process stops. */
+  readonly stopping: () => boolean;
+}
+
+/** A request as a listener hands it over. */
+export interface Arrival {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly connection: Connection;
+  /** `Expect: 100-continue` was sent and not answered yet. */
+  readonly expectsContinue: boolean;
+}
+
+/** Takes one request to its end. Never throws: what nobody expected is refused, logged and counted as `internal_error`. */
+export function serve(runtime: Runtime, listener: string, arrival: Arrival): void {
+  const exchange = new Exchange(runtime, listener, arrival);
+  exchange.walk().catch((error: unknown) => exchange.fail(error));
+}
+
+class Exchange {
+  readonly #runtime: Runtime;
+  readonly #listener: string;
+  readonly #arrival: Arrival;
+  readonly #requestId = randomUUID();
+  readonly #started: number;
+  #facts: EdgeFacts | undefined;
+  #route: Route | undefined;
+  #cors: Route['cors'];
+  #permit: Permit | undefined;
+  #shadowed: Rejection | undefined;
+  #settled = false;
+
+  constructor(runtime: Runtime, listener: string, arrival: Arrival) {
+    this.#runtime = runtime;
+    this.#listener = listener;
+    this.#arrival = arrival;
+    this.#started = performance.now();
+  }
+
+  /** The walk: facts → route → decision → upstream; any Rejection ends it. */
+  async walk(): Promise<void> {
+    const { policy, ports, now, stopping } = this.#runtime;
+    if (stopping()) return this.#refuse(reject('draining'));
+
+    const facts = this.#readFacts(now());
+    if (facts instanceof Rejection) return this.#refuse(facts);
+    this.#facts = facts;
+    if (facts.endsHere) return this.#answer({ status: 204, fields: [], body: '' });
+
+    const group = chooseGroup(policy.routeTable, this.#listener, hostOf(facts.origin.authority), facts.matchPath);
+    const preflight = group && preflightAnswer(group, facts);
+    if (preflight !== undefined) return this.#answer(preflight);
+
+    const route = this.#chooseRoute(group, facts);
+    if (route instanceof Rejection) return this.#refuse(route);
+
+    const decision = await enforce(facts, route, ports);
+    if (decision instanceof Rejection) return this.#refuse(decision);
+    this.#permit = decision;
+
+    if (route.shadow !== undefined) this.#shadowed = await shadow(facts, route.shadow, ports);
+    this.#forward(decision, facts, route);
+  }
+
+  #readFacts(now: number): EdgeFacts | Rejection {
+    const intake = this.#runtime.intake.get(this.#listener);
+    if (intake === undefined) throw new Error(`no listener ${this.#listener}`);
+    return readFacts(this.#arrival.request, this.#arrival.connection, intake, now);
+  }
+
+  #chooseRoute(group: RouteGroup | undefined, facts: EdgeFacts): Route | Rejection {
+    const route = group && routeForMethod(group, facts.method);
+    this.#route = route;
+    this.#cors = route === undefined ? group?.routes.find(({ cors }) => cors)?.cors : route.cors;
+    // The path decides that this is malformed; only a route can say that it is meant so (checks.md §0).
+    if (facts.encodedSlash && !route?.encodedSlash) return reject('request_malformed', { what: '%2F' });
+    if (group === undefined) return reject('route_not_found');
+    return route ?? reject('method_not_allowed', { allow: group.allow });
+  }
+
+  #forward(permit: Permit, facts: EdgeFacts, route: Route): void {
+    const { fieldRules, upstreams } = this.#runtime;
+    const rules = fieldRules.get(route);
+    const upstream = upstreams.get(route.upstream);
+    if (rules === undefined || upstream === undefined) throw new Error(`route ${route.name} has no upstream`);
+    forward(permit, {
+      ...this.#arrival,
+      facts,
+      peer: facts.peer,
+      rules,
+      upstream,
+      timeouts: route.timeouts,
+      bodyLimit: route.requestBody,
+      stripPrefix: route.stripPrefix,
+      cors: route.cors ? corsFields(route.cors, facts.browserOrigin).flat() : [],
+      settled: (outcome) => this.#settle(outcome),
+    });
+  }
+
+  #settle(outcome: Outcome): void {
+    if (outcome.kind === 'rejected') return this.#refuse(outcome.rejection);
+    const status = outcome.kind === 'client_gone' ? undefined : outcome.status;
+    const label = outcome.kind === 'upstream_broke' ? 'upstream_failed' : outcome.kind;
+    this.#report(label, status, undefined, outcome.bytes);
+  }
+
+  #refuse(rejection: Rejection): void {
+    const { policy, ports, now, metrics } = this.#runtime;
+    const { authorization = [], origin } = this.#facts ?? {};
+    const answerOf = rejectionAnswer(rejection, {
+      requestId: this.#requestId,
+      challenge: this.#route?.challenge,
+      presented: presentedScheme(authorization),
+      realm: origin?.authority ?? '',
+      nonce: () => ports.nonces.mint(now()),
+      explain: policy.listeners.find(({ name }) => name === this.#listener)?.explainToClients ?? false,
+    });
+    metrics.countRejection(this.#route, rejection, 'enforced');
+    if (answerOf.fields.some(([name]) => name === 'DPoP-Nonce')) metrics.countNonceChallenge();
+    this.#write({ ...answerOf, fields: [...answerOf.fields, ...this.#corsFields()] });
+    const failed = rejection.stage === 'upstream' && rejection.status >= 500;
+    this.#report(failed ? 'upstream_failed' : 'rejected', rejection.status, rejection, answerOf.body.length);
+  }
+
+  /** Every answer of a route with `cors` has its fields, so that the page can read why it was refused. */
+  #corsFields(): Answer['fields'] {
+    if (this.#cors === undefined) return [];
+    return [...corsFields(this.#cors, this.#facts?.browserOrigin), ['Vary', 'Origin']];
+  }
+
+  #answer(own: Answer): void {
+    this.#write(own);
+    this.#report('answered', own.status, undefined, 0);
+  }
+
+  #write(own: Answer): void {
+    answer(this.#arrival.request, this.#arrival.response, own);
+  }
+
+  #report(outcome: OutcomeLabel, status: number | undefined, rejection: Rejection | undefined, sent: number): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    const { metrics, log } = this.#runtime;
+    const { request, connection } = this.#arrival;
+    const permitted = this.#permit?.facts;
+    const facts = this.#facts;
+    const scheme = permitted?.scheme ?? presentedScheme(facts?.authorization ?? []);
+    const binding = permitted?.binding ?? 'none';
+    const seconds = (performance.now() - this.#started) / 1000;
+    metrics.countRequest(this.#route, scheme, binding, outcome, seconds);
+    if (this.#shadowed !== undefined) metrics.countRejection(this.#route, this.#shadowed, 'shadow');
+    if (permitted?.unknownConfirmations) metrics.countUnknownConfirmations(permitted.unknownConfirmations);
+    log.request({
+      requestId: this.#requestId,
+      listener: { name: this.#listener },
+      route: this.#route,
+      method: request.method ?? '',
+      host: facts?.origin.authority,
+      target: request.url ?? '',
+      status,
+      scheme,
+      binding,
+      outcome,
+      rejection,
+      shadow: this.#shadowed,
+      seconds,
+      client: connection.remoteAddress,
+      sent,
+    });
+  }
+
+  /** Fails closed: nothing more is forwarded, and an answer that has begun is broken off. */
+  fail(error: unknown): void {
+    this.#runtime.log.failure('a request could not be decided', error, this.#requestId);
+    if (this.#arrival.response.headersSent) this.#arrival.request.socket.destroy();
+    this.#refuse(reject('internal_error'));
+  }
+}
+
+/**
+ * The answer to what never became a request: bytes that the parser refused, CONNECT, a header section that did not end.
+ * Counted and logged like a refused request; its method and target are not known.
+ */
+export function refuseUnread(runtime: Runtime, listener: string, rejection: Rejection, connection: Connection): Answer {
+  const { metrics, log } = runtime;
+  const requestId = randomUUID();
+  metrics.countRejection(undefined, rejection, 'enforced');
+  metrics.countRequest(undefined, 'none', 'none', 'rejected', 0);
+  log.request({
+    requestId,
+    listener: { name: listener },
+    route: undefined,
+    method: '',
+    host: undefined,
+    target: '',
+    status: rejection.status,
+    scheme: 'none',
+    binding: 'none',
+    outcome: 'rejected',
+    rejection,
+    shadow: undefined,
+    seconds: 0,
+    client: connection.remoteAddress,
+    sent: 0,
+  });
+  return rejectionAnswer(rejection, {
+    requestId,
+    challenge: undefined,
+    presented: 'none',
+    realm: '',
+    nonce: () => '',
+    explain: false,
+  });
+}

@@ -1,0 +1,220 @@
+// Facts of a request, read in one pass over its raw field lines; everything of stage `edge` is decided here.
+
+import { checkFieldName } from '../policy/managed-fields.ts';
+import type { Listener, ManagedFields } from '../policy/route.ts';
+import { readAuthority, readRequestPath } from '../proof/target-uri.ts';
+import { Rejection, reject } from '../rejection/rejection.ts';
+import type { CertificateEvidence, Origin, RequestFacts } from '../token/request-facts.ts';
+import { type CertificateFieldReader, compileCertificateField } from './certificate-field.ts';
+import type { Connection } from './connection.ts';
+import { FORWARDED_FIELDS, type FieldLines, readStatedOrigin } from './forwarded.ts';
+import { chooseOrigin, readAskedOrigin } from './origin.ts';
+import type { Peer } from './request-fields.ts';
+
+/** What a request looks like to the edge: node:http's IncomingMessage has all of it. */
+export interface ReceivedRequest {
+  readonly method?: string | undefined;
+  readonly url?: string | undefined;
+  readonly httpVersion: string;
+  readonly rawHeaders: readonly string[];
+}
+
+/** The facts that the decision needs, and those that only the edge does. */
+export interface EdgeFacts extends RequestFacts {
+  readonly peer: Peer;
+  /** `OPTIONS *`, or OPTIONS with `Max-Forwards: 0` (RFC 9110 §7.6.2): answered by us. The target and path of the former are `*`. */
+  readonly endsHere: boolean;
+  /** Value of the Origin field (Fetch §3.2); undefined: none, or more than one line. */
+  readonly browserOrigin: string | undefined;
+  /** Method and field names for which a browser asks leave (Fetch §3.3.4); undefined: no preflight. */
+  readonly preflight: { readonly method: string; readonly fieldNames: string } | undefined;
+}
+
+/** One listener under one policy, ready to read requests by. */
+export interface IntakeRules {
+  readonly listener: Listener;
+  readonly managed: ManagedFields;
+  /** Our name in Via. */
+  readonly pseudonym: string;
+  readonly certificateField: CertificateFieldReader | undefined;
+}
+
+/** @param pseudonym by which forwarded requests name us in Via (fields.ts) */
+export function compileIntake(listener: Listener, managed: ManagedFields, pseudonym: string): IntakeRules {
+  const source = listener.clientCertificateFrom;
+  const certificateField = source && compileCertificateField(source, listener.clientCertificate);
+  return { listener, managed, pseudonym, certificateField };
+}
+
+/**
+ * Reads a request's facts from its raw field lines (checks.md §0). Rejections, in this order: `request_malformed`,
+ * `uri_too_long`, `expectation_failed`, `field_forbidden`, `certificate_field_malformed`, `misdirected`.
+ * HTTP/1.0 is held to the same rules, so without a Host it is refused.
+ * NOT checked: what Node's strict parser refuses before (listener.ts); credentials, dates of certificates, and the method,
+ * whose TRACE no route has.
+ * @param now seconds since the epoch
+ */
+export function readFacts(
+  request: ReceivedRequest,
+  connection: Connection,
+  rules: IntakeRules,
+  now: number,
+): EdgeFacts | Rejection {
+  const { listener } = rules;
+  const { method = '', url = '' } = request;
+  const { lines, imitated } = readLines(request.rawHeaders, rules);
+  const trusted = now <= connection.trustedUntil;
+
+  const malformed = checkMessage(request, lines, rules.pseudonym);
+  if (malformed !== undefined) return malformed;
+  const stated = trusted ? readStatedOrigin(lines) : NOTHING_STATED;
+  if (stated instanceof Rejection) return stated;
+  const host = lines.get('host')?.[0] ?? '';
+  const asked = readAskedOrigin(listener, host, trusted, stated);
+  const target = readTarget(url, method, host, asked.scheme);
+  if (target === undefined) return reject('request_malformed', { what: 'request target' });
+  if (url.length > listener.limits.urlLength) return reject('uri_too_long');
+  if (!expectationMet(lines)) return reject('expectation_failed');
+  const forbidden = imitated ?? forbiddenOption(lines, rules.managed);
+  if (forbidden !== undefined) return reject('field_forbidden', { what: forbidden });
+  const certificate = trusted ? readCertificateLines(lines, rules) : connection.evidence;
+  if (certificate instanceof Rejection) return certificate;
+  const origin = chooseOrigin(listener.origins, asked);
+  if (origin === undefined) return reject('misdirected');
+
+  return {
+    ...target,
+    listener: listener.name,
+    method,
+    origin,
+    authorization: lines.get('authorization') ?? NONE,
+    dpop: lines.get('dpop') ?? NONE,
+    certificate,
+    now,
+    peer: { address: connection.remoteAddress, trusted },
+    endsHere: method === 'OPTIONS' && (target.path === '*' || lines.get('max-forwards')?.[0] === '0'),
+    ...readCors(method, lines),
+  };
+}
+
+const NONE: readonly string[] = [];
+const NOTHING_STATED = { scheme: undefined, host: undefined };
+
+/** Fields whose lines are kept; the one of `client_certificate_from` is added. */
+const WATCHED: ReadonlySet<string> = new Set([
+  'host',
+  'transfer-encoding',
+  'connection',
+  'via',
+  'expect',
+  'max-forwards',
+  'authorization',
+  'dpop',
+  'origin',
+  'access-control-request-method',
+  'access-control-request-headers',
+  ...FORWARDED_FIELDS,
+]);
+
+interface ReadLines {
+  readonly lines: FieldLines;
+  /** The managed field that a field of the request imitates. */
+  readonly imitated: string | undefined;
+}
+
+function readLines(rawHeaders: readonly string[], { listener, managed }: IntakeRules): ReadLines {
+  const lines = new Map<string, string[]>();
+  const certificateField = listener.clientCertificateFrom?.field;
+  let imitated: string | undefined;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] ?? '';
+    const lower = name.toLowerCase();
+    if (WATCHED.has(lower) || lower === certificateField) {
+      const value = rawHeaders[at + 1] ?? '';
+      const before = lines.get(lower);
+      if (before === undefined) lines.set(lower, [value]);
+      else before.push(value);
+    } else if (checkFieldName(managed, name) === 'forbidden') imitated ??= imitatedName(managed, lower);
+  }
+  return { lines, imitated };
+}
+
+/** A name of the policy for the log: what clients write stays out of it. */
+function imitatedName({ names }: ManagedFields, imitation: string): string {
+  const squeeze = (name: string) => name.replaceAll(/[^a-z0-9]/g, '');
+  return [...names].find((name) => squeeze(name) === squeeze(imitation)) ?? 'x-forwarded-*';
+}
+
+/** HTTP version, framing (RFC 9112 §6.1, §6.3), Host (RFC 9112 §3.2) and loops (RFC 9110 §7.6.3). */
+function checkMessage({ httpVersion }: ReceivedRequest, lines: FieldLines, pseudonym: string): Rejection | undefined {
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') return reject('request_malformed', { what: 'HTTP version' });
+  // Node tells us about a request before it refuses codings whose end it cannot find, and takes others off that we would lose.
+  const codings = lines.get('transfer-encoding');
+  if (codings !== undefined) {
+    const chunked = codings.length === 1 && codings[0]?.toLowerCase() === 'chunked' && httpVersion === '1.1';
+    if (!chunked) return reject('request_malformed', { what: 'Transfer-Encoding' });
+  }
+  const hosts = lines.get('host') ?? NONE;
+  if (hosts.length !== 1 || readAuthority(hosts[0] ?? '', 'https') === undefined) {
+    return reject('request_malformed', { what: 'Host' });
+  }
+  if (lines.get('via')?.some((value) => value.includes(pseudonym))) return reject('request_malformed', { what: 'Via' });
+  return undefined;
+}
+
+type Target = Pick<RequestFacts, 'target' | 'path' | 'matchPath' | 'encodedSlash' | 'query'>;
+
+const SERVER_WIDE: Target = { target: '*', path: '*', matchPath: '*', encodedSlash: false, query: undefined };
+const ABSOLUTE = /^(https?):\/\/([^/?#]*)(.*)$/i;
+
+/** RFC 9112 §3.2: origin-form; absolute-form where it says what Host says; asterisk-form of OPTIONS. Never a WHATWG URL. */
+function readTarget(url: string, method: string, host: string, scheme: Origin['scheme']): Target | undefined {
+  if (url.startsWith('/')) return readOriginForm(url);
+  if (url === '*') return method === 'OPTIONS' ? SERVER_WIDE : undefined;
+  const [, itsScheme, authority = '', rest = ''] = ABSOLUTE.exec(url) ?? [];
+  if (itsScheme?.toLowerCase() !== scheme) return undefined;
+  const itsAuthority = readAuthority(authority, scheme);
+  if (itsAuthority === undefined || itsAuthority !== readAuthority(host, scheme)) return undefined;
+  if (rest === '' && method === 'OPTIONS') return SERVER_WIDE;
+  return readOriginForm(rest.startsWith('/') ? rest : `/${rest}`);
+}
+
+function readOriginForm(target: string): Target | undefined {
+  const mark = target.indexOf('?');
+  const path = readRequestPath(mark === -1 ? target : target.slice(0, mark));
+  const query = mark === -1 ? undefined : target.slice(mark + 1);
+  return path === undefined || query?.includes('#') ? undefined : { target, ...path, query };
+}
+
+/** RFC 9110 §10.1.1: the only expectation there is. */
+function expectationMet(lines: FieldLines): boolean {
+  const expectations = lines.get('expect');
+  return expectations === undefined || (expectations.length === 1 && expectations[0]?.toLowerCase() === '100-continue');
+}
+
+/** A managed field named in Connection would be removed by the next hop, ours included. */
+function forbiddenOption(lines: FieldLines, managed: ManagedFields): string | undefined {
+  const named = lines
+    .get('connection')
+    ?.some((value) => value.split(',').some((option) => checkFieldName(managed, option.trim()) !== 'free'));
+  return named ? 'Connection' : undefined;
+}
+
+/** The peer's own certificate is never the client's (checks.md §5). */
+function readCertificateLines(
+  lines: FieldLines,
+  { listener, certificateField }: IntakeRules,
+): CertificateEvidence | Rejection | undefined {
+  return certificateField?.(lines.get(listener.clientCertificateFrom?.field ?? '') ?? NONE);
+}
+
+function readCors(method: string, lines: FieldLines): Pick<EdgeFacts, 'browserOrigin' | 'preflight'> {
+  const origins = lines.get('origin') ?? NONE;
+  const browserOrigin = origins.length === 1 ? origins[0] : undefined;
+  const methods = lines.get('access-control-request-method') ?? NONE;
+  if (browserOrigin === undefined || method !== 'OPTIONS' || methods.length !== 1) {
+    return { browserOrigin, preflight: undefined };
+  }
+  const fieldNames = (lines.get('access-control-request-headers') ?? NONE).join(',');
+  return { browserOrigin, preflight: { method: methods[0] ?? '', fieldNames } };
+}

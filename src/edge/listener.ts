@@ -1,0 +1,249 @@
+// A listener: sockets in, requests out, and a clear answer to everything that never becomes a request.
+
+import {
+  createServer as createPlainServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
+import type { Bind, Listener } from '../policy/route.ts';
+import { type Rejection, reject } from '../rejection/rejection.ts';
+import type { Answer } from '../rejection/response.ts';
+import { answerRaw, hangUp } from './answer.ts';
+import { bindServer } from './bind.ts';
+import { type Connection, type ConnectionRules, readConnection } from './connection.ts';
+import { compileTlsMaterial, type TlsMaterial } from './tls-material.ts';
+import { compileTrustedPeers } from './trusted-peer.ts';
+
+/** Why a TLS connection never carried a request: a closed set, fit for labels. */
+export type HandshakeRefusal =
+  | 'certificate_missing'
+  | 'certificate_untrusted'
+  | 'certificate_unreadable'
+  | 'timed_out'
+  | 'failed';
+
+/** Whom a listener serves. */
+export interface Serve {
+  /** A request; with `expectsContinue` the client waits for `100 Continue` before it sends the body. */
+  request(request: IncomingMessage, response: ServerResponse, connection: Connection, expectsContinue: boolean): void;
+  /** Counts what was refused before it became a request, and gives the answer to write. */
+  refused(rejection: Rejection, connection: Connection): Answer;
+  /** @param code of OpenSSL or Node, for the log: a name, nothing of the peer's */
+  refusedHandshake(refusal: HandshakeRefusal, code: string): void;
+}
+
+export interface OpenListener {
+  /** As bound: the port is known where the policy said 0. */
+  readonly bind: Bind;
+  /** Connections that are open now, handshakes included. */
+  connections(): number;
+  /**
+   * Takes no new connections and ends those that exist with the answer they wait for; idle ones at once. Resolves when all
+   * have ended. Requests that still come in are served, with `Connection: close`.
+   */
+  stop(): Promise<void>;
+  /** Stops and breaks off whatever is left. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a listener. HTTP/1.1, strict parser. Every TLS handshake is a full one where client certificates are asked for, and
+ * without renegotiation everywhere.
+ * Throws an Error for people where TLS material is unusable (tls-material.ts) or the address cannot be bound (bind.ts).
+ * NOT checked: anything about requests (facts.ts), the number of requests on a connection, and how long bodies take (upload.ts).
+ */
+export async function openListener(listener: Listener, serve: Serve): Promise<OpenListener> {
+  const material = listener.tls && compileTlsMaterial(listener, listener.tls);
+  const server = createServer(listener, material?.options);
+  const door = new Door(listener, material, server, serve);
+  const bind = await bindServer(server, listener.bind, `listener "${listener.name}"`);
+  server.on('error', ({ name, code = name }: NodeJS.ErrnoException) => serve.refusedHandshake('failed', code)); // of accept(2)
+  return { bind, connections: () => door.connections, stop: () => door.stop(), close: () => door.close() };
+}
+
+function createServer({ limits }: Listener, tls: TlsMaterial['options'] | undefined): Server {
+  const headersTimeout = limits.headerTimeout * 1000;
+  const options: ServerOptions = {
+    insecureHTTPParser: false,
+    requireHostHeader: false, // answered by us, like everything else that is wrong with Host (facts.ts)
+    maxHeaderSize: limits.headerSize,
+    headersTimeout,
+    requestTimeout: 0,
+    keepAliveTimeout: limits.idleTimeout * 1000,
+    connectionsCheckingInterval: Math.min(1000, headersTimeout / 2),
+  };
+  const server = tls === undefined ? createPlainServer(options) : createTlsServer({ ...options, ...tls });
+  server.maxConnections = limits.connections;
+  server.maxHeadersCount = 0; // bounded by bytes: with a number Node would drop the lines beyond it without a word
+  return server;
+}
+
+/** What is kept per connection that is ready. */
+interface Open {
+  readonly connection: Connection;
+  /** The answer to the newest request. */
+  newest: ServerResponse | undefined;
+  /** The newest request is the last one. */
+  last: boolean;
+  /** The parser gave up. */
+  broken: boolean;
+}
+
+/** Milliseconds that a connection which has not sent a whole request yet gets for it while the process stops. */
+const LAST_CALL = 1000;
+
+class Door {
+  readonly #listener: Listener;
+  readonly #rules: ConnectionRules;
+  readonly #server: Server;
+  readonly #serve: Serve;
+  /** Sockets as accepted, in the middle of a handshake or past it. */
+  readonly #accepted = new Set<Socket>();
+  readonly #open = new Map<Duplex, Open>();
+  #stopped: Promise<void> | undefined;
+
+  constructor(listener: Listener, material: TlsMaterial | undefined, server: Server, serve: Serve) {
+    this.#listener = listener;
+    this.#server = server;
+    this.#serve = serve;
+    const { verify } = listener.clientCertificate;
+    const peers = compileTrustedPeers(listener.trustedPeers);
+    this.#rules = { verify, authorities: material?.authorities ?? [], peers };
+    this.#listen(material === undefined ? 'connection' : 'secureConnection');
+  }
+
+  #listen(ready: 'connection' | 'secureConnection'): void {
+    const server = this.#server;
+    server.prependListener('connection', (socket: Socket) => {
+      this.#accepted.add(socket);
+      socket.once('close', () => this.#accepted.delete(socket));
+    });
+    // Before Node's own listener, so that facts are there when the first byte is parsed.
+    server.prependListener(ready, (socket: Socket) => this.#admit(socket));
+    server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => this.#failed(error, socket));
+    server.on('request', (request, response) => this.#request(request, response, false));
+    server.on('checkContinue', (request, response) => this.#request(request, response, true));
+    server.on('checkExpectation', (request, response) => this.#request(request, response, false));
+    server.on('connect', (request: IncomingMessage) => this.#refuseConnect(request));
+    server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#clientError(error, socket));
+  }
+
+  #admit(socket: Socket): void {
+    if (socket instanceof TLSSocket) socket.disableRenegotiation();
+    const connection = readConnection(socket, this.#rules);
+    if (connection === 'unreadable') return this.#refuseHandshake(socket, 'certificate_unreadable');
+    const { request } = this.#listener.clientCertificate;
+    if (request === 'required' && connection.evidence === undefined) {
+      return this.#refuseHandshake(socket, 'certificate_missing');
+    }
+    this.#open.set(socket, { connection, newest: undefined, last: false, broken: false });
+    socket.once('close', () => this.#open.delete(socket));
+  }
+
+  #refuseHandshake(socket: Socket, refusal: HandshakeRefusal): void {
+    socket.destroy();
+    this.#serve.refusedHandshake(refusal, refusal.toUpperCase());
+  }
+
+  #failed(error: NodeJS.ErrnoException, socket: TLSSocket): void {
+    socket.destroy();
+    const code = error.code ?? error.name;
+    // A code, whatever its type says. Node ends the handshake of an untrusted certificate without an error of its own.
+    const untrusted = socket.authorizationError as unknown as string | null;
+    if (untrusted !== null) this.#serve.refusedHandshake('certificate_untrusted', untrusted);
+    else if (code !== 'ECONNRESET') this.#serve.refusedHandshake(HANDSHAKE_REFUSALS[code] ?? 'failed', code);
+  }
+
+  #request(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+    const open = this.#open.get(request.socket);
+    // RFC 9112 §9.6: what follows an answer that closes the connection is not a request any more.
+    if (open === undefined || open.last || endsConnection(open.newest)) return;
+    open.newest = response;
+    // Node loses what came with a request that has an Upgrade field, and would take the middle of it for the next request.
+    if (request.headers.upgrade !== undefined) open.last = true;
+    if (open.last || this.#stopped !== undefined) response.shouldKeepAlive = false;
+    if (this.#stopped !== undefined) request.socket.setTimeout(0);
+    this.#serve.request(request, response, open.connection, expectsContinue);
+  }
+
+  /** No route has CONNECT, and its target is no path: it ends here (RFC 9110 §9.3.6). */
+  #refuseConnect({ socket }: IncomingMessage): void {
+    const open = this.#open.get(socket);
+    if (open === undefined || isPending(open.newest)) hangUp(socket);
+    else answerRaw(socket, this.#serve.refused(reject('method_not_allowed', { allow: '' }), open.connection));
+  }
+
+  /** Node's parser gave up, or waited too long for fields. */
+  #clientError({ code = '' }: NodeJS.ErrnoException, socket: Duplex): void {
+    const open = this.#open.get(socket);
+    if (open === undefined || open.broken) return;
+    // Behind the last request a client may send what it likes; the answer on its way is not disturbed.
+    if (code === 'HPE_CLOSED_CONNECTION' || (open.last && open.newest?.req.complete)) return;
+    open.broken = open.last = true;
+    const reason = PARSER_REFUSALS[code] ?? (code.startsWith('HPE_') ? 'request_malformed' : undefined);
+    if (reason === undefined || !socket.writable) return void socket.destroy();
+    const answer = this.#serve.refused(reject(reason), open.connection);
+    if (mayAnswer(open.newest)) answerRaw(socket, answer);
+    else hangUp(socket);
+  }
+
+  get connections(): number {
+    return this.#accepted.size;
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= new Promise((resolve) => {
+      this.#server.close(() => resolve());
+      for (const [socket, { newest }] of this.#open) this.#lastCall(socket as Socket, newest);
+    });
+    return this.#stopped;
+  }
+
+  #lastCall(socket: Socket, newest: ServerResponse | undefined): void {
+    if (newest === undefined || !isPending(newest)) {
+      socket.setTimeout(LAST_CALL);
+      return;
+    }
+    newest.shouldKeepAlive = false;
+    newest.once('close', () => this.#server.closeIdleConnections());
+  }
+
+  close(): Promise<void> {
+    const stopped = this.stop();
+    for (const socket of [...this.#open.keys(), ...this.#accepted]) socket.destroy();
+    return stopped;
+  }
+}
+
+const HANDSHAKE_REFUSALS: Readonly<Record<string, HandshakeRefusal>> = {
+  ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE: 'certificate_missing',
+  ERR_TLS_HANDSHAKE_TIMEOUT: 'timed_out',
+};
+
+const PARSER_REFUSALS: Readonly<Record<string, 'header_too_large' | 'request_timed_out'>> = {
+  HPE_HEADER_OVERFLOW: 'header_too_large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request_timed_out',
+};
+
+function isPending(response: ServerResponse | undefined): boolean {
+  return response !== undefined && !response.writableFinished;
+}
+
+function endsConnection(response: ServerResponse | undefined): boolean {
+  return response !== undefined && response.headersSent && !response.shouldKeepAlive;
+}
+
+/**
+ * Whether an answer to bytes that are no request can be taken for nothing else: no answer is on its way, or the only one on its
+ * way has not begun and belongs to the very request whose body broke.
+ */
+function mayAnswer(newest: ServerResponse | undefined): boolean {
+  if (newest === undefined || !isPending(newest)) return true;
+  return !newest.headersSent && newest.socket !== null && !newest.req.complete;
+}

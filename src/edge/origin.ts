@@ -1,0 +1,47 @@
+// The origin by which a client called this listener: decided once, and `htu` is compared with that one only.
+
+import type { Listener, ListenerOrigin } from '../policy/route.ts';
+import { readAuthority } from '../proof/target-uri.ts';
+import type { Origin } from '../token/request-facts.ts';
+import type { StatedOrigin } from './forwarded.ts';
+
+/** What the client asked for; `authority` undefined: nothing that any origin could equal. */
+export interface AskedOrigin {
+  readonly scheme: Origin['scheme'];
+  readonly authority: string | undefined;
+}
+
+/**
+ * Scheme and authority as the client used them (checks.md §0). Strangers are judged by their Host and by how they connected.
+ * Behind a trusted peer what it states counts; for what it leaves out, the listener's only origin where there is exactly one
+ * (the peer may have rewritten Host), else Host and the connection.
+ * @param host value of the Host field; its grammar was checked
+ */
+export function readAskedOrigin(listener: Listener, host: string, trusted: boolean, stated: StatedOrigin): AskedOrigin {
+  const [first, second] = listener.origins;
+  const only = trusted && second === undefined && first?.wildcard === false ? first : undefined;
+  const scheme = stated.scheme ?? only?.scheme ?? (listener.tls === undefined ? 'http' : 'https');
+  const authority = stated.host === undefined ? only?.authority : readAuthority(stated.host, scheme);
+  return { scheme, authority: authority ?? readAuthority(stated.host ?? host, scheme) };
+}
+
+/**
+ * The origin of the list that was asked for; undefined: none, which is `misdirected`. Of a wildcard the label that was asked
+ * for takes the place of the `*`. A listener without origins, which has public routes alone, takes any.
+ */
+export function chooseOrigin(
+  origins: readonly ListenerOrigin[],
+  { scheme, authority }: AskedOrigin,
+): Origin | undefined {
+  if (authority === undefined) return undefined;
+  if (origins.length === 0) return { scheme, authority, pathPrefix: '' };
+  const exact = find(origins, scheme, authority);
+  if (exact !== undefined && !exact.wildcard) return exact;
+  const label = /^[a-z0-9_-]+(?=\.)/.exec(authority)?.[0];
+  const wildcard = label && find(origins, scheme, `*${authority.slice(label.length)}`);
+  return wildcard ? { scheme, authority, pathPrefix: wildcard.pathPrefix } : undefined;
+}
+
+function find(origins: readonly ListenerOrigin[], scheme: Origin['scheme'], authority: string) {
+  return origins.find((origin) => origin.authority === authority && origin.scheme === scheme);
+}

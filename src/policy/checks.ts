@@ -1,0 +1,318 @@
+// The checks of a request as people read them: which reasons each can give, what it expects and what it got; for `explain`.
+
+import { Rejection, REASON_NAMES, type Reason } from '../rejection/rejection.ts';
+import { targetUri } from '../proof/target-uri.ts';
+import { sha256 } from '../proof/thumbprint.ts';
+import { oblige } from '../binding/binding.ts';
+import { readConfirmation } from '../token/confirmation.ts';
+import { type CompactJws, readCompactJws } from '../token/jws.ts';
+import { presentedScheme, readPresentation } from '../token/presentation.ts';
+import type { RequestFacts } from '../token/request-facts.ts';
+import type { Route } from './route.ts';
+
+/** How a check came out. `not owed`: this sender did not have to show it. */
+export type Outcome = 'passed' | 'failed' | 'not reached' | 'not owed';
+
+export interface CheckedStep {
+  readonly check: string;
+  readonly rfc: string;
+  readonly expected: string;
+  readonly received: string;
+  readonly outcome: Outcome;
+}
+
+/** What the texts of checks are made of: nothing here is verified. */
+interface Shown {
+  readonly facts: RequestFacts;
+  readonly route: Route;
+  readonly token: CompactJws | undefined;
+  readonly proof: CompactJws | undefined;
+  readonly accessToken: string | undefined;
+  /** `cnf.jkt` and `cnf.x5t#S256` where they are owed. */
+  readonly jkt: string | undefined;
+  readonly x5tS256: string | undefined;
+}
+
+interface Check {
+  readonly reasons: readonly Reason[];
+  readonly check: string;
+  readonly rfc: string;
+  readonly expected: (shown: Shown) => string;
+  readonly received: (shown: Shown) => string;
+  /** Absent: owed by everybody. */
+  readonly owed?: (shown: Shown) => boolean;
+}
+
+const claimed = (jws: CompactJws | undefined, claim: string) => shorten(jws?.payload[claim]);
+const said = (jws: CompactJws | undefined, parameter: string) => shorten(jws?.header[parameter]);
+
+function shorten(value: unknown): string {
+  if (value === undefined) return 'absent';
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return text.length > 120 ? `${text.slice(0, 117)}...` : text;
+}
+
+const moment = (value: unknown) =>
+  typeof value === 'number' && Math.abs(value) < 8e12 ? new Date(value * 1000).toISOString() : shorten(value);
+const issuers = ({ route }: Shown) => route.demand.issuers;
+const byProof = ({ jkt }: Shown) => jkt !== undefined;
+const byCertificate = ({ x5tS256 }: Shown) => x5tS256 !== undefined;
+
+/** In the order of rejections.md; reasons that no check here has cannot come out of enforce. */
+const CHECKS: readonly Check[] = [
+  {
+    reasons: ['credentials_missing', 'credentials_malformed', 'credentials_repeated', 'scheme_not_accepted'],
+    check: 'access token in one Authorization field',
+    rfc: 'RFC 6750 §2, RFC 9449 §7.1',
+    expected: ({ route }) => `${route.challenge.schemes.join(' or ')} and one token`,
+    received: ({ facts }) => `${facts.authorization.length} field, scheme ${presentedScheme(facts.authorization)}`,
+  },
+  {
+    reasons: ['proof_missing', 'proof_repeated'],
+    check: 'one DPoP field',
+    rfc: 'RFC 9449 §4.3 check 1',
+    expected: () => '1',
+    received: ({ facts }) => String(facts.dpop.length),
+    owed: ({ facts }) => presentedScheme(facts.authorization) === 'DPoP',
+  },
+  {
+    reasons: ['token_malformed'],
+    check: 'token is a signed JWT',
+    rfc: 'RFC 7519 §7.2, RFC 8725 §2.6',
+    expected: () => 'three parts, no crit, no repeated member',
+    received: ({ token }) => (token === undefined ? 'something else' : 'a signed JWT'),
+  },
+  {
+    reasons: ['token_issuer_unknown'],
+    check: 'iss',
+    rfc: 'RFC 9068 §4',
+    expected: (shown) =>
+      issuers(shown)
+        .map(({ issuer }) => issuer)
+        .join(' or '),
+    received: ({ token }) => claimed(token, 'iss'),
+  },
+  {
+    reasons: ['token_algorithm_refused'],
+    check: 'alg of the token',
+    rfc: 'RFC 8725 §3.1',
+    expected: (shown) => [...new Set(issuers(shown).flatMap(({ algorithms }) => algorithms))].join(', '),
+    received: ({ token }) => said(token, 'alg'),
+  },
+  {
+    reasons: ['token_key_unknown', 'issuer_unavailable'],
+    check: 'key of the issuer',
+    rfc: 'RFC 7517 §4.5',
+    expected: () => 'a key of the issuer, loaded',
+    received: ({ token }) => `kid ${said(token, 'kid')}`,
+  },
+  {
+    reasons: ['token_signature_invalid'],
+    check: 'signature of the token',
+    rfc: 'RFC 7515 §5.2',
+    expected: () => 'by that key',
+    received: () => 'see outcome',
+  },
+  {
+    reasons: ['token_type_refused'],
+    check: 'typ of the token',
+    rfc: 'RFC 9068 §4',
+    expected: (shown) =>
+      issuers(shown).some(({ requireTyp }) => !requireTyp) ? 'at+jwt, JWT or absent; no ID token' : 'at+jwt',
+    received: ({ token }) => said(token, 'typ'),
+  },
+  {
+    reasons: ['token_claim_invalid'],
+    check: 'exp, iss, aud and types of claims',
+    rfc: 'RFC 7519 §4.1',
+    expected: () => 'there, of their types',
+    received: ({ token }) => `exp ${claimed(token, 'exp')}`,
+  },
+  {
+    reasons: ['token_expired', 'token_not_yet_valid'],
+    check: 'token is valid now',
+    rfc: 'RFC 7519 §4.1.4, §4.1.5',
+    expected: ({ facts }) => `now, ${moment(facts.now)}`,
+    received: ({ token }) => `until ${moment(token?.payload.exp)}`,
+  },
+  {
+    reasons: ['token_audience_mismatch'],
+    check: 'aud',
+    rfc: 'RFC 9068 §4',
+    expected: ({ route }) =>
+      (route.demand.audience ?? route.demand.issuers.flatMap(({ audience }) => audience)).join(' or '),
+    received: ({ token }) => claimed(token, 'aud'),
+  },
+  {
+    reasons: ['confirmation_unsupported'],
+    check: 'cnf',
+    rfc: 'RFC 7800 §3.1',
+    expected: () => 'absent, or with jkt or x5t#S256',
+    received: ({ token }) => claimed(token, 'cnf'),
+  },
+  {
+    reasons: ['binding_required', 'binding_downgraded'],
+    check: 'binding of the token',
+    rfc: 'RFC 9449 §7.2, RFC 8705 §3',
+    expected: ({ route }) => `what "require: ${route.demand.requirement}" takes`,
+    received: ({ facts, token }) => `cnf ${claimed(token, 'cnf')} by ${presentedScheme(facts.authorization)}`,
+  },
+  {
+    reasons: ['certificate_missing', 'certificate_untrusted', 'certificate_mismatch'],
+    check: 'client certificate',
+    rfc: 'RFC 8705 §3',
+    expected: ({ x5tS256 }) => shorten(x5tS256),
+    received: ({ facts }) => facts.certificate?.facts.thumbprint ?? 'none',
+    owed: byCertificate,
+  },
+  {
+    reasons: ['proof_malformed'],
+    check: 'proof is a JWS with all claims',
+    rfc: 'RFC 9449 §4.3 checks 2, 3',
+    expected: () => 'jti, htm, htu, iat and ath',
+    received: ({ proof }) => (proof === undefined ? 'something else' : Object.keys(proof.payload).join(', ')),
+    owed: byProof,
+  },
+  {
+    reasons: ['proof_type_invalid'],
+    check: 'typ of the proof',
+    rfc: 'RFC 9449 §4.3 check 4',
+    expected: () => 'dpop+jwt',
+    received: ({ proof }) => said(proof, 'typ'),
+    owed: byProof,
+  },
+  {
+    reasons: ['proof_algorithm_refused'],
+    check: 'alg of the proof',
+    rfc: 'RFC 9449 §4.3 check 5',
+    expected: ({ route }) => route.demand.dpop.algorithms.join(', '),
+    received: ({ proof }) => said(proof, 'alg'),
+    owed: byProof,
+  },
+  {
+    reasons: ['proof_key_invalid', 'proof_key_mismatch'],
+    check: 'key of the proof is the token’s',
+    rfc: 'RFC 9449 §4.3 checks 6, 7, 12',
+    expected: ({ jkt }) => `thumbprint ${shorten(jkt)}`,
+    received: ({ proof }) => `jwk ${said(proof, 'jwk')}`,
+    owed: byProof,
+  },
+  {
+    reasons: ['proof_method_mismatch'],
+    check: 'htm',
+    rfc: 'RFC 9449 §4.3 check 8',
+    expected: ({ facts }) => facts.method,
+    received: ({ proof }) => claimed(proof, 'htm'),
+    owed: byProof,
+  },
+  {
+    reasons: ['proof_uri_mismatch'],
+    check: 'htu',
+    rfc: 'RFC 9449 §4.3 check 9',
+    expected: ({ facts }) => targetUri(facts.origin, facts.path),
+    received: ({ proof }) => claimed(proof, 'htu'),
+    owed: byProof,
+  },
+  {
+    reasons: ['proof_token_mismatch'],
+    check: 'ath',
+    rfc: 'RFC 9449 §4.3 check 12',
+    expected: ({ accessToken }) => (accessToken === undefined ? 'absent' : sha256(accessToken)),
+    received: ({ proof }) => claimed(proof, 'ath'),
+    owed: byProof,
+  },
+  {
+    reasons: ['nonce_required', 'nonce_stale'],
+    check: 'nonce',
+    rfc: 'RFC 9449 §4.3 check 10, §9',
+    expected: ({ route }) => `${route.demand.dpop.nonce}; one that is sent is checked`,
+    received: ({ proof }) => (proof?.payload.nonce === undefined ? 'absent' : 'present'),
+    owed: byProof,
+  },
+  {
+    reasons: ['proof_stale', 'proof_from_future'],
+    check: 'iat of the proof',
+    rfc: 'RFC 9449 §4.3 check 11',
+    expected: ({ facts, route: { demand } }) =>
+      `${moment(facts.now - demand.dpop.maxAge)} to ${moment(facts.now + demand.dpop.clockTolerance)}`,
+    received: ({ proof }) => moment(proof?.payload.iat),
+    owed: byProof,
+  },
+  {
+    reasons: ['proof_signature_invalid'],
+    check: 'signature of the proof',
+    rfc: 'RFC 9449 §4.3 check 6',
+    expected: () => 'by the key in its header',
+    received: () => 'see outcome',
+    owed: byProof,
+  },
+  {
+    reasons: ['authentication_insufficient'],
+    check: 'acr and auth_time',
+    rfc: 'RFC 9470 §4',
+    expected: ({ route: { demand } }) =>
+      `${demand.acr.join(' or ') || 'any'}, at most ${demand.maxAuthAge ?? 'any'} s ago`,
+    received: ({ token }) => `${claimed(token, 'acr')}, ${moment(token?.payload.auth_time)}`,
+    owed: ({ route: { demand } }) => demand.acr.length > 0 || demand.maxAuthAge !== undefined,
+  },
+  {
+    reasons: ['scope_insufficient'],
+    check: 'scope',
+    rfc: 'RFC 6750 §3.1',
+    expected: ({ route }) => route.demand.scope?.scopes.join(' ') ?? 'any',
+    received: ({ token }) => claimed(token, token?.payload.scope === undefined ? 'scp' : 'scope'),
+    owed: ({ route }) => route.demand.scope !== undefined,
+  },
+  {
+    reasons: ['claim_mismatch'],
+    check: 'claims',
+    rfc: 'policy',
+    expected: ({ route }) => route.demand.claims.map(({ name, anyOf }) => `${name}: ${anyOf.join(' or ')}`).join('; '),
+    received: ({ route, token }) =>
+      route.demand.claims.map(({ path }) => `${path.join('/')}: ${claimed(token, path[0] ?? '')}`).join('; '),
+    owed: ({ route }) => route.demand.claims.length > 0,
+  },
+  {
+    reasons: ['identity_unforwardable'],
+    check: 'identity fields can be written',
+    rfc: 'RFC 9110 §5.5',
+    expected: ({ route }) => `encoding ${route.forward.encoding}`,
+    received: ({ token }) => `sub ${claimed(token, 'sub')}`,
+  },
+];
+
+/**
+ * Lists the checks of a route that is not public, in their order, as a decision left them: what stands before the reason of a
+ * refusal passed, what stands behind was not reached. Decides nothing: the decision is enforce's.
+ * @param refused undefined: permitted
+ */
+export function listChecks(facts: RequestFacts, route: Route, refused: Reason | undefined): CheckedStep[] {
+  const shown = show(facts, route);
+  const failedAt = refused === undefined ? Number.POSITIVE_INFINITY : REASON_NAMES.indexOf(refused);
+  return CHECKS.map(({ reasons, check, rfc, expected, received, owed }) => ({
+    check,
+    rfc,
+    expected: expected(shown),
+    received: received(shown),
+    outcome: outcomeOf(reasons, failedAt, refused, owed === undefined || owed(shown)),
+  }));
+}
+
+function outcomeOf(reasons: readonly Reason[], failedAt: number, refused: Reason | undefined, owed: boolean): Outcome {
+  if (refused !== undefined && reasons.includes(refused)) return 'failed';
+  if (Math.min(...reasons.map((reason) => REASON_NAMES.indexOf(reason))) > failedAt) return 'not reached';
+  return owed ? 'passed' : 'not owed';
+}
+
+function show(facts: RequestFacts, route: Route): Shown {
+  const presentation = readPresentation(facts);
+  const accessToken = presentation instanceof Rejection ? undefined : presentation.accessToken;
+  const token = accessToken === undefined ? undefined : readCompactJws(accessToken);
+  const proof = facts.dpop[0] === undefined ? undefined : readCompactJws(facts.dpop[0]);
+  const confirmation = readConfirmation(token?.payload ?? {});
+  const scheme = presentedScheme(facts.authorization) === 'DPoP' ? 'DPoP' : 'Bearer';
+  const owed =
+    confirmation instanceof Rejection ? confirmation : oblige(route.demand.requirement, scheme, confirmation);
+  const [jkt, x5tS256] = owed instanceof Rejection ? [] : [owed.proofBy, owed.certificate];
+  return { facts, route, token, proof, accessToken, jkt, x5tS256 };
+}

@@ -1,0 +1,136 @@
+// A compiled policy in plain words: what each route demands, what it forwards, and what it does not enforce.
+
+import type { Bind, Demand, Listener, Policy, Route } from './route.ts';
+
+/** One route in words; every list may be empty. */
+export interface RouteDescription {
+  readonly name: string;
+  readonly match: string;
+  readonly upstream: string;
+  readonly demands: readonly string[];
+  readonly forwards: readonly string[];
+  readonly shadow: readonly string[];
+  readonly notEnforced: readonly string[];
+}
+
+export interface PolicyDescription {
+  readonly listeners: readonly string[];
+  readonly telemetry: string;
+  readonly routes: readonly RouteDescription[];
+}
+
+/** Describes a policy for `holdfast check`. Says nothing that is not in the policy; calls nobody. */
+export function describePolicy(policy: Policy): PolicyDescription {
+  return {
+    listeners: policy.listeners.map(describeListener),
+    telemetry: formatBind(policy.telemetry),
+    routes: policy.routes.map((route) => describeRoute(route, policy)),
+  };
+}
+
+/** `0.0.0.0:8443`, `[::]:8443` or `unix:/run/holdfast.sock`. */
+export function formatBind(bind: Bind): string {
+  if ('path' in bind) return `unix:${bind.path}`;
+  return bind.host.includes(':') ? `[${bind.host}]:${bind.port}` : `${bind.host}:${bind.port}`;
+}
+
+function describeListener({ name, bind, origins, tls, clientCertificate }: Listener): string {
+  const urls = origins.map(({ scheme, authority, pathPrefix }) => `${scheme}://${authority}${pathPrefix}`).join(', ');
+  const transport = tls === undefined ? 'plain HTTP' : `TLS from ${tls.minVersion.replace('TLSv', '')}`;
+  const { request, verify } = clientCertificate;
+  const certificates =
+    request === 'none' ? 'no client certificates' : `client certificates ${request}, verify: ${verify}`;
+  return `${name}: ${formatBind(bind)} as ${urls || 'any origin'}; ${transport}; ${certificates}`;
+}
+
+function describeRoute(route: Route, policy: Policy): RouteDescription {
+  const { match, upstream, demand, shadow } = route;
+  const where = [match.listeners && `on ${match.listeners.join(', ')}`, match.host ?? 'any host', match.path];
+  return {
+    name: route.name,
+    match: [(match.methods ?? ['any method']).join(' '), ...where.filter((part) => part !== undefined)].join(' '),
+    upstream: `${upstream.name} (${upstream.targets.map(({ origin, socketPath }) => socketPath ?? origin).join(', ')})`,
+    demands: describeDemand(demand),
+    forwards: describeForward(route),
+    shadow: shadow === undefined ? [] : describeDemand(shadow),
+    notEnforced: missing(route, policy),
+  };
+}
+
+const REQUIREMENTS: Readonly<Record<Demand['requirement'], string>> = {
+  public: 'nothing: anybody may call it',
+  token: 'an access token; one that is bound is held to its binding, an unbound one passes as Bearer',
+  'sender-constrained': 'an access token bound to a DPoP key or a client certificate, and that key or certificate',
+  dpop: 'an access token bound to a DPoP key, and a proof by that key for every request',
+  mtls: 'an access token bound to a client certificate, and that certificate on the connection',
+};
+
+function describeDemand(demand: Demand): string[] {
+  const { requirement, issuers, audience, scope, claims, acr, maxAuthAge, dpop } = demand;
+  if (requirement === 'public') return [REQUIREMENTS.public];
+  const nonce = { none: '', required: ', with a nonce of ours', 'on-skew': ', a nonce where the clock is wrong' };
+  return [
+    REQUIREMENTS[requirement],
+    ...issuers.map(
+      (one) => `issued by ${one.issuer} for ${one.audience.join(' or ')}, signed with ${one.algorithms.join(', ')}`,
+    ),
+    ...(audience ? [`and meant for ${audience.join(' or ')}`] : []),
+    ...(requirement === 'mtls'
+      ? []
+      : [
+          `proofs: at most ${dpop.maxAge} s old, ${dpop.algorithms.join(', ')}${nonce[dpop.nonce]}, each accepted once`,
+        ]),
+    ...(scope ? [`scope: ${scope.match === 'all' ? '' : 'any of '}${scope.scopes.join(' ')}`] : []),
+    ...claims.map(({ name, anyOf }) => `claim ${name}: ${anyOf.join(' or ')}`),
+    ...(acr.length > 0 ? [`acr: ${acr.join(' or ')}`] : []),
+    ...(maxAuthAge === undefined ? [] : [`authenticated at most ${maxAuthAge} s ago`]),
+  ];
+}
+
+function describeForward({ demand, forward, cors, stripPrefix }: Route): string[] {
+  const isPublic = demand.requirement === 'public';
+  const credentials = {
+    remove: 'without Authorization and DPoP',
+    'as-received': 'with Authorization and DPoP as received',
+    bearer: 'with the access token as Bearer, without the proof',
+  };
+  return [
+    credentials[isPublic ? 'as-received' : forward.authorization],
+    ...(isPublic
+      ? []
+      : forward.identity.map(
+          ({ field, source }) => `${field}: ${'fact' in source ? `@${source.fact}` : source.claims.join(' or ')}`,
+        )),
+    ...forward.clientCertificate.map(({ format, field }) => `${field}: the client's certificate (${format})`),
+    ...(stripPrefix === undefined ? [] : [`${stripPrefix} cut from the front of the path`]),
+    ...(cors ? [`CORS for ${cors.origins.join(', ')}`] : []),
+  ];
+}
+
+/** What somebody might take for granted and this route does not do. */
+function missing({ demand, match, encodedSlash }: Route, { listeners }: Policy): string[] {
+  const { requirement, dpop, scope, claims } = demand;
+  if (requirement === 'public')
+    return ['anything: the upstream is on its own, identity fields are removed and not set'];
+  const proofs = requirement !== 'mtls';
+  const here = listeners.filter(({ name }) => match.listeners?.includes(name) ?? true);
+  const possession = here.some(
+    ({ clientCertificate: { request, verify } }) => request !== 'none' && verify === 'possession',
+  );
+  return [
+    ...(requirement === 'token' ? ['possession: whoever holds an unbound token may use it'] : []),
+    ...(scope === undefined && claims.length === 0
+      ? ['authorization: every token of these issuers and audiences passes']
+      : []),
+    ...(proofs && dpop.nonce === 'none'
+      ? ['nonces: proofs made in advance pass until they are too old (RFC 9449 §11.2)']
+      : []),
+    ...(proofs && dpop.nonce === 'on-skew'
+      ? ['nonces: on-skew only helps wrong clocks; proofs made in advance pass']
+      : []),
+    ...(possession ? ['trust in client certificates: verify is possession, only their key counts'] : []),
+    ...(encodedSlash ? ['one reading of %2F: an upstream that decodes it sees another path'] : []),
+    'revocation: a signed token counts until it expires',
+    ...(proofs ? ['body and query: a proof covers method, scheme, host and path (RFC 9449 §11.7)'] : []),
+  ];
+}

@@ -1,0 +1,72 @@
+// The JSON Schema of the configuration, by which editors complete keys and explain them; schema/holdfast.schema.json is written from it.
+
+import { z } from 'zod';
+import { schema } from './schema.ts';
+import { LATER } from './schema-later.ts';
+
+/** May all be in included files, which an editor does not see. */
+const INCLUDABLE = ['issuers', 'upstreams', 'routes'];
+
+type Json = Record<string, unknown>;
+
+/**
+ * The contract as JSON Schema (draft 7, which editors know): what is written in a file, defaults and descriptions included.
+ * Keys that are not built yet say so. A scalar may also be text with `${NAME}` in it, of which nothing is known beforehand.
+ * NOT in it: what keys mean together, and bounds that only the schema's own functions know.
+ */
+export function jsonSchema(): object {
+  const generated = z.toJSONSchema(schema, { io: 'input', target: 'draft-7' }) as Json;
+  for (const later of LATER) {
+    const node = nodeAt(generated, later.key.split('.'));
+    const what = later.what === undefined ? '' : ` (${later.what})`;
+    const taken = later.taken === undefined ? '' : `, only ${later.taken.join(' or ')} is taken`;
+    node.description = `Not built yet${what}${taken}. ${node.description ?? ''}`.trim();
+  }
+  admitEnvironment(generated);
+  const { $schema, required, ...rest } = generated;
+  const definitions = { environment: { type: 'string', pattern: '\\$\\{' } };
+  const inMainFile = (required as string[]).filter((key) => !INCLUDABLE.includes(key));
+  return { $schema, title: 'Holdfast configuration', ...rest, required: inMainFile, definitions };
+}
+
+/** The schema of the value that a pattern of keys names; an index within a list is the list's. */
+function nodeAt(root: Json, keys: readonly string[]): Json {
+  return keys.reduce((node, key) => {
+    const inner = (node.properties as Json | undefined)?.[key];
+    const next = inner ?? (key === '*' ? (node.additionalProperties ?? node.items) : node);
+    return next as Json;
+  }, root);
+}
+
+const ENVIRONMENT = { $ref: '#/definitions/environment' };
+/** What is said about a key, in contrast to its value. */
+const ABOUT = new Set(['description', 'default']);
+
+function admitEnvironment(node: Json): void {
+  for (const inner of children(node)) admitEnvironment(inner);
+  if (Array.isArray(node.anyOf)) {
+    if (node.anyOf.some(isScalar)) node.anyOf.push(ENVIRONMENT);
+    return;
+  }
+  if (!isScalar(node)) return;
+  const scalar: Json = {};
+  for (const key of Object.keys(node).filter((name) => !ABOUT.has(name))) {
+    scalar[key] = node[key];
+    delete node[key];
+  }
+  node.anyOf = [scalar, ENVIRONMENT];
+}
+
+/** Values further in; alternatives are looked through, since they share one place. */
+function children(node: Json): readonly Json[] {
+  const inner = [...Object.values((node.properties as Json | undefined) ?? {}), node.items, node.additionalProperties];
+  const alternatives = (node.anyOf as Json[] | undefined) ?? [];
+  return [
+    ...(inner.filter((one) => typeof one === 'object' && one !== null) as Json[]),
+    ...alternatives.flatMap(children),
+  ];
+}
+
+function isScalar(node: Json): boolean {
+  return 'const' in node || 'enum' in node || ['string', 'number', 'integer', 'boolean'].includes(String(node.type));
+}

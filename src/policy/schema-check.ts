@@ -1,0 +1,160 @@
+// Holds a configuration's data against the contract: a Config, or everything that is wrong with it in plain words.
+
+import { z } from 'zod';
+import type { ConfigPath } from './problem.ts';
+import { type Config, schema } from './schema.ts';
+import { LATER, NOT_BUILT_YET, select } from './schema-later.ts';
+
+/** Something wrong in the data. */
+export interface Finding {
+  readonly path: ConfigPath;
+  /** The key itself is wrong, not its value. */
+  readonly atKey: boolean;
+  readonly message: string;
+}
+
+type Written = (path: ConfigPath) => string | undefined;
+type Known = Map<unknown, readonly string[]>;
+
+/**
+ * Checks data against the schema and against the keys that are not built yet.
+ * @param written scalars as they stand in the file, environment not substituted: what messages may show
+ * NOT checked: what keys mean together, beyond one mapping (compile.ts), and the files that keys name (read.ts).
+ */
+export function checkConfig(
+  data: unknown,
+  written: Written,
+): { readonly config: Config } | { readonly findings: readonly Finding[] } {
+  const known: Known = new Map();
+  const parsed = schema.safeParse(data, { error: (issue) => expectedBy(issue, known) });
+  const wrong = parsed.success
+    ? []
+    : parsed.error.issues.flatMap((issue) => describe(issue, [], { data, written, known }));
+  const later = findLater(data, written).filter(({ path }) => !wrong.some((other) => isSame(other.path, path)));
+  // Of a mapping that is wrong in itself and further in, the latter says more; inside a key that is not built nothing counts.
+  const findings = [
+    ...later,
+    ...wrong.filter(
+      ({ path }) =>
+        !later.some((other) => isWithin(path, other.path)) && !wrong.some((other) => isBelow(other.path, path)),
+    ),
+  ];
+  return parsed.success && findings.length === 0 ? { config: parsed.data } : { findings };
+}
+
+/** What was expected, for issues about which the schema itself says nothing; remembers the keys that a mapping has. */
+function expectedBy(issue: z.core.$ZodRawIssue, known: Known): string {
+  if (issue.code === 'unrecognized_keys' && issue.inst instanceof z.ZodObject) {
+    known.set(issue.input, Object.keys(issue.inst.shape));
+  }
+  return 'a mapping';
+}
+
+interface Context {
+  readonly data: unknown;
+  readonly written: Written;
+  readonly known: Known;
+}
+
+function describe(issue: z.core.$ZodIssue, above: ConfigPath, context: Context): readonly Finding[] {
+  const path = [...above, ...(issue.path as (string | number)[])];
+  if (issue.code === 'unrecognized_keys') {
+    const known = context.known.get(valueAt(context.data, path)) ?? [];
+    return issue.keys.map((key) => ({ path: [...path, key], atKey: true, message: unknownKey(key, known) }));
+  }
+  if (issue.code === 'invalid_key') {
+    return [{ path, atKey: true, message: `is no good as a key, expected ${issue.issues[0]?.message}` }];
+  }
+  const meant = issue.code === 'invalid_union' ? issue.errors.find(isMeant) : undefined;
+  if (meant !== undefined) return meant.flatMap((inner) => describe(inner, path, context));
+  return [{ path, atKey: false, message: `${whatIsThere(path, context)}, expected ${issue.message}` }];
+}
+
+/** Whether a value was meant as this alternative: it has its kind, and is wrong only further in. */
+function isMeant(issues: readonly z.core.$ZodIssue[]): boolean {
+  return issues.every(({ path, code }) => path.length > 0 || code === 'unrecognized_keys');
+}
+
+function unknownKey(key: string, known: readonly string[]): string {
+  const near = nearest(key, known);
+  return `is no key of the contract, ${near === undefined ? `expected one of ${known.join(', ')}` : `did you mean ${near}?`}`;
+}
+
+/** Never the value itself, which can come from the environment, but what is written in the file. */
+function whatIsThere(path: ConfigPath, { data, written }: Pick<Context, 'data' | 'written'>): string {
+  const value = valueAt(data, path);
+  if (value === undefined) return 'is required';
+  if (value === null || value === '') return 'is empty';
+  if (Array.isArray(value)) return value.length === 0 ? 'is an empty list' : 'is a list';
+  if (typeof value === 'object') return Object.keys(value).length === 0 ? 'is an empty mapping' : 'is a mapping';
+  const like = typeof value === 'string' && /^(?:true|false|-?[0-9.]+)$/.test(value) ? 'the text ' : '';
+  return `is ${like}${shown(written(path) ?? '', typeof value)}`;
+}
+
+const SHOWN = 60;
+
+function shown(text: string, type: string): string {
+  const short = text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;
+  const clean = short.replace(/\/\/[^/@]*@/, '//…@');
+  if (type === 'string') return JSON.stringify(clean);
+  return type === 'number' ? `the number ${clean}` : clean;
+}
+
+function findLater(data: unknown, written: Written): readonly Finding[] {
+  return LATER.flatMap(({ key, taken, what }) =>
+    select(data, key)
+      .filter(([, value]) => !taken?.includes(value))
+      .map(([path, value]) => {
+        const subject = what ?? (taken && shown(written(path) ?? '', typeof value));
+        const expected =
+          taken === undefined
+            ? ''
+            : `, expected ${taken.filter((one) => one !== false || taken.length === 1).join(' or ')}`;
+        return {
+          path,
+          atKey: false,
+          message: `${subject === undefined ? '' : `${subject} `}${NOT_BUILT_YET}${expected}`,
+        };
+      }),
+  );
+}
+
+function valueAt(data: unknown, path: ConfigPath): unknown {
+  return path.reduce<unknown>((value, key) => {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined;
+    return (value as Record<string | number, unknown>)[key];
+  }, data);
+}
+
+/** Whether a place is another one, or inside it. */
+function isWithin(path: ConfigPath, outer: ConfigPath): boolean {
+  return outer.every((part, index) => part === path[index]);
+}
+
+function isSame(path: ConfigPath, other: ConfigPath): boolean {
+  return path.length === other.length && isWithin(path, other);
+}
+
+function isBelow(path: ConfigPath, outer: ConfigPath): boolean {
+  return path.length > outer.length && isWithin(path, outer);
+}
+
+/** The word that a slip of the pen most likely meant: at most four in ten letters differ. */
+function nearest(word: string, words: readonly string[]): string | undefined {
+  const ranked = words.map((other) => ({ other, distance: distance(word, other) }));
+  const best = ranked.toSorted((a, b) => a.distance - b.distance)[0];
+  return best !== undefined && best.distance <= 0.4 * Math.max(word.length, best.other.length) ? best.other : undefined;
+}
+
+/** Levenshtein's: letters put in, taken out or exchanged. */
+function distance(one: string, other: string): number {
+  let row = Array.from({ length: other.length + 1 }, (_, index) => index);
+  for (const [i, letter] of [...one].entries()) {
+    const next = [i + 1];
+    for (const [j, wanted] of [...other].entries()) {
+      next.push(Math.min((row[j] ?? 0) + (letter === wanted ? 0 : 1), (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row.at(-1) ?? 0;
+}

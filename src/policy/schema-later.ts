@@ -1,0 +1,58 @@
+// The keys of the contract whose feature is not built yet: refused when they are written, so that none is silently ignored.
+
+import type { ConfigPath } from './problem.ts';
+
+export interface LaterKey {
+  /** Keys from the top; `*`: every name or index. */
+  readonly key: string;
+  /** Values that change nothing today, and so are taken. */
+  readonly taken?: readonly unknown[];
+  /** What is refused, where the value does not say it. */
+  readonly what?: string;
+}
+
+/** A feature that is built loses its rows here, and nothing else changes. */
+export const LATER: readonly LaterKey[] = [
+  { key: 'workers', taken: ['auto', 1] },
+  { key: 'listeners.*.mode', taken: ['proxy'] },
+  { key: 'listeners.*.dialect' },
+  { key: 'listeners.*.http2', taken: [false] },
+  { key: 'listeners.*.proxy_protocol', taken: ['none', false] },
+  { key: 'listeners.*.limits.streams_per_connection' },
+  { key: 'admin' },
+  { key: 'tracing' },
+  { key: 'issuers.*.introspection' },
+  { key: 'replay.store', taken: ['memory'] },
+  { key: 'replay.redis' },
+  { key: 'replay.when_unavailable', taken: ['reject'] },
+  { key: 'rate_limits' },
+  { key: 'defaults.forward.assertion' },
+  { key: 'upstreams.*.targets.1', what: 'more than one target' },
+  { key: 'upstreams.*.balance' },
+  { key: 'upstreams.*.health' },
+  { key: 'upstreams.*.circuit' },
+  { key: 'upstreams.*.retries', taken: [0] },
+  { key: 'routes.*.forward.assertion' },
+  { key: 'routes.*.resource' },
+  { key: 'routes.*.rate_limit' },
+];
+
+export const NOT_BUILT_YET = 'is part of the contract but not built yet';
+
+/** Every place in a configuration's data that a pattern of keys names, with what is there. */
+export function select(data: unknown, pattern: string): readonly (readonly [ConfigPath, unknown])[] {
+  let found: (readonly [ConfigPath, unknown])[] = [[[], data]];
+  for (const key of pattern.split('.')) {
+    found = found.flatMap(([path, value]) =>
+      entries(value)
+        .filter(([name]) => key === '*' || key === String(name))
+        .map(([name, inner]) => [[...path, name], inner] as const),
+    );
+  }
+  return found;
+}
+
+function entries(value: unknown): readonly (readonly [string | number, unknown])[] {
+  if (Array.isArray(value)) return [...value.entries()];
+  return typeof value === 'object' && value !== null ? Object.entries(value) : [];
+}

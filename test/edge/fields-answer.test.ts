@@ -1,0 +1,88 @@
+// Which field lines of an answer reach the client.
+
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { answerFields } from '../../src/edge/answer-fields.ts';
+import { makeRules, type RuleWishes } from '../support/forwarding.ts';
+
+const CORS = { origins: ['https://app.example.com'], expose: [], maxAge: 600, credentials: false };
+
+function run(raw: readonly string[], wishes: RuleWishes & { freshNonce?: string; ours?: readonly string[] } = {}) {
+  const flat = answerFields(raw, makeRules(wishes), wishes.freshNonce, wishes.ours ?? []);
+  const pairs = flat.flatMap((name, at) => (at % 2 === 0 ? [[name, flat[at + 1] ?? ''] as const] : []));
+  return (name: string) => pairs.filter(([found]) => found.toLowerCase() === name).map(([, value]) => value);
+}
+
+describe('fields of an answer', () => {
+  it('hop-by-hop fields, those that Connection names and certificate fields are removed', () => {
+    const names = ['Keep-Alive', 'Transfer-Encoding', 'Upgrade', 'Trailer', 'Proxy-Authenticate', 'X-Hop'];
+    const all = [...names, 'CLIENT-Cert', 'Client-Cert-Chain'];
+    const valuesOf = run([...all.flatMap((name) => [name, 'x']), 'Connection', 'x-hop, keep-alive']);
+    for (const name of [...all, 'Connection']) assert.deepEqual(valuesOf(name.toLowerCase()), []);
+  });
+
+  it('other fields pass, repeated lines on their own and in order', () => {
+    const valuesOf = run(['Set-Cookie', 'a=1', 'WWW-Authenticate', 'Basic', 'set-cookie', 'b=2', 'Date', 'then']);
+    assert.deepEqual(valuesOf('set-cookie'), ['a=1', 'b=2']);
+    assert.deepEqual(valuesOf('www-authenticate'), ['Basic']);
+    assert.deepEqual(valuesOf('date'), ['then']);
+  });
+
+  it('Via is appended to', () => {
+    assert.deepEqual(run(['Via', '1.1 inner'])('via'), ['1.1 inner, 1.1 holdfast-p01']);
+    assert.deepEqual(run([])('via'), ['1.1 holdfast-p01']);
+  });
+});
+
+describe('Vary', () => {
+  it('passes when the upstream saw the fields that it names', () => {
+    assert.deepEqual(run(['Vary', 'Accept-Encoding', 'vary', 'Origin'])('vary'), ['Accept-Encoding, Origin']);
+    assert.deepEqual(run([])('vary'), []);
+  });
+  for (const name of ['authorization', 'DPoP', 'X-Forwarded-Proto', 'Client-Cert', 'via', 'te', '*']) {
+    it(`naming ${name}, which the upstream did not see as sent, becomes *`, () => {
+      assert.deepEqual(run(['Vary', 'Accept', 'Vary', name])('vary'), ['*']);
+    });
+  }
+  it('may name Authorization where that passes as received', () => {
+    assert.deepEqual(run(['Vary', 'Authorization'], { requirement: 'public' })('vary'), ['Authorization']);
+  });
+});
+
+describe('DPoP-Nonce', () => {
+  it('of the upstream is removed where the gateway verified the request', () => {
+    assert.deepEqual(run(['DPoP-Nonce', 'theirs'])('dpop-nonce'), []);
+  });
+  it('of the upstream passes once where credentials pass as received', () => {
+    for (const wishes of [{ requirement: 'public' }, { forward: { authorization: 'as-received' } }] as const) {
+      const valuesOf = run(['DPoP-Nonce', 'one', 'dpop-nonce', 'two', 'Cache-Control', 'max-age=9'], wishes);
+      assert.deepEqual(valuesOf('dpop-nonce'), ['one']);
+      assert.deepEqual(valuesOf('cache-control'), ['max-age=9']);
+    }
+  });
+  it('of the gateway is the only one and makes the answer no-store', () => {
+    const forward = { authorization: 'as-received' } as const;
+    const valuesOf = run(['DPoP-Nonce', 'theirs', 'Cache-Control', 'public'], { freshNonce: 'ours', forward });
+    assert.deepEqual(valuesOf('dpop-nonce'), ['ours']);
+    assert.deepEqual(valuesOf('cache-control'), ['no-store']);
+  });
+});
+
+describe('CORS fields', () => {
+  const ours = ['Access-Control-Allow-Origin', 'https://app.example.com'];
+  it('of the upstream are replaced on a route with cors, and Vary names Origin', () => {
+    const theirs = ['Access-Control-Allow-Origin', '*', 'access-control-allow-credentials', 'true', 'Vary', 'Accept'];
+    const valuesOf = run(theirs, { cors: CORS, ours });
+    assert.deepEqual(valuesOf('access-control-allow-origin'), ['https://app.example.com']);
+    assert.deepEqual(valuesOf('access-control-allow-credentials'), []);
+    assert.deepEqual(valuesOf('vary'), ['Accept, Origin']);
+  });
+  it('Vary: Origin is there for requests without Origin too, and only once', () => {
+    assert.deepEqual(run([], { cors: CORS })('vary'), ['Origin']);
+    assert.deepEqual(run(['Vary', 'origin'], { cors: CORS })('vary'), ['origin']);
+    assert.deepEqual(run(['Vary', '*'], { cors: CORS })('vary'), ['*']);
+  });
+  it('of the upstream pass on a route without cors', () => {
+    assert.deepEqual(run(['Access-Control-Allow-Origin', '*'])('access-control-allow-origin'), ['*']);
+  });
+});

@@ -1,0 +1,169 @@
+// Bodies of requests: limits, early answers, stalled and interrupted uploads, 100 Continue.
+
+import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
+import { describe, it, type TestContext } from 'node:test';
+import { type ForwarderWishes, openForwarder, Received, script, send } from '../support/forwarding.ts';
+
+const POST = 'POST /orders HTTP/1.1\r\nHost: x\r\n';
+const CHUNKED = `${POST}Transfer-Encoding: chunked\r\n\r\n`;
+const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+
+/** An upstream that does what the test says with its first connection. */
+async function open(t: TestContext, wishes: ForwarderWishes = {}, onConnection: (socket: Socket) => void = () => {}) {
+  let connected = (_upstream: Received) => {};
+  const upstream = new Promise<Received>((resolve) => {
+    connected = resolve;
+  });
+  const connections: Socket[] = [];
+  const origin = await script(t, (socket) => {
+    connections.push(socket);
+    socket.on('error', () => {});
+    connected(new Received(socket));
+    onConnection(socket);
+  });
+  return { ...(await openForwarder(t, origin, wishes)), upstream, connections };
+}
+
+describe('body_too_large', () => {
+  it('announced: nothing is sent to the upstream', async (t) => {
+    const { port, connections } = await open(t, { exchange: { bodyLimit: 10 } });
+    const text = await send(t, port, `${POST}Content-Length: 11\r\n\r\n`).until(/\r\n\r\n\w+$/);
+    assert.match(text, /^HTTP\/1\.1 413 [^]*body_too_large$/);
+    assert.equal(connections.length, 0);
+  });
+
+  it('a body of exactly the limit passes', async (t) => {
+    const { port } = await open(t, { exchange: { bodyLimit: 10 } }, (socket) =>
+      socket.once('data', () => socket.write(OK)),
+    );
+    await send(t, port, `${POST}Content-Length: 10\r\n\r\n0123456789`).until(/ok$/);
+  });
+
+  it('while streaming: the upstream is broken off, gets no byte over the limit, and the client an answer', async (t) => {
+    const { port, upstream } = await open(t, { exchange: { bodyLimit: 10 } });
+    const client = send(t, port, `${CHUNKED}6\r\nfirst6\r\n`);
+    await (await upstream).until(/first6/);
+    client.socket.write('6\r\nsecond\r\n');
+    assert.match(await client.until(/\r\n\r\n\w+$/), /^HTTP\/1\.1 413 [^]*body_too_large$/);
+    assert.doesNotMatch(await (await upstream).toEnd(), /second|\r\n0\r\n/);
+  });
+
+  it('after the answer has begun: both sides are broken off', async (t) => {
+    const { port, upstream, outcomes } = await open(t, { exchange: { bodyLimit: 10 } }, (socket) => {
+      socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf'));
+    });
+    const client = send(t, port, `${CHUNKED}6\r\nfirst6\r\n`);
+    await client.until(/half$/);
+    client.socket.write('6\r\nsecond\r\n');
+    assert.match(await client.toEnd(), /half$/);
+    assert.deepEqual(await outcomes.next(), { kind: 'client_gone', bytes: 4 });
+    await (await upstream).toEnd();
+  });
+});
+
+describe('an answer before the body has ended', () => {
+  const REFUSAL = 'HTTP/1.1 413 x\r\nContent-Length: 3\r\n\r\nbig';
+  for (const closing of [false, true]) {
+    it(`reaches the client ${closing ? 'though the upstream closes' : 'and the connection serves the next request'}`, async (t) => {
+      const { port, outcomes } = await open(t, {}, (socket) => {
+        socket.once('data', () => {
+          socket.write(REFUSAL);
+          if (closing) socket.end();
+        });
+      });
+      const client = send(t, port, `${POST}Content-Length: 1000000\r\n\r\n${'x'.repeat(100_000)}`);
+      assert.match(await client.until(/big$/), /^HTTP\/1\.1 413/);
+      assert.deepEqual(await outcomes.next(), { kind: 'forwarded', status: 413, bytes: 3 });
+      client.socket.write('x'.repeat(900_000));
+      client.socket.write(`GET / HTTP/1.1\r\nHost: x\r\n\r\n`);
+      await client.until(/big[^]*big$/);
+    });
+  }
+
+  it('that is followed by no end of the body costs the client its connection', { timeout: 20_000 }, async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const { port, outcomes } = await open(t, {}, (socket) => {
+      socket.once('data', () => socket.write(REFUSAL));
+    });
+    const client = send(t, port, `${POST}Content-Length: 1000000\r\n\r\nx`);
+    await client.until(/big$/);
+    await outcomes.next();
+    t.mock.timers.tick(5000);
+    await client.toEnd();
+  });
+});
+
+describe('uploads that stop', () => {
+  it('a client that sends no more of its body is request_timed_out', async (t) => {
+    const { port, upstream } = await open(t, { timeouts: { idle: 0.05 } });
+    const client = send(t, port, `${CHUNKED}4\r\nhalf\r\n`);
+    assert.match(await client.until(/\r\n\r\n\w+$/), /^HTTP\/1\.1 408 [^]*request_timed_out$/);
+    assert.doesNotMatch(await (await upstream).toEnd(), /\r\n0\r\n/);
+  });
+
+  it('an upstream that reads no more of it is upstream_timed_out', async (t) => {
+    const { port, upstream } = await open(t, { timeouts: { idle: 0.2 } });
+    const client = send(t, port, `${POST}Content-Length: 100000000\r\n\r\n`);
+    (await Promise.race([upstream, feed(client.socket)]))?.socket.pause();
+    assert.match(await client.until(/\r\n\r\n\w+$/), /^HTTP\/1\.1 504 [^]*upstream_timed_out$/);
+  });
+
+  it('an upload that moves is not held against response_header', async (t) => {
+    const { port, upstream } = await open(t, { timeouts: { responseHeader: 0.1 } });
+    const client = send(t, port, CHUNKED);
+    for (let count = 0; count < 10; count += 1) {
+      client.socket.write('1\r\nx\r\n');
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    client.socket.write('0\r\n\r\n');
+    await (await upstream).until(/\r\n0\r\n\r\n$/);
+    (await upstream).socket.write(OK);
+    await client.until(/ok$/);
+  });
+
+  it('an upstream that closes in the middle of it is upstream_unreachable', async (t) => {
+    const { port } = await open(t, {}, (socket) => socket.once('data', () => socket.destroy()));
+    await send(t, port, `${CHUNKED}4\r\nhalf\r\n`).until(/ 502 [^]*upstream_unreachable$/);
+  });
+});
+
+/** Writes until the other side takes no more; never resolves. */
+function feed(socket: Socket): Promise<undefined> {
+  const block = Buffer.alloc(65_536);
+  let left = 100_000_000;
+  const more = () => {
+    while (left > 0 && !socket.destroyed) {
+      left -= block.length;
+      if (!socket.write(block)) return socket.once('drain', more);
+    }
+    return socket;
+  };
+  more();
+  return new Promise(() => {});
+}
+
+describe('Expect: 100-continue', () => {
+  const EXPECT = `${POST}Content-Length: 4\r\nExpect: 100-continue\r\n\r\n`;
+
+  it('is answered with 100 once there is a connection, and not forwarded', async (t) => {
+    const { port, upstream } = await open(t, {}, (socket) =>
+      socket.on('data', (data) => data.includes('body') && socket.write(OK)),
+    );
+    const client = send(t, port, EXPECT);
+    await client.until(/^HTTP\/1\.1 100 Continue\r\n\r\n$/);
+    client.socket.write('body');
+    await client.until(/ok$/);
+    assert.doesNotMatch((await upstream).text, /expect/i);
+  });
+
+  it('is not answered with 100 when the body is too large', async (t) => {
+    const { port } = await open(t, { exchange: { bodyLimit: 3 } });
+    assert.match(await send(t, port, EXPECT).toEnd(), /^HTTP\/1\.1 413/);
+  });
+
+  it('is not answered with 100 when the upstream cannot be reached', async (t) => {
+    const { port } = await openForwarder(t, 'http://127.0.0.1:1');
+    assert.match(await send(t, port, EXPECT).toEnd(), /^HTTP\/1\.1 502/);
+  });
+});

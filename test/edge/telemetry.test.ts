@@ -1,0 +1,122 @@
+// The telemetry port over real sockets: probes, metrics, and nothing else.
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import { request } from 'undici';
+import { openTelemetry, type TelemetrySources } from '../../src/edge/telemetry.ts';
+
+const SOURCES: TelemetrySources = {
+  live: () => true,
+  ready: () => ({ ready: true, details: { policy: true, listeners: ['public'], issuers: { login: 'loaded' } } }),
+  metrics: () => Promise.resolve('holdfast_build_info{version="0.1.0"} 1\n'),
+  onFailure: () => assert.fail('nothing fails here'),
+};
+
+async function open(t: TestContext, sources: Partial<TelemetrySources> = {}) {
+  const telemetry = await openTelemetry({ host: '127.0.0.1', port: 0 }, { ...SOURCES, ...sources });
+  t.after(() => telemetry.close());
+  const port = 'port' in telemetry.bind ? telemetry.bind.port : 0;
+  const get = async (path: string, method: 'GET' | 'HEAD' | 'POST' | 'OPTIONS' = 'GET') => {
+    const { statusCode, headers, body } = await request(`http://127.0.0.1:${port}${path}`, { method, reset: true });
+    return { status: statusCode, headers, body: await body.text() };
+  };
+  return { port, get };
+}
+
+describe('the telemetry port', () => {
+  test('answers /livez by whether the process lives', async (t) => {
+    let live = true;
+    const { get } = await open(t, { live: () => live });
+    assert.equal((await get('/livez')).status, 200);
+    live = false;
+    assert.equal((await get('/livez')).status, 503);
+  });
+
+  test('answers /readyz with what readiness was concluded from', async (t) => {
+    let ready = true;
+    const { get } = await open(t, { ready: () => ({ ready, details: { issuers: { login: 'never loaded' } } }) });
+    const good = await get('/readyz');
+    assert.equal(good.status, 200);
+    assert.deepEqual(JSON.parse(good.body), { ready: true, issuers: { login: 'never loaded' } });
+    ready = false;
+    const bad = await get('/readyz?verbose');
+    assert.equal(bad.status, 503);
+    assert.equal(bad.headers['content-type'], 'application/json');
+    assert.deepEqual(JSON.parse(bad.body), { ready: false, issuers: { login: 'never loaded' } });
+  });
+
+  test('answers /metrics in the text format of Prometheus', async (t) => {
+    const { get } = await open(t);
+    const { status, headers, body } = await get('/metrics');
+    assert.equal(status, 200);
+    assert.equal(headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8');
+    assert.equal(headers['cache-control'], 'no-store');
+    assert.match(body, /^holdfast_build_info/);
+  });
+
+  test('answers HEAD without a body, other methods with 405 and other paths with 404', async (t) => {
+    const { get } = await open(t);
+    const head = await get('/metrics', 'HEAD');
+    assert.deepEqual([head.status, head.body], [200, '']);
+    for (const method of ['POST', 'OPTIONS'] as const) {
+      const refused = await get('/livez', method);
+      assert.deepEqual([refused.status, refused.headers['allow']], [405, 'GET, HEAD']);
+    }
+    assert.equal((await get('/livez')).headers['allow'], undefined);
+    for (const path of ['/', '/livez/', '/metrics/../config', '//livez', '/LIVEZ']) {
+      assert.equal((await get(path)).status, 404, path);
+    }
+  });
+
+  test('answers 500 without a word of what failed, and tells its owner', async (t) => {
+    const failures: unknown[] = [];
+    const secret = new Error('secret');
+    const { get } = await open(t, {
+      metrics: () => Promise.reject(secret),
+      ready: () => {
+        throw secret;
+      },
+      onFailure: (error) => failures.push(error),
+    });
+    for (const path of ['/metrics', '/readyz']) {
+      const { status, body } = await get(path);
+      assert.equal(status, 500);
+      assert.doesNotMatch(body, /secret/);
+    }
+    assert.deepEqual(failures, [secret, secret]);
+  });
+
+  test('says at which address it cannot listen', async (t) => {
+    const { port } = await open(t);
+    await assert.rejects(openTelemetry({ host: '127.0.0.1', port }, SOURCES), {
+      message: `telemetry: cannot listen on 127.0.0.1:${port}: address already in use`,
+    });
+  });
+
+  test('listens on a unix socket, too', async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'holdfast-telemetry-'));
+    t.after(() => rm(folder, { recursive: true }));
+    const path = join(folder, 'socket');
+    const telemetry = await openTelemetry({ path }, SOURCES);
+    t.after(() => telemetry.close());
+    const socket = connect(path).end('GET /livez HTTP/1.0\r\n\r\n');
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    assert.match(answer.toString(), /^HTTP\/1\.1 200 /);
+    socket.destroy();
+    await assert.rejects(openTelemetry({ path }, SOURCES), /unix:.*socket: address already in use/);
+  });
+
+  test('closes though a connection is open', async () => {
+    const telemetry = await openTelemetry({ host: '127.0.0.1', port: 0 }, SOURCES);
+    const socket = connect('port' in telemetry.bind ? telemetry.bind.port : 0, '127.0.0.1');
+    await once(socket, 'connect');
+    const closed = once(socket, 'close');
+    await telemetry.close();
+    await closed;
+  });
+});

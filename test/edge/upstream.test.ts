@@ -1,0 +1,140 @@
+// Connections to upstreams: whom TLS believes, what a unix socket changes, what is left open.
+
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer as createHttpServer, type RequestListener } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import type { TLSSocket, TlsOptions } from 'node:tls';
+import { openUpstream } from '../../src/edge/upstream.ts';
+import { type ForwarderWishes, GET, listen, makeUpstream, openForwarder, send } from '../support/forwarding.ts';
+import { makeCa, makeCertificate } from '../support/pki.ts';
+
+const ca = await makeCa();
+const NO_TLS = { ca: undefined, cert: undefined, key: undefined, serverName: undefined };
+
+/** An https upstream that tells the Host and the SNI it saw. */
+async function openTls(
+  t: TestContext,
+  names: readonly string[],
+  options: TlsOptions = {},
+  onRequest?: RequestListener,
+) {
+  const leaf = await makeCertificate({ names, ca });
+  const seen = { requests: 0, connections: 0 };
+  const server = createHttpsServer({ cert: leaf.chain, key: leaf.key, ...options }, (request, response) => {
+    seen.requests += 1;
+    if (onRequest !== undefined) return onRequest(request, response);
+    const { servername } = request.socket as TLSSocket;
+    response.end(`host=${request.headers.host} sni=${servername}.`);
+  });
+  server.on('secureConnection', () => {
+    seen.connections += 1;
+  });
+  const port = await listen(t, server);
+  return { seen, port };
+}
+
+describe('an https upstream', () => {
+  it('is verified by the name of its target, not by the Host that it is sent', async (t) => {
+    const { port, seen } = await openTls(t, ['localhost']);
+    const forwarder = await openForwarder(t, `https://localhost:${port}`, {
+      upstream: { tls: { ...NO_TLS, ca: ca.cert } },
+    });
+    for (let count = 0; count < 2; count += 1) {
+      await send(t, forwarder.port, GET).until(/host=api\.example\.com sni=localhost\./);
+    }
+    assert.deepEqual(seen, { requests: 2, connections: 1 });
+  });
+
+  it('is verified by server_name where that is given', async (t) => {
+    const { port } = await openTls(t, ['orders.internal']);
+    const tls = { ...NO_TLS, ca: ca.cert, serverName: 'orders.internal' };
+    const forwarder = await openForwarder(t, `https://127.0.0.1:${port}`, { upstream: { tls } });
+    await send(t, forwarder.port, GET).until(/sni=orders\.internal\./);
+  });
+
+  it('is verified by its address where the target is one', async (t) => {
+    const { port } = await openTls(t, ['127.0.0.1']);
+    const forwarder = await openForwarder(t, `https://127.0.0.1:${port}`, {
+      upstream: { tls: { ...NO_TLS, ca: ca.cert } },
+    });
+    await send(t, forwarder.port, GET).until(/host=api\.example\.com sni=false\./);
+  });
+
+  const REFUSED: readonly (readonly [string, string, ForwarderWishes['upstream']])[] = [
+    ['a certificate for the Host of the client', 'api.example.com', { tls: { ...NO_TLS, ca: ca.cert } }],
+    [
+      'a certificate for another name',
+      'other.internal',
+      { tls: { ...NO_TLS, ca: ca.cert, serverName: 'orders.internal' } },
+    ],
+    ['a certificate of an unknown CA', 'localhost', { tls: NO_TLS }],
+  ];
+  for (const [what, name, upstream] of REFUSED) {
+    it(`with ${what} is upstream_unreachable and sees no request`, async (t) => {
+      const { port, seen } = await openTls(t, [name]);
+      const forwarder = await openForwarder(t, `https://localhost:${port}`, { upstream: upstream ?? {} });
+      await send(t, forwarder.port, GET).until(/ 502 [^]*upstream_unreachable$/);
+      assert.equal(seen.requests, 0);
+    });
+  }
+
+  it('gets the certificate of the upstream configuration', async (t) => {
+    const gateway = await makeCertificate({ names: ['gateway.internal'], ca });
+    const options = { requestCert: true, rejectUnauthorized: true, ca: ca.cert };
+    const { port } = await openTls(t, ['localhost'], options, (request, response) => {
+      response.end(`cn=${(request.socket as TLSSocket).getPeerCertificate().subjectaltname}.`);
+    });
+    const tls = { ...NO_TLS, ca: ca.cert, cert: gateway.chain, key: gateway.key };
+    const forwarder = await openForwarder(t, `https://localhost:${port}`, { upstream: { tls } });
+    await send(t, forwarder.port, GET).until(/cn=DNS:gateway\.internal\./);
+  });
+});
+
+describe('an answer that ends with its TLS connection', () => {
+  it('is upstream_invalid, since it could be a half one (RFC 9112 §9.8)', async (t) => {
+    const { port } = await openTls(t, ['localhost'], {}, (_, response) => {
+      response.useChunkedEncodingByDefault = false;
+      response.write('all');
+      response.end();
+    });
+    const upstream = { tls: { ...NO_TLS, ca: ca.cert } };
+    const forwarder = await openForwarder(t, `https://localhost:${port}`, { upstream });
+    await send(t, forwarder.port, GET).until(/ 502 [^]*upstream_invalid$/);
+  });
+
+  it('may come to HEAD and with 304, which have no body', async (t) => {
+    const { port } = await openTls(t, ['localhost'], {}, (request, response) => {
+      response.writeHead(request.method === 'HEAD' ? 200 : 304).end();
+    });
+    const upstream = { tls: { ...NO_TLS, ca: ca.cert } };
+    const forwarder = await openForwarder(t, `https://localhost:${port}`, { upstream });
+    await send(t, forwarder.port, GET.replace('GET', 'HEAD')).until(/^HTTP\/1\.1 200/);
+    await send(t, forwarder.port, GET).until(/^HTTP\/1\.1 304/);
+  });
+});
+
+describe('a unix socket', () => {
+  it('is connected to by its path', async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'holdfast-'));
+    t.after(() => rm(folder, { recursive: true }));
+    const socketPath = join(folder, 'up.sock');
+    const server = createHttpServer((request, response) => response.end(`host=${request.headers.host}.`));
+    await new Promise<void>((resolve) => {
+      server.listen(socketPath, resolve);
+    });
+    t.after(() => server.close());
+    const upstream = { targets: [{ origin: 'http://localhost', socketPath }] };
+    const forwarder = await openForwarder(t, 'http://localhost', { upstream, forward: { host: 'upstream' } });
+    await send(t, forwarder.port, GET).until(/host=localhost\./);
+  });
+});
+
+describe('closing', () => {
+  it('an upstream without target is a mistake of the compiler, said at once', () => {
+    assert.throws(() => openUpstream(makeUpstream('http://127.0.0.1:1', { targets: [] }), 1), /orders has no target/);
+  });
+});

@@ -1,0 +1,180 @@
+// The log: one line per request, levels and sampling, and nothing in it that is secret.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { text } from 'node:stream/consumers';
+import { describe, test } from 'node:test';
+import { createLog, type RequestLine } from '../../src/observe/log.ts';
+import type { LogRules } from '../../src/policy/route.ts';
+import { reject } from '../../src/rejection/rejection.ts';
+
+const GOOD: RequestLine = {
+  requestId: 'r-1',
+  listener: { name: 'public' },
+  route: { name: 'orders' },
+  method: 'GET',
+  host: 'api.example.com',
+  target: '/orders/1?access_token=secret',
+  status: 200,
+  scheme: 'DPoP',
+  binding: 'dpop',
+  outcome: 'forwarded',
+  rejection: undefined,
+  shadow: undefined,
+  seconds: 0.0123456,
+  client: '192.0.2.7',
+  sent: 99,
+};
+
+function makeLog(rules: Partial<LogRules> = {}) {
+  const lines: string[] = [];
+  const log = createLog({ level: 'info', sampleSuccesses: 1, ...rules }, { write: (line) => void lines.push(line) });
+  return { log, lines, parsed: () => lines.map((line) => JSON.parse(line) as Record<string, unknown>) };
+}
+
+function logged(line: Partial<RequestLine>): Record<string, unknown> {
+  const { log, parsed } = makeLog();
+  log.request({ ...GOOD, ...line });
+  const [only, ...others] = parsed();
+  assert.equal(others.length, 0);
+  return only ?? {};
+}
+
+describe('the line of a request', () => {
+  test('says what happened, without the query', () => {
+    const { time, ...rest } = logged({});
+    assert.match(String(time), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+    assert.deepEqual(rest, {
+      level: 'info',
+      request_id: 'r-1',
+      listener: 'public',
+      route: 'orders',
+      method: 'GET',
+      host: 'api.example.com',
+      path: '/orders/1',
+      status: 200,
+      scheme: 'DPoP',
+      binding: 'dpop',
+      outcome: 'forwarded',
+      duration_ms: 12.346,
+      client: '192.0.2.7',
+      sent_bytes: 99,
+      msg: 'request',
+    });
+  });
+
+  test('of a refusal has its reason, stage and facts', () => {
+    const rejection = reject('proof_uri_mismatch', { htuPath: { expected: '/orders/1', received: '/orders/2' } });
+    const line = logged({ rejection, status: 401, outcome: 'rejected' });
+    assert.equal(line['level'], 'info');
+    assert.equal(line['reason'], 'proof_uri_mismatch');
+    assert.equal(line['stage'], 'proof');
+    assert.deepEqual(line['facts'], { htu_path: { expected: '/orders/1', received: '/orders/2' } });
+  });
+
+  test('has a shadow refusal beside the real outcome', () => {
+    const line = logged({ shadow: reject('certificate_missing') });
+    assert.equal(line['reason'], undefined);
+    assert.deepEqual(line['shadow'], { reason: 'certificate_missing', stage: 'certificate' });
+  });
+
+  test('is a warning from 500 on', () => {
+    const line = logged({
+      rejection: reject('issuer_unavailable', { retryAfter: 5 }),
+      status: 503,
+      outcome: 'rejected',
+    });
+    assert.equal(line['level'], 'warn');
+    assert.deepEqual(line['facts'], { retry_after: 5 });
+  });
+
+  test('is one line, whatever the client sent', () => {
+    const { log, lines } = makeLog();
+    log.request({ ...GOOD, target: '/a\r\n{"level":"error"}\u2028"', host: 'a\nb', method: 'GET\n' });
+    assert.equal(lines.length, 1);
+    assert.equal(lines[0]?.trimEnd().split('\n').length, 1);
+  });
+
+  for (const [target, path] of [
+    ['https://user:secret@api.example.com/orders?x', '/orders'],
+    ['HTTP://user:secret@api.example.com', ''],
+    ['/orders#secret', '/orders'],
+    ['*', '*'],
+    ['', ''],
+    ['/a://b/c', '/a://b/c'],
+    [`/${'x'.repeat(300)}`, `/${'x'.repeat(255)}`],
+  ] as const) {
+    test(`has the path of ${target.slice(0, 40)} alone`, () => {
+      assert.equal(logged({ target })['path'], path);
+    });
+  }
+
+  test('is short, however long the parts that the client chose', () => {
+    const long = 'x'.repeat(100_000);
+    const { log, lines } = makeLog();
+    log.request({ ...GOOD, target: `/${long}`, host: long, method: long });
+    assert.ok((lines[0]?.length ?? 0) < 1500);
+  });
+});
+
+describe('sampling', () => {
+  const outcomes: [string, Partial<RequestLine>, boolean][] = [
+    ['a success', {}, false],
+    ['a 404 of the upstream', { status: 404 }, false],
+    ['a 500 of the upstream', { status: 500 }, true],
+    ['a refusal', { status: 401, outcome: 'rejected', rejection: reject('token_expired') }, true],
+    ['a client that went away', { status: undefined, outcome: 'client_gone' }, true],
+  ];
+  for (const [name, line, always] of outcomes) {
+    test(`${always ? 'never' : 'can'} leave out ${name}`, () => {
+      const { log, lines } = makeLog({ sampleSuccesses: 0 });
+      log.request({ ...GOOD, ...line });
+      assert.equal(lines.length, always ? 1 : 0);
+    });
+  }
+
+  test('leaves out about the share that it should', () => {
+    const { log, lines } = makeLog({ sampleSuccesses: 0.5 });
+    for (let n = 0; n < 1000; n += 1) log.request(GOOD);
+    assert.ok(lines.length > 350 && lines.length < 650, `${lines.length} of 1000`);
+  });
+
+  test('and level change with a reload', () => {
+    const { log, lines } = makeLog();
+    log.use({ level: 'info', sampleSuccesses: 0 });
+    log.request(GOOD);
+    log.use({ level: 'error', sampleSuccesses: 1 });
+    log.request(GOOD);
+    log.event('warn', 'nobody reads this');
+    assert.equal(lines.length, 0);
+  });
+});
+
+test('an unexpected error is logged by name, code and place; its message may quote a token and stays out', () => {
+  const { log, lines, parsed } = makeLog();
+  const error = Object.assign(new TypeError('not JSON: secret\n    at secret'), { code: 'ERR_X' });
+  log.failure('the gateway failed to decide', error, 'r-1');
+  log.failure('the gateway failed to decide', 'secret');
+  const [line, other] = parsed();
+  assert.equal(line!['request_id'], 'r-1');
+  const { name, code, at } = line!['error'] as { name: string; code: string; at: string[] };
+  assert.deepEqual([name, code], ['TypeError', 'ERR_X']);
+  assert.match(at[0] ?? '', /log\.test\.ts/);
+  assert.deepEqual(other?.['error'], { name: 'string' });
+  assert.doesNotMatch(lines.join(''), /secret/);
+});
+
+test('flush settles when all lines are on standard output, a pipe included', async () => {
+  const program = `
+    import { createLog } from ${JSON.stringify(new URL('../../src/observe/log.ts', import.meta.url).href)};
+    const log = createLog({ level: 'info', sampleSuccesses: 1 });
+    for (let n = 0; n < 5000; n += 1) log.event('info', 'line', { n });
+    await log.flush();
+    process.kill(process.pid, 'SIGKILL');`;
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const lines = (await text(child.stdout)).trimEnd().split('\n');
+  assert.equal(lines.length, 5000);
+  assert.match(lines.at(-1) ?? '', /"n":4999/);
+});

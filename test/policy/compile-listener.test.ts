@@ -1,0 +1,328 @@
+// Listeners: what would let tokens be read, certificates be forged or origins be unreachable is refused before a port is bound.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { assertProblems, policyOf, warningsOf } from '../support/policies.ts';
+import { makeCa, makeCertificate, makeCrl } from '../support/pki.ts';
+
+const ca = await makeCa();
+const server = await makeCertificate({
+  ca,
+  names: ['api.example.com', '*.shops.example.com', '192.0.2.1', '2001:db8::1'],
+});
+const stranger = await makeCertificate({ names: ['api.example.com'] });
+const SERVER = {
+  'listeners.0.tls.certificates.0.cert': server.chain,
+  'listeners.0.tls.certificates.0.key_file': server.key,
+};
+
+const tls = (rest: string, files: Readonly<Record<string, string>> = {}) =>
+  [
+    {
+      listeners: `- name: public\n  bind: "0.0.0.0:8443"\n  tls: { certificates: [{ cert: tls.crt, key_file: tls.key }] }\n${rest}`,
+    },
+    { files: { ...SERVER, ...files } },
+  ] as const;
+
+function assertTlsProblems(rest: string, files: Readonly<Record<string, string>>, expected: readonly string[]): void {
+  const [sections, surroundings] = tls(rest, files);
+  assertProblems(sections, expected, surroundings);
+}
+
+/** Indented as a key of the listener. */
+const key = (text: string) => `  ${text}\n`;
+const ORIGIN = key('origins: [https://api.example.com]');
+
+describe('plain HTTP', () => {
+  const message =
+    'listeners[0].bind: is plain HTTP beyond loopback, where tokens can be read and stolen, ' +
+    'expected tls, a loopback address, a unix socket, or insecure_plain_http: true';
+
+  test('a listener without tls beyond loopback is refused', () => {
+    for (const bind of ['0.0.0.0:80', '192.0.2.1:80', '[::]:80', 'example.com:80', '127.example.com:80']) {
+      assertProblems({ listeners: `- { name: a, bind: «"${bind}", origins: ["http://a.example"] }` }, [message]);
+    }
+  });
+
+  test('a listener without tls is taken on loopback, on a unix socket, and where insecure_plain_http names the risk', () => {
+    for (const bind of ['127.0.0.1:80', '127.9.9.9:80', '[::1]:80', 'localhost:80', 'unix:/run/holdfast.sock']) {
+      policyOf({ listeners: `- { name: a, bind: "${bind}", origins: ["http://a.example"] }` });
+    }
+    policyOf({
+      listeners: '- { name: a, bind: "0.0.0.0:80", origins: ["http://a.example"], insecure_plain_http: true }',
+    });
+  });
+});
+
+describe('addresses and names', () => {
+  test('two listeners, or a listener and telemetry, do not share an address; every address includes each single one', () => {
+    const two = (one: string, other: string) =>
+      `- { name: a, bind: "${one}", origins: ["http://a.example"] }\n- { name: b, bind: ${other}, origins: ["http://b.example"] }`;
+    const again = 'listeners[1].bind: is the address of listener a too, expected another one';
+    assertProblems({ listeners: two('127.0.0.1:80', '«"127.0.0.1:80"') }, [again]);
+    assertProblems({ listeners: two('unix:/run/a', '«"unix:/run/a"') }, [again]);
+    policyOf({ listeners: two('127.0.0.1:0', '"127.0.0.1:0"') });
+    policyOf({ listeners: two('127.0.0.1:80', '"127.0.0.2:80"') });
+    assertProblems(
+      { listeners: '- { name: a, bind: «"0.0.0.0:9902", origins: ["http://a.example"], insecure_plain_http: true }' },
+      ['listeners[0].bind: is the address of telemetry too, expected another one'],
+    );
+  });
+
+  test('two listeners do not share a name', () => {
+    assertProblems(
+      {
+        listeners:
+          '- { name: a, bind: "127.0.0.1:80", origins: ["http://a.example"] }\n- { name: «a, bind: "127.0.0.1:81", origins: ["http://b.example"] }',
+      },
+      ['listeners[1].name: is the name of an earlier listener, expected another one'],
+    );
+  });
+});
+
+describe('origins', () => {
+  test('origins are required wherever a route that is not public can be reached, also by its shadow alone', () => {
+    const empty = '- «{ name: public, bind: "127.0.0.1:0" }';
+    const message = (route: string) =>
+      `listeners[0].origins: is empty although route ${route}, which is not public, can be reached, expected the origins by which clients call this listener`;
+    assertProblems({ listeners: empty }, [message('orders')]);
+    const open =
+      '- { name: open, match: { path: /* }, upstream: orders, require: public, weaker_than_defaults: [require]';
+    assertProblems({ listeners: empty, routes: `${open}, shadow: { require: dpop } }` }, [message('open')]);
+    policyOf({ listeners: empty.replace('«', ''), routes: `${open} }` });
+  });
+
+  test('an origin is scheme, host, port and a stripped prefix, nothing else', () => {
+    const message =
+      'listeners[0].origins[0]: is no origin, expected one such as https://api.example.com or "https://*.example.com"';
+    for (const origin of [
+      'http://a%2eexample',
+      'http://*.*.example',
+      'http://a.example/%zz',
+      'http://a.example/../b',
+    ]) {
+      assertProblems({ listeners: `- { name: public, bind: "127.0.0.1:0", origins: [«"${origin}"] }` }, [message]);
+    }
+  });
+
+  test('each origin is listed once, however it is spelled', () => {
+    assertProblems(
+      { listeners: '- { name: public, bind: "127.0.0.1:0", origins: ["http://a.example", «"http://A.example:80/"] }' },
+      ['listeners[0].origins[1]: is listed before, expected each origin once'],
+    );
+  });
+
+  test('an https origin on a listener without tls needs the peer that terminates TLS', () => {
+    const listener = (origin: string, rest: string) =>
+      `- { name: a, bind: "127.0.0.1:0", origins: [${origin}]${rest} }`;
+    assertProblems({ listeners: listener('«https://api.example.com', '') }, [
+      'listeners[0].origins[0]: is https on a listener without tls, which no client can call so, expected tls, http, or trusted_peers with the proxy that terminates TLS',
+    ]);
+    policyOf({ listeners: listener('https://api.example.com', ', trusted_peers: [{ cidr: 10.0.0.0/8 }]') });
+  });
+
+  test('an http origin on a listener with tls is refused', () => {
+    assertTlsProblems(key('origins: [«http://api.example.com]'), {}, [
+      'listeners[0].origins[0]: is http on a listener with tls, which no client can call so, expected https',
+    ]);
+  });
+
+  test('every https origin is covered by a certificate of the listener: wildcards for one label, addresses as addresses', () => {
+    const [sections, surroundings] = tls(
+      key(
+        'origins: [https://api.example.com, "https://*.shops.example.com", https://a.shops.example.com:8443, https://192.0.2.1, "https://[2001:db8::1]"]',
+      ),
+    );
+    policyOf(sections, surroundings);
+    const message = (index: number) =>
+      `listeners[0].origins[${index}]: is not covered by any certificate of this listener, expected one that names its host`;
+    assertTlsProblems(key('origins: [«https://other.example.com, «"https://*.example.com"]'), {}, [
+      message(0),
+      message(1),
+    ]);
+    assertTlsProblems(key('origins: [«https://b.a.shops.example.com, «https://192.0.2.2]'), {}, [
+      message(0),
+      message(1),
+    ]);
+  });
+
+  test('behind trusted peers, whose certificate clients meet, an origin that is not covered is only a warning', () => {
+    const [sections, surroundings] = tls(
+      key('origins: [https://www.example.com]') + key('trusted_peers: [{ cidr: 10.0.0.0/8 }]'),
+    );
+    assert.deepEqual(warningsOf(sections, surroundings), [
+      'listeners[0].origins[0]: is not covered by any certificate of this listener, expected one that names its host',
+    ]);
+  });
+
+  test('a common name covers nothing, because no client looks at it', async () => {
+    const old = await makeCertificate({ subject: 'CN=api.example.com' });
+    const files = {
+      'listeners.0.tls.certificates.0.cert': old.cert,
+      'listeners.0.tls.certificates.0.key_file': old.key,
+    };
+    assertTlsProblems(key('origins: [«https://api.example.com]'), files, [
+      'listeners[0].origins[0]: is not covered by any certificate of this listener, expected one that names its host',
+    ]);
+  });
+});
+
+describe('certificates of the listener', () => {
+  const place = (cert: string, keyFile: string) =>
+    ({
+      listeners: `- name: public\n  bind: "0.0.0.0:8443"\n  tls: { certificates: [{ cert: ${cert}, key_file: ${keyFile} }] }\n${ORIGIN}`,
+    }) as const;
+  const files = (cert: string, keyFile: string) => ({
+    files: { 'listeners.0.tls.certificates.0.cert': cert, 'listeners.0.tls.certificates.0.key_file': keyFile },
+  });
+  const CERT = 'listeners[0].tls.certificates[0].cert';
+  const KEY = 'listeners[0].tls.certificates[0].key_file';
+
+  test('files that are no PEM are refused', () => {
+    assertProblems(
+      place('«a', '«b'),
+      [
+        `${CERT}: is no readable certificate, expected a PEM file`,
+        `${KEY}: is no readable private key, expected a PEM file without password`,
+      ],
+      files('hello', '-----BEGIN PRIVATE KEY-----\nMII=\n-----END PRIVATE KEY-----\n'),
+    );
+  });
+
+  test('a key of another certificate is refused', () => {
+    assertProblems(
+      place('a', '«b'),
+      [`${KEY}: is not the key of cert, expected its private key`],
+      files(server.cert, stranger.key),
+    );
+  });
+
+  test('a certificate that has expired or is not valid yet is refused', () => {
+    const now = Date.UTC(2040, 0, 2) / 1000;
+    const day = new Date(Date.now() + 24 * 3600 * 1000).toISOString().slice(0, 10);
+    const first = new Date(Date.now() - 3600 * 1000).toISOString().slice(0, 10);
+    assertProblems(place('«a', 'b'), [`${CERT}: expired on ${day}, expected a certificate that is valid now`], {
+      ...files(server.cert, server.key),
+      now,
+    });
+    assertProblems(place('«a', 'b'), [`${CERT}: is not valid before ${first}, expected one that is valid now`], {
+      ...files(server.cert, server.key),
+      now: Date.UTC(2000, 0, 2) / 1000,
+    });
+  });
+});
+
+describe("clients' certificates", () => {
+  const CA_FILE = { 'listeners.0.client_certificate.ca_file': ca.cert };
+
+  test('verify: chain needs ca_file as soon as certificates can come', () => {
+    const message =
+      'listeners[0].client_certificate: has verify: chain without ca_file, expected ca_file, or verify: possession (RFC 8705 §2.2)';
+    assertTlsProblems(ORIGIN + key('client_certificate: «{ request: optional }'), {}, [message]);
+    policyOf(...tls(ORIGIN + key('client_certificate: { request: optional, verify: possession }')));
+    policyOf(...tls(ORIGIN + key('client_certificate: { request: required, ca_file: ca.pem }'), CA_FILE));
+  });
+
+  test('files of authorities and revocation lists are looked into', async () => {
+    const text = ORIGIN + key('client_certificate: { request: optional, ca_file: «ca.pem, crl_file: «crl.pem }');
+    const wrong = {
+      'listeners.0.client_certificate.ca_file': 'none',
+      'listeners.0.client_certificate.crl_file': ca.cert,
+    };
+    assertTlsProblems(text, wrong, [
+      'listeners[0].client_certificate.ca_file: has no readable certificates, expected a PEM file with CA certificates',
+      'listeners[0].client_certificate.crl_file: has no revocation list, expected a PEM file with X509 CRL blocks',
+    ]);
+    const crl = await makeCrl(ca, []);
+    const policy = policyOf(
+      ...tls(text.replaceAll('«', ''), { ...CA_FILE, 'listeners.0.client_certificate.crl_file': crl }),
+    );
+    assert.deepEqual(policy.listeners[0]?.clientCertificate, {
+      request: 'optional',
+      verify: 'chain',
+      ca: ca.cert,
+      crl,
+    });
+  });
+
+  test('a revocation list under verify: possession is refused, because nothing would look at it', async () => {
+    const crl = { 'listeners.0.client_certificate.crl_file': await makeCrl(ca, []) };
+    assertTlsProblems(
+      ORIGIN + key('client_certificate: { request: optional, verify: possession, crl_file: «crl.pem }'),
+      crl,
+      [
+        'listeners[0].client_certificate.crl_file: is never used under verify: possession, expected verify: chain or no crl_file',
+      ],
+    );
+  });
+
+  test('a listener without tls cannot ask for certificates', () => {
+    assertProblems(
+      {
+        listeners:
+          '- { name: a, bind: "127.0.0.1:0", origins: ["http://a.example"], client_certificate: { request: «optional, verify: possession } }',
+      },
+      ['listeners[0].client_certificate.request: is optional on a listener without tls, expected tls or none'],
+    );
+  });
+});
+
+describe('trusted peers', () => {
+  const listener = (rest: string) => ({
+    listeners: `- name: a\n  bind: "127.0.0.1:0"\n  origins: ["http://a.example"]\n${rest}`,
+  });
+
+  test('a certificate field is believed only from a trusted peer', () => {
+    assertProblems(
+      listener(
+        '  client_certificate_from: «{ format: xfcc, field: X-Forwarded-Client-Cert }\n  client_certificate: { verify: possession }',
+      ),
+      [
+        'listeners[0].client_certificate_from: is believed from nobody, expected trusted_peers with the proxy that sends the field',
+      ],
+    );
+  });
+
+  test('a certificate from a peer is verified like any other: chain needs ca_file', () => {
+    const from =
+      '  trusted_peers: [{ cidr: 10.0.0.0/8 }]\n  client_certificate_from: { format: rfc9440, field: Client-Cert }\n';
+    assertProblems(listener(`${from}  client_certificate: «{ request: none }`), [
+      'listeners[0].client_certificate: has verify: chain without ca_file, expected ca_file, or verify: possession (RFC 8705 §2.2)',
+    ]);
+    const policy = policyOf(listener(`${from}  client_certificate: { verify: possession }`));
+    assert.deepEqual(policy.listeners[0]?.clientCertificateFrom, { format: 'rfc9440', field: 'client-cert' });
+    assert.ok(policy.managedFields.names.has('client-cert'));
+  });
+
+  test('a certificate does not come in a field that frames the message or that the gateway sets', () => {
+    const from = (field: string) =>
+      listener(
+        `  trusted_peers: [{ cidr: 10.0.0.0/8 }]\n  client_certificate: { verify: possession }\n  client_certificate_from: { format: xfcc, field: «${field} }`,
+      );
+    assertProblems(from('Connection'), [
+      'listeners[0].client_certificate_from.field: frames or routes the message itself, expected another field name',
+    ]);
+    assertProblems(from('DPoP'), [
+      'listeners[0].client_certificate_from.field: is what the gateway sets itself, expected another field name',
+    ]);
+  });
+
+  test("a peer's certificate name counts only where its chain is verified", () => {
+    const message =
+      'listeners[0].trusted_peers[0].certificate_san: can never be verified here, expected tls, and client_certificate with request: optional or required and verify: chain';
+    assertProblems(listener('  trusted_peers: [{ certificate_san: «lb.internal }]'), [message]);
+    assertTlsProblems(
+      ORIGIN +
+        key('client_certificate: { request: optional, verify: possession }') +
+        key('trusted_peers: [{ certificate_san: «lb.internal }]'),
+      {},
+      [message],
+    );
+  });
+
+  test('trusting every address is worth a warning', () => {
+    assert.deepEqual(warningsOf(listener('  trusted_peers: [{ cidr: 0.0.0.0/0 }]')), [
+      'listeners[0].trusted_peers[0].cidr: is every address: whoever reaches this port can claim any origin, client and certificate',
+    ]);
+  });
+});

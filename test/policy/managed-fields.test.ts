@@ -1,0 +1,128 @@
+// Managed fields: no spelling of a name that only the gateway may set gets past it.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { checkFieldName, compileManagedFields } from '../../src/policy/managed-fields.ts';
+import type { ForwardRules } from '../../src/policy/route.ts';
+
+const FORWARD: ForwardRules = {
+  host: 'preserve',
+  authorization: 'remove',
+  identity: [],
+  encoding: 'strict',
+  remove: [],
+  clientCertificate: [],
+};
+
+const managed = compileManagedFields(
+  [
+    { forward: { ...FORWARD, identity: [{ field: 'X-Auth-Subject', source: { claims: ['sub'] } }] } },
+    { forward: { ...FORWARD, remove: ['x-internal'], clientCertificate: [{ format: 'rfc9440', field: 'My-Cert' }] } },
+  ],
+  [{ clientCertificateFrom: { format: 'pem-escaped', field: 'front-cert' } }, { clientCertificateFrom: undefined }],
+);
+
+function standings(names: readonly string[]): readonly string[] {
+  return names.map((name) => `${name} ${checkFieldName(managed, name)}`);
+}
+
+const each = (standing: string, ...names: readonly string[]) =>
+  assert.deepEqual(
+    standings(names),
+    names.map((name) => `${name} ${standing}`),
+  );
+
+describe('managed fields', () => {
+  test('the fields that every gateway manages are removed in any case', () => {
+    each(
+      'managed',
+      'Forwarded',
+      'X-Real-IP',
+      'DPoP',
+      'dpop',
+      'X-Original-URL',
+      'X-Rewrite-URL',
+      'X-HTTP-METHOD-OVERRIDE',
+    );
+    each('managed', 'X-HTTP-Method', 'X-Method-Override');
+  });
+
+  test('X-Forwarded- is managed whatever follows, known or not', () => {
+    each(
+      'managed',
+      'X-Forwarded-For',
+      'x-forwarded-proto',
+      'X-Forwarded-Anything-At-All',
+      'X-Forwarded-',
+      'X-Forwarded',
+    );
+    each('managed', 'X-Forwarded-Client-Cert', 'X-Forwarded-Tls-Client-Cert');
+  });
+
+  test('certificate fields of every format that some product uses are managed, configured here or not', () => {
+    each(
+      'managed',
+      'Client-Cert',
+      'client-cert-chain',
+      'ssl-client-cert',
+      'X-SSL-Client-Cert',
+      'X-Amzn-Mtls-Clientcert',
+    );
+  });
+
+  test('what one route or listener configures is managed for all', () => {
+    each('managed', 'X-Auth-Subject', 'x-auth-subject', 'X-Internal', 'my-cert', 'Front-Cert');
+  });
+
+  test('the same letters and digits with other separators are forbidden: CGI and its heirs would read them as the managed name', () => {
+    each(
+      'forbidden',
+      'Client_Cert',
+      'CLIENT_CERT',
+      'ClientCert',
+      'Client.Cert',
+      'Client--Cert',
+      '_Client-Cert',
+      'Client-Cert_',
+    );
+    each('forbidden', 'X_Forwarded_For', 'X-Forwarded_For', 'XForwardedFor', 'x_forwarded-proto', 'X_FORWARDED');
+    each(
+      'forbidden',
+      'X_Auth_Subject',
+      'XAuth-Subject',
+      'x~auth!subject',
+      'D-PoP',
+      'X_Real_IP',
+      'X_HTTP_Method_Override',
+    );
+    each('forbidden', 'Front_Cert', 'X_Internal');
+  });
+
+  test('other fields are free, also those that only begin or end like a managed one', () => {
+    each(
+      'free',
+      'Host',
+      'Authorization',
+      'Cookie',
+      'Accept',
+      'X-Request-Id',
+      'Traceparent',
+      'X-Real-IPs',
+      'My-X-Forwarded-For',
+    );
+    each('free', 'X-Auth-Subjects', 'DPoP-Nonce', 'Client-Certs', '', '-', '__proto__', 'constructor');
+  });
+
+  test('an answer does not change when it is asked for again, nor after a flood of other names', () => {
+    const flooded = compileManagedFields([], []);
+    for (let index = 0; index < 2000; index++) assert.equal(checkFieldName(flooded, `X-Junk-${index}`), 'free');
+    for (const round of ['first', 'again']) {
+      assert.equal(checkFieldName(flooded, 'Client_Cert'), 'forbidden', round);
+      assert.equal(checkFieldName(flooded, 'Client-Cert'), 'managed', round);
+      assert.equal(checkFieldName(flooded, 'X-Junk-1999'), 'free', round);
+    }
+    assert.ok(flooded.standings.size <= 500);
+    assert.ok(checkFieldName(managed, 'x'.repeat(30_000)) === 'free');
+    assert.ok([...managed.standings.keys()].every((name) => name.length <= 64));
+  });
+});

@@ -1,0 +1,108 @@
+// Configurations for tests: YAML text and named files in memory, compiled by the real schema and compiler.
+
+import assert from 'node:assert/strict';
+import { type Compiled, compilePolicy } from '../../src/policy/compile.ts';
+import { type ConfigPath, formatPath, formatProblem } from '../../src/policy/problem.ts';
+import { readSource } from '../../src/policy/read-source.ts';
+import type { NamedFile, ReadPolicy } from '../../src/policy/read.ts';
+import type { Policy } from '../../src/policy/route.ts';
+import { schema } from '../../src/policy/schema.ts';
+
+/** Stands in a text where a problem is expected. */
+const MARK = '«';
+const FILE = 'holdfast.yaml';
+
+/** Top-level sections of a configuration, as YAML; what is left out is good and plain. */
+export interface Sections {
+  readonly listeners?: string;
+  readonly issuers?: string;
+  readonly upstreams?: string;
+  readonly routes?: string;
+  /** Further sections, such as `defaults: …`. */
+  readonly more?: string;
+}
+
+export interface Surroundings {
+  /** Contents by the dotted path of the key that names the file. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** What was written in an included file. */
+  readonly included?: (path: ConfigPath) => boolean;
+  readonly now?: number;
+}
+
+/** One plain listener on loopback, one issuer, one upstream, one route for everything. */
+export function configuration(sections: Sections): string {
+  const {
+    listeners = '- { name: public, bind: "127.0.0.1:0", origins: ["http://localhost:8080"] }',
+    issuers = 'login: { issuer: https://login.example.com, audience: [https://api.example.com] }',
+    upstreams = 'orders: { targets: ["http://127.0.0.1:9000"] }',
+    routes = '- { name: orders, match: { path: /* }, upstream: orders }',
+    more = '',
+  } = sections;
+  const section = (name: string, text: string) => `${name}:\n${text.replace(/^(?=.)/gm, '  ')}\n`;
+  return [
+    'version: 1\n',
+    section('listeners', listeners),
+    section('issuers', issuers),
+    section('upstreams', upstreams),
+    section('routes', routes),
+    more,
+  ].join('');
+}
+
+export function compileText(text: string, { files = {}, included, now }: Surroundings = {}): Compiled {
+  const source = readSource(FILE, text, {});
+  assert.deepEqual(source.problems, []);
+  const config = schema.parse(source.data);
+  const named = Object.entries(files).map(([key, content]): [string, NamedFile] => [
+    key,
+    { path: `/etc/holdfast/${key}`, content: Buffer.from(content, 'latin1') },
+  ]);
+  const read: ReadPolicy = {
+    config,
+    files: new Map(named),
+    position: (path) => source.position(path),
+    shownPath: formatPath,
+    included: included ?? (() => false),
+    text,
+  };
+  return compilePolicy(read, now ?? Date.now() / 1000);
+}
+
+export function policyOf(sections: Sections, surroundings?: Surroundings): Policy {
+  const compiled = compileText(configuration(sections), surroundings);
+  if ('policy' in compiled) return compiled.policy;
+  assert.fail(compiled.problems.map(formatProblem).join('\n'));
+}
+
+/** Warnings without their places. */
+export function warningsOf(sections: Sections, surroundings?: Surroundings): readonly string[] {
+  const compiled = compileText(configuration(sections), surroundings);
+  assert.ok('policy' in compiled, JSON.stringify(compiled));
+  return compiled.warnings.map(({ path, message }) => `${path}: ${message}`);
+}
+
+/**
+ * Asserts that compiling finds exactly these problems, each at a mark `«` in the text, in its order.
+ * @param expected `path: message` of each
+ */
+export function assertProblems(sections: Sections, expected: readonly string[], surroundings?: Surroundings): void {
+  const marked = configuration(sections);
+  const compiled = compileText(marked.replaceAll(MARK, ''), surroundings);
+  const found = 'problems' in compiled ? compiled.problems.map(formatProblem) : [];
+  assert.deepEqual(
+    found,
+    marks(marked).map((place, index) => `${FILE}:${place} ${expected[index] ?? 'more marks than messages'}`),
+  );
+  assert.equal(found.length, expected.length);
+}
+
+/** `LINE:COLUMN` of each mark. */
+function marks(text: string): readonly string[] {
+  return text.split('\n').flatMap((line, index) =>
+    line
+      .split(MARK)
+      .slice(0, -1)
+      .map((_, nth, parts) => `${index + 1}:${parts.slice(0, nth + 1).join('').length + 1}`),
+  );
+}
