@@ -110,7 +110,8 @@ ${goals.join('\n')}
 - The gateway runs with one worker and remembers every proof. Like the peers it writes no line per request (\`log.level: warn\`).
 - wrk has no client certificates. An nginx in front of the gateway lends it one; the public route is measured through the
   same relay (“public, through the relay”), and only these two are compared.
-- “One ES256 verification” is \`crypto.verify\` on a key that is already imported.
+- “One ES256 verification” is \`crypto.verify\` on a key that is already imported, while wrk loads the upstream: a core whose
+  neighbour rests is faster, and the gateway's never does.
 - mod_oauth2 remembers the last 1,000 proofs only, its default. Holdfast forgets none that could still be replayed.
 
 ## Where

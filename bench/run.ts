@@ -7,6 +7,7 @@ import { generateKeyPairSync, sign, verify } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs, promisify } from 'node:util';
 import { type Credentials, makeCredentials, writeProofs, writeTokens } from './credentials.ts';
 import { startGateway } from './gateway.ts';
@@ -17,6 +18,13 @@ import { performanceChart, performancePage, type Round, type Run } from './repor
 const MIB = 2 ** 20;
 /** More than one core can verify: the supply of proofs must outlast a run. */
 const PROOFS_PER_SECOND = 9000;
+
+/** What all measurements share. */
+interface Setting {
+  readonly folder: string;
+  readonly made: Credentials;
+  readonly upstream: Program;
+}
 
 /** Something that is measured: where wrk sends what, and whose CPU time counts. */
 interface Contender {
@@ -40,13 +48,12 @@ function contender(
 }
 
 /** Starts everything; what was started is added to `started` at once, so that it can be stopped whatever happens. */
-async function startContenders(folder: string, made: Credentials, started: Program[]): Promise<Contender[]> {
+async function startContenders({ folder, made, upstream }: Setting, started: Program[]): Promise<Contender[]> {
   const keep = async (starting: Promise<Program>) => {
     const program = await starting;
     started.push(program);
     return program;
   };
-  const upstream = await keep(startUpstream(folder));
   const gateway = await keep(startGateway(folder, upstream, made));
   const nginx = await keep(startNginxProxy(folder, upstream, made));
   const relay = await keep(startRelay(folder, gateway.port, made));
@@ -74,7 +81,7 @@ async function startContenders(folder: string, made: Credentials, started: Progr
 const run = promisify(execFile);
 
 /** One run of wrk; returns CPU µs per request. Throws when answers were no 200s or connections broke. */
-async function measure(each: Contender, folder: string, made: Credentials, seconds: number): Promise<number> {
+async function measure(each: Contender, { folder, made }: Setting, seconds: number): Promise<number> {
   const tokens = each.load === 'plain' ? 'none' : join(folder, `${each.load}.txt`);
   const proofs = each.load === 'dpop' ? join(folder, 'proofs.txt') : 'none';
   if (proofs !== 'none') await writeProofs(proofs, made.clients, each.url, Math.ceil(seconds * PROOFS_PER_SECOND));
@@ -93,16 +100,23 @@ async function measure(each: Contender, folder: string, made: Credentials, secon
   return used / result.requests;
 }
 
-/** CPU µs of one ES256 verification by an imported key. */
-function measureVerification(count: number): number {
+/**
+ * CPU µs of one ES256 verification by an imported key, while wrk loads the upstream: a core whose neighbour rests is faster,
+ * and the gateway's never does.
+ */
+async function measureVerification(count: number, upstream: Program): Promise<number> {
+  const loaded = run('wrk', ['-t1', '-c32', '-d2s', `http://127.0.0.1:${upstream.port}/`]);
+  await pause(500);
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const data = Buffer.alloc(400, 'x');
   const key = { key: publicKey, dsaEncoding: 'ieee-p1363' } as const;
   const signature = sign('sha256', data, { key: privateKey, dsaEncoding: 'ieee-p1363' });
   const before = process.cpuUsage();
-  for (let done = 0; done < count; done++)
+  for (let done = 0; done < count; done++) {
     if (!verify('sha256', data, key, signature)) throw new Error('ES256 does not verify');
+  }
   const { user, system } = process.cpuUsage(before);
+  await loaded;
   return (user + system) / count;
 }
 
@@ -112,18 +126,15 @@ async function opensslSpeed(): Promise<string> {
   return `openssl speed: ${(1e6 / perSecond).toFixed(0)} µs per ES256 verification`;
 }
 
-async function measureRounds(
-  contenders: readonly Contender[],
-  folder: string,
-  made: Credentials,
-  plan: Plan,
-): Promise<Round[]> {
+async function measureRounds(contenders: readonly Contender[], setting: Setting, plan: Plan): Promise<Round[]> {
   const rounds: Round[] = [];
   for (let at = 0; at < plan.rounds; at++) {
     const first = at % contenders.length;
-    const round: Record<string, number> = { verify: measureVerification(plan.smoke ? 200 : 5000) };
+    const round: Record<string, number> = {
+      verify: await measureVerification(plan.smoke ? 200 : 5000, setting.upstream),
+    };
     for (const each of [...contenders.slice(first), ...contenders.slice(0, first)]) {
-      round[each.id] = await measure(each, folder, made, plan.seconds);
+      round[each.id] = await measure(each, setting, plan.seconds);
       console.error(`round ${at + 1}/${plan.rounds}  ${each.title}: ${round[each.id]!.toFixed(0)} µs`);
     }
     rounds.push(round);
@@ -144,15 +155,18 @@ async function bench(plan: Plan, command: string): Promise<Run> {
     const made = makeCredentials(folder);
     for (const kind of ['bearer', 'mtls', 'dpop'] as const)
       writeTokens(join(folder, `${kind}.txt`), made.clients, kind);
-    const contenders = await startContenders(folder, made, started);
+    const upstream = await startUpstream(folder);
+    started.push(upstream);
+    const setting = { folder, made, upstream };
+    const contenders = await startContenders(setting, started);
     const gateway = contenders.find(({ id }) => id === 'public')!.program;
     const rest = treeUsage(gateway.pid).memory / MIB;
-    if (!plan.smoke) for (const each of contenders) await measure(each, folder, made, 2); // warm up: compile, open connections
-    const rounds = await measureRounds(contenders, folder, made, plan);
+    if (!plan.smoke) for (const each of contenders) await measure(each, setting, 2); // warm up: compile, open connections
+    const rounds = await measureRounds(contenders, setting, plan);
     const loaded = treeUsage(gateway.pid).memory / MIB;
     const starts = [gateway.readyAfter];
     for (let again = 1; again < plan.rounds; again++) {
-      const one = await startGateway(folder, started[0]!, made);
+      const one = await startGateway(folder, upstream, made);
       starts.push(one.readyAfter);
       await one.stop();
     }

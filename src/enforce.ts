@@ -3,6 +3,7 @@
 import { type Obligation, oblige } from './binding/binding.ts';
 import { Permit } from './binding/permit.ts';
 import { checkCertificate, checkThumbprint } from './certificate/evidence.ts';
+import type { SeenCertificates } from './certificate/seen-certificates.ts';
 import type { Demand, Route } from './policy/route.ts';
 import { type ProofKeyCache, type VerifiedProof, verifyProof } from './proof/dpop-proof.ts';
 import type { NonceKeys } from './proof/nonce.ts';
@@ -25,6 +26,8 @@ export interface Ports {
   readonly proofKeys: ProofKeyCache;
   readonly nonces: NonceKeys;
   readonly replay: ReplayStore;
+  /** For the log: tells a renewed certificate from another one. */
+  readonly seenCertificates: SeenCertificates;
 }
 
 /** A request that met a demand; whether its proof was used before is not known yet. */
@@ -110,7 +113,7 @@ async function examine(request: RequestFacts, demand: Demand, ports: Ports): Pro
   if (obligation instanceof Rejection) return obligation;
 
   // 5. The certificate (RFC 8705 §3).
-  const unshown = checkCertificateEvidence(request, obligation.certificate);
+  const unshown = checkCertificateEvidence(request, obligation.certificate, ports.seenCertificates);
   if (unshown !== undefined) return unshown;
 
   // 6. The proof (RFC 9449 §4.3).
@@ -128,10 +131,14 @@ async function examine(request: RequestFacts, demand: Demand, ports: Ports): Pro
   return { presentation, token, obligation, proof, unknownConfirmations: confirmation.unknownMembers };
 }
 
-function checkCertificateEvidence(request: RequestFacts, thumbprint: string | undefined): Rejection | undefined {
+function checkCertificateEvidence(
+  { certificate, now }: RequestFacts,
+  thumbprint: string | undefined,
+  seen: SeenCertificates,
+): Rejection | undefined {
   if (thumbprint === undefined) return undefined;
-  if (request.certificate === undefined) return reject('certificate_missing');
-  return checkCertificate(request.certificate, request.now) ?? checkThumbprint(request.certificate, thumbprint);
+  if (certificate === undefined) return reject('certificate_missing');
+  return checkCertificate(certificate, now) ?? checkThumbprint(certificate, thumbprint, seen);
 }
 
 function checkProof(

@@ -5,6 +5,7 @@ import { LRUCache } from 'lru-cache';
 import { refuseUnread, type Runtime, serve } from './edge/exchange.ts';
 import { compileIntake } from './edge/facts.ts';
 import { compileFieldRules } from './edge/fields.ts';
+import { SeenCertificates } from './certificate/seen-certificates.ts';
 import { type HandshakeRefusal, type OpenListener, openListener } from './edge/listener.ts';
 import { openTelemetry, type Readiness, type Telemetry } from './edge/telemetry.ts';
 import { openUpstream } from './edge/upstream.ts';
@@ -77,7 +78,7 @@ class RunningGateway implements Gateway {
       policy: () => policy,
       replay: this.#replay,
       issuerKeys: () => this.#keys.values(),
-      connections: () => [...this.#open].map(([listener, { connections }]) => [listener, connections()] as const),
+      connections: () => [...this.#open].map(([listener, open]) => [listener, open.connections()] as const),
     });
     this.#runtime = this.#wire();
   }
@@ -96,7 +97,12 @@ class RunningGateway implements Gateway {
   #wire(): Runtime {
     const policy = this.#policy;
     const { listeners, routes, upstreams, managedFields, nonce } = policy;
-    const fieldRules = new Map(routes.map((route) => [route, compileFieldRules(route, policy.id, managedFields)]));
+    const fieldRules = new Map(
+      routes.map((route) => [
+        route,
+        compileFieldRules(route, policy.id, managedFields, policy.withoutUpstreamNonce.has(route)),
+      ]),
+    );
     const pseudonym = `holdfast-${policy.id}`;
     return {
       policy,
@@ -106,6 +112,7 @@ class RunningGateway implements Gateway {
         proofKeys: new LRUCache({ max: CACHED_PROOF_KEYS }),
         nonces: new NonceKeys(nonce.secrets, nonce.lifetime),
         replay: this.#replay,
+        seenCertificates: new SeenCertificates(),
       },
       intake: new Map(listeners.map((one) => [one.name, compileIntake(one, managedFields, pseudonym)])),
       fieldRules,

@@ -26,11 +26,11 @@ export function checkCertificate({ facts, verify, trusted }: CertificateEvidence
 export function checkThumbprint(
   { facts }: CertificateEvidence,
   x5tS256: string,
-  seen?: SeenCertificates,
+  seen: SeenCertificates,
 ): Rejection | undefined {
   if (facts.thumbprint !== x5tS256) {
-    return reject('certificate_mismatch', seen?.isRenewal(facts, x5tS256) ? { renewedCertificate: true } : {});
+    return reject('certificate_mismatch', seen.isRenewal(facts, x5tS256) ? { renewedCertificate: true } : {});
   }
-  seen?.remember(facts);
+  seen.remember(facts);
   return undefined;
 }

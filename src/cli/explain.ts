@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { LRUCache } from 'lru-cache';
 import { buildChain, readAuthorities } from '../certificate/chain.ts';
 import { readCertificate } from '../certificate/leaf.ts';
+import { SeenCertificates } from '../certificate/seen-certificates.ts';
 import type { Connection } from '../edge/connection.ts';
 import { compileIntake, type EdgeFacts, readFacts } from '../edge/facts.ts';
 import { chooseOrigin } from '../edge/origin.ts';
@@ -117,6 +118,7 @@ async function openPorts(policy: Policy, route: Route, now: number): Promise<{ p
     proofKeys: new LRUCache({ max: 1 }),
     nonces: new NonceKeys(policy.nonce.secrets, policy.nonce.lifetime),
     replay: new ProcessReplayStore({ capacity: 1, since: Math.min(0, now) }),
+    seenCertificates: new SeenCertificates(),
   };
   return { ports, stop: () => keys.forEach((one) => one.stop()) };
 }

@@ -30,7 +30,7 @@ export function answerFields(
     } else if (action === 'cache-control') {
       if (freshNonce === undefined) passed.push(name, value);
     } else if (action === 'dpop-nonce') {
-      if (rules.credentials === 'as-received') nonce ??= value;
+      nonce ??= value;
     } else if (action !== 'drop') kept[action] = joinLines(kept[action], value);
   }
   const fields = withoutNamed(passed, kept.connection);

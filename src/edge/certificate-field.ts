@@ -1,6 +1,6 @@
 // The field in which a trusted peer that terminated TLS says which certificate the client showed.
 
-import { hash } from 'node:crypto';
+import { hash, X509Certificate } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { buildChain, readAuthorities } from '../certificate/chain.ts';
 import { CERTIFICATE_FORMATS } from '../certificate/formats.ts';
@@ -9,31 +9,34 @@ import type { CertificateSource, ClientCertificatePolicy } from '../policy/route
 import { type Rejection, reject } from '../rejection/rejection.ts';
 import type { CertificateEvidence } from '../token/request-facts.ts';
 
-/** Clients behind one peer whose certificates are parsed once. */
-const REMEMBERED = 1000;
+/** Clients behind one peer whose certificates are parsed once, and milliseconds for which their chain counts as valid. */
+const REMEMBERED = { max: 1000, ttl: 60_000 };
+/** id-kp-clientAuth (RFC 5280 §4.2.1.12). */
+const CLIENT_AUTHENTICATION = '1.3.6.1.5.5.7.3.2';
 
 /** Lines of the field → evidence, undefined where the client showed none. */
 export type CertificateFieldReader = (lines: readonly string[]) => CertificateEvidence | Rejection | undefined;
 
 /**
  * Makes the reader of one listener's `client_certificate_from`. Under `verify: chain` a certificate is trusted if the listener's
- * CAs issued it, intermediates among them included; for its revocation the peer is answerable.
+ * CAs issued it, intermediates among them included, all of them valid now, and it is meant for clients; for its revocation the
+ * peer is answerable.
  * Rejections: `certificate_field_malformed` for two lines, and for anything but exactly one certificate in the format. An
  * empty value is how some proxies say that there was none.
- * NOT checked: who sent the field; dates, which are checked on every request.
+ * NOT checked: who sent the field; dates of the leaf, which are checked on every request; path length and name constraints.
  */
 export function compileCertificateField(
   { format }: CertificateSource,
   { verify, ca }: ClientCertificatePolicy,
 ): CertificateFieldReader {
   const authorities = verify === 'chain' ? (readAuthorities(ca ?? '') ?? []) : [];
-  const seen = new LRUCache<string, CertificateEvidence>({ max: REMEMBERED });
+  const seen = new LRUCache<string, CertificateEvidence>(REMEMBERED);
   const read = (value: string): CertificateEvidence | undefined => {
     const der = CERTIFICATE_FORMATS[format].read(value);
     const leaf = der && readCertificate(der);
     if (leaf === undefined) return undefined;
     const chain = buildChain(leaf.der, [], authorities);
-    return { facts: { ...leaf, chain }, verify, trusted: chain.length > 0 };
+    return { facts: { ...leaf, chain }, verify, trusted: isForClients(leaf.der) && isValidChain(chain) };
   };
   return (lines) => {
     const [value, second] = lines;
@@ -44,4 +47,18 @@ export function compileCertificateField(
     seen.set(key, evidence);
     return evidence;
   };
+}
+
+function isForClients(der: Uint8Array): boolean {
+  const { keyUsage: extended } = new X509Certificate(der);
+  return extended === undefined || extended.includes(CLIENT_AUTHENTICATION);
+}
+
+function isValidChain(chain: readonly Uint8Array[]): boolean {
+  const now = Date.now();
+  const isValid = (der: Uint8Array) => {
+    const { validFromDate, validToDate } = new X509Certificate(der);
+    return validFromDate.getTime() <= now && now <= validToDate.getTime();
+  };
+  return chain.length > 0 && chain.every(isValid);
 }

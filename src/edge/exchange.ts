@@ -7,7 +7,7 @@ import { enforce, type Ports, shadow } from '../enforce.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics, Outcome as OutcomeLabel } from '../observe/metrics.ts';
 import { chooseGroup, routeForMethod } from '../policy/route-table.ts';
-import type { Policy, Route, RouteGroup, Upstream } from '../policy/route.ts';
+import type { Listener, Policy, Route, RouteGroup, Upstream } from '../policy/route.ts';
 import { hostOf } from '../proof/target-uri.ts';
 import { Rejection, reject } from '../rejection/rejection.ts';
 import { type Answer, rejectionAnswer } from '../rejection/response.ts';
@@ -112,7 +112,7 @@ class Exchange {
   }
 
   #forward(permit: Permit, facts: EdgeFacts, route: Route): void {
-    const { fieldRules, upstreams } = this.#runtime;
+    const { policy, fieldRules, upstreams } = this.#runtime;
     const rules = fieldRules.get(route);
     const upstream = upstreams.get(route.upstream);
     if (rules === undefined || upstream === undefined) throw new Error(`route ${route.name} has no upstream`);
@@ -123,11 +123,15 @@ class Exchange {
       rules,
       upstream,
       timeouts: route.timeouts,
-      bodyLimit: route.requestBody,
+      bodyLimit: route.requestBody ?? this.#listenerOf(policy)?.limits.requestBody,
       stripPrefix: route.stripPrefix,
       cors: route.cors ? corsFields(route.cors, facts.browserOrigin).flat() : [],
       settled: (outcome) => this.#settle(outcome),
     });
+  }
+
+  #listenerOf({ listeners }: Policy): Listener | undefined {
+    return listeners.find(({ name }) => name === this.#listener);
   }
 
   #settle(outcome: Outcome): void {
@@ -146,7 +150,7 @@ class Exchange {
       presented: presentedScheme(authorization),
       realm: origin?.authority ?? '',
       nonce: () => ports.nonces.mint(now()),
-      explain: policy.listeners.find(({ name }) => name === this.#listener)?.explainToClients ?? false,
+      explain: this.#listenerOf(policy)?.explainToClients ?? false,
     });
     metrics.countRejection(this.#route, rejection, 'enforced');
     if (answerOf.fields.some(([name]) => name === 'DPoP-Nonce')) metrics.countNonceChallenge();

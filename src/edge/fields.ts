@@ -51,6 +51,7 @@ export function compileFieldRules(
   route: Pick<Route, 'forward' | 'upstream' | 'cors'> & { readonly demand: Pick<Demand, 'requirement'> },
   policyId: string,
   managed: ManagedFields,
+  withoutUpstreamNonce = false,
 ): FieldRules {
   const credentials = route.demand.requirement === 'public' ? 'as-received' : route.forward.authorization;
   const target = route.upstream.targets[0];
@@ -73,7 +74,7 @@ export function compileFieldRules(
       ['via', 'via'],
       ['vary', 'vary'],
       ['cache-control', 'cache-control'],
-      ['dpop-nonce', 'dpop-nonce'],
+      ['dpop-nonce', credentials === 'as-received' && !withoutUpstreamNonce ? 'dpop-nonce' : 'drop'],
     ]),
     pseudonym: `holdfast-${policyId}`,
     host: route.forward.host === 'upstream' && target !== undefined ? new URL(target.origin).host : undefined,

@@ -181,7 +181,7 @@ class Forwarding implements Dispatcher.DispatchHandler, UploadWatcher {
   }
 
   uploadProgressed(): void {
-    if (false) this.#allow(this.#exchange.timeouts.idle);
+    if (this.#phase === 'sending' || this.#phase === 'answering') this.#allow(this.#exchange.timeouts.idle);
   }
 
   uploadExceeded(): void {

@@ -55,7 +55,6 @@ export class Upload extends Readable {
   override _destroy(_error: Error | null, done: (error?: Error | null) => void): void {
     this.#request.off('data', this.#onData);
     this.#request.off('end', this.#onEnd);
-    this.#request.resume();
     done();
   }
 

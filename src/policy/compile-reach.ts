@@ -131,25 +131,46 @@ function samplePaths(pattern: string): readonly string[] {
 }
 
 /**
- * A client keeps one nonce per origin (RFC 9449 §8.2, §9), so an upstream whose DPoP-Nonce passes would overwrite ours.
+ * A client keeps one nonce per origin (RFC 9449 §8.2, §9), so an upstream whose DPoP-Nonce passes would overwrite ours. A problem
+ * where the upstream gets proofs as received; of a public route it is dropped, with a warning (docs/decisions/0011).
  */
 function checkNonces(compilation: Compilation, listeners: readonly Listener[], routes: Routes): void {
+  for (const { route, at, origin, asking } of clashes(listeners, routes)) {
+    const where = `${origin.replace(ANY, '*')}, where route ${asking.name} asks for nonces of ours`;
+    if (route.demand.requirement === 'public') {
+      compilation.warning([...at, 'require'], `is public on ${where}: a DPoP-Nonce of its upstream is removed`);
+    } else {
+      compilation.problem(
+        [...at, 'forward', 'authorization'],
+        `lets DPoP-Nonce of the upstream pass on ${where}, expected another origin for one of them, or nonce: none`,
+      );
+    }
+  }
+}
+
+/** Public routes on an origin where another route asks for nonces of ours: a DPoP-Nonce of their upstreams must not pass. */
+export function publicBesideNonces(listeners: readonly Listener[], routes: Routes): ReadonlySet<Route> {
+  return new Set(clashes(listeners, routes).map(({ route }) => route));
+}
+
+interface Clash {
+  readonly route: Route;
+  readonly at: ConfigPath;
+  readonly origin: string;
+  readonly asking: Route;
+}
+
+function clashes(listeners: readonly Listener[], routes: Routes): Clash[] {
   const asking = [...routes.keys()].filter(
     ({ demand }) => demand.requirement !== 'public' && demand.dpop.nonce !== 'none',
   );
   const asked = asking.flatMap((route) => originsOf(route, listeners).map((origin) => ({ origin, route })));
-  for (const [route, at] of routes) {
-    const isPublic = route.demand.requirement === 'public';
-    if (!isPublic && route.forward.authorization !== 'as-received') continue;
-    const passing = originsOf(route, listeners);
+  return [...routes].flatMap(([route, at]) => {
+    const passes = route.demand.requirement === 'public' || route.forward.authorization === 'as-received';
+    const passing = passes ? originsOf(route, listeners) : [];
     const clash = asked.find(({ origin }) => passing.some((one) => meet(one, origin)));
-    if (clash === undefined) continue;
-    compilation.problem(
-      [...at, ...(isPublic ? ['require'] : ['forward', 'authorization'])],
-      `lets DPoP-Nonce of the upstream pass on ${clash.origin.replace(ANY, '*')}, where route ${clash.route.name} asks for ` +
-        'nonces of ours, expected another origin for one of them, or nonce: none',
-    );
-  }
+    return clash === undefined ? [] : [{ route, at, origin: clash.origin, asking: clash.route }];
+  });
 }
 
 /** Origins by which clients reach a route, `ANY` for the label of a wildcard. */

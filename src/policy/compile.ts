@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { Compilation } from './compilation.ts';
 import { compileIssuers } from './compile-issuer.ts';
 import { compileListeners } from './compile-listener.ts';
-import { checkChosen, checkReach } from './compile-reach.ts';
+import { checkChosen, checkReach, publicBesideNonces } from './compile-reach.ts';
 import { compileRoutes } from './compile-route.ts';
 import { compileUpstreams } from './compile-upstream.ts';
 import { compileManagedFields } from './managed-fields.ts';
@@ -55,6 +55,7 @@ export function compilePolicy(read: ReadPolicy, now: number): Compiled {
     upstreams: [...upstreams.values()],
     routes: [...routes.keys()],
     routeTable,
+    withoutUpstreamNonce: publicBesideNonces(listeners, routes),
     managedFields: compileManagedFields([...routes.keys()], listeners),
   };
   return { policy: deepFreeze(policy), warnings: compilation.warnings };

@@ -7,7 +7,7 @@ import { LATER } from './schema-later.ts';
 /** May all be in included files, which an editor does not see. */
 const INCLUDABLE = ['issuers', 'upstreams', 'routes'];
 
-type Json = Record<string, unknown>;
+type Json = Record<string, unknown> & { description?: string };
 
 /**
  * The contract as JSON Schema (draft 7, which editors know): what is written in a file, defaults and descriptions included.
@@ -20,7 +20,7 @@ export function jsonSchema(): object {
     const node = nodeAt(generated, later.key.split('.'));
     const what = later.what === undefined ? '' : ` (${later.what})`;
     const taken = later.taken === undefined ? '' : `, only ${later.taken.join(' or ')} is taken`;
-    node.description = `Not built yet${what}${taken}. ${node.description ?? ''}`.trim();
+    node.description = `Not built yet${what}${taken}. ${node.description ?? ''}`;
   }
   admitEnvironment(generated);
   const { $schema, required, ...rest } = generated;

@@ -98,17 +98,19 @@ const PLAIN: Readonly<Record<string, string>> = {
   RESOURCE_EXHAUSTION: 'is nested too deeply, expected the few levels of the contract',
 };
 
+/** Characters of a line that are looked at for traps. */
+const LINE = 200;
+
 /** One problem per line: after the first, the parser only guesses. */
 function noteSyntax(document: Document.Parsed, text: string, note: Walk['note']): void {
-  const seen = new Set<string>();
+  const seen = new Set<number>();
   for (const { pos, code, message } of [...document.errors, ...document.warnings]) {
     const start = text.lastIndexOf('\n', pos[0] - 1) + 1;
-    const end = text.indexOf('\n', pos[0]);
-    const line = text.slice(start, end === -1 ? undefined : end);
+    if (seen.has(start)) continue;
+    seen.add(start);
+    const [line = ''] = text.slice(start, start + LINE).split('\n', 1);
     const trap = TRAPS.find(([pattern]) => pattern.test(line))?.[1];
-    const key = trap ?? `${start}`;
-    if (!seen.has(key)) note(pos[0], [], PLAIN[code] ?? `is no YAML: ${trap ?? message}`);
-    seen.add(key);
+    note(pos[0], [], PLAIN[code] ?? `is no YAML: ${trap ?? message}`);
   }
 }
 

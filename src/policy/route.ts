@@ -224,6 +224,8 @@ export interface Policy {
   readonly upstreams: readonly Upstream[];
   readonly routes: readonly Route[];
   readonly routeTable: RouteTable;
+  /** Routes whose upstream's DPoP-Nonce is removed although nobody here verifies their requests. */
+  readonly withoutUpstreamNonce: ReadonlySet<Route>;
   /** Fields that only the gateway may set, over all routes. */
   readonly managedFields: ManagedFields;
 }

@@ -30,7 +30,7 @@ export function checkConfig(
   const wrong = parsed.success
     ? []
     : parsed.error.issues.flatMap((issue) => describe(issue, [], { data, written, known }));
-  const later = findLater(data, written).filter(({ path }) => !wrong.some((other) => isSame(other.path, path)));
+  const later = findLater(data, written, wrong);
   // Of a mapping that is wrong in itself and further in, the latter says more; inside a key that is not built nothing counts.
   const findings = [
     ...later,
@@ -87,36 +87,38 @@ function whatIsThere(path: ConfigPath, { data, written }: Pick<Context, 'data' |
   if (value === null || value === '') return 'is empty';
   if (Array.isArray(value)) return value.length === 0 ? 'is an empty list' : 'is a list';
   if (typeof value === 'object') return Object.keys(value).length === 0 ? 'is an empty mapping' : 'is a mapping';
-  const like = typeof value === 'string' && /^(?:true|false|-?[0-9.]+)$/.test(value) ? 'the text ' : '';
+  const like = typeof value === 'string' && /^(?:true|false|-?[0-9]+(?:\.[0-9]+)?)$/.test(value) ? 'the text ' : '';
   return `is ${like}${shown(written(path) ?? '', typeof value)}`;
 }
 
 const SHOWN = 60;
 
+/** Scalars in messages: short, on one line (more lines may be a key by mistake), without userinfo. */
 function shown(text: string, type: string): string {
-  const short = text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;
-  const clean = short.replace(/\/\/[^/@]*@/, '//…@');
-  if (type === 'string') return JSON.stringify(clean);
-  return type === 'number' ? `the number ${clean}` : clean;
+  if (text.includes('\n')) return 'text of several lines';
+  const clean = text.replace(/\/\/[^/@]*@/, '//…@');
+  const short = clean.length > SHOWN ? `${clean.slice(0, SHOWN)}…` : clean;
+  if (type === 'string') return JSON.stringify(short);
+  return type === 'number' ? `the number ${short}` : short;
 }
 
-function findLater(data: unknown, written: Written): readonly Finding[] {
-  return LATER.flatMap(({ key, taken, what }) =>
-    select(data, key)
-      .filter(([, value]) => !taken?.includes(value))
-      .map(([path, value]) => {
-        const subject = what ?? (taken && shown(written(path) ?? '', typeof value));
-        const expected =
-          taken === undefined
-            ? ''
-            : `, expected ${taken.filter((one) => one !== false || taken.length === 1).join(' or ')}`;
-        return {
-          path,
-          atKey: false,
-          message: `${subject === undefined ? '' : `${subject} `}${NOT_BUILT_YET}${expected}`,
-        };
-      }),
-  );
+/** What is written and not built yet; of a key with some values built, a value that is none at all is not that. */
+function findLater(data: unknown, written: Written, wrong: readonly Finding[]): readonly Finding[] {
+  return LATER.flatMap(({ key, taken, what }) => {
+    const places = select(data, key).filter(
+      ([path, value]) =>
+        taken === undefined || !(taken.includes(value) || wrong.some((other) => isSame(other.path, path))),
+    );
+    return places.map(([path, value]) => {
+      const subject = what ?? (taken && shown(written(path) ?? '', typeof value));
+      const message = subject === undefined ? NOT_BUILT_YET : `${subject} ${NOT_BUILT_YET}`;
+      return {
+        path,
+        atKey: false,
+        message: taken === undefined ? message : `${message}, expected ${taken.join(' or ')}`,
+      };
+    });
+  });
 }
 
 function valueAt(data: unknown, path: ConfigPath): unknown {
@@ -149,10 +151,11 @@ function nearest(word: string, words: readonly string[]): string | undefined {
 /** Levenshtein's: letters put in, taken out or exchanged. */
 function distance(one: string, other: string): number {
   let row = Array.from({ length: other.length + 1 }, (_, index) => index);
-  for (const [i, letter] of [...one].entries()) {
+  for (let i = 0; i < one.length; i += 1) {
     const next = [i + 1];
-    for (const [j, wanted] of [...other].entries()) {
-      next.push(Math.min((row[j] ?? 0) + (letter === wanted ? 0 : 1), (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
+    for (let j = 0; j < other.length; j += 1) {
+      const exchanged = (row[j] ?? 0) + (one[i] === other[j] ? 0 : 1);
+      next.push(Math.min(exchanged, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
     }
     row = next;
   }

@@ -13,7 +13,6 @@ import {
   flag,
   list,
   name,
-  orNone,
   sizeOrNone,
   text,
   uri,

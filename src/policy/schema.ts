@@ -4,20 +4,7 @@ import { z } from 'zod';
 import { issuer } from './schema-issuer.ts';
 import { listener } from './schema-listener.ts';
 import { defaults, route } from './schema-route.ts';
-import {
-  bind,
-  choice,
-  choiceOrNone,
-  count,
-  duration,
-  field,
-  file,
-  flag,
-  list,
-  name,
-  text,
-  uri,
-} from './schema-values.ts';
+import { bind, choice, count, duration, file, flag, list, name, text, uri } from './schema-values.ts';
 
 const share = z.number('a number from 0 to 1').min(0, 'a number from 0 to 1').max(1, 'a number from 0 to 1');
 const automatic = (least: number, most: number) =>

@@ -71,7 +71,9 @@ function isForVerification(jwk: JsonObject, alg: string): boolean {
   const { use, key_ops: operations, alg: intended } = jwk;
   if (use !== undefined && use !== 'sig') return false;
   if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify'))) return false;
-  return intended === undefined || PROOF_ALGORITHMS[String(intended)] === PROOF_ALGORITHMS[alg];
+  return (
+    intended === undefined || (typeof intended === 'string' && PROOF_ALGORITHMS[intended] === PROOF_ALGORITHMS[alg])
+  );
 }
 
 function isUsableCurve(jwk: JsonObject, { crv, size, kty }: AlgorithmDescriptor): boolean {

@@ -108,9 +108,11 @@ async function findKey(
     : reject('token_key_unknown');
 }
 
+const ED25519: ReadonlySet<string> = new Set(['EdDSA', 'Ed25519']);
+
 /** `EdDSA` and `Ed25519` both name Ed25519 (RFC 9864 §2.2), in lists and in tokens. */
 export function admitsAlgorithm(algorithms: readonly string[], alg: string): boolean {
-  return algorithms.includes(alg) || (/^(?:EdDSA|Ed25519)$/.test(alg) && algorithms.some((one) => /^Ed/.test(one)));
+  return algorithms.includes(alg) || (ED25519.has(alg) && algorithms.some((one) => ED25519.has(one)));
 }
 
 /** jose does the cryptography; whatever it throws, a token that it does not accept is not signed by this key. */

@@ -14,8 +14,8 @@ export interface ClaimRule {
 export function checkClaims(rules: readonly ClaimRule[], claims: JsonObject): Rejection | undefined {
   for (const { name, path, anyOf } of rules) {
     const value = valueAt(claims, path);
-    const found = Array.isArray(value) ? value : [value];
-    if (!found.some((one) => anyOf.includes(one))) return reject('claim_mismatch', { what: name });
+    const found: readonly unknown[] = Array.isArray(value) ? value : [value];
+    if (!anyOf.some((one) => found.includes(one))) return reject('claim_mismatch', { what: name });
   }
   return undefined;
 }

@@ -1,6 +1,6 @@
 // Verified claims as identity fields for the upstream (checks.md §6).
 
-import { Rejection, reject } from '../rejection/rejection.ts';
+import { type Rejection, reject } from '../rejection/rejection.ts';
 import type { JsonObject } from './jws.ts';
 
 /** How a value becomes a field value: as it is or not at all, or encoded. */

@@ -83,7 +83,8 @@ function countMembers(root: object): number {
   const open: object[] = [root];
   for (let value = open.pop(); value !== undefined; value = open.pop()) {
     if (!Array.isArray(value)) for (const name of Object.keys(value)) members += name.includes('\\') ? Number.NaN : 1;
-    for (const child of Object.values(value)) if (typeof child === 'object' && child !== null) open.push(child);
+    for (const child of Object.values(value) as unknown[])
+      if (typeof child === 'object' && child !== null) open.push(child);
   }
   return members;
 }

@@ -81,7 +81,7 @@ describe('an answer before the body has ended', () => {
     });
   }
 
-  it('that is followed by no end of the body costs the client its connection', { timeout: 20_000 }, async (t) => {
+  it('that is followed by no end of the body costs the client its connection', { timeout: 3000 }, async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const { port, outcomes } = await open(t, {}, (socket) => {
       socket.once('data', () => socket.write(REFUSAL));
@@ -109,8 +109,8 @@ describe('uploads that stop', () => {
     assert.match(await client.until(/\r\n\r\n\w+$/), /^HTTP\/1\.1 504 [^]*upstream_timed_out$/);
   });
 
-  it('an upload that moves is not held against response_header', async (t) => {
-    const { port, upstream } = await open(t, { timeouts: { responseHeader: 0.1 } });
+  it('an upload that moves is held against neither idle nor response_header', async (t) => {
+    const { port, upstream } = await open(t, { timeouts: { responseHeader: 0.1, idle: 0.1, connect: 0.1 } });
     const client = send(t, port, CHUNKED);
     for (let count = 0; count < 10; count += 1) {
       client.socket.write('1\r\nx\r\n');

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { type ForwarderWishes, GET, listen, openForwarder, Received, script, send } from '../support/forwarding.ts';
@@ -243,6 +243,14 @@ describe('a client that goes away', () => {
     client.socket.destroy();
     assert.deepEqual(await outcomes.next(), { kind: 'client_gone', bytes: 4 });
     await closed;
+  });
+
+  it('before its request was decided: nothing is sent', async (t) => {
+    const decided = (response: ServerResponse) => once(response, 'close');
+    const { port, outcomes, received } = await openWith(t, OK, { decided });
+    send(t, port, GET).socket.end();
+    assert.deepEqual(await outcomes.next(), { kind: 'client_gone', bytes: 0 });
+    assert.equal(received.length, 0);
   });
 
   it('in the middle of its upload: the upstream sees no end of the body but the end of the connection', async (t) => {

@@ -40,12 +40,19 @@ async function openTls(
 describe('an https upstream', () => {
   it('is verified by the name of its target, not by the Host that it is sent', async (t) => {
     const { port, seen } = await openTls(t, ['localhost']);
-    const forwarder = await openForwarder(t, `https://localhost:${port}`, {
-      upstream: { tls: { ...NO_TLS, ca: ca.cert } },
-    });
-    for (let count = 0; count < 2; count += 1) {
-      await send(t, forwarder.port, GET).until(/host=api\.example\.com sni=localhost\./);
-    }
+    const hosts = ['one.example.com', 'two.example.com'];
+    const facts = {
+      method: 'GET',
+      target: '/',
+      matchPath: '/',
+      get origin() {
+        return { scheme: 'https', authority: hosts[seen.requests] ?? '', pathPrefix: '' } as const;
+      },
+    };
+    const upstream = { tls: { ...NO_TLS, ca: ca.cert } };
+    const forwarder = await openForwarder(t, `https://localhost:${port}`, { upstream, exchange: { facts } });
+    await send(t, forwarder.port, GET).until(/host=one\.example\.com sni=localhost\./);
+    await send(t, forwarder.port, GET).until(/host=two\.example\.com sni=localhost\./);
     assert.deepEqual(seen, { requests: 2, connections: 1 });
   });
 

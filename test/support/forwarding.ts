@@ -70,6 +70,8 @@ export interface ForwarderWishes extends RuleWishes {
   readonly permit?: Partial<PermitFacts>;
   readonly exchange?: Partial<ForwardExchange>;
   readonly timeouts?: Partial<Timeouts>;
+  /** What the decision waits for. */
+  readonly decided?: (response: ServerResponse) => Promise<unknown>;
 }
 
 /** Settled exchanges in order; those before anybody asked are kept. */
@@ -106,7 +108,8 @@ export async function openForwarder(t: TestContext, origin: string, wishes: Forw
   const timeouts = { ...TIMEOUTS, ...wishes.timeouts };
   const upstream = openUpstream(makeUpstream(origin, wishes.upstream), timeouts.connect);
   const rules = makeRules({ ...wishes, origin });
-  const take = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean) => {
+  const take = async (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean) => {
+    await wishes.decided?.(response);
     forward(makePermit(wishes.permit), {
       request,
       response,
@@ -131,8 +134,11 @@ export async function openForwarder(t: TestContext, origin: string, wishes: Forw
       },
     });
   };
-  const server = createHttpServer((request, response) => take(request, response, false));
-  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => take(request, response, true));
+  const server = createHttpServer((request, response) => void take(request, response, false));
+  server.keepAliveTimeout = 60_000; // Node's own timeout must not end what ours should
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    void take(request, response, true);
+  });
   const port = await listen(t, server);
   t.after(() => upstream.pool.destroy());
   return { port, outcomes };
@@ -184,7 +190,8 @@ export class Received {
     return new Promise((resolve, reject) => {
       this.#changed = () => {
         if (pattern.test(this.text)) resolve(this.text);
-        else if (this.socket.readableEnded || this.socket.destroyed) reject(new Error(`closed before ${pattern}: ${this.text.slice(0, 300)}`));
+        else if (this.socket.readableEnded || this.socket.destroyed)
+          reject(new Error(`closed before ${pattern}: ${this.text.slice(0, 300)}`));
       };
       this.#changed();
     });
