@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import { refuseUnread, type Runtime, serve } from './edge/exchange.ts';
 import { compileIntake } from './edge/facts.ts';
-import { compileFieldRules } from './edge/fields.ts';
+import { compileFieldRules, pseudonymOf } from './edge/fields.ts';
 import { SeenCertificates } from './certificate/seen-certificates.ts';
 import { type HandshakeRefusal, type OpenListener, openListener } from './edge/listener.ts';
 import { openTelemetry, type Readiness, type Telemetry } from './edge/telemetry.ts';
@@ -103,7 +103,6 @@ class RunningGateway implements Gateway {
         compileFieldRules(route, policy.id, managedFields, policy.withoutUpstreamNonce.has(route)),
       ]),
     );
-    const pseudonym = `holdfast-${policy.id}`;
     return {
       policy,
       ports: {
@@ -114,7 +113,7 @@ class RunningGateway implements Gateway {
         replay: this.#replay,
         seenCertificates: new SeenCertificates(),
       },
-      intake: new Map(listeners.map((one) => [one.name, compileIntake(one, managedFields, pseudonym)])),
+      intake: new Map(listeners.map((one) => [one.name, compileIntake(one, managedFields, pseudonymOf(policy.id))])),
       fieldRules,
       upstreams: new Map(
         upstreams.map((upstream) => [upstream, openUpstream(upstream, this.#longestConnect(upstream))]),

@@ -27,9 +27,13 @@ export interface PermitFacts {
 
 /** Proof that a request was decided upon and may be forwarded. The constructor is private: see `grant`. */
 export class Permit {
-  readonly facts: PermitFacts;
+  /** Also makes the type nominal: an object that only looks like a permit does not compile. */
+  readonly #facts: PermitFacts;
   private constructor(facts: PermitFacts) {
-    this.facts = facts;
+    this.#facts = facts;
+  }
+  get facts(): PermitFacts {
+    return this.#facts;
   }
   /** Called by enforce.ts alone (a lint rule and a test keep it so). Checks nothing itself. */
   static grant(facts: PermitFacts): Permit {

@@ -7,6 +7,7 @@ import { readCertificate } from '../certificate/leaf.ts';
 import { SeenCertificates } from '../certificate/seen-certificates.ts';
 import type { Connection } from '../edge/connection.ts';
 import { compileIntake, type EdgeFacts, readFacts } from '../edge/facts.ts';
+import { pseudonymOf } from '../edge/fields.ts';
 import { chooseOrigin } from '../edge/origin.ts';
 import { enforce, type Ports } from '../enforce.ts';
 import { type CheckedStep, listChecks } from '../policy/checks.ts';
@@ -61,7 +62,7 @@ async function explainRequest(policy: Policy, line: CommandLine): Promise<Explan
   const listener = chooseListener(policy, scheme, authority);
   const connection = connectionWith(readEvidence(line.options['cert-file'], listener));
   const rawHeaders = ['Host', authority, ...credentialLines(line)];
-  const intake = compileIntake(listener, policy.managedFields, `holdfast-${policy.id}`);
+  const intake = compileIntake(listener, policy.managedFields, pseudonymOf(policy.id));
   const facts = readFacts({ method, url: target, httpVersion: '1.1', rawHeaders }, connection, intake, now);
   if (facts instanceof Rejection) return refusal(listener, undefined, undefined, facts);
   const route = chooseRouteFor(policy, facts);

@@ -76,13 +76,18 @@ export function compileFieldRules(
       ['cache-control', 'cache-control'],
       ['dpop-nonce', credentials === 'as-received' && !withoutUpstreamNonce ? 'dpop-nonce' : 'drop'],
     ]),
-    pseudonym: `holdfast-${policyId}`,
+    pseudonym: pseudonymOf(policyId),
     host: route.forward.host === 'upstream' && target !== undefined ? new URL(target.origin).host : undefined,
     credentials,
     clientCertificate: route.forward.clientCertificate,
     written: new WeakMap(),
     cors: route.cors !== undefined,
   };
+}
+
+/** Our name in `Via` (RFC 9110 §7.6.3): the same for all replicas of one policy, another for the next gateway in a chain. */
+export function pseudonymOf(policyId: string): string {
+  return `holdfast-${policyId}`;
 }
 
 /** What happens to a field of the client, named in any case. */

@@ -42,7 +42,7 @@ export function compilePolicy(read: ReadPolicy, now: number): Compiled {
   if (compilation.problems.length > 0) return { problems: compilation.problems };
   const { config } = read;
   const policy: Policy = {
-    id: createHash('sha256').update(read.text).digest('hex').slice(0, 8),
+    id: createHash('sha256').update(read.text).update(JSON.stringify(config)).digest('hex').slice(0, 8),
     listeners,
     telemetry: config.telemetry.bind,
     log: { level: config.log.level, sampleSuccesses: config.log.sample_successes },

@@ -79,7 +79,7 @@ export function readPolicyFile(
   });
   const { files, problems: unread } = readFiles(merged);
   const wrong = 'config' in checked ? [] : checked.findings.map((finding) => problemAt(merged, finding));
-  const problems = firstOfEachPlace([...early, ...merged.problems], [...wrong, ...unread]);
+  const problems = firstOfEachPlace(firstOfEachPlace([...early, ...merged.problems], wrong), unread);
   if (problems.length > 0 || !('config' in checked)) return { problems: inOrder(problems) };
   return {
     config: checked.config,

@@ -206,7 +206,7 @@ export interface LogRules {
 
 /** Everything that one configuration means; frozen. */
 export interface Policy {
-  /** Short hash of the configuration's text: names this gateway in `Via`, so that a loop is seen. */
+  /** Short hash of the configuration's text and values: names this gateway in `Via`, so that a loop is seen. */
   readonly id: string;
   readonly listeners: readonly Listener[];
   readonly telemetry: Bind;

@@ -28,7 +28,7 @@ function place(written: string): Bind {
 }
 
 /** Alternatives in words: `none, required or on-skew`. */
-export function alternatives(values: readonly (string | number)[]): string {
+function alternatives(values: readonly (string | number)[]): string {
   return values.length < 2 ? values.join('') : `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`;
 }
 

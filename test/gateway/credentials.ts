@@ -1,0 +1,58 @@
+// What clients of the tests bring: keys, access tokens and proofs that are good until a test says otherwise.
+
+import { CLIENT_CA, ISSUER_KEY, ORIGIN, type RequestWishes, type TestGateway } from '../support/gateway.ts';
+import { makeCertificate } from '../support/pki.ts';
+import { makeKey, makeProof, makeToken, type ProofOptions, type TestKey } from '../support/tokens.ts';
+
+/** The key to which bound tokens are bound, and somebody else's. */
+export const HOLDER = await makeKey();
+export const THIEF = await makeKey();
+
+/** The certificate to which bound tokens are bound, and another client's of the same CA. */
+export const CLIENT = await makeCertificate({
+  names: ['client.example.net', 'spiffe://example.net/client'],
+  subject: 'CN=Client One, O="Example; Hash=0, Inc."',
+  ca: CLIENT_CA,
+});
+export const OTHER_CLIENT = await makeCertificate({ names: ['other.example.net'], ca: CLIENT_CA });
+
+type Claims = Readonly<Record<string, unknown>>;
+
+export const TO_KEY = { cnf: { jkt: HOLDER.jkt } };
+export const TO_CERTIFICATE = { cnf: { 'x5t#S256': CLIENT.thumbprint } };
+export const TO_BOTH = { cnf: { jkt: HOLDER.jkt, 'x5t#S256': CLIENT.thumbprint } };
+
+/** An access token of the one issuer, unbound unless its claims say otherwise. */
+export function issue({ now }: TestGateway, claims: Claims = {}, header: Claims = {}): Promise<string> {
+  return makeToken(ISSUER_KEY, now(), { claims, header });
+}
+
+export interface ProofWishes extends Omit<ProofOptions, 'url' | 'token' | 'method'> {
+  readonly key?: TestKey;
+}
+
+/** A proof of the holder for one request. */
+export function prove(
+  { now }: TestGateway,
+  token: string,
+  method: string,
+  path: string,
+  { key = HOLDER, ...wishes }: ProofWishes = {},
+): Promise<string> {
+  return makeProof(key, now(), { method, url: `${ORIGIN}${path.split('?')[0]}`, token, ...wishes });
+}
+
+export interface DpopWishes extends RequestWishes {
+  /** Of the access token, beside its binding to the holder's key. */
+  readonly claims?: Claims;
+  /** Changes to the proof. */
+  readonly proving?: ProofWishes;
+}
+
+/** A DPoP request that is good but for what is wished. */
+export async function dpop(gateway: TestGateway, method: string, path: string, wishes: DpopWishes = {}) {
+  const { claims, proving, ...others } = wishes;
+  const token = others.token ?? (await issue(gateway, { ...TO_KEY, ...claims }));
+  const proof = await prove(gateway, token, method, path, proving);
+  return gateway.request(method, path, { token, proof, ...others });
+}

@@ -1,0 +1,348 @@
+// A whole gateway for tests: a policy file and certificates on disk, TLS listeners, an upstream that records, and clients.
+
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, get, type IncomingMessage, type ServerResponse } from 'node:http';
+import { type Agent, request as requestTls } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import type { TLSSocket } from 'node:tls';
+import { type Gateway, startGateway } from '../../src/gateway.ts';
+import { createLog } from '../../src/observe/log.ts';
+import { compilePolicy } from '../../src/policy/compile.ts';
+import { formatProblem } from '../../src/policy/problem.ts';
+import { readPolicyFile } from '../../src/policy/read.ts';
+import type { Bind, Policy } from '../../src/policy/route.ts';
+import { openTls, readAll } from './edge.ts';
+import { makeCa, makeCertificate, type TestCertificate } from './pki.ts';
+import { configuration } from './policies.ts';
+import { AUDIENCE, ISSUER, makeKey } from './tokens.ts';
+
+/** How clients call the gateway; the port it is bound to is another matter, as behind a load balancer. */
+export const HOST = 'api.example.com';
+export const ORIGIN = `https://${HOST}`;
+
+const SERVER_CA = await makeCa({ subject: 'CN=Server CA' });
+const SERVER = await makeCertificate({ names: [HOST, '*.example.org'], ca: SERVER_CA });
+const CLIENT_ROOT = await makeCa({ subject: 'CN=Client Root' });
+/** Issues client certificates under a root that clients do not send; the gateway knows both. */
+export const CLIENT_CA = await makeCa({ subject: 'CN=Client CA', ca: CLIENT_ROOT });
+export const ISSUER_KEY = await makeKey('ES256', 'k1');
+
+type Closing = Pick<TestContext, 'after'>;
+
+/** YAML of a policy and what surrounds it; what is left out is good and plain. */
+export interface PolicyWishes {
+  /** List of routes to the upstream `orders`. */
+  readonly routes?: string;
+  /** More keys of the listener `public`. */
+  readonly listener?: string;
+  /** All listeners, instead. */
+  readonly listeners?: string;
+  readonly origins?: readonly string[];
+  readonly issuers?: string;
+  /** Upstreams beside `orders`. */
+  readonly upstreams?: string;
+  readonly more?: string;
+}
+
+/** Writes a policy with everything it names into a folder that goes with the test. @returns the name of the policy file */
+export function writePolicy(t: Closing, wishes: PolicyWishes, upstream = 'http://127.0.0.1:9'): string {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-test-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const files = {
+    'tls.crt': SERVER.chain,
+    'tls.key': SERVER.key,
+    'clients.pem': `${CLIENT_CA.cert}\n${CLIENT_ROOT.cert}`,
+    'keys.json': JSON.stringify({ keys: [ISSUER_KEY.jwk] }),
+    'holdfast.yaml': policyText(wishes, upstream),
+  };
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
+  return join(folder, 'holdfast.yaml');
+}
+
+function policyText(wishes: PolicyWishes, upstream: string): string {
+  const { origins = [ORIGIN], listener = '' } = wishes;
+  const plain = [
+    '- name: public',
+    '  bind: "127.0.0.1:0"',
+    `  origins: [${origins.map((origin) => JSON.stringify(origin)).join(', ')}]`,
+    '  tls: { certificates: [{ cert: tls.crt, key_file: tls.key }] }',
+    listener.replace(/^(?=.)/gm, '  '),
+  ].join('\n');
+  return configuration({
+    listeners: wishes.listeners ?? plain,
+    issuers: wishes.issuers ?? `login: { issuer: ${ISSUER}, audience: [${AUDIENCE}], keys: { jwks_file: keys.json } }`,
+    upstreams: `orders: { targets: ["${upstream}"] }\n${wishes.upstreams ?? ''}`,
+    ...(wishes.routes === undefined ? {} : { routes: wishes.routes }),
+    more: `telemetry: { bind: "127.0.0.1:0" }\n${wishes.more ?? 'drain: { delay: 0s, grace: 5s }'}\n`,
+  });
+}
+
+/** A request as the upstream got it. */
+export interface Seen {
+  readonly method: string;
+  readonly target: string;
+  readonly fields: Fields;
+  body: string;
+}
+
+export interface TestUpstream {
+  readonly origin: string;
+  /** In the order of arrival; bodies are filled in when they have ended. */
+  readonly seen: Seen[];
+  /** Called when a request is complete. */
+  answer: (request: IncomingMessage, response: ServerResponse) => void;
+  /** Called when its fields are there. */
+  arrived: (request: IncomingMessage) => void;
+}
+
+/** A plain HTTP server that records what it gets and answers 200 until told otherwise. */
+export async function startUpstream(t: Closing): Promise<TestUpstream> {
+  const seen: Seen[] = [];
+  const server = createServer((request, response) => {
+    const { method = '', url: target = '', rawHeaders } = request;
+    const record: Seen = { method, target, fields: new Fields(rawHeaders), body: '' };
+    seen.push(record);
+    upstream.arrived(request);
+    request.setEncoding('latin1').on('data', (chunk: string) => (record.body += chunk));
+    request.on('end', () => upstream.answer(request, response));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(async () => {
+    server.close();
+    server.closeAllConnections();
+    await once(server, 'close');
+  });
+  const upstream: TestUpstream = {
+    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    seen,
+    answer: (_request, response) => response.end('from the upstream'),
+    arrived: () => {},
+  };
+  return upstream;
+}
+
+/** Field lines as received. */
+export class Fields {
+  readonly lines: readonly (readonly [name: string, value: string])[];
+
+  constructor(raw: readonly string[]) {
+    this.lines = raw.flatMap((name, at) => (at % 2 === 0 ? [[name, raw[at + 1] ?? ''] as const] : []));
+  }
+
+  /** Values of all lines of that name. */
+  all(name: string): readonly string[] {
+    return this.lines.filter(([other]) => other.toLowerCase() === name.toLowerCase()).map(([, value]) => value);
+  }
+
+  /** Of the only line of that name; undefined: none. */
+  one(name: string): string | undefined {
+    const [value, ...others] = this.all(name);
+    if (others.length > 0) throw new Error(`${name} is there ${others.length + 1} times`);
+    return value;
+  }
+}
+
+export interface RequestWishes {
+  readonly token?: string;
+  /** The default is DPoP with a proof, else Bearer. */
+  readonly scheme?: string;
+  readonly proof?: string;
+  readonly client?: TestCertificate;
+  readonly host?: string;
+  readonly fields?: readonly (readonly [name: string, value: string])[];
+  readonly body?: string;
+  readonly agent?: Agent;
+}
+
+export interface Answered {
+  readonly status: number;
+  readonly fields: Fields;
+  readonly body: string;
+  /** Of the problem document. */
+  readonly reason: string | undefined;
+}
+
+export type LogLine = Readonly<Record<string, unknown>>;
+
+export interface TestGateway {
+  readonly running: Gateway;
+  readonly policy: Policy;
+  readonly upstream: TestUpstream;
+  /** Everything logged so far. */
+  readonly log: readonly LogLine[];
+  /** Seconds since the epoch. */
+  readonly now: () => number;
+  request(method: string, path: string, wishes?: RequestWishes): Promise<Answered>;
+  /** A TLS connection, for bytes that no client library sends. */
+  connect(): Promise<TLSSocket>;
+  /** Bytes on a connection of their own → the answer to them. */
+  raw(bytes: string): Promise<Answered>;
+  /** A page of the telemetry port. */
+  page(path: string): Promise<{ status: number; body: string }>;
+  /** Sum of a metric over all series that have these labels. */
+  count(metric: string, labels?: Readonly<Record<string, string>>): Promise<number>;
+  /** The line, now or later, that has all these members. */
+  logged(members: LogLine): Promise<LogLine>;
+  close(): Promise<void>;
+}
+
+export interface GatewayWishes extends PolicyWishes {
+  readonly now?: () => number;
+  /** For what no policy file may say. */
+  readonly adjust?: (policy: Policy) => Policy;
+  /** Do not wait for the keys of the issuers. */
+  readonly unready?: boolean;
+}
+
+/** Reads, compiles and starts. Everything is closed when the test ends, or before by `close`. */
+export async function startTestGateway(t: Closing, wishes: GatewayWishes = {}): Promise<TestGateway> {
+  const upstream = await startUpstream(t);
+  const policy = (wishes.adjust ?? ((same) => same))(compileFile(writePolicy(t, wishes, upstream.origin)));
+  const now = wishes.now ?? (() => Date.now() / 1000);
+  const log = new LogLines();
+  const running = await startGateway(policy, { version: '0.0.0-test', log: createLog(policy.log, log), now });
+  t.after(() => running.close());
+  if (!wishes.unready) await log.until({ msg: 'keys loaded' });
+  const port = portOf(running.listeners[0]?.bind);
+  const connect = () => openTls(port, { ca: SERVER_CA.cert });
+  const page = (path: string) => readPage(portOf(running.telemetry), path);
+  return {
+    running,
+    policy,
+    upstream,
+    log: log.lines,
+    now,
+    request: (method, path, what) => sendRequest(port, method, path, what),
+    connect,
+    raw: async (bytes) => parseAnswer(await sendBytes(await connect(), bytes)),
+    page,
+    count: async (metric, labels = {}) => sumOf((await page('/metrics')).body, metric, labels),
+    logged: (members) => log.until(members),
+    close: () => running.close(),
+  };
+}
+
+function compileFile(file: string): Policy {
+  const read = readPolicyFile(file, { env: {} });
+  const compiled = 'problems' in read ? read : compilePolicy(read, Date.now() / 1000);
+  if ('policy' in compiled) return compiled.policy;
+  throw new Error(compiled.problems.map(formatProblem).join('\n'));
+}
+
+export function portOf(bind: Bind | undefined): number {
+  return bind !== undefined && 'port' in bind ? bind.port : 0;
+}
+
+/** One request on a connection of its own, unless there is an agent; exactly the fields named, and Content-Length. */
+export function sendRequest(port: number, method: string, path: string, wishes: RequestWishes = {}): Promise<Answered> {
+  const { token, proof, scheme = proof === undefined ? 'Bearer' : 'DPoP', client, host = HOST, agent, body } = wishes;
+  const fields = [
+    ['Host', host],
+    ...(token === undefined ? [] : [['Authorization', `${scheme} ${token}`]]),
+    ...(proof === undefined ? [] : [['DPoP', proof]]),
+    ...(wishes.fields ?? []),
+    ...(body === undefined ? [] : [['Content-Length', String(Buffer.byteLength(body))]]),
+  ];
+  return new Promise((resolve, reject) => {
+    const request = requestTls({
+      host: '127.0.0.1',
+      servername: HOST,
+      port,
+      method,
+      path,
+      headers: fields.flat(),
+      agent: agent ?? false,
+      ca: SERVER_CA.cert,
+      ...(client && { cert: client.chain, key: client.key }),
+      signal: AbortSignal.timeout(10_000),
+    });
+    request.once('error', reject);
+    request.once('response', (response) => {
+      let text = '';
+      response.setEncoding('latin1').on('data', (chunk: string) => (text += chunk));
+      response.once('error', reject);
+      response.once('end', () => resolve(answered(response.statusCode ?? 0, response.rawHeaders, text)));
+    });
+    request.end(body);
+  });
+}
+
+async function sendBytes(socket: TLSSocket, bytes: string): Promise<string> {
+  socket.write(bytes, 'latin1');
+  return await readAll(socket);
+}
+
+/** An answer of ours as it stands on the wire, closed by its connection. */
+export function parseAnswer(raw: string): Answered {
+  const [head = '', body = ''] = raw.split(/\r\n\r\n(.*)/s);
+  const [status = '', ...lines] = head.split('\r\n');
+  const fields = lines.flatMap((line) => line.split(/: (.*)/).slice(0, 2));
+  return answered(Number(/^HTTP\/1\.1 (\d{3}) /.exec(status)?.[1] ?? 0), fields, body);
+}
+
+function answered(status: number, rawHeaders: readonly string[], body: string): Answered {
+  return { status, fields: new Fields(rawHeaders), body, reason: /"reason":"(\w+)"/.exec(body)?.[1] };
+}
+
+/** A page of a telemetry port. */
+export function readPage(port: number, path: string): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    get({ host: '127.0.0.1', port, path, agent: false }, (response) => {
+      let body = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
+      response.once('end', () => resolve({ status: response.statusCode ?? 0, body }));
+    }).once('error', reject);
+  });
+}
+
+/** Series of the text format → name, labels, value. */
+export function readSeries(text: string): { name: string; labels: Record<string, string>; value: number }[] {
+  return [...text.matchAll(/^(\w+)(?:\{(.*)\})? (\S+)$/gm)].map(([, name = '', labels = '', value]) => ({
+    name,
+    labels: Object.fromEntries([...labels.matchAll(/(\w+)="([^"]*)"/g)].map(([, label, is]) => [label, is])),
+    value: Number(value),
+  }));
+}
+
+function sumOf(text: string, metric: string, labels: Readonly<Record<string, string>>): number {
+  return readSeries(text)
+    .filter((series) => series.name === metric)
+    .filter((series) => Object.entries(labels).every(([label, value]) => series.labels[label] === value))
+    .reduce((sum, { value }) => sum + value, 0);
+}
+
+/** Seconds until a line that does not come fails the test. */
+const PATIENCE = 5;
+
+/** A destination of the log that parses its lines and tells when one comes. */
+class LogLines {
+  readonly lines: LogLine[] = [];
+  readonly #waiting = new Set<() => void>();
+
+  write(line: string): void {
+    this.lines.push(JSON.parse(line) as LogLine);
+    for (const look of this.#waiting) look();
+  }
+
+  until(members: LogLine): Promise<LogLine> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        reject(new Error(`no log line has ${JSON.stringify(members)}`));
+      }, PATIENCE * 1000);
+      const look = () => {
+        const line = this.lines.find((one) => Object.entries(members).every(([name, value]) => one[name] === value));
+        if (line === undefined) return;
+        clearTimeout(timer);
+        this.#waiting.delete(look);
+        resolve(line);
+      };
+      this.#waiting.add(look);
+      look();
+    });
+  }
+}
