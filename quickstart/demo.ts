@@ -3,7 +3,6 @@
 import { randomUUID, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs, styleText } from 'node:util';
 import { request } from 'undici';
 import { type Exchange, FORGED, type Scene, SCENES, type Stage } from './demo-scenes.ts';
@@ -152,8 +151,6 @@ async function findOrStart(addresses: Addresses): Promise<() => Promise<void>> {
   }
   console.error('Starting the authorization server, the echo upstream and the gateway …\n');
   const { stop } = await startServices(addresses, () => {});
-  // A proof dated before the gateway started is answered with a nonce challenge, and `iat` has whole seconds.
-  await pause(1000 - (Date.now() % 1000));
   return stop;
 }
 

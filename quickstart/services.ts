@@ -64,6 +64,9 @@ export async function startServices(addresses: Addresses, onLine: (line: string)
     const gateway = startGateway(addresses, onLine);
     undo.push(gateway.stop);
     await becomeReady(addresses, gateway.ended);
+    // A proof dated before the gateway started is answered with a nonce challenge (its use before is not remembered), and
+    // clients date proofs in whole seconds: from the next one on they meet what the configuration says and nothing else.
+    await pause(1000 - (Date.now() % 1000));
     const died = gateway.ended.then((problem) => (stopping ? new Promise<never>(() => {}) : problem));
     return { died, stop };
   } catch (error) {

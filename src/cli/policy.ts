@@ -1,7 +1,7 @@
 // Reading and compiling a configuration for a command: a policy, or the problems as they are shown to people and programs.
 
 import { compilePolicy } from '../policy/compile.ts';
-import { formatProblem, type Problem } from '../policy/problem.ts';
+import { formatProblem, inOrder, type Problem } from '../policy/problem.ts';
 import { readPolicyFile } from '../policy/read.ts';
 import type { Policy } from '../policy/route.ts';
 
@@ -18,7 +18,11 @@ export function loadPolicy(
   stdin?: string,
 ): { policy: Policy; warnings: readonly Problem[] } | { problems: readonly Problem[] } {
   const read = readPolicyFile(file, { env: process.env, ...(stdin === undefined ? {} : { stdin }) });
-  return 'problems' in read ? read : compilePolicy(read, Date.now() / 1000);
+  const now = Date.now() / 1000;
+  if (!('problems' in read)) return compilePolicy(read, now);
+  const rest = read.rest && compilePolicy(read.rest, now);
+  const more = rest !== undefined && 'problems' in rest ? rest.problems : [];
+  return { problems: inOrder([...read.problems, ...more]) };
 }
 
 /** Problems as text, one line each and a count, or as JSON. */

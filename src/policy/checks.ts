@@ -65,7 +65,7 @@ const CHECKS: readonly Check[] = [
     check: 'access token in one Authorization field',
     rfc: 'RFC 6750 §2, RFC 9449 §7.1',
     expected: ({ route }) => `${route.challenge.schemes.join(' or ')} and one token`,
-    received: ({ facts }) => `${facts.authorization.length} field, scheme ${presentedScheme(facts.authorization)}`,
+    received: ({ facts }) => `${facts.authorization.length} of them, scheme ${presentedScheme(facts.authorization)}`,
   },
   {
     reasons: ['proof_missing', 'proof_repeated'],
@@ -191,7 +191,7 @@ const CHECKS: readonly Check[] = [
   },
   {
     reasons: ['proof_key_invalid', 'proof_key_mismatch'],
-    check: 'key of the proof is the token’s',
+    check: 'the key of the proof is that of the token',
     rfc: 'RFC 9449 §4.3 checks 6, 7, 12',
     expected: ({ jkt }) => `thumbprint ${shorten(jkt)}`,
     received: ({ proof }) => `jwk ${said(proof, 'jwk')}`,

@@ -1,6 +1,6 @@
 // What the compile steps share: the files as read, and the list on which every problem found goes.
 
-import type { ConfigPath, Problem } from './problem.ts';
+import { type ConfigPath, inOrder, type Problem } from './problem.ts';
 import type { NamedFile, ReadPolicy } from './read.ts';
 
 /** One run of the compiler. Steps report problems here and go on with what is left, so that all are found at once. */
@@ -43,13 +43,6 @@ export class Compilation {
   #place(at: ConfigPath, message: string): Problem {
     return { ...this.read.position(at), path: this.read.shownPath(at), message };
   }
-}
-
-function inOrder(problems: readonly Problem[]): readonly Problem[] {
-  const files = [...new Set(problems.map(({ file }) => file))];
-  return problems.toSorted(
-    (a, b) => files.indexOf(a.file) - files.indexOf(b.file) || a.line - b.line || a.column - b.column,
-  );
 }
 
 /** `over` on top of `under`, key by key; keys that `over` does not give keep what `under` says. */

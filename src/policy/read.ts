@@ -4,7 +4,7 @@ import { isUtf8 } from 'node:buffer';
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { getSystemErrorMap } from 'node:util';
-import { type ConfigPath, formatPath, type Position, type Problem } from './problem.ts';
+import { type ConfigPath, formatPath, inOrder, type Position, type Problem } from './problem.ts';
 import { type Merged, mergeSources } from './read-merge.ts';
 import { type Environment, readSource, type Source } from './read-source.ts';
 import type { Config } from './schema.ts';
@@ -57,13 +57,14 @@ const FILE_KEYS = [
  * Reads a configuration file, or standard input for `-`, with its includes, the environment and the files that keys name.
  * Relative names are relative to the file they stand in. An include with `*`, `?`, `[ ]` or `{ }` may match nothing; one
  * without names a file that has to be there. Where a file is no YAML, only that is reported: the rest would be guesses.
- * @returns all problems at once, sorted by file and line, or what compilePolicy takes
+ * @returns all problems at once, sorted by file and line, or what compilePolicy takes; beside problems `rest`, the configuration
+ * without the keys that should not be there, if that is all that is wrong: compilePolicy may find more in it
  * NOT checked: what keys mean together (compile.ts), and the content of the files that keys name.
  */
 export function readPolicyFile(
   file: string,
   { stdin = '', env }: ReadOptions,
-): ReadPolicy | { readonly problems: readonly Problem[] } {
+): ReadPolicy | { readonly problems: readonly Problem[]; readonly rest?: ReadPolicy } {
   const name = file === '-' ? '<stdin>' : file;
   const text = file === '-' ? stdin : readText(file);
   if (typeof text !== 'string') return { problems: [{ file: name, line: 1, column: 1, path: '', ...text }] };
@@ -78,12 +79,18 @@ export function readPolicyFile(
     return home.source.written(home.path);
   });
   const { files, problems: unread } = readFiles(merged);
-  const wrong = 'config' in checked ? [] : checked.findings.map((finding) => problemAt(merged, finding));
+  const wrong = checked.findings.map((finding) => problemAt(merged, finding));
   const problems = firstOfEachPlace(firstOfEachPlace([...early, ...merged.problems], wrong), unread);
-  if (problems.length > 0 || !('config' in checked)) return { problems: inOrder(problems) };
+  const { config } = checked;
+  const rest = config && { config, files, ...placesIn(merged, main, sources) };
+  if (problems.length === 0 && rest !== undefined) return rest;
+  // Compiling the rest makes sense only where nothing but misplaced keys was left out of it.
+  const onlyKeys = early.length + merged.problems.length + unread.length === 0;
+  return { problems: inOrder(problems), ...(onlyKeys && rest !== undefined ? { rest } : {}) };
+}
+
+function placesIn(merged: Merged, main: Source, sources: readonly Source[]): Omit<ReadPolicy, 'config' | 'files'> {
   return {
-    config: checked.config,
-    files,
     position: (path) => {
       const home = merged.home(path);
       return home.source.position(home.path);
@@ -160,11 +167,4 @@ function firstOfEachPlace(first: readonly Problem[], then: readonly Problem[]): 
   const place = ({ file, path }: Problem) => JSON.stringify([file, path]);
   const seen = new Set(first.map(place));
   return [...first, ...then.filter((problem) => !seen.has(place(problem)))];
-}
-
-function inOrder(problems: readonly Problem[]): readonly Problem[] {
-  const files = [...new Set(problems.map(({ file }) => file))];
-  return problems.toSorted(
-    (a, b) => files.indexOf(a.file) - files.indexOf(b.file) || a.line - b.line || a.column - b.column,
-  );
 }

@@ -10,6 +10,8 @@ export interface Finding {
   readonly path: ConfigPath;
   /** The key itself is wrong, not its value. */
   readonly atKey: boolean;
+  /** The rest means the same without it: a key that nobody knows, or whose feature is not built yet. */
+  readonly removable?: boolean;
   readonly message: string;
 }
 
@@ -18,13 +20,15 @@ type Known = Map<unknown, readonly string[]>;
 
 /**
  * Checks data against the schema and against the keys that are not built yet.
+ * Beside findings a `config` is what the rest means where keys alone were wrong: so that what keys mean together can be looked at
+ * in the same run.
  * @param written scalars as they stand in the file, environment not substituted: what messages may show
  * NOT checked: what keys mean together, beyond one mapping (compile.ts), and the files that keys name (read.ts).
  */
 export function checkConfig(
   data: unknown,
   written: Written,
-): { readonly config: Config } | { readonly findings: readonly Finding[] } {
+): { readonly config: Config | undefined; readonly findings: readonly Finding[] } {
   const known: Known = new Map();
   const parsed = schema.safeParse(data, { error: (issue) => expectedBy(issue, known) });
   const wrong = parsed.success
@@ -39,7 +43,18 @@ export function checkConfig(
         !later.some((other) => isWithin(path, other.path)) && !wrong.some((other) => isBelow(other.path, path)),
     ),
   ];
-  return parsed.success && findings.length === 0 ? { config: parsed.data } : { findings };
+  if (parsed.success && findings.length === 0) return { config: parsed.data, findings };
+  return { config: findings.every(({ removable }) => removable) ? withoutKeys(data, findings) : undefined, findings };
+}
+
+/** A wrong value cannot be left out like a key: its default would raise problems that are none. */
+function withoutKeys(data: unknown, findings: readonly Finding[]): Config | undefined {
+  const rest = structuredClone(data);
+  for (const { path } of findings) {
+    const holder = valueAt(rest, path.slice(0, -1));
+    if (typeof holder === 'object' && holder !== null) Reflect.deleteProperty(holder, path.at(-1) ?? '');
+  }
+  return schema.safeParse(rest).data;
 }
 
 /** What was expected, for issues about which the schema itself says nothing; remembers the keys that a mapping has. */
@@ -60,7 +75,12 @@ function describe(issue: z.core.$ZodIssue, above: ConfigPath, context: Context):
   const path = [...above, ...(issue.path as (string | number)[])];
   if (issue.code === 'unrecognized_keys') {
     const known = context.known.get(valueAt(context.data, path)) ?? [];
-    return issue.keys.map((key) => ({ path: [...path, key], atKey: true, message: unknownKey(key, known) }));
+    return issue.keys.map((key) => ({
+      path: [...path, key],
+      atKey: true,
+      message: unknownKey(key, known),
+      removable: true,
+    }));
   }
   if (issue.code === 'invalid_key') {
     return [{ path, atKey: true, message: `is no good as a key, expected ${issue.issues[0]?.message}` }];
@@ -115,6 +135,7 @@ function findLater(data: unknown, written: Written, wrong: readonly Finding[]): 
       return {
         path,
         atKey: false,
+        removable: true,
         message: taken === undefined ? message : `${message}, expected ${taken.join(' or ')}`,
       };
     });

@@ -45,7 +45,7 @@ interface DemoDocument {
   readonly scenes: readonly { readonly tried: string; readonly passed: boolean }[];
 }
 
-suite('the quickstart', () => {
+suite('the quickstart', { timeout: 60_000 }, () => {
   test('the demo starts everything itself, every scene comes out as it must, and nothing is left running', async () => {
     const env = await freePorts();
     const { code, out, err } = await outcomeOf(run(process.execPath, ['quickstart/demo.ts', '--json'], env));
@@ -60,9 +60,10 @@ suite('the quickstart', () => {
     for (const port of Object.values(env)) await assert.rejects(fetch(`http://127.0.0.1:${port}/`));
   });
 
-  test('start prints commands that work as printed, the demo finds it running, and Ctrl-C stops it cleanly', async () => {
+  test('start prints commands that work as printed, the demo finds it running, and Ctrl-C stops it cleanly', async (context) => {
     const env = await freePorts();
     const start = run(process.execPath, ['quickstart/start.ts'], env);
+    context.after(() => start.kill('SIGTERM'));
     const ended = outcomeOf(start);
     const printed: string[] = [];
     for await (const line of createInterface({ input: start.stdout! })) {

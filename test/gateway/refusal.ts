@@ -1,0 +1,81 @@
+// How the tests say which refusal they expect, and everything that any refusal has to be.
+
+import assert from 'node:assert/strict';
+import type { Reason, Stage } from '../../src/rejection/rejection.ts';
+import { type Answered, type GatewayWishes, HOST, type TestGateway } from '../support/gateway.ts';
+
+/** Parameters of a challenge; `error_description` is left out, every challenge with an error has it. */
+export interface Challenge {
+  readonly scheme: 'Bearer' | 'DPoP';
+  readonly realm?: string;
+  readonly algs?: string;
+  readonly error?: string;
+  readonly scope?: string;
+  readonly acr_values?: string;
+  readonly max_age?: string;
+}
+
+export const BEARER: Challenge = { scheme: 'Bearer', realm: HOST };
+export const DPOP: Challenge = { scheme: 'DPoP', algs: 'ES256 ES384 EdDSA PS256 RS256' };
+
+/** One way in which a reason occurs; status and challenges are written as in rejections.md, not taken from the code. */
+export interface Refusal {
+  readonly reason: Reason;
+  /** What the request or the world is like. */
+  readonly when: string;
+  readonly stage: Stage;
+  readonly status: number;
+  readonly challenges: readonly Challenge[];
+  readonly send: (gateway: TestGateway) => Promise<Answered>;
+  /** Fields beside those that every refusal has. */
+  readonly fields?: Readonly<Record<string, string>>;
+  /** The upstream was reached before there was anything to refuse. */
+  readonly reaches?: boolean;
+  /** A gateway of its own; absent: the one that all share. */
+  readonly wishes?: GatewayWishes;
+}
+
+/** Sends it, and holds the answer, the upstream, the log and the metrics against what is expected. */
+export async function meet(gateway: TestGateway, refusal: Refusal): Promise<void> {
+  const { reason, stage } = refusal;
+  const labels = { reason, stage, mode: 'enforced' };
+  const [reached, counted] = [gateway.upstream.seen.length, await gateway.count('holdfast_rejections_total', labels)];
+  const answer = await refusal.send(gateway);
+  assert.equal(answer.reason ?? answer.body, reason);
+  checkAnswer(answer, refusal);
+  if (!refusal.reaches) assert.equal(gateway.upstream.seen.length, reached, 'the upstream was reached');
+  const line = await gateway.logged({ request_id: JSON.parse(answer.body).request_id });
+  const outcome = stage === 'upstream' && refusal.status >= 500 ? 'upstream_failed' : 'rejected';
+  assert.deepEqual([line['reason'], line['stage'], line['status']], [reason, stage, refusal.status]);
+  assert.equal(line['outcome'], outcome);
+  assert.equal(await gateway.count('holdfast_rejections_total', labels), counted + 1);
+}
+
+function checkAnswer(answer: Answered, { reason, status, challenges, fields = {} }: Refusal): void {
+  assert.equal(answer.status, status);
+  const body: Record<string, unknown> = JSON.parse(answer.body);
+  assert.deepEqual(Object.keys(body), ['type', 'title', 'status', 'detail', 'reason', 'request_id']);
+  assert.deepEqual([body['status'], body['reason']], [status, reason]);
+  assert.match(String(body['request_id']), /^[0-9a-f-]{36}$/);
+  assert.equal(answer.fields.one('content-type'), 'application/problem+json');
+  assert.equal(answer.fields.one('cache-control'), 'no-store');
+  assert.ok(!Number.isNaN(Date.parse(answer.fields.one('date') ?? '')), 'no Date');
+  assert.deepEqual(challengesOf(answer, String(body['title'])), challenges);
+  const asksForNonce = challenges.some(({ error }) => error === 'use_dpop_nonce');
+  assert.equal(answer.fields.all('dpop-nonce').length, asksForNonce ? 1 : 0);
+  for (const [name, value] of Object.entries(fields)) assert.equal(answer.fields.one(name), value, name);
+}
+
+const CHALLENGE = /^(Bearer|DPoP) ([a-z_]+="[^"\\]*"(?:, [a-z_]+="[^"\\]*")*)$/;
+
+/** One challenge per line, each with an `error_description` exactly where it has an `error`. */
+function challengesOf({ fields }: Answered, title: string): object[] {
+  return fields.all('www-authenticate').map((line) => {
+    const [, scheme, parameters = ''] = CHALLENGE.exec(line) ?? assert.fail(line);
+    const pairs = [...parameters.matchAll(/([a-z_]+)="([^"]*)"/g)].map(([, name = '', value]) => [name, value]);
+    assert.equal(new Set(pairs.map(([name]) => name)).size, pairs.length, `a parameter twice: ${line}`);
+    const { error_description: description, ...others } = Object.fromEntries(pairs);
+    assert.equal(description, others.error === undefined ? undefined : title, line);
+    return { scheme, ...others };
+  });
+}

@@ -1,0 +1,307 @@
+// Refusals of the stages edge, route and upstream: what is wrong with a request before anybody asks who sends it, or behind us.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type Answered, HOST, parseAnswer, type TestGateway } from '../support/gateway.ts';
+import { readAll } from '../support/edge.ts';
+import type { Refusal } from './refusal.ts';
+
+/** All of these come before credentials are looked at, so that nobody is asked for any. */
+const early = { challenges: [] };
+const malformed = { ...early, reason: 'request_malformed', stage: 'edge', status: 400 } as const;
+const forbidden = { ...early, reason: 'field_forbidden', stage: 'edge', status: 400 } as const;
+const closing = { fields: { Connection: 'close' } };
+
+const lines = (...all: readonly string[]) => `${all.join('\r\n')}\r\n\r\n`;
+const raw =
+  (...all: readonly string[]) =>
+  (gateway: TestGateway) =>
+    gateway.raw(lines(...all, 'Connection: close'));
+const open =
+  (path: string, ...fields: (readonly [string, string])[]) =>
+  (gateway: TestGateway) =>
+    gateway.request('GET', `/open${path}`, { fields });
+
+/** A clock that fails when told to: the one port that a test can break from outside. */
+function breakableClock() {
+  let broken = false;
+  return {
+    now: () => {
+      if (broken) throw new RangeError('the clock has stopped');
+      return Date.now() / 1000;
+    },
+    breakFor: async (send: () => Promise<Answered>) => {
+      broken = true;
+      return send().finally(() => (broken = false));
+    },
+  };
+}
+
+const clock = breakableClock();
+
+/** Ends a request whose first line was read before the gateway began to stop. */
+async function finishWhileStopping(gateway: TestGateway): Promise<Answered> {
+  const socket = await gateway.connect();
+  socket.write('GET /open/1 HTTP/1.1\r\n');
+  await gateway.request('GET', '/nowhere'); // by now the line above was read
+  const drained = gateway.running.drain();
+  while (gateway.running.ready().details['state'] !== 'stopping') await new Promise((resolve) => setImmediate(resolve));
+  socket.write(lines(`Host: ${HOST}`));
+  const answer = parseAnswer(await readAll(socket));
+  return drained.then(() => answer);
+}
+
+async function stopInTheMiddle(gateway: TestGateway, ...all: readonly string[]): Promise<Answered> {
+  const socket = await gateway.connect();
+  socket.write(all.join('\r\n'));
+  return parseAnswer(await readAll(socket));
+}
+
+export const EDGE: readonly Refusal[] = [
+  {
+    ...early,
+    reason: 'internal_error',
+    when: 'a part of the gateway throws',
+    stage: 'edge',
+    status: 500,
+    wishes: { now: clock.now },
+    send: (gateway) => clock.breakFor(() => gateway.request('GET', '/open/1')),
+  },
+  { ...malformed, when: 'there is no Host', ...closing, send: raw('GET /open/1 HTTP/1.1') },
+  {
+    ...malformed,
+    when: 'there are two Hosts',
+    ...closing,
+    send: raw('GET /open/1 HTTP/1.1', `Host: ${HOST}`, `Host: ${HOST}`),
+  },
+  {
+    ...malformed,
+    when: 'Content-Length stands beside Transfer-Encoding',
+    ...closing,
+    send: raw('POST /open/1 HTTP/1.1', `Host: ${HOST}`, 'Content-Length: 3', 'Transfer-Encoding: chunked'),
+  },
+  {
+    ...malformed,
+    when: 'the absolute-form disagrees with Host',
+    ...closing,
+    send: raw('GET https://other.example.org/open/1 HTTP/1.1', `Host: ${HOST}`),
+  },
+  { ...malformed, when: 'a segment in the middle is empty', ...closing, send: open('//1') },
+  { ...malformed, when: 'a segment is an encoded dot segment', ...closing, send: open('/%2e%2e/orders/1') },
+  { ...malformed, when: '%2F comes to a route that does not say encoded', ...closing, send: open('/a%2Fb') },
+  {
+    ...malformed,
+    when: 'Via has our own name in it, so that it is a loop',
+    ...closing,
+    send: (gateway) => open('/1', ['Via', `1.1 proxy, 1.1 holdfast-${gateway.policy.id}`])(gateway),
+  },
+  {
+    ...early,
+    reason: 'header_too_large',
+    when: 'the fields are larger than header_size',
+    stage: 'edge',
+    status: 431,
+    ...closing,
+    send: raw('GET /open/1 HTTP/1.1', `Host: ${HOST}`, `X-Large: ${'x'.repeat(33_000)}`),
+  },
+  {
+    ...early,
+    reason: 'uri_too_long',
+    when: 'the target is longer than url_length',
+    stage: 'edge',
+    status: 414,
+    send: open(`/${'x'.repeat(8200)}`),
+  },
+  {
+    ...early,
+    reason: 'request_timed_out',
+    when: 'the fields do not end within header_timeout',
+    stage: 'edge',
+    status: 408,
+    ...closing,
+    wishes: { listener: 'limits: { header_timeout: 400ms }' },
+    send: (gateway) => stopInTheMiddle(gateway, 'GET /open/1 HTTP/1.1', `Host: ${HOST}`, ''),
+  },
+  {
+    ...early,
+    reason: 'request_timed_out',
+    when: 'the client stops in the middle of the body',
+    stage: 'edge',
+    status: 408,
+    reaches: true,
+    send: (gateway) =>
+      stopInTheMiddle(gateway, 'POST /hasty/1 HTTP/1.1', `Host: ${HOST}`, 'Content-Length: 100', '', 'half'),
+  },
+  {
+    ...early,
+    reason: 'expectation_failed',
+    when: 'Expect is not 100-continue',
+    stage: 'edge',
+    status: 417,
+    send: open('/1', ['Expect', 'the-unexpected']),
+  },
+  { ...forbidden, when: 'a field imitates one of ours', send: open('/1', ['Client_Cert', ':AA==:']) },
+  { ...forbidden, when: 'a field imitates an identity field', send: open('/1', ['X.Auth.Subject', 'admin']) },
+  { ...forbidden, when: 'Connection names a managed field', send: open('/1', ['Connection', 'close, Client-Cert']) },
+  {
+    ...early,
+    reason: 'certificate_field_malformed',
+    when: "a trusted peer's certificate field is no certificate",
+    stage: 'edge',
+    status: 400,
+    wishes: {
+      listener: `client_certificate: { ca_file: clients.pem }
+trusted_peers: [{ cidr: 127.0.0.1/32 }]
+client_certificate_from: { format: rfc9440, field: Client-Cert }`,
+    },
+    send: open('/1', ['Client-Cert', ':AAAA:']),
+  },
+  {
+    ...early,
+    reason: 'misdirected',
+    when: 'Host is the host of no origin',
+    stage: 'edge',
+    status: 421,
+    send: (gateway) => gateway.request('GET', '/open/1', { host: 'other.example.org' }),
+  },
+  {
+    ...early,
+    reason: 'misdirected',
+    when: 'Host has a port that no origin has',
+    stage: 'edge',
+    status: 421,
+    send: (gateway) => gateway.request('GET', '/open/1', { host: `${HOST}:8443` }),
+  },
+  {
+    ...early,
+    reason: 'draining',
+    when: 'the gateway is stopping',
+    stage: 'edge',
+    status: 503,
+    ...closing,
+    wishes: {},
+    send: finishWhileStopping,
+  },
+];
+
+export const ROUTE: readonly Refusal[] = [
+  {
+    ...early,
+    reason: 'route_not_found',
+    when: 'no route has the path',
+    stage: 'route',
+    status: 404,
+    send: (gateway) => gateway.request('GET', '/nowhere'),
+  },
+  ...['DELETE', 'TRACE'].map(
+    (method): Refusal => ({
+      ...early,
+      reason: 'method_not_allowed',
+      when: `the route does not have ${method}`,
+      stage: 'route',
+      status: 405,
+      fields: { Allow: 'GET, HEAD, POST' },
+      send: (gateway) => gateway.request(method, '/few/1'),
+    }),
+  ),
+  {
+    ...early,
+    reason: 'method_not_allowed',
+    when: 'the method is CONNECT',
+    stage: 'route',
+    status: 405,
+    fields: { Allow: '' },
+    send: raw(`CONNECT ${HOST}:443 HTTP/1.1`, `Host: ${HOST}:443`),
+  },
+];
+
+/** Sets what the upstream does for one request. */
+async function whileUpstream(
+  { upstream }: TestGateway,
+  answer: (request: IncomingMessage, response: ServerResponse) => void,
+  send: () => Promise<Answered>,
+): Promise<Answered> {
+  const before = upstream.answer;
+  upstream.answer = answer;
+  return send().finally(() => (upstream.answer = before));
+}
+
+/** One chunk of 1025 bytes. */
+const TOO_LONG = ['401', 'x'.repeat(1025)];
+
+export const UPSTREAM: readonly Refusal[] = [
+  {
+    ...early,
+    reason: 'body_too_large',
+    when: 'a longer body is announced than the route takes',
+    stage: 'upstream',
+    status: 413,
+    send: (gateway) => gateway.request('POST', '/small/1', { body: 'x'.repeat(1025) }),
+  },
+  {
+    ...early,
+    reason: 'body_too_large',
+    when: 'a body of unknown length grows larger than the route takes',
+    stage: 'upstream',
+    status: 413,
+    reaches: true,
+    send: (gateway) =>
+      stopInTheMiddle(
+        gateway,
+        'POST /small/1 HTTP/1.1',
+        `Host: ${HOST}`,
+        'Transfer-Encoding: chunked',
+        '',
+        ...TOO_LONG,
+      ),
+  },
+  {
+    ...early,
+    reason: 'upstream_unreachable',
+    when: 'nobody listens at the target',
+    stage: 'upstream',
+    status: 502,
+    send: (gateway) => gateway.request('GET', '/gone/1'),
+  },
+  {
+    ...early,
+    reason: 'upstream_invalid',
+    when: 'the answer is no HTTP',
+    stage: 'upstream',
+    status: 502,
+    reaches: true,
+    send: (gateway) =>
+      whileUpstream(
+        gateway,
+        ({ socket }) => socket.end('HTTP/1.1 two hundred\r\n\r\n'),
+        () => gateway.request('GET', '/open/1'),
+      ),
+  },
+  {
+    ...early,
+    reason: 'upstream_invalid',
+    when: 'it answers 101 although nobody asked for an upgrade',
+    stage: 'upstream',
+    status: 502,
+    reaches: true,
+    send: (gateway) =>
+      whileUpstream(
+        gateway,
+        ({ socket }) => socket.end(lines('HTTP/1.1 101 Switching Protocols', 'Upgrade: x', 'Connection: upgrade')),
+        () => gateway.request('GET', '/open/1'),
+      ),
+  },
+  {
+    ...early,
+    reason: 'upstream_timed_out',
+    when: 'no answer begins within response_header',
+    stage: 'upstream',
+    status: 504,
+    reaches: true,
+    send: (gateway) =>
+      whileUpstream(
+        gateway,
+        () => {},
+        () => gateway.request('GET', '/hasty/1'),
+      ),
+  },
+];
