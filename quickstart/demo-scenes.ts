@@ -79,7 +79,7 @@ function withChangedClaim(token: string): string {
 
 const GOOD: readonly Omit<Scene, 'who'>[] = [
   {
-    tried: 'no token but a forged X-Auth-Subject, public route',
+    tried: 'no token, forged X-Auth-Subject, public route',
     answers: [200],
     saw: 'no identity',
     play: async ({ send, healthCheck }) => {
@@ -88,7 +88,7 @@ const GOOD: readonly Omit<Scene, 'who'>[] = [
     },
   },
   {
-    tried: 'unbound token as Bearer, on the route that allows it',
+    tried: 'unbound token as Bearer, where that is allowed',
     answers: [200],
     saw: 'bearer-client (none)',
     play: async ({ send, tokens }) => [await send('nobody', { path: '/legacy/1', fields: bearer(tokens.bearer) })],
@@ -106,13 +106,13 @@ const GOOD: readonly Omit<Scene, 'who'>[] = [
     play: async ({ send, tokens }) => [await send('alice', { path: '/partners/1', fields: bearer(tokens.mtls) })],
   },
   {
-    tried: 'either binding, on a route that takes both: DPoP',
+    tried: 'DPoP-bound token, on the route that takes both',
     answers: [200],
     saw: 'dpop-client (dpop)',
     play: (stage) => sendAsHolder(stage, '/anything/1'),
   },
   {
-    tried: 'either binding, on a route that takes both: certificate',
+    tried: 'certificate-bound token, on the same route',
     answers: [200],
     saw: 'mtls-client (mtls)',
     play: async ({ send, tokens }) => [await send('alice', { path: '/anything/1', fields: bearer(tokens.mtls) })],
@@ -227,7 +227,7 @@ const THEFTS: readonly Omit<Scene, 'who' | 'saw'>[] = [
     play: async ({ send, tokens }) => [await send('mallory', { path: '/partners/1', fields: bearer(tokens.mtls) })],
   },
   {
-    tried: "the same without one, alice's in a forged Client-Cert",
+    tried: "no certificate, alice's in a forged Client-Cert",
     answers: [401],
     reason: 'certificate_missing',
     play: async ({ send, tokens, certificates }) => {

@@ -10,8 +10,9 @@ import { BINDING, CERTIFICATE, POLICY, PROOF, REPLAY } from './refusals-sender.t
 import { PRESENTATION, TOKEN } from './refusals-token.ts';
 
 /** One route per demand; /open demands nothing, so that only the edge can refuse. */
+const LISTENER = 'client_certificate: { request: optional, verify: chain, ca_file: clients.pem }';
 const POLICY_OF_ALL = {
-  listener: 'client_certificate: { request: optional, verify: chain, ca_file: clients.pem }',
+  listener: LISTENER,
   upstreams: 'gone: { targets: ["http://127.0.0.1:1"] }',
   routes: `
 - { name: any, match: { path: /any/* }, upstream: orders, require: token, weaker_than_defaults: [require] }
@@ -80,8 +81,9 @@ test('a refusal occurs with its status, error, challenge and body, and never rea
   const shared = await startTestGateway(t, POLICY_OF_ALL);
   for (const refusal of REFUSALS) {
     await t.test(`${refusal.reason}: ${refusal.when}`, async (each) => {
-      const own = refusal.wishes && { ...POLICY_OF_ALL, listener: '', ...refusal.wishes };
-      await meet(own === undefined ? shared : await startTestGateway(each, own), refusal);
+      const { wishes } = refusal;
+      const own = { ...POLICY_OF_ALL, ...wishes, listener: `${LISTENER}\n${wishes?.listener ?? ''}` };
+      await meet(wishes === undefined ? shared : await startTestGateway(each, own), refusal);
     });
   }
 });

@@ -44,7 +44,7 @@ export async function meet(gateway: TestGateway, refusal: Refusal): Promise<void
   assert.equal(answer.reason ?? answer.body, reason);
   checkAnswer(answer, refusal);
   if (!refusal.reaches) assert.equal(gateway.upstream.seen.length, reached, 'the upstream was reached');
-  const line = await gateway.logged({ request_id: JSON.parse(answer.body).request_id });
+  const line = await gateway.logged({ msg: 'request', request_id: JSON.parse(answer.body).request_id });
   const outcome = stage === 'upstream' && refusal.status >= 500 ? 'upstream_failed' : 'rejected';
   assert.deepEqual([line['reason'], line['stage'], line['status']], [reason, stage, refusal.status]);
   assert.equal(line['outcome'], outcome);

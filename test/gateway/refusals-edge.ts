@@ -1,8 +1,7 @@
 // Refusals of the stages edge, route and upstream: what is wrong with a request before anybody asks who sends it, or behind us.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Answered, HOST, parseAnswer, type TestGateway } from '../support/gateway.ts';
-import { readAll } from '../support/edge.ts';
+import { type Answered, HOST, readAnswer, type TestGateway } from '../support/gateway.ts';
 import type { Refusal } from './refusal.ts';
 
 /** All of these come before credentials are looked at, so that nobody is asked for any. */
@@ -38,22 +37,17 @@ function breakableClock() {
 
 const clock = breakableClock();
 
-/** Ends a request whose first line was read before the gateway began to stop. */
+/** Ends a request whose first line was read before the gateway began to stop; another one keeps it from having stopped. */
 async function finishWhileStopping(gateway: TestGateway): Promise<Answered> {
+  const held = new Promise((resolve) => (gateway.upstream.answer = resolve));
+  gateway.request('GET', '/open/held').catch(() => 'broken off at the end');
   const socket = await gateway.connect();
   socket.write('GET /open/1 HTTP/1.1\r\n');
-  await gateway.request('GET', '/nowhere'); // by now the line above was read
-  const drained = gateway.running.drain();
+  await held; // by now the line above was read
+  void gateway.running.drain();
   while (gateway.running.ready().details['state'] !== 'stopping') await new Promise((resolve) => setImmediate(resolve));
   socket.write(lines(`Host: ${HOST}`));
-  const answer = parseAnswer(await readAll(socket));
-  return drained.then(() => answer);
-}
-
-async function stopInTheMiddle(gateway: TestGateway, ...all: readonly string[]): Promise<Answered> {
-  const socket = await gateway.connect();
-  socket.write(all.join('\r\n'));
-  return parseAnswer(await readAll(socket));
+  return readAnswer(socket);
 }
 
 export const EDGE: readonly Refusal[] = [
@@ -119,7 +113,7 @@ export const EDGE: readonly Refusal[] = [
     status: 408,
     ...closing,
     wishes: { listener: 'limits: { header_timeout: 400ms }' },
-    send: (gateway) => stopInTheMiddle(gateway, 'GET /open/1 HTTP/1.1', `Host: ${HOST}`, ''),
+    send: (gateway) => gateway.raw(`GET /open/1 HTTP/1.1\r\nHost: ${HOST}\r\n`),
   },
   {
     ...early,
@@ -128,8 +122,7 @@ export const EDGE: readonly Refusal[] = [
     stage: 'edge',
     status: 408,
     reaches: true,
-    send: (gateway) =>
-      stopInTheMiddle(gateway, 'POST /hasty/1 HTTP/1.1', `Host: ${HOST}`, 'Content-Length: 100', '', 'half'),
+    send: (gateway) => gateway.raw(`${lines('POST /hasty/1 HTTP/1.1', `Host: ${HOST}`, 'Content-Length: 100')}half`),
   },
   {
     ...early,
@@ -149,8 +142,7 @@ export const EDGE: readonly Refusal[] = [
     stage: 'edge',
     status: 400,
     wishes: {
-      listener: `client_certificate: { ca_file: clients.pem }
-trusted_peers: [{ cidr: 127.0.0.1/32 }]
+      listener: `trusted_peers: [{ cidr: 127.0.0.1/32 }]
 client_certificate_from: { format: rfc9440, field: Client-Cert }`,
     },
     send: open('/1', ['Client-Cert', ':AAAA:']),
@@ -178,6 +170,7 @@ client_certificate_from: { format: rfc9440, field: Client-Cert }`,
     stage: 'edge',
     status: 503,
     ...closing,
+    reaches: true,
     wishes: {},
     send: finishWhileStopping,
   },
@@ -226,7 +219,7 @@ async function whileUpstream(
 }
 
 /** One chunk of 1025 bytes. */
-const TOO_LONG = ['401', 'x'.repeat(1025)];
+const TOO_LONG = `401\r\n${'x'.repeat(1025)}\r\n`;
 
 export const UPSTREAM: readonly Refusal[] = [
   {
@@ -245,14 +238,7 @@ export const UPSTREAM: readonly Refusal[] = [
     status: 413,
     reaches: true,
     send: (gateway) =>
-      stopInTheMiddle(
-        gateway,
-        'POST /small/1 HTTP/1.1',
-        `Host: ${HOST}`,
-        'Transfer-Encoding: chunked',
-        '',
-        ...TOO_LONG,
-      ),
+      gateway.raw(`${lines('POST /small/1 HTTP/1.1', `Host: ${HOST}`, 'Transfer-Encoding: chunked')}${TOO_LONG}`),
   },
   {
     ...early,

@@ -1,5 +1,6 @@
 // Refusals of the stages binding, certificate, proof, policy and replay: a good token in the hands of the wrong sender.
 
+import assert from 'node:assert/strict';
 import { makeCertificate } from '../support/pki.ts';
 import { makeKey } from '../support/tokens.ts';
 import type { Answered, TestGateway } from '../support/gateway.ts';
@@ -248,8 +249,7 @@ export const POLICY: readonly Refusal[] = [
 async function twice(gateway: TestGateway, path: string): Promise<Answered> {
   const token = await issue(gateway, TO_KEY);
   const wishes = { token, proof: await prove(gateway, token, 'GET', path) };
-  const first = await gateway.request('GET', path, wishes);
-  if (first.status !== 200) throw new Error(`the first was refused: ${first.reason}`);
+  assert.equal((await gateway.request('GET', path, wishes)).status, 200);
   return gateway.request('GET', path, wishes);
 }
 
@@ -269,7 +269,11 @@ export const REPLAY: readonly Refusal[] = [
     stage: 'replay',
     status: 503,
     challenges: [],
-    wishes: { adjust: (read) => ({ ...read, replay: { capacity: 0 } }) },
-    send: holder('/dpop/1'),
+    reaches: true,
+    wishes: { adjust: (read) => ({ ...read, replay: { capacity: 1 } }) },
+    send: async (gateway) => {
+      assert.equal((await dpop(gateway, 'GET', '/dpop/1')).status, 200);
+      return dpop(gateway, 'GET', '/dpop/1');
+    },
   },
 ];

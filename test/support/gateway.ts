@@ -15,7 +15,7 @@ import { compilePolicy } from '../../src/policy/compile.ts';
 import { formatProblem } from '../../src/policy/problem.ts';
 import { readPolicyFile } from '../../src/policy/read.ts';
 import type { Bind, Policy } from '../../src/policy/route.ts';
-import { openTls, readAll } from './edge.ts';
+import { openTls } from './edge.ts';
 import { makeCa, makeCertificate, type TestCertificate } from './pki.ts';
 import { configuration } from './policies.ts';
 import { AUDIENCE, ISSUER, makeKey } from './tokens.ts';
@@ -219,7 +219,11 @@ export async function startTestGateway(t: Closing, wishes: GatewayWishes = {}): 
     now,
     request: (method, path, what) => sendRequest(port, method, path, what),
     connect,
-    raw: async (bytes) => parseAnswer(await sendBytes(await connect(), bytes)),
+    async raw(bytes) {
+      const socket = await connect();
+      socket.write(bytes, 'latin1');
+      return await readAnswer(socket);
+    },
     page,
     count: async (metric, labels = {}) => sumOf((await page('/metrics')).body, metric, labels),
     logged: (members) => log.until(members),
@@ -266,27 +270,30 @@ export function sendRequest(port: number, method: string, path: string, wishes: 
       let text = '';
       response.setEncoding('latin1').on('data', (chunk: string) => (text += chunk));
       response.once('error', reject);
-      response.once('end', () => resolve(answered(response.statusCode ?? 0, response.rawHeaders, text)));
+      response.once('end', () => resolve(answered(response.statusCode ?? 0, new Fields(response.rawHeaders), text)));
     });
     request.end(body);
   });
 }
 
-async function sendBytes(socket: TLSSocket, bytes: string): Promise<string> {
-  socket.write(bytes, 'latin1');
-  return await readAll(socket);
+/** The next answer on a connection, by its Content-Length; the connection is closed then. */
+export async function readAnswer(socket: TLSSocket): Promise<Answered> {
+  let text = '';
+  socket.setEncoding('latin1');
+  for await (const chunk of socket) {
+    text += String(chunk);
+    const [head = '', body] = text.split(/\r\n\r\n(.*)/s);
+    const [status = '', ...lines] = head.split('\r\n');
+    const fields = new Fields(lines.flatMap((line) => line.split(/: (.*)/).slice(0, 2)));
+    if (body?.length === Number(fields.one('content-length'))) {
+      return answered(Number(/^HTTP\/1\.1 (\d{3}) /.exec(status)?.[1]), fields, body);
+    }
+  }
+  throw new Error(`the connection ended before its answer: ${JSON.stringify(text)}`);
 }
 
-/** An answer of ours as it stands on the wire, closed by its connection. */
-export function parseAnswer(raw: string): Answered {
-  const [head = '', body = ''] = raw.split(/\r\n\r\n(.*)/s);
-  const [status = '', ...lines] = head.split('\r\n');
-  const fields = lines.flatMap((line) => line.split(/: (.*)/).slice(0, 2));
-  return answered(Number(/^HTTP\/1\.1 (\d{3}) /.exec(status)?.[1] ?? 0), fields, body);
-}
-
-function answered(status: number, rawHeaders: readonly string[], body: string): Answered {
-  return { status, fields: new Fields(rawHeaders), body, reason: /"reason":"(\w+)"/.exec(body)?.[1] };
+function answered(status: number, fields: Fields, body: string): Answered {
+  return { status, fields, body, reason: /"reason":"(\w+)"/.exec(body)?.[1] };
 }
 
 /** A page of a telemetry port. */
