@@ -15,16 +15,14 @@ export interface Exchange {
 interface Sent {
   readonly method?: string;
   /** Absent: that of the gateway. */
-  readonly origin?: string;
   readonly path: string;
   readonly fields?: Readonly<Record<string, string>>;
 }
 
 /** What a scene plays with: the tokens are those of the rightful holder, and a thief has them too. */
 export interface Stage {
-  /** Origins of the gateway. */
+  /** Origin of the gateway. */
   readonly gateway: string;
-  readonly healthCheck: string;
   readonly tokens: Readonly<Record<TokenKind, string>>;
   /** The key to which the dpop token is bound, and one of the thief's own. */
   readonly holderKey: JWK;
@@ -82,9 +80,9 @@ const GOOD: readonly Omit<Scene, 'who'>[] = [
     tried: 'no token, forged X-Auth-Subject, public route',
     answers: [200],
     saw: 'no identity',
-    play: async ({ send, healthCheck }) => {
+    play: async ({ send }) => {
       const fields = { 'X-Auth-Subject': FORGED };
-      return [await send('nobody', { origin: healthCheck, path: '/healthz', fields })];
+      return [await send('nobody', { path: '/healthz', fields })];
     },
   },
   {

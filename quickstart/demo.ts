@@ -27,7 +27,6 @@ async function setStage(parties: Parties, addresses: Addresses): Promise<Stage> 
   const token = (kind: 'bearer' | 'dpop' | 'mtls' | 'expired') => requestToken(parties, addresses, secrets, kind);
   return {
     gateway: addresses.gateway,
-    healthCheck: addresses.healthCheck,
     tokens: {
       bearer: await token('bearer'),
       dpop: await token('dpop'),
@@ -40,9 +39,9 @@ async function setStage(parties: Parties, addresses: Addresses): Promise<Stage> 
       alice: await readFile(join(FOLDER, 'alice.pem'), 'utf8'),
       mallory: await readFile(join(FOLDER, 'mallory.pem'), 'utf8'),
     },
-    send: async (party, { method = 'GET', origin = addresses.gateway, path, fields }) => {
+    send: async (party, { method = 'GET', path, fields }) => {
       const trace = randomUUID();
-      const url = origin + path;
+      const url = addresses.gateway + path;
       const answer = await parties.send(party, { method, url, fields: { ...fields, [TRACE_FIELD]: trace } });
       return { answer, trace };
     },

@@ -24,8 +24,6 @@ export interface Addresses {
   readonly ports: Ports;
   /** Origin of the gateway, and the audience of every token. */
   readonly gateway: string;
-  /** The gateway's other origin, where the public route is. */
-  readonly healthCheck: string;
   readonly issuer: string;
   readonly upstream: string;
   readonly telemetry: string;
@@ -35,7 +33,6 @@ export function addressesOf(ports: Ports): Addresses {
   return {
     ports,
     gateway: `https://localhost:${ports.gateway}`,
-    healthCheck: `https://127.0.0.1:${ports.gateway}`,
     issuer: `https://localhost:${ports.issuer}`,
     upstream: `http://127.0.0.1:${ports.upstream}`,
     telemetry: `http://127.0.0.1:${ports.telemetry}`,

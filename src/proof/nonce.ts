@@ -4,7 +4,9 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { decodeBase64url } from '../token/jws.ts';
 
 const TAG_BYTES = 16;
-const BODY_BYTES = 6;
+const BODY_BYTES = 8;
+/** Milliseconds for which all clients get the same one. */
+const SHARED_FOR = 1000;
 
 /** A nonce that one of our secrets minted and that has not expired; seconds since the epoch. */
 export interface ValidNonce {
@@ -13,13 +15,13 @@ export interface ValidNonce {
 }
 
 /**
- * Mints and reads nonces: expiry (4 bytes, seconds), lifetime (2 bytes, seconds), HMAC-SHA-256 tag (16 bytes), base64url.
+ * Mints and reads nonces: expiry (6 bytes, milliseconds), lifetime (2 bytes, seconds), HMAC-SHA-256 tag (16 bytes), base64url.
  * The lifetime is inside so that a changed setting cannot move the moment at which an older nonce was minted.
  */
 export class NonceKeys {
   readonly #secrets: readonly Uint8Array[];
   readonly #lifetime: number;
-  #minted = { second: -1, nonce: '' };
+  #minted = { at: -Infinity, nonce: '' };
 
   /** @param secrets the first mints, all read; empty: a random one. @param lifetime seconds, at most 600 */
   constructor(secrets: readonly Uint8Array[], lifetime: number) {
@@ -27,15 +29,15 @@ export class NonceKeys {
     this.#lifetime = Math.floor(lifetime);
   }
 
-  /** The nonce of this second; all clients may share it, because it proves freshness and nothing else. */
+  /** A nonce at most a second old; clients may share it, because it proves freshness and nothing else. */
   mint(now: number): string {
-    const second = Math.floor(now);
-    if (this.#minted.second !== second) {
+    const at = Math.round(now * 1000);
+    if (!(at >= this.#minted.at && at < this.#minted.at + SHARED_FOR)) {
       const body = Buffer.alloc(BODY_BYTES);
-      body.writeUInt32BE(second + this.#lifetime, 0);
-      body.writeUInt16BE(this.#lifetime, 4);
+      body.writeUIntBE(at + this.#lifetime * 1000, 0, 6);
+      body.writeUInt16BE(this.#lifetime, 6);
       const nonce = Buffer.concat([body, tag(this.#secrets[0] ?? body, body)]).toString('base64url');
-      this.#minted = { second, nonce };
+      this.#minted = { at, nonce };
     }
     return this.#minted.nonce;
   }
@@ -45,11 +47,11 @@ export class NonceKeys {
     const bytes = nonce.length <= 64 ? decodeBase64url(nonce) : undefined;
     if (bytes?.length !== BODY_BYTES + TAG_BYTES) return undefined;
     const body = bytes.subarray(0, BODY_BYTES);
-    const expiresAt = body.readUInt32BE(0);
+    const expiresAt = body.readUIntBE(0, 6) / 1000;
     if (expiresAt < now) return undefined;
     const given = bytes.subarray(BODY_BYTES);
     if (!this.#secrets.some((secret) => timingSafeEqual(given, tag(secret, body)))) return undefined;
-    return { mintedAt: expiresAt - body.readUInt16BE(4), expiresAt };
+    return { mintedAt: expiresAt - body.readUInt16BE(6), expiresAt };
   }
 }
 

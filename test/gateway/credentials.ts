@@ -1,5 +1,6 @@
 // What clients of the tests bring: keys, access tokens and proofs that are good until a test says otherwise.
 
+import { randomUUID } from 'node:crypto';
 import { CLIENT_CA, ISSUER_KEY, ORIGIN, type RequestWishes, type TestGateway } from '../support/gateway.ts';
 import { makeCertificate } from '../support/pki.ts';
 import { makeKey, makeProof, makeToken, type ProofOptions, type TestKey } from '../support/tokens.ts';
@@ -11,7 +12,7 @@ export const THIEF = await makeKey();
 /** The certificate to which bound tokens are bound, and another client's of the same CA. */
 export const CLIENT = await makeCertificate({
   names: ['client.example.net', 'spiffe://example.net/client'],
-  subject: 'CN=Client One, O="Example; Hash=0, Inc."',
+  subject: 'CN=MARK Client, O="Example; Hash=0, Inc."',
   ca: CLIENT_CA,
 });
 export const OTHER_CLIENT = await makeCertificate({ names: ['other.example.net'], ca: CLIENT_CA });
@@ -22,9 +23,14 @@ export const TO_KEY = { cnf: { jkt: HOLDER.jkt } };
 export const TO_CERTIFICATE = { cnf: { 'x5t#S256': CLIENT.thumbprint } };
 export const TO_BOTH = { cnf: { jkt: HOLDER.jkt, 'x5t#S256': CLIENT.thumbprint } };
 
+/** Stands in everything that must never be seen outside: marks.test.ts looks for it. */
+export const MARK = 'MARK';
+export const SUBJECT = `${MARK}-alice`;
+const MARKED = { sub: SUBJECT, client_id: `${MARK}-shop`, jti: `${MARK}-jti`, email: `${MARK}@example.net` };
+
 /** An access token of the one issuer, unbound unless its claims say otherwise. */
 export function issue({ now }: TestGateway, claims: Claims = {}, header: Claims = {}): Promise<string> {
-  return makeToken(ISSUER_KEY, now(), { claims, header });
+  return makeToken(ISSUER_KEY, now(), { claims: { ...MARKED, ...claims }, header });
 }
 
 export interface ProofWishes extends Omit<ProofOptions, 'url' | 'token' | 'method'> {
@@ -37,9 +43,10 @@ export function prove(
   token: string,
   method: string,
   path: string,
-  { key = HOLDER, ...wishes }: ProofWishes = {},
+  { key = HOLDER, claims, ...wishes }: ProofWishes = {},
 ): Promise<string> {
-  return makeProof(key, now(), { method, url: `${ORIGIN}${path.split('?')[0]}`, token, ...wishes });
+  const marked = { jti: `${MARK}-${randomUUID()}`, ...claims };
+  return makeProof(key, now(), { method, url: `${ORIGIN}${path.split('?')[0]}`, token, claims: marked, ...wishes });
 }
 
 export interface DpopWishes extends RequestWishes {

@@ -33,7 +33,7 @@ const holder =
 const binding = { stage: 'binding', status: 401 } as const;
 
 export const BINDING: readonly Refusal[] = [
-  ...[{}, { jwk: { kty: 'oct' } }, { tbh: 'x' }, { jkt: 7 }, null].map(
+  ...[{}, { jwk: { kty: 'oct' } }, { tbh: 'MARK' }, { jkt: 7 }, null].map(
     (cnf): Refusal => ({
       ...binding,
       reason: 'confirmation_unsupported',
@@ -128,16 +128,16 @@ const header = (some: Readonly<Record<string, unknown>>) => holder('/dpop/1', { 
 const published = (await makeKey()).jwk;
 
 export const PROOF: readonly Refusal[] = [
-  { ...malformed, when: 'it is no JWS', send: holder('/dpop/1', { proof: 'proof' }) },
-  { ...malformed, when: 'it is larger than 8 KiB', send: claims({ padding: 'x'.repeat(8200) }) },
+  { ...malformed, when: 'it is no JWS', send: holder('/dpop/1', { proof: 'MARK' }) },
+  { ...malformed, when: 'it is larger than 8 KiB', send: claims({ padding: 'MARK'.repeat(2050) }) },
   { ...malformed, when: 'jti is missing', send: claims({ jti: undefined }) },
-  { ...malformed, when: 'its header has crit', send: header({ crit: ['exp'] }) },
+  { ...malformed, when: 'its header has crit', send: header({ crit: ['MARK'] }) },
   { ...malformed, when: 'its own exp is past', send: (gateway) => claims({ exp: gateway.now() - 60 })(gateway) },
-  { ...proof, reason: 'proof_type_invalid', when: 'typ is JWT', send: header({ typ: 'JWT' }) },
+  { ...proof, reason: 'proof_type_invalid', when: 'typ is another', send: header({ typ: 'MARK' }) },
   { ...algorithm, when: 'alg is none', send: header({ alg: 'none' }) },
   { ...algorithm, when: 'alg is not among the algs of the challenge', send: header({ alg: 'ES512' }) },
-  { ...keyed, when: 'the key is private', send: header({ jwk: { ...published, d: 'AAAA' } }) },
-  { ...keyed, when: 'the key is symmetric', send: header({ jwk: { kty: 'oct', k: 'AAAA' } }) },
+  { ...keyed, when: 'the key is private', send: header({ jwk: { ...published, d: 'MARK' } }) },
+  { ...keyed, when: 'the key is symmetric', send: header({ jwk: { kty: 'oct', k: 'MARK' } }) },
   {
     ...proof,
     reason: 'proof_key_mismatch',
@@ -151,7 +151,7 @@ export const PROOF: readonly Refusal[] = [
     ...proof,
     reason: 'proof_uri_mismatch',
     when: 'htu is another path',
-    send: claims({ htu: 'https://api.example.com/dpop/2' }),
+    send: claims({ htu: 'https://api.example.com/dpop/2?code=MARK#MARK' }),
   },
   {
     ...proof,
@@ -159,7 +159,7 @@ export const PROOF: readonly Refusal[] = [
     when: 'htu is another host',
     send: claims({ htu: 'https://else.example/dpop/1' }),
   },
-  { ...proof, reason: 'proof_token_mismatch', when: 'ath is that of another token', send: claims({ ath: 'AAAA' }) },
+  { ...proof, reason: 'proof_token_mismatch', when: 'ath is that of another token', send: claims({ ath: 'MARK' }) },
   { ...nonced, reason: 'nonce_required', when: 'the route wants a nonce', send: holder('/nonce/1') },
   {
     ...nonced,
@@ -167,12 +167,12 @@ export const PROOF: readonly Refusal[] = [
     when: 'it was made before this process began to remember',
     send: (gateway) => claims({ iat: Math.floor(gateway.now()) - 30 })(gateway),
   },
-  { ...nonced, reason: 'nonce_stale', when: 'the nonce is not ours', send: claims({ nonce: 'x' }, '/nonce/1') },
+  { ...nonced, reason: 'nonce_stale', when: 'the nonce is not ours', send: claims({ nonce: 'MARK' }, '/nonce/1') },
   {
     ...nonced,
     reason: 'nonce_stale',
     when: 'it brings a bad nonce where none is asked for',
-    send: claims({ nonce: 'x' }),
+    send: claims({ nonce: 'MARK' }),
   },
   {
     ...proof,
@@ -209,7 +209,7 @@ export const POLICY: readonly Refusal[] = [
     stage: 'policy',
     status: 401,
     challenges: [DPOP, { ...BEARER, ...strength }],
-    send: (gateway) => bearer('/strong/1', { acr: 'urn:example:loa1', auth_time: gateway.now() })(gateway),
+    send: (gateway) => bearer('/strong/1', { acr: 'urn:example:MARK', auth_time: gateway.now() })(gateway),
   },
   {
     reason: 'authentication_insufficient',
@@ -227,21 +227,21 @@ export const POLICY: readonly Refusal[] = [
       { ...DPOP, scope: 'orders:write' },
       { ...BEARER, error: 'insufficient_scope', scope: 'orders:write' },
     ],
-    send: bearer('/scope/1', { scope: 'orders:read orders:writer' }),
+    send: bearer('/scope/1', { scope: 'orders:read orders:MARK' }),
   },
   {
     ...policy,
     reason: 'claim_mismatch',
     when: 'a claim has another value; no scope would mend that',
     challenges: onAny('insufficient_scope'),
-    send: bearer('/scope/1', { scope: 'orders:write', tenant: 'other' }),
+    send: bearer('/scope/1', { scope: 'orders:write', tenant: 'MARK' }),
   },
   {
     ...policy,
     reason: 'identity_unforwardable',
     when: 'sub would break out of its field',
     challenges: [DPOP, BEARER],
-    send: bearer('/any/1', { sub: 'alice\r\nX-Auth-Scope: admin' }),
+    send: bearer('/any/1', { sub: 'MARK\r\nX-Auth-Scope: admin' }),
   },
 ];
 
@@ -260,7 +260,7 @@ export const REPLAY: readonly Refusal[] = [
     stage: 'replay',
     status: 401,
     challenges: onDpop('invalid_dpop_proof'),
-    reaches: true,
+    reached: 1,
     send: (gateway) => twice(gateway, '/dpop/1'),
   },
   {
@@ -269,7 +269,7 @@ export const REPLAY: readonly Refusal[] = [
     stage: 'replay',
     status: 503,
     challenges: [],
-    reaches: true,
+    reached: 1,
     wishes: { adjust: (read) => ({ ...read, replay: { capacity: 1 } }) },
     send: async (gateway) => {
       assert.equal((await dpop(gateway, 'GET', '/dpop/1')).status, 200);

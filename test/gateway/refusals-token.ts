@@ -54,27 +54,27 @@ export const PRESENTATION: readonly Refusal[] = [
     send: ask({}, '/scope/1'),
   },
   { ...bad, when: 'there is no token', challenges: asBearer('invalid_request'), send: authorized('Bearer') },
-  { ...bad, when: 'there are two tokens', challenges: asDpop('invalid_request'), send: authorized('DPoP a b') },
+  { ...bad, when: 'there are two tokens', challenges: asDpop('invalid_request'), send: authorized('DPoP MARK b') },
   {
     ...bad,
     when: 'the token is larger than 16 KiB',
     challenges: asBearer('invalid_request'),
-    send: authorized(`Bearer ${'a'.repeat(16_385)}`),
+    send: authorized(`Bearer ${'MARK'.repeat(4097)}`),
   },
   { ...bad, when: 'the field is empty', challenges: everywhere('invalid_request'), send: authorized('') },
-  { ...repeated, when: 'there are two Authorization lines (figure 19)', send: authorized('Bearer a', 'DPoP a') },
+  { ...repeated, when: 'there are two Authorization lines (figure 19)', send: authorized('Bearer MARK', 'DPoP MARK') },
   {
     ...repeated,
     when: 'access_token stands in the query',
-    send: ask({ token: 'a' }, '/any/1?x=1&access%5Ftoken=a'),
+    send: ask({ token: 'MARK' }, '/any/1?x=1&access%5Ftoken=MARK'),
   },
   {
     ...repeated,
     when: 'access_token stands in the query alone',
-    send: ask({}, '/any/1?access_token=a'),
+    send: ask({}, '/any/1?access_token=MARK'),
   },
-  { ...foreign, when: 'the scheme is Basic', send: authorized('Basic YTpi') },
-  { ...foreign, when: 'the scheme has parameters', send: authorized('Digest username="a", realm="b"') },
+  { ...foreign, when: 'the scheme is Basic', send: authorized('Basic MARK') },
+  { ...foreign, when: 'the scheme has parameters', send: authorized('Digest username="MARK", realm="b"') },
   {
     reason: 'proof_missing',
     when: 'scheme DPoP comes without a DPoP field',
@@ -132,12 +132,12 @@ const type = { ...refused, reason: 'token_type_refused' } as const;
 const claim = { ...refused, reason: 'token_claim_invalid' } as const;
 
 export const TOKEN: readonly Refusal[] = [
-  { ...malformed, when: 'it is opaque (figure 18)', send: ask({ token: 'INVALID_TOKEN' }) },
+  { ...malformed, when: 'it is opaque (figure 18)', send: ask({ token: 'MARK_TOKEN' }) },
   { ...malformed, when: 'it is a JWE of five parts', send: ask({ token: 'e30.e30.e30.e30.e30' }) },
   {
     ...malformed,
     when: 'its header has crit',
-    send: spelled((header, claims) => [{ ...header, crit: ['x'] }, claims]),
+    send: spelled((header, claims) => [{ ...header, crit: ['MARK'] }, claims]),
   },
   {
     ...malformed,
@@ -148,7 +148,7 @@ export const TOKEN: readonly Refusal[] = [
     ...refused,
     reason: 'token_issuer_unknown',
     when: 'iss is no issuer',
-    send: bearer({ iss: 'https://else.example' }),
+    send: bearer({ iss: 'https://MARK.example' }),
   },
   { ...algorithm, when: 'alg is none', send: spelled((header, claims) => [{ ...header, alg: 'none' }, claims]) },
   { ...algorithm, when: 'alg is HMAC', send: spelled((header, claims) => [{ ...header, alg: 'HS256' }, claims]) },
@@ -157,7 +157,7 @@ export const TOKEN: readonly Refusal[] = [
     when: 'alg is not that of the key',
     send: spelled((header, claims) => [{ ...header, alg: 'ES384' }, claims], ES384),
   },
-  { ...refused, reason: 'token_key_unknown', when: 'no key has its kid', send: bearer({}, { kid: 'k2' }) },
+  { ...refused, reason: 'token_key_unknown', when: 'no key has its kid', send: bearer({}, { kid: 'MARK' }) },
   {
     reason: 'issuer_unavailable',
     when: 'the keys were never loaded',
@@ -179,7 +179,7 @@ export const TOKEN: readonly Refusal[] = [
       ask({ token: await makeToken(THIEF, gateway.now(), { header: { kid: ISSUER_KEY.jwk.kid } }) })(gateway),
   },
   { ...type, when: 'it is a DPoP proof by its typ', send: bearer({}, { typ: 'dpop+jwt' }) },
-  { ...type, when: 'it is an ID token by its claims', send: bearer({ nonce: 'n' }, { typ: 'JWT' }) },
+  { ...type, when: 'it is an ID token by its claims', send: bearer({ nonce: 'MARK' }, { typ: 'JWT' }) },
   { ...claim, when: 'exp is missing', send: bearer({ exp: undefined }) },
   { ...claim, when: 'iss is missing', send: bearer({ iss: undefined }) },
   { ...claim, when: 'aud is missing', send: bearer({ aud: undefined }) },
@@ -195,7 +195,7 @@ export const TOKEN: readonly Refusal[] = [
     ...refused,
     reason: 'token_audience_mismatch',
     when: 'aud is another service',
-    send: bearer({ aud: ['https://else.example'] }),
+    send: bearer({ aud: ['https://MARK-audience.example'] }),
   },
   {
     ...refused,

@@ -312,7 +312,7 @@ describe('DPoP proof', () => {
     test('with a valid nonce freshness comes from the nonce, and so does the time to remember', async () => {
       const nonce = nonces.mint(NOW - 50);
       const proof = await makeProof(key, NOW, { claims: { jti: 'n', iat: 5, nonce } });
-      const expiresAt = Math.floor(NOW - 50) + 120;
+      const expiresAt = NOW - 50 + 120;
       assert.deepEqual(verifyProof(proof, terms()), {
         jkt: key.jkt,
         jti: 'n',
@@ -335,6 +335,7 @@ describe('DPoP proof', () => {
       await expectReason({ claims: { iat: NOW - 10 } }, 'nonce_required', { rememberedSince: NOW - 5 });
       await expectReason({ claims: { nonce: nonces.mint(NOW - 10) } }, 'nonce_stale', { rememberedSince: NOW - 5 });
       await expectReason({ claims: { nonce: nonces.mint(NOW) } }, 'verified', { rememberedSince: NOW - 5 });
+      await expectReason({ claims: { nonce: nonces.mint(NOW) } }, 'verified', { rememberedSince: NOW });
     });
   });
 

@@ -8,10 +8,18 @@ const secret = (byte: number) => Buffer.alloc(32, byte);
 
 test('a nonce tells when it was minted and when it expires, until then and no longer', () => {
   const keys = new NonceKeys([secret(1)], 120);
-  const nonce = keys.mint(1000.9);
-  assert.deepEqual(keys.read(nonce, 1000.9), { mintedAt: 1000, expiresAt: 1120 });
-  assert.notEqual(keys.read(nonce, 1120), undefined);
-  assert.equal(keys.read(nonce, 1120.001), undefined);
+  const nonce = keys.mint(1000.75);
+  assert.deepEqual(keys.read(nonce, 1000.75), { mintedAt: 1000.75, expiresAt: 1120.75 });
+  assert.notEqual(keys.read(nonce, 1120.75), undefined);
+  assert.equal(keys.read(nonce, 1120.751), undefined);
+});
+
+test('clients share a nonce for a second, and a clock that steps back gets one of its own time', () => {
+  const keys = new NonceKeys([secret(1)], 120);
+  const nonce = keys.mint(1000.75);
+  assert.equal(keys.mint(1001.5), nonce);
+  assert.notEqual(keys.mint(1001.75), nonce);
+  assert.equal(keys.read(keys.mint(900), 900)?.mintedAt, 900);
 });
 
 test('the first secret mints, all verify, and a secret that is gone verifies nothing', () => {

@@ -25,7 +25,7 @@ export const HOST = 'api.example.com';
 export const ORIGIN = `https://${HOST}`;
 
 const SERVER_CA = await makeCa({ subject: 'CN=Server CA' });
-const SERVER = await makeCertificate({ names: [HOST, '*.example.org'], ca: SERVER_CA });
+export const SERVER = await makeCertificate({ names: [HOST, '*.example.org'], ca: SERVER_CA });
 const CLIENT_ROOT = await makeCa({ subject: 'CN=Client Root' });
 /** Issues client certificates under a root that clients do not send; the gateway knows both. */
 export const CLIENT_CA = await makeCa({ subject: 'CN=Client CA', ca: CLIENT_ROOT });

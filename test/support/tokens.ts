@@ -24,10 +24,14 @@ const encode = (value: unknown) =>
 /** Signs anything: objects, or raw JSON text for what JSON.stringify cannot spell. */
 export async function signParts(key: TestKey, header: unknown, payload: unknown): Promise<string> {
   const input = `${encode(header)}.${encode(payload)}`;
+  return `${input}.${(await signBytes(key, Buffer.from(input))).toString('base64url')}`;
+}
+
+/** The signature of anything as JWS has it (RFC 7518 §3). */
+export async function signBytes(key: TestKey, bytes: Buffer<ArrayBuffer>): Promise<Buffer<ArrayBuffer>> {
   const algorithm = SIGN[key.alg];
   if (algorithm === undefined) throw new Error(`no signer for ${key.alg}`);
-  const signature = await crypto.subtle.sign(algorithm, key.privateKey, Buffer.from(input));
-  return `${input}.${Buffer.from(signature).toString('base64url')}`;
+  return Buffer.from(await crypto.subtle.sign(algorithm, key.privateKey, bytes));
 }
 
 const SIGN: Readonly<Record<string, webcrypto.AlgorithmIdentifier | webcrypto.EcdsaParams | webcrypto.RsaPssParams>> = {

@@ -1,0 +1,58 @@
+// A JWS as a lenient reader sees it, for naming what is odd about one; independent of src/.
+
+export interface LenientJws {
+  readonly text: string;
+  /** Of header, payload and signature. */
+  readonly parts: readonly string[];
+  /** JSON texts of header and payload. */
+  readonly texts: readonly string[];
+  readonly header: Readonly<Record<string, unknown>>;
+  readonly claims: Readonly<Record<string, unknown>>;
+  readonly jwk: Readonly<Record<string, unknown>>;
+}
+
+export function readLeniently(text: string): LenientJws {
+  const parts = text.split('.');
+  const texts = parts.slice(0, 2).map((part) => Buffer.from(part, 'base64url').toString('utf8'));
+  const [header = {}, claims = {}] = texts.map(parse);
+  const { jwk } = header;
+  return { text, parts, texts, header, claims, jwk: typeof jwk === 'object' && jwk !== null ? { ...jwk } : {} };
+}
+
+function parse(text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text.replace(/^\ufeff/, ''));
+    return typeof value === 'object' && value !== null ? { ...value } : {};
+  } catch {
+    return {};
+  }
+}
+
+/** Names of all members of a JSON text, as spelled. */
+const namesIn = (text: string) =>
+  [...text.matchAll(/"((?:[^"\\]|\\.)*)"(\s*:)?/g)]
+    .filter(([, , colon]) => colon !== undefined)
+    .map(([, name]) => name ?? '');
+
+export const hasBackslashInName = ({ texts }: LenientJws) =>
+  texts.some((text) => namesIn(text).some((name) => String(JSON.parse(`"${name}"`)).includes('\\')));
+
+/** JSON.parse keeps one of several members: it says fewer than are written. */
+export function hasRepeatedMember({ texts }: LenientJws): boolean {
+  return texts.some((text) => {
+    let members = 0;
+    JSON.parse(text.replace(/^\ufeff/, ''), function (this: unknown, name: string, value: unknown) {
+      members += Array.isArray(this) || (name === '' && isRootHolder(this)) ? 0 : 1;
+      return value;
+    });
+    return namesIn(text).length > members;
+  });
+}
+
+const isRootHolder = (holder: unknown) =>
+  typeof holder === 'object' && holder !== null && Object.keys(holder).length === 1 && Object.hasOwn(holder, '');
+
+export const isCanonical = (text: string) => Buffer.from(text, 'base64url').toString('base64url') === text;
+export const hasOtherSpelling = ({ parts }: LenientJws) => !parts.every(isCanonical);
+export const hasByteOrderMark = ({ texts }: LenientJws) => texts.some((text) => text.startsWith('\ufeff'));
+export const isInfinite = (value: unknown) => value === Infinity || value === -Infinity;
