@@ -14,7 +14,6 @@ export interface Exchange {
 
 interface Sent {
   readonly method?: string;
-  /** Absent: that of the gateway. */
   readonly path: string;
   readonly fields?: Readonly<Record<string, string>>;
 }

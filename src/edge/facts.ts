@@ -92,7 +92,7 @@ export function readFacts(
     certificate,
     now,
     peer: { address: connection.remoteAddress, trusted },
-    endsHere: method === 'OPTIONS' && (target.path === '*' || lines.get('max-forwards')?.[0] === '0'),
+    endsHere: method === 'OPTIONS' && (target.path === '*' || lines.get('max-forwards')?.some(isZero) === true),
     ...readCors(method, lines),
   };
 }
@@ -190,6 +190,11 @@ function readOriginForm(target: string): Target | undefined {
 function expectationMet(lines: FieldLines): boolean {
   const expectations = lines.get('expect');
   return expectations === undefined || (expectations.length === 1 && expectations[0]?.toLowerCase() === '100-continue');
+}
+
+/** Max-Forwards is digits, so zero has many spellings (RFC 9110 §7.6.2). */
+function isZero(value: string): boolean {
+  return /^0+$/.test(value);
 }
 
 /** A managed field named in Connection would be removed by the next hop, ours included. */

@@ -30,6 +30,7 @@ export interface FieldRules {
  * alive by themselves; `Expect` is answered here.
  */
 const HOP_BY_HOP = [
+  'close',
   'keep-alive',
   'proxy-connection',
   'te',

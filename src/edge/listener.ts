@@ -135,7 +135,7 @@ class Door {
   }
 
   #admit(socket: Socket): void {
-    const connection = readConnection(socket, this.#rules);
+    if (socket instanceof TLSSocket) socket.disableRenegotiation();
     if (connection === 'unreadable') return this.#refuseHandshake(socket, 'certificate_unreadable');
     const { request } = this.#listener.clientCertificate;
     if (request === 'required' && connection.evidence === undefined) {

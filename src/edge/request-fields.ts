@@ -75,9 +75,13 @@ function quoteUnlessToken(authority: string): string {
   return /^[\w.-]+$/.test(authority) ? authority : `"${authority}"`;
 }
 
+/** The maximum that we support of a field without one. */
+const MAX_FORWARDS = 999_999_999;
+
 /** RFC 9110 §7.6.2: counted down for OPTIONS; other methods may ignore it, and what is no number is not ours to mend. */
 function lessOne(value: string, method: string): string {
-  return method === 'OPTIONS' && /^\d{1,9}$/.test(value) ? String(Math.max(0, Number(value) - 1)) : value;
+  if (method !== 'OPTIONS' || !/^\d+$/.test(value)) return value;
+  return String(Math.min(Math.max(0, Number(value) - 1), MAX_FORWARDS));
 }
 
 function certificateFields(rules: FieldRules, evidence: CertificateEvidence): readonly string[] {
@@ -89,7 +93,9 @@ function certificateFields(rules: FieldRules, evidence: CertificateEvidence): re
     else if (format === 'pem-escaped') fields.push(field, formatEscapedPem(evidence.facts));
     else {
       fields.push(field, formatClientCert(evidence.facts));
-      const chain = evidence.verify === 'chain' ? formatClientCertChain(evidence.facts) : undefined;
+      // RFC 9440 §2.3: never without Client-Cert, and so not beside a field of another name.
+      const chained = evidence.verify === 'chain' && field.toLowerCase() === 'client-cert';
+      const chain = chained ? formatClientCertChain(evidence.facts) : undefined;
       if (chain !== undefined) fields.push('Client-Cert-Chain', chain);
     }
   }

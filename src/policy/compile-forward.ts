@@ -65,7 +65,7 @@ export function checkFields(
 
 function checkOnce(compilation: Compilation, at: ConfigPath, forward: ForwardConfig): void {
   const certificates = forward.client_certificate.flatMap(({ format, field }) =>
-    format === 'rfc9440' ? [field, 'Client-Cert-Chain'] : [field],
+    format === 'rfc9440' && field.toLowerCase() === 'client-cert' ? [field, 'Client-Cert-Chain'] : [field],
   );
   const seen = new Set<string>();
   for (const field of [...Object.keys(forward.identity), ...certificates]) {

@@ -72,9 +72,9 @@ export interface Example {
   readonly upstream: TestUpstream;
   readonly policy: Policy;
   readonly port: number;
-  call(method: string, path: string, wishes?: RequestWishes): Promise<Answered>;
+  readonly call: (method: string, path: string, wishes?: RequestWishes) => Promise<Answered>;
   /** Sum of a metric over the series that have these labels. */
-  count(metric: string, labels: Readonly<Record<string, string>>): Promise<number>;
+  readonly count: (metric: string, labels: Readonly<Record<string, string>>) => Promise<number>;
 }
 
 /**
