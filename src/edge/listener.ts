@@ -136,6 +136,7 @@ class Door {
 
   #admit(socket: Socket): void {
     if (socket instanceof TLSSocket) socket.disableRenegotiation();
+    const connection = readConnection(socket, this.#rules);
     if (connection === 'unreadable') return this.#refuseHandshake(socket, 'certificate_unreadable');
     const { request } = this.#listener.clientCertificate;
     if (request === 'required' && connection.evidence === undefined) {

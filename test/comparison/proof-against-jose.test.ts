@@ -1,7 +1,6 @@
 // Our verification of DPoP proofs judged by jose and by RFC 9449 §4.3 written out anew: on good, mutated and random proofs.
 
 import assert from 'node:assert/strict';
-import { generateKeyPairSync, webcrypto } from 'node:crypto';
 import { before, test } from 'node:test';
 import { calculateJwkThumbprint, type JWK } from 'jose';
 import { LRUCache } from 'lru-cache';
@@ -21,6 +20,7 @@ import {
   type LenientJws,
   readLeniently,
 } from './jose-parts.ts';
+import { makeLongExponentKey } from './long-exponent.ts';
 import {
   KEY_NAMES,
   type KeyName,
@@ -54,25 +54,13 @@ const warm: ProofKeyCache = new LRUCache({ max: 1000 });
 let keys: Readonly<Record<KeyName, TestKey>>;
 let otherKey: TestKey;
 before(async () => {
-  const made = KEY_NAMES.map(async (name) => [name, name === 'long exponent' ? await longExponent() : await makeKey(name)]);
+  const made = KEY_NAMES.map(async (name) => [
+    name,
+    name === 'long exponent' ? await makeLongExponentKey() : await makeKey(name),
+  ]);
   keys = Object.fromEntries(await Promise.all(made)) as typeof keys;
   otherKey = await makeKey();
 });
-
-/** An RSA key with e = 2³² + 1, which costs its verifier more than it should. */
-async function longExponent(): Promise<TestKey> {
-  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048, publicExponent: 0x1_0000_0001 });
-  const { kty, n, e, ...secret } = privateKey.export({ format: 'jwk' }) as JWK;
-  const algorithm = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' };
-  const whole = { kty, n, e, ...secret } as webcrypto.JsonWebKey;
-  const jwk = { kty, n, e } as JWK;
-  return {
-    alg: 'RS256',
-    privateKey: await webcrypto.subtle.importKey('jwk', whole, algorithm, false, ['sign']),
-    jwk,
-    jkt: await calculateJwkThumbprint(jwk),
-  };
-}
 
 /** One proof in its request. */
 interface Input {
@@ -140,8 +128,12 @@ function isOddlySpelledKey({ jws: { jwk } }: Input): boolean {
 }
 
 function hasOddRsaNumbers({ jws: { jwk } }: Input): boolean {
-  const [bits, exponent] = [jwk.n, jwk.e].map((value) => BigInt(`0x0${Buffer.from(String(value), 'base64url').toString('hex')}`));
-  return jwk.kty === 'RSA' && (bits! >= 2n ** 4096n || exponent! >= 2n ** 32n || exponent! < 3n || exponent! % 2n === 0n);
+  const [bits, exponent] = [jwk.n, jwk.e].map((value) =>
+    BigInt(`0x0${Buffer.from(String(value), 'base64url').toString('hex')}`),
+  );
+  return (
+    jwk.kty === 'RSA' && (bits! >= 2n ** 4096n || exponent! >= 2n ** 32n || exponent! < 3n || exponent! % 2n === 0n)
+  );
 }
 
 const htuOf = ({ jws }: Input) => String(jws.claims.htu);
@@ -175,7 +167,11 @@ const DECISIONS: readonly Decision<Input>[] = [
     applies: ({ jws: { header } }) => /^application\/dpop\+jwt$/i.test(String(header.typ)),
   },
   { name: 'numbers of an RSA key', ours: ['proof_key_invalid'], applies: hasOddRsaNumbers },
-  { name: 'members of the JWK spelled otherwise', ours: ['proof_key_invalid', 'proof_key_mismatch'], applies: isOddlySpelledKey },
+  {
+    name: 'members of the JWK spelled otherwise',
+    ours: ['proof_key_invalid'],
+    applies: isOddlySpelledKey,
+  },
   {
     name: 'any private member in the JWK',
     ours: ['proof_key_invalid'],
@@ -200,7 +196,8 @@ const DECISIONS: readonly Decision<Input>[] = [
   {
     name: '`EdDSA` and `Ed25519`',
     ours: ['accepted'],
-    applies: ({ jws: { header, jwk } }) => header.alg !== jwk.alg && /^Ed/.test(String(header.alg)) && /^Ed/.test(String(jwk.alg)),
+    applies: ({ jws: { header, jwk } }) =>
+      header.alg !== jwk.alg && /^Ed/.test(String(header.alg)) && /^Ed/.test(String(jwk.alg)),
   },
   {
     name: 'further `key_ops`, `ext` of any type',
@@ -234,7 +231,11 @@ const EXAMPLES: readonly ProofRecipe[] = [
 
 test('proofs: we accept what jose and RFC 9449 accept, and differ by documented decisions alone', async (context) => {
   const { outcomes, decisions } = await compareAll(context, proofRecipes, EXAMPLES, attempt);
-  assert.deepEqual([...decisions].toSorted(), DECISIONS.map(({ name }) => name).toSorted(), 'a decision that explains nothing');
+  assert.deepEqual(
+    [...decisions].toSorted(),
+    DECISIONS.map(({ name }) => name).toSorted(),
+    'a decision that explains nothing',
+  );
   assert.ok((outcomes.get('accepted') ?? 0) > TRIALS / 5, 'too few good proofs to mean anything');
 });
 

@@ -8,8 +8,7 @@ export type Members = readonly (readonly [name: string, json: string])[];
 
 /** Which text an edit is made to: a JSON object before it is encoded and signed, or the finished JWS. */
 export type Part = 'header' | 'jwk' | 'claims';
-const FINISHED = ['whole', 'headerText', 'claimsText', 'signature'] as const;
-export type FinishedPart = (typeof FINISHED)[number];
+export type FinishedPart = 'whole' | 'headerText' | 'claimsText' | 'signature';
 
 /** How the spelling of a value is changed, the value itself being base64url. */
 export type Respelling = 'padding' | 'space' | 'standard' | 'spare' | 'zero' | 'cut' | 'longer' | 'bit' | 'empty';
@@ -66,7 +65,8 @@ function editMembers(members: Members, edits: readonly Edit[], part: Part): Memb
     else if (edit.edit === 'repeat') edited = [...edited, [name, edit.json]];
     else if (edit.edit === 'set') edited = [...rest, [name, edit.json]];
     else if (edit.edit === 'rename') edited = edited.map(([one, json]) => [one === name ? edit.name : one, json]);
-    else edited = edited.map(([one, json]) => [one, one === name ? respellJson(json, edit.how) : json]);
+    else if (edit.edit === 'respell')
+      edited = edited.map(([one, json]) => [one, one === name ? respellJson(json, edit.how) : json]);
   }
   return edited;
 }

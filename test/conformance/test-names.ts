@@ -2,7 +2,6 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { ROOT } from '../../scripts/generate.ts';
 
 /** A reference `folder/file > name of the test`, relative to test/ and without `.test.ts`. */
 export type TestReference = `${string}/${string} > ${string}`;
@@ -13,10 +12,10 @@ export function readReference(reference: TestReference): { readonly path: string
   return { path: `test/${reference.slice(0, at)}.test.ts`, name: reference.slice(at + 3) };
 }
 
-/** Why no test has this name; undefined: one has. */
-export function missingTest(reference: TestReference): string | undefined {
+/** Why no test has this name; undefined: one has. @param root of the repository */
+export function missingTest(root: string, reference: TestReference): string | undefined {
   const { path, name } = readReference(reference);
-  const file = join(ROOT, path);
+  const file = join(root, path);
   if (!existsSync(file)) return `${path} does not exist`;
   const source = readFileSync(file, 'utf8');
   const spelled = squeeze(source + importedText(file, source));
@@ -43,7 +42,9 @@ function squeeze(text: string): string {
  * spelled somewhere in the test data. A name that is a variable is one such group.
  */
 export function namePatterns(source: string): string[] {
-  const calls = source.matchAll(/(?<![\w.])(?:t\.test|each\.test|test|it)\(\s*(?:(['"])((?:\\.|(?!\1).)*)\1|(`)|\w+\s*,)/g);
+  const calls = source.matchAll(
+    /(?<![\w.])(?:t\.test|each\.test|test|it)\(\s*(?:(['"])((?:\\.|(?!\1).)*)\1|(`)|\w+\s*,)/g,
+  );
   return [...calls].map((call) => {
     const [text, quote, literal = '', backtick] = call;
     if (quote !== undefined) return escape(literal.replaceAll(/\\(.)/g, '$1'));

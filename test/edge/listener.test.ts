@@ -138,7 +138,7 @@ test('a request that comes in while the process stops is served on a connection 
   const socket = connect(listener.port, '127.0.0.1');
   await once(socket, 'connect');
   socket.write(GET.slice(0, 5));
-  await new Promise(setImmediate);
+  await sendRaw(listener.port, GET.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n')); // by now the five bytes are there
   const stopping = listener.open.stop();
   socket.write(GET.slice(5));
   assert.match(await readAll(socket), /^HTTP\/1\.1 200 [^]*\r\nConnection: close\r\n/);

@@ -26,8 +26,9 @@ export const ORIGIN = `https://${HOST}`;
 
 const SERVER_CA = await makeCa({ subject: 'CN=Server CA' });
 export const SERVER = await makeCertificate({ names: [HOST, '*.example.org'], ca: SERVER_CA });
-const CLIENT_ROOT = await makeCa({ subject: 'CN=Client Root' });
-/** Issues client certificates under a root that clients do not send; the gateway knows both. */
+/** The root of all clients' certificates. */
+export const CLIENT_ROOT = await makeCa({ subject: 'CN=Client Root' });
+/** Issues them. Clients send it along; the gateway has both CAs in `clients.pem`. */
 export const CLIENT_CA = await makeCa({ subject: 'CN=Client CA', ca: CLIENT_ROOT });
 export const ISSUER_KEY = await makeKey('ES256', 'k1');
 
@@ -46,6 +47,8 @@ export interface PolicyWishes {
   /** Upstreams beside `orders`. */
   readonly upstreams?: string;
   readonly more?: string;
+  /** Files beside `tls.crt`, `tls.key`, `clients.pem` and `keys.json`, by name. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 /** Writes a policy with everything it names into a folder that goes with the test. @returns the name of the policy file */
@@ -58,6 +61,7 @@ export function writePolicy(t: Closing, wishes: PolicyWishes, upstream = 'http:/
     'clients.pem': `${CLIENT_CA.cert}\n${CLIENT_ROOT.cert}`,
     'keys.json': JSON.stringify({ keys: [ISSUER_KEY.jwk] }),
     'holdfast.yaml': policyText(wishes, upstream),
+    ...wishes.files,
   };
   for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
   return join(folder, 'holdfast.yaml');

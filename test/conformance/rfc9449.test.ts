@@ -1,0 +1,152 @@
+// RFC 9449 where it needs more than one part: the examples of its figures, nonces over several requests, credentials beside their field.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { LRUCache } from 'lru-cache';
+import { type ProofTerms, verifyProof } from '../../src/proof/dpop-proof.ts';
+import { NonceKeys } from '../../src/proof/nonce.ts';
+import { Rejection } from '../../src/rejection/rejection.ts';
+import { HOLDER, issue, prove, TO_KEY } from '../gateway/credentials.ts';
+import { startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { policyOf } from '../support/policies.ts';
+import vectors from '../vectors/rfc9449.json' with { type: 'json' };
+
+describe('the examples', () => {
+  const MADE = 1_562_262_618;
+  const example = (name: string) => vectors.examples.find((one) => one.name === name)?.proof ?? assert.fail(name);
+  const outcome = (proof: string, over: Partial<ProofTerms> = {}) => {
+    const result = verifyProof(proof, {
+      method: 'GET',
+      targetUri: 'https://resource.example.org/protectedresource',
+      accessToken: vectors.access_token,
+      jkt: vectors.jkt,
+      rules: { nonce: 'none', maxAge: 60, clockTolerance: 15, algorithms: ['ES256'] },
+      now: MADE,
+      rememberedSince: 0,
+      nonces: new NonceKeys([], 120),
+      keys: new LRUCache({ max: 10 }),
+      ...over,
+    });
+    return result instanceof Rejection ? result.reason : 'verified';
+  };
+
+  test('the proof of figure 13 passes for its request, access token and key, and for no other', () => {
+    const proof = example('fig13_resource_GET');
+    assert.equal(outcome(proof), 'verified');
+    assert.equal(outcome(proof, { jkt: HOLDER.jkt }), 'proof_key_mismatch');
+    assert.equal(outcome(proof, { method: 'POST' }), 'proof_method_mismatch');
+    assert.equal(outcome(proof, { targetUri: 'https://resource.example.org/other' }), 'proof_uri_mismatch');
+    assert.equal(outcome(proof, { accessToken: `${vectors.access_token}a` }), 'proof_token_mismatch');
+    assert.equal(outcome(proof, { now: MADE + 61 }), 'proof_stale');
+  });
+
+  test('proofs for a token endpoint (figures 2 and 7) are none for a resource, because they have no ath', () => {
+    for (const name of ['fig2_fig5_token_request_POST', 'fig7_refresh_POST']) {
+      const terms = { method: 'POST', targetUri: 'https://server.example.com/token' };
+      assert.equal(outcome(example(name), terms), 'proof_malformed');
+    }
+  });
+});
+
+const ROUTES = `
+- { name: asks, match: { path: /asks/* }, upstream: orders, require: dpop, dpop: { nonce: required } }
+- { name: any, match: { path: /any/* }, upstream: orders, require: token, weaker_than_defaults: [require] }
+`;
+
+/** A request of the holder, with the nonce that it was given. */
+async function ask(gateway: TestGateway, nonce?: string, given?: string) {
+  const token = given ?? (await issue(gateway, TO_KEY));
+  const proof = await prove(gateway, token, 'GET', '/asks/1', { claims: nonce === undefined ? {} : { nonce } });
+  const answer = await gateway.request('GET', '/asks/1', { token, proof });
+  const { fields } = answer;
+  return {
+    ...answer,
+    nonce: fields.one('dpop-nonce'),
+    cache: fields.one('cache-control'),
+    challenge: fields.one('www-authenticate'),
+  };
+}
+
+describe('nonces (§8.2, §9, §11.3)', () => {
+  test('a proof without nonce gets a 401 with a DPoP challenge and a nonce, uncacheable; with that nonce the next one passes', async (t) => {
+    const gateway = await startTestGateway(t, { routes: ROUTES });
+    const first = await ask(gateway);
+    assert.equal(first.status, 401);
+    assert.match(first.challenge ?? '', /^DPoP .*error="use_dpop_nonce"/);
+    assert.match(first.nonce ?? '', /^[\x21\x23-\x5b\x5d-\x7e]+$/); // NQCHAR of §8.1
+    assert.equal(first.cache, 'no-store');
+    assert.equal((await ask(gateway, first.nonce)).status, 200);
+    assert.equal((await ask(gateway, first.nonce)).status, 200, 'the same nonce, another proof');
+  });
+
+  test('after a nonce was given no proof without one passes, however fresh, nor one with an invented nonce', async (t) => {
+    const gateway = await startTestGateway(t, { routes: ROUTES });
+    const { nonce } = await ask(gateway);
+    assert.equal((await ask(gateway, nonce)).status, 200);
+    assert.equal((await ask(gateway)).reason, 'nonce_required');
+    assert.equal((await ask(gateway, `${nonce?.slice(0, -1)}`)).reason, 'nonce_stale');
+    assert.equal(gateway.upstream.seen.length, 1);
+  });
+
+  test('an answer brings the next nonce in time, at most one, and is then uncacheable', async (t) => {
+    let ahead = 0;
+    const gateway = await startTestGateway(t, { routes: ROUTES, now: () => Date.now() / 1000 + ahead });
+    gateway.upstream.answer = (_request, response) =>
+      response.writeHead(200, ['Cache-Control', 'max-age=60', 'DPoP-Nonce', 'theirs']).end();
+    const { nonce } = await ask(gateway);
+    const young = await ask(gateway, nonce);
+    assert.deepEqual([young.nonce, young.cache], [undefined, 'max-age=60']);
+    ahead = 70;
+    const aged = await ask(gateway, nonce);
+    assert.equal(aged.status, 200);
+    assert.ok(aged.nonce !== undefined && aged.nonce !== nonce && aged.nonce !== 'theirs');
+    assert.equal(aged.cache, 'no-store');
+    assert.equal((await ask(gateway, aged.nonce)).status, 200);
+  });
+
+  test('a nonce lets a client in whose clock is wrong by hours, and its proof in once', async (t) => {
+    const gateway = await startTestGateway(t, { routes: ROUTES });
+    const token = await issue(gateway, TO_KEY);
+    const { nonce } = await ask(gateway, undefined, token);
+    const claims = { nonce, iat: Math.floor(gateway.now()) - 7200 };
+    const proof = await prove(gateway, token, 'GET', '/asks/1', { claims });
+    assert.equal((await gateway.request('GET', '/asks/1', { token, proof })).status, 200);
+    assert.equal((await gateway.request('GET', '/asks/1', { token, proof })).reason, 'proof_replayed');
+  });
+});
+
+describe('credentials', () => {
+  test('a token or proof in Proxy-Authorization is none, and no answer has Proxy-Authenticate (§7.1)', async (t) => {
+    const gateway = await startTestGateway(t, { routes: ROUTES });
+    const token = await issue(gateway, TO_KEY);
+    const proof = await prove(gateway, token, 'GET', '/any/1');
+    for (const scheme of ['DPoP', 'Bearer']) {
+      const fields = [
+        ['Proxy-Authorization', `${scheme} ${token}`],
+        ['DPoP', proof],
+      ] as const;
+      const answer = await gateway.request('GET', '/any/1', { fields });
+      assert.equal(answer.reason, 'credentials_missing');
+      assert.deepEqual(answer.fields.all('proxy-authenticate'), []);
+    }
+    assert.deepEqual(gateway.upstream.seen, []);
+  });
+
+  test('an access token in a body is none (RFC 6750 §2.2)', async (t) => {
+    const gateway = await startTestGateway(t, { routes: ROUTES });
+    const fields = [['Content-Type', 'application/x-www-form-urlencoded']] as const;
+    const body = `access_token=${await issue(gateway)}`;
+    assert.equal((await gateway.request('POST', '/any/1', { fields, body })).reason, 'credentials_missing');
+    assert.deepEqual(gateway.upstream.seen, []);
+  });
+});
+
+test('proofs are accepted for a minute after their iat and 15 s before it, and no setting makes that more than ten minutes', () => {
+  const rules = policyOf({}).routes[0]?.demand.dpop;
+  assert.deepEqual([rules?.maxAge, rules?.clockTolerance], [60, 15]);
+  const setting = (text: string) => () => policyOf({ more: `defaults: { dpop: { ${text} } }\n` });
+  assert.doesNotThrow(setting('max_age: 10m, clock_tolerance: 10m'));
+  assert.throws(setting('max_age: 601s'));
+  assert.throws(setting('clock_tolerance: 601s'));
+  assert.throws(() => policyOf({ more: 'nonce: { lifetime: 601s }\n' }));
+});

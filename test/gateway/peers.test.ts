@@ -1,0 +1,118 @@
+// Proxies in front: what a trusted peer says about client and origin counts, and the same words of a stranger do not.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { makeCertificate } from '../support/pki.ts';
+import { CLIENT_CA } from '../support/gateway.ts';
+import { CLIENT, dpop, issue, OTHER_CLIENT, TO_CERTIFICATE, TO_KEY, prove } from './credentials.ts';
+
+const ROUTES = `
+- { name: dpop, match: { path: /dpop/* }, upstream: orders, require: dpop }
+- name: mtls
+  match: { path: /mtls/* }
+  upstream: orders
+  require: mtls
+  forward: { client_certificate: [{ format: rfc9440, field: Client-Cert }] }
+- { name: open, match: { path: /open/* }, upstream: orders, require: public, weaker_than_defaults: [require] }
+`;
+
+const behind = (peer: string, more = '') => `trusted_peers: [${peer}]
+client_certificate: { request: optional, verify: chain, ca_file: clients.pem }
+client_certificate_from: { format: rfc9440, field: Client-Cert }
+${more}`;
+const TRUSTED = behind('{ cidr: 127.0.0.0/8 }');
+const STRANGER = behind('{ cidr: 192.0.2.0/24 }');
+
+/** As a load balancer calls us: by an inner name, with the client's origin in fields. */
+const balanced = (...fields: (readonly [string, string])[]) => ({
+  host: 'gateway.internal:8443',
+  fields: [['X-Forwarded-Host', 'api.example.com'], ['X-Forwarded-Proto', 'https'], ...fields] as const,
+});
+const inField = `:${CLIENT.der.toString('base64')}:`;
+const seenBy = ({ upstream }: TestGateway) =>
+  upstream.seen.at(-1)?.fields ?? assert.fail('nothing reached the upstream');
+
+test('a trusted peer says by which origin the client called, and htu is held against that one', async (t) => {
+  const gateway = await startTestGateway(t, { listener: TRUSTED, routes: ROUTES });
+  const forwardedFor = ['X-Forwarded-For', '198.51.100.7'] as const;
+  assert.equal((await dpop(gateway, 'GET', '/dpop/1', balanced(forwardedFor))).status, 200);
+  assert.equal(seenBy(gateway).one('x-forwarded-for'), '198.51.100.7, 127.0.0.1');
+  assert.equal(seenBy(gateway).one('x-forwarded-host'), 'api.example.com');
+  assert.equal(seenBy(gateway).one('host'), 'api.example.com');
+
+  const inner = { claims: { htu: 'https://gateway.internal:8443/dpop/1' } };
+  assert.equal((await dpop(gateway, 'GET', '/dpop/1', { ...balanced(), proving: inner })).reason, 'proof_uri_mismatch');
+  const elsewhere = { host: 'gateway.internal', fields: [['Forwarded', 'host=else.example;proto=https']] as const };
+  assert.equal((await dpop(gateway, 'GET', '/dpop/1', elsewhere)).reason, 'misdirected');
+  const contradicting = balanced(['Forwarded', 'host=else.example']);
+  assert.equal((await dpop(gateway, 'GET', '/dpop/1', contradicting)).reason, 'request_malformed');
+});
+
+test('behind a trusted peer that rewrites Host and says nothing, the only origin counts; with two nobody guesses', async (t) => {
+  const one = await startTestGateway(t, { listener: TRUSTED, routes: ROUTES });
+  assert.equal((await dpop(one, 'GET', '/dpop/1', { host: 'gateway.internal' })).status, 200);
+  const origins = ['https://api.example.com', 'https://b.example.org'];
+  const two = await startTestGateway(t, { listener: TRUSTED, routes: ROUTES, origins });
+  assert.equal((await dpop(two, 'GET', '/dpop/1', { host: 'gateway.internal' })).reason, 'misdirected');
+});
+
+test('a path that the peer strips is part of the origin, and of htu', async (t) => {
+  const origins = ['https://api.example.com/shop'];
+  const gateway = await startTestGateway(t, { listener: TRUSTED, routes: ROUTES, origins });
+  const token = await issue(gateway, TO_KEY);
+  const [outer, inner] = [
+    await prove(gateway, token, 'GET', '/shop/dpop/1'),
+    await prove(gateway, token, 'GET', '/dpop/1'),
+  ];
+  assert.equal((await gateway.request('GET', '/dpop/1', { token, proof: outer })).status, 200);
+  assert.equal((await gateway.request('GET', '/dpop/1', { token, proof: inner })).reason, 'proof_uri_mismatch');
+});
+
+test('a trusted peer says which certificate the client showed', async (t) => {
+  const gateway = await startTestGateway(t, { listener: TRUSTED, routes: ROUTES });
+  const token = await issue(gateway, TO_CERTIFICATE);
+  const ask = (...fields: (readonly [string, string])[]) => gateway.request('GET', '/mtls/1', { token, fields });
+
+  assert.equal((await ask(['Client-Cert', inField])).status, 200);
+  assert.equal(seenBy(gateway).one('x-auth-binding'), 'mtls');
+  assert.equal(seenBy(gateway).one('client-cert'), inField);
+  assert.equal((await ask()).reason, 'certificate_missing');
+  assert.equal((await ask(['Client-Cert', inField], ['Client-Cert', inField])).reason, 'certificate_field_malformed');
+  const other = `:${OTHER_CLIENT.der.toString('base64')}:`;
+  assert.equal((await ask(['Client-Cert', other])).reason, 'certificate_mismatch');
+  const { der } = await makeCertificate({ names: ['client.example.net'] });
+  assert.equal((await ask(['Client-Cert', `:${der.toString('base64')}:`])).reason, 'certificate_mismatch');
+});
+
+test("the certificate of the peer itself is never taken for the client's", async (t) => {
+  const balancer = await makeCertificate({ names: ['lb.internal'], ca: CLIENT_CA });
+  const gateway = await startTestGateway(t, { listener: behind('{ certificate_san: lb.internal }'), routes: ROUTES });
+  const ofBalancer = await issue(gateway, { cnf: { 'x5t#S256': balancer.thumbprint } });
+  const asClient = await gateway.request('GET', '/mtls/1', { token: ofBalancer, client: balancer });
+  assert.equal(asClient.reason, 'certificate_missing');
+
+  const token = await issue(gateway, TO_CERTIFICATE);
+  const fields = [['Client-Cert', inField]] as const;
+  assert.equal((await gateway.request('GET', '/mtls/1', { token, client: balancer, fields })).status, 200);
+  // The same words from a client that is none of the peers: its own certificate counts, and nothing it wrote.
+  const asPeer = await gateway.request('GET', '/mtls/1', { token, client: OTHER_CLIENT, fields });
+  assert.equal(asPeer.reason, 'certificate_mismatch');
+});
+
+test('of a stranger nothing is believed: neither origin nor certificate nor address', async (t) => {
+  const gateway = await startTestGateway(t, { listener: STRANGER, routes: ROUTES });
+  assert.equal((await dpop(gateway, 'GET', '/dpop/1', balanced())).reason, 'misdirected');
+  const fields = [
+    ['Client-Cert', inField],
+    ['X-Forwarded-Host', 'else.example'],
+    ['X-Forwarded-For', '198.51.100.7'],
+    ['Forwarded', 'for=198.51.100.7;host=else.example'],
+  ] as const;
+  const token = await issue(gateway, TO_CERTIFICATE);
+  assert.equal((await gateway.request('GET', '/mtls/1', { token, fields })).reason, 'certificate_missing');
+  assert.equal((await gateway.request('GET', '/open/1', { fields })).status, 200);
+  assert.equal(seenBy(gateway).one('client-cert'), undefined);
+  assert.equal(seenBy(gateway).one('x-forwarded-for'), '127.0.0.1');
+  assert.equal(seenBy(gateway).one('forwarded'), 'for=127.0.0.1;host=api.example.com;proto=https');
+});

@@ -1,0 +1,63 @@
+// The list of checks behind `explain`: complete, in the order of the reasons, and true about what failed.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { listChecks } from '../../src/policy/checks.ts';
+import { REASON_NAMES, REASONS, type Reason } from '../../src/rejection/rejection.ts';
+import { makeFacts } from '../support/facts.ts';
+import { policyOf } from '../support/policies.ts';
+import { makeKey, makeProof, makeToken } from '../support/tokens.ts';
+
+const policy = policyOf({
+  routes: '- { name: orders, match: { path: /orders/* }, upstream: orders, require: dpop, scope: [orders:read] }',
+});
+const [route] = policy.routes;
+assert.ok(route);
+
+async function facts() {
+  const key = await makeKey();
+  const now = 1_800_000_000;
+  const token = await makeToken(key, now, { claims: { cnf: { jkt: key.jkt } } });
+  return makeFacts({ now, authorization: [`DPoP ${token}`], dpop: [await makeProof(key, now, { token })] });
+}
+
+describe('list of checks', () => {
+  test('a permitted request passed every check that it owed', async () => {
+    const outcomes = listChecks(await facts(), route, undefined).map(({ check, outcome }) => [check, outcome]);
+    assert.ok(outcomes.every(([, outcome]) => outcome === 'passed' || outcome === 'not owed'));
+    assert.deepEqual(
+      outcomes.filter(([, outcome]) => outcome === 'not owed').map(([check]) => check),
+      ['client certificate', 'acr and auth_time', 'claims'],
+    );
+  });
+  test('what stands before the reason passed, what stands behind was not reached', async () => {
+    const steps = listChecks(await facts(), route, 'proof_uri_mismatch');
+    const failed: number = steps.findIndex(({ outcome }) => outcome === 'failed');
+    assert.equal(steps[failed]?.check, 'htu');
+    assert.equal(steps[failed]?.expected, 'https://api.example.com/orders/1');
+    assert.ok(steps.slice(0, failed).every(({ outcome }) => outcome === 'passed' || outcome === 'not owed'));
+    assert.ok(steps.slice(failed + 1).every(({ outcome }) => outcome === 'not reached'));
+  });
+  test('every reason that a sender can cause belongs to exactly one check', async () => {
+    const given = await facts();
+    const stages = new Set(['presentation', 'token', 'binding', 'certificate', 'proof', 'policy']);
+    const elsewhere: readonly Reason[] = ['token_inactive', 'rate_limited'];
+    for (const reason of REASON_NAMES.filter((name) => stages.has(REASONS[name].stage) && !elsewhere.includes(name))) {
+      const failed = listChecks(given, route, reason).filter(({ outcome }) => outcome === 'failed');
+      assert.equal(failed.length, 1, reason);
+    }
+  });
+  test('neither token nor proof is repeated in what was received', async () => {
+    const given = await facts();
+    const text = JSON.stringify(listChecks(given, route, 'proof_stale'));
+    for (const secret of [...given.authorization, ...given.dpop]
+      .flatMap((line) => line.split(/[. ]/))
+      .filter((part) => part.length > 20)) {
+      assert.ok(!text.includes(secret));
+    }
+  });
+  test('a request without credentials is explained too', () => {
+    const [first] = listChecks(makeFacts(), route, 'credentials_missing');
+    assert.deepEqual([first?.outcome, first?.received], ['failed', '0 of them, scheme none']);
+  });
+});

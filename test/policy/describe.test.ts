@@ -1,0 +1,64 @@
+// A policy in plain words: what is demanded, and what nobody may take for granted.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { describePolicy, formatBind, type RouteDescription } from '../../src/policy/describe.ts';
+import { policyOf } from '../support/policies.ts';
+
+const routeOf = (keys: string): RouteDescription => {
+  const policy = policyOf({ routes: `- { name: orders, match: { path: /orders/* }, upstream: orders, ${keys} }` });
+  const [route] = describePolicy(policy).routes;
+  assert.ok(route);
+  return route;
+};
+const says = (lines: readonly string[], text: string | RegExp) =>
+  lines.some((line) => (typeof text === 'string' ? line.includes(text) : text.test(line)));
+
+describe('a route in plain words', () => {
+  test('names binding, issuer, audience, age of proofs, scope, claims and strength', () => {
+    const { demands } = routeOf(
+      'require: dpop, scope: [a, b], claims: { tenant: acme }, acr: [gold], max_auth_age: 10m, dpop: { nonce: required }',
+    );
+    for (const text of [
+      'a proof by that key',
+      'issued by',
+      '60 s old',
+      'with a nonce of ours',
+      'scope: a b',
+      'claim tenant: acme',
+      'acr: gold',
+      '600 s ago',
+    ]) {
+      assert.ok(says(demands, text), text);
+    }
+  });
+  test('a public route enforces nothing, and says so', () => {
+    const { demands, notEnforced } = routeOf('require: public, weaker_than_defaults: [require]');
+    assert.ok(says(demands, 'anybody may call it') && says(notEnforced, 'anything'));
+  });
+  test('a token route says that possession is not checked', () => {
+    assert.ok(
+      says(routeOf('require: token, weaker_than_defaults: [require]').notEnforced, 'whoever holds an unbound token'),
+    );
+  });
+  test('without nonces, and with on-skew, proofs made in advance pass; with required they do not', () => {
+    assert.ok(says(routeOf('require: dpop').notEnforced, 'proofs made in advance pass'));
+    assert.ok(says(routeOf('require: dpop, dpop: { nonce: on-skew }').notEnforced, 'proofs made in advance pass'));
+    assert.ok(!says(routeOf('require: dpop, dpop: { nonce: required }').notEnforced, 'in advance'));
+  });
+  test('a route without scope and claims says that every token passes', () => {
+    assert.ok(says(routeOf('require: dpop').notEnforced, 'every token of these issuers'));
+    assert.ok(!says(routeOf('require: dpop, scope: [a]').notEnforced, 'every token of these issuers'));
+  });
+  test('shadow is described beside what is demanded', () => {
+    const { shadow } = routeOf('require: token, weaker_than_defaults: [require], shadow: { require: dpop }');
+    assert.ok(says(shadow, 'a proof by that key'));
+  });
+  test('addresses are written as they are in the configuration', () => {
+    assert.deepEqual([{ host: '0.0.0.0', port: 1 }, { host: '::', port: 2 }, { path: '/run/h.sock' }].map(formatBind), [
+      '0.0.0.0:1',
+      '[::]:2',
+      'unix:/run/h.sock',
+    ]);
+  });
+});

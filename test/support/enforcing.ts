@@ -1,0 +1,100 @@
+// What enforce() needs beside a request, for tests of whole decisions: an issuer, its keys in memory, a route and fresh ports.
+
+import { LRUCache } from 'lru-cache';
+import { Permit } from '../../src/binding/permit.ts';
+import { SeenCertificates } from '../../src/certificate/seen-certificates.ts';
+import { enforce, type Ports } from '../../src/enforce.ts';
+import type { Demand, Route } from '../../src/policy/route.ts';
+import type { DpopRules } from '../../src/proof/dpop-proof.ts';
+import { NonceKeys } from '../../src/proof/nonce.ts';
+import type { Reason } from '../../src/rejection/rejection.ts';
+import { ProcessReplayStore } from '../../src/store/process-replay-store.ts';
+import type { Issuer } from '../../src/token/issuer.ts';
+import { readKeySet } from '../../src/token/key-set.ts';
+import type { RequestFacts } from '../../src/token/request-facts.ts';
+import { AUDIENCE, ISSUER, type TestKey } from './tokens.ts';
+
+export function makeIssuer(over: Partial<Issuer> = {}): Issuer {
+  return {
+    name: 'login',
+    issuer: ISSUER,
+    audience: [AUDIENCE],
+    keys: { from: 'jwks_file', file: 'keys.json' },
+    ca: undefined,
+    insecureHttp: false,
+    algorithms: ['ES256', 'EdDSA', 'RS256', 'PS256'],
+    requireTyp: false,
+    scopeClaim: ['scope', 'scp'],
+    clockTolerance: 15,
+    requiredForReady: true,
+    ...over,
+  };
+}
+
+export const DPOP_RULES: DpopRules = {
+  nonce: 'none',
+  maxAge: 60,
+  clockTolerance: 15,
+  algorithms: ['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519', 'PS256', 'RS256'],
+};
+
+/** A route for everything under one demand. */
+export function makeRoute(issuer: Issuer, over: Partial<Demand> = {}): Route {
+  return {
+    name: 'orders',
+    match: { listeners: undefined, host: undefined, path: '/*', methods: undefined },
+    upstream: {
+      name: 'orders',
+      targets: [{ origin: 'http://127.0.0.1:9000', socketPath: undefined }],
+      connections: 1,
+      tls: { ca: undefined, cert: undefined, key: undefined, serverName: undefined },
+    },
+    demand: {
+      requirement: 'token',
+      issuers: [issuer],
+      audience: undefined,
+      dpop: DPOP_RULES,
+      scope: undefined,
+      claims: [],
+      acr: [],
+      maxAuthAge: undefined,
+      ...over,
+    },
+    shadow: undefined,
+    challenge: { schemes: ['DPoP', 'Bearer'], algs: 'ES256', scope: undefined, acrValues: undefined, maxAge: undefined },
+    encodedSlash: false,
+    stripPrefix: undefined,
+    forward: {
+      host: 'preserve',
+      authorization: 'remove',
+      identity: [],
+      encoding: 'strict',
+      remove: [],
+      clientCertificate: [],
+    },
+    cors: undefined,
+    requestBody: undefined,
+    timeouts: { connect: 1, responseHeader: 1, idle: 1, total: undefined },
+  };
+}
+
+/** Ports whose issuer has these keys; caches, nonces and memory of proofs are new unless given. */
+export async function makePorts(keys: readonly TestKey[], over: Partial<Ports> = {}): Promise<Ports> {
+  const read = await readKeySet({ keys: keys.map(({ jwk }) => jwk) }, makeIssuer().algorithms);
+  if (read === 'malformed') throw new Error('the keys of the test are no key set');
+  return {
+    keysOf: () => ({ current: () => read.keys, refreshFor: async () => {} }),
+    tokens: new LRUCache({ max: 1000 }),
+    proofKeys: new LRUCache({ max: 1000 }),
+    nonces: new NonceKeys([], 120),
+    replay: new ProcessReplayStore({ capacity: 10_000, since: 0 }),
+    seenCertificates: new SeenCertificates(),
+    ...over,
+  };
+}
+
+/** `permit` or the reason of the refusal. */
+export async function decide(request: RequestFacts, route: Route, ports: Ports): Promise<'permit' | Reason> {
+  const decision = await enforce(request, route, ports);
+  return decision instanceof Permit ? 'permit' : decision.reason;
+}
