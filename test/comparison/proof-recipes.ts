@@ -1,7 +1,8 @@
 // Recipes of DPoP proofs: good ones of every algorithm and shape, those with one or two mutations, and plain noise.
 
 import fc from 'fast-check';
-import type { Edit, FinishedPart, Part, Respelling } from './recipe.ts';
+import { editOf, json, type Worth } from './edits.ts';
+import type { Edit, Part } from './recipe.ts';
 
 export const KEY_NAMES = ['ES256', 'ES384', 'ES512', 'EdDSA', 'PS256', 'RS256', 'long exponent'] as const;
 export type KeyName = (typeof KEY_NAMES)[number];
@@ -42,17 +43,7 @@ export const setJwk = (member: string, value: unknown) => setTo('jwk', member, J
 export const setClaim = (member: string, value: unknown) => setTo('claims', member, JSON.stringify(value));
 export const setRaw = (member: string, json: string) => setTo('claims', member, json);
 
-const json = (...values: readonly unknown[]) => values.map((value) => JSON.stringify(value));
-const ODD = [
-  ...json(null, true, false, 0, -1, '', [], {}, 'x', 'x'.repeat(300)),
-  '1e999',
-  '-1e999',
-  '"\\u0000"',
-  '1.5',
-];
-
-/** Values worth trying for a member, as JSON. */
-const WORTH: Readonly<Record<Part, Readonly<Record<string, readonly string[]>>>> = {
+const WORTH: Worth = {
   header: {
     typ: json('DPOP+JWT', 'application/dpop+jwt', 'APPLICATION/DPOP+JWT', 'dpop+jwt ', 'JWT', 'at+jwt', 'a/dpop+jwt'),
     alg: json(
@@ -150,75 +141,7 @@ const WORTH: Readonly<Record<Part, Readonly<Record<string, readonly string[]>>>>
   },
 };
 
-const part = fc.constantFrom<Part>('header', 'jwk', 'claims');
-const memberOf = part.chain((one) =>
-  fc.record({ part: fc.constant(one), member: fc.constantFrom(...Object.keys(WORTH[one])) }),
-);
-const valued = memberOf.chain(({ part, member }) =>
-  fc.record({
-    part: fc.constant(part),
-    member: fc.constant(member),
-    json: fc.oneof(
-      { weight: 4, arbitrary: fc.constantFrom(...(WORTH[part][member] ?? [])) },
-      { weight: 2, arbitrary: fc.constantFrom(...ODD) },
-      { weight: 1, arbitrary: fc.jsonValue().map((value) => JSON.stringify(value)) },
-    ),
-  }),
-);
-const how = fc.constantFrom<Respelling>(
-  'padding',
-  'space',
-  'standard',
-  'spare',
-  'zero',
-  'cut',
-  'longer',
-  'bit',
-  'empty',
-);
-const finished = fc.constantFrom<FinishedPart>('whole', 'headerText', 'claimsText', 'signature');
-const text = fc.oneof(
-  fc.constantFrom('', '.', '..', '=', ' ', '\n', '+', '/', '-', 'é', 'A', '_', '\u0000', 'A'.repeat(9000)),
-  fc.string({ maxLength: 3 }),
-);
-const bytes = fc.constantFrom(
-  ...[' ', ',', '}', '"', '\\', '\u00ff', '\u00ef\u00bb\u00bf', '\u0000', '{}', '"a":1,', ',"a":1', '\u00c3\u00a9'],
-);
-const mangled = fc
-  .constantFrom('x', 'y', 'n', 'e')
-  .chain((member) => fc.record({ part: fc.constant<Part>('jwk'), member: fc.constant(member) }));
-
-const edit: fc.Arbitrary<Edit> = fc.oneof(
-  { weight: 8, arbitrary: valued.map((one): Edit => ({ edit: 'set', ...one })) },
-  { weight: 2, arbitrary: valued.map((one): Edit => ({ edit: 'repeat', ...one })) },
-  { weight: 2, arbitrary: memberOf.map((one): Edit => ({ edit: 'remove', ...one })) },
-  {
-    weight: 2,
-    arbitrary: fc.tuple(memberOf, fc.boolean()).map(
-      ([one, escaped]): Edit => ({
-        edit: 'rename',
-        ...one,
-        name: escaped
-          ? `"\\u00${one.member.charCodeAt(0).toString(16)}${one.member.slice(1)}"`
-          : `"${one.member.toUpperCase()}"`,
-      }),
-    ),
-  },
-  { weight: 2, arbitrary: fc.tuple(mangled, how).map(([one, how]): Edit => ({ edit: 'respell', ...one, how })) },
-  {
-    weight: 2,
-    arbitrary: fc
-      .tuple(fc.constantFrom('header' as const, 'claims' as const), fc.nat(4000), bytes)
-      .map(([part, at, bytes]): Edit => ({ edit: 'insert', part, at, bytes })),
-  },
-  {
-    weight: 3,
-    arbitrary: fc
-      .tuple(finished, fc.nat(4000), text)
-      .map(([part, at, text]): Edit => ({ edit: 'spoil', part, at, text })),
-  },
-  { weight: 2, arbitrary: fc.tuple(finished, how).map(([part, how]): Edit => ({ edit: 'respellText', part, how })) },
-);
+const edit = editOf(WORTH);
 
 /** Edits after which a proof is as good as before. */
 const harmless: fc.Arbitrary<Edit> = fc.oneof(

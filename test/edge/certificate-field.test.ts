@@ -8,9 +8,9 @@ import { compileManagedFields } from '../../src/policy/managed-fields.ts';
 import type { ClientCertificatePolicy, Listener } from '../../src/policy/route.ts';
 import { Rejection } from '../../src/rejection/rejection.ts';
 import { makeListener } from '../support/edge.ts';
-import { makeCa, makeCertificate, type TestCa, type TestCertificate } from '../support/pki.ts';
+import { makeCa, makeCertificate, type TestCertificate } from '../support/pki.ts';
 
-let ca: TestCa;
+let ca: TestCertificate;
 let client: TestCertificate;
 let stranger: TestCertificate;
 let peerEvidence: NonNullable<Connection['evidence']>;

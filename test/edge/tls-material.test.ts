@@ -9,9 +9,9 @@ import type { ConnectionOptions } from 'node:tls';
 import { compileTlsMaterial } from '../../src/edge/tls-material.ts';
 import type { CertificateFiles, ClientCertificatePolicy } from '../../src/policy/route.ts';
 import { makeListener, openTls, readAll, requestTls, serveListener, statusOf } from '../support/edge.ts';
-import { makeCa, makeCertificate, type TestCa, type TestCertificate } from '../support/pki.ts';
+import { makeCa, makeCertificate, type TestCertificate } from '../support/pki.ts';
 
-let ca: TestCa;
+let ca: TestCertificate;
 let api: TestCertificate;
 let client: TestCertificate;
 

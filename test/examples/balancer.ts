@@ -8,11 +8,12 @@ import { listen } from '../support/forwarding.ts';
 import { SERVER } from '../support/gateway.ts';
 import type { TestCa } from '../support/pki.ts';
 
-/** What the balancer writes itself; whatever a client sends under these names ends here. */
+/** What it writes itself; whatever a client sends under these names ends here. */
 const OWN = ['host', 'forwarded', 'ssl-client-cert', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto'];
 
 /**
- * Opens a balancer for api.example.com. @returns its port
+ * Opens a balancer for api.example.com. It verifies no certificate of a client: that the gateway does so too is what tests look at.
+ * @returns its port
  * @param internal vouches for gateway.internal
  */
 export async function startBalancer(t: TestContext, gateway: number, internal: TestCa): Promise<number> {

@@ -77,10 +77,7 @@ export interface Example {
   readonly count: (metric: string, labels: Readonly<Record<string, string>>) => Promise<number>;
 }
 
-/**
- * Starts an example. It has been running for a while: what was minted in the second of the start would count as older than it.
- * @param urls names of the variables that lead to the upstream, where everything is recorded
- */
+/** Starts an example. @param urls names of the variables that lead to the upstream, where everything is recorded */
 export async function startExample(
   t: TestContext,
   name: string,
@@ -91,11 +88,8 @@ export async function startExample(
   const upstream = await startUpstream(t);
   const targets = Object.fromEntries(urls.map((variable) => [variable, upstream.origin]));
   const { policy } = compileExample(copyExample(t, name, files), { ...targets, ...env });
-  const started = Date.now() / 1000 - 5;
-  let now = () => started;
   const log = createLog(policy.log, { write() {} });
-  const running = await startGateway(onFreePorts(policy), { version: 'test', log, now: () => now() });
-  now = () => Date.now() / 1000;
+  const running = await startGateway(onFreePorts(policy), { version: 'test', log });
   t.after(() => running.close());
   const port = portOf(running.listeners[0]?.bind);
   return {
@@ -131,24 +125,25 @@ export async function startKeys(t: TestContext, key: TestKey): Promise<string> {
   return `${server.origin}/oauth/keys`;
 }
 
+type Members = Readonly<Record<string, unknown>>;
+
 /** An access token of an issuer, bound to the holder's key unless its claims say otherwise. */
-export function issue(issuer: string, claims: Readonly<Record<string, unknown>> = {}, key = ISSUER_KEY) {
-  return makeToken(key, Date.now() / 1000, { claims: { iss: issuer, cnf: { jkt: HOLDER.jkt }, ...claims } });
+export function issue(issuer: string, claims: Members = {}, key = ISSUER_KEY, header: Members = {}) {
+  return makeToken(key, Date.now() / 1000, { claims: { iss: issuer, cnf: { jkt: HOLDER.jkt }, ...claims }, header });
 }
 
 export interface ProofWishes {
   readonly key?: TestKey;
   readonly nonce?: string | undefined;
+  /** Seconds by which the clock of the client is wrong. */
+  readonly skew?: number;
 }
 
 /** A token and a proof for one request, ready to be sent. */
-export async function prove(token: string, method: string, path: string, { key = HOLDER, nonce }: ProofWishes = {}) {
-  const proof = await makeProof(key, Date.now() / 1000, {
-    method,
-    url: `${ORIGIN}${path}`,
-    token,
-    claims: { ...(nonce !== undefined && { nonce }) },
-  });
+export async function prove(token: string, method: string, path: string, wishes: ProofWishes = {}) {
+  const { key = HOLDER, nonce, skew = 0 } = wishes;
+  const claims = nonce === undefined ? {} : { nonce };
+  const proof = await makeProof(key, Date.now() / 1000 + skew, { method, url: `${ORIGIN}${path}`, token, claims });
   return { token, proof };
 }
 

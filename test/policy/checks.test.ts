@@ -50,9 +50,8 @@ describe('list of checks', () => {
   test('neither token nor proof is repeated in what was received', async () => {
     const given = await facts();
     const text = JSON.stringify(listChecks(given, route, 'proof_stale'));
-    for (const secret of [...given.authorization, ...given.dpop]
-      .flatMap((line) => line.split(/[. ]/))
-      .filter((part) => part.length > 20)) {
+    const sent = [...given.authorization, ...given.dpop].join('.').split(/[. ]/);
+    for (const secret of sent.filter((part) => part.length > 20)) {
       assert.ok(!text.includes(secret));
     }
   });

@@ -30,20 +30,20 @@ export interface TestCertificate {
   readonly der: Buffer;
   /** `x5t#S256`: base64url SHA-256 of the DER. */
   readonly thumbprint: string;
+  readonly signer: webcrypto.CryptoKeyPair;
+  readonly issuer: TestCertificate | undefined;
 }
 
-export interface TestCa extends TestCertificate {
-  readonly signer: webcrypto.CryptoKeyPair;
-  readonly issuer: TestCa | undefined;
-}
+/** A certificate that signs others. */
+export type TestCa = TestCertificate;
 
 export interface CertificateWishes {
   /** DNS names, IP addresses and URIs for subjectAltName; empty: no such extension. */
   readonly names?: readonly string[];
   /** Distinguished name; the default is made from the first of `names`. */
   readonly subject?: string;
-  /** Absent: self-signed. */
-  readonly ca?: TestCa;
+  /** Who signs it, even if that is no CA; absent: itself. */
+  readonly ca?: TestCertificate;
   /** Seconds since the epoch; the default is an hour ago. */
   readonly notBefore?: number;
   /** Seconds since the epoch; the default is in a day. */
@@ -56,8 +56,7 @@ export async function makeCa(wishes: CertificateWishes = {}): Promise<TestCa> {
     new BasicConstraintsExtension(true, undefined, true),
     new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
   ];
-  const made = await make({ subject: 'CN=Test CA', ...wishes }, extensions);
-  return { ...made, issuer: wishes.ca };
+  return await make({ subject: 'CN=Test CA', ...wishes }, extensions);
 }
 
 /** A leaf certificate for a server or a client. */
@@ -66,7 +65,11 @@ export async function makeCertificate(wishes: CertificateWishes = {}): Promise<T
 }
 
 /** PEM of a revocation list of `ca`. @param nextUpdate seconds since the epoch; the default is in a day */
-export async function makeCrl(ca: TestCa, revoked: readonly TestCertificate[], nextUpdate?: number): Promise<string> {
+export async function makeCrl(
+  ca: TestCertificate,
+  revoked: readonly TestCertificate[],
+  nextUpdate?: number,
+): Promise<string> {
   const crl = await X509CrlGenerator.create({
     issuer: new X509Certificate(ca.cert).subject,
     thisUpdate: at(now() - 2 * DAY),
@@ -78,7 +81,7 @@ export async function makeCrl(ca: TestCa, revoked: readonly TestCertificate[], n
   return pem('X509 CRL', crl.rawData);
 }
 
-async function make(wishes: CertificateWishes, extensions: readonly Extension[]) {
+async function make(wishes: CertificateWishes, extensions: readonly Extension[]): Promise<TestCertificate> {
   const { names = [], ca } = wishes;
   const signer = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const subject = wishes.subject ?? `CN=${(names[0] ?? 'nameless').replaceAll(/[^A-Za-z0-9.-]/g, ' ').trim()}`;
@@ -109,10 +112,11 @@ async function make(wishes: CertificateWishes, extensions: readonly Extension[])
     der,
     thumbprint: createHash('sha256').update(der).digest('base64url'),
     signer,
+    issuer: ca,
   };
 }
 
-function intermediates(ca: TestCa | undefined): string[] {
+function intermediates(ca: TestCertificate | undefined): string[] {
   return ca?.issuer === undefined ? [] : [ca.cert, ...intermediates(ca.issuer)];
 }
 

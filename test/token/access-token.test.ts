@@ -77,7 +77,16 @@ describe('access token', () => {
     const given = terms();
     const token = await makeToken(key, NOW);
     assert.equal(await outcome(token, given), 'verified');
-    assert.equal(await outcome(token, { ...given, issuers: [{ ...login, name: 'other' }] }), 'token_issuer_unknown');
+    const other = { ...login, name: 'other', issuer: 'https://other.example.com' };
+    assert.equal(await outcome(token, { ...given, issuers: [other] }), 'token_issuer_unknown');
+  });
+  test('two entries for one issuer judge a token each by their own audience, whichever saw it first', async () => {
+    const given = terms();
+    const token = await makeToken(key, NOW);
+    assert.equal(await outcome(token, given), 'verified');
+    const elsewhere = [{ ...login, name: 'elsewhere', audience: ['urn:elsewhere'] }];
+    assert.equal(await outcome(token, { ...given, issuers: elsewhere }), 'token_audience_mismatch');
+    assert.equal(await outcome(token, given), 'verified');
   });
 
   for (const alg of ['none', 'HS256', 'RS512', 'es256', undefined, null]) {

@@ -1,0 +1,426 @@
+// RFC 9449 (DPoP): demands on a resource server.
+
+import type { Specification } from '../requirement.ts';
+
+export const RFC_9449: Specification = {
+  name: 'RFC 9449',
+  title: 'Demonstrating Proof of Possession',
+  link: 'https://www.rfc-editor.org/rfc/rfc9449',
+  sections: '§4.2, §4.3, §7, §8.2, §9, §11',
+  requirements: [
+    {
+      section: '4.2',
+      level: 'MUST',
+      requirement: 'A proof without `typ`, `alg` or `jwk` in its header is refused.',
+      tests: [
+        'proof/dpop-proof > typ undefined: proof_type_invalid',
+        'proof/dpop-proof > alg undefined: proof_algorithm_refused',
+        'proof/dpop-proof > no jwk: proof_key_invalid',
+      ],
+    },
+    {
+      section: '4.2',
+      level: 'MUST',
+      requirement: 'A proof whose `alg` is `none` or a MAC is refused.',
+      tests: [
+        'proof/dpop-proof > alg "none": proof_algorithm_refused',
+        'proof/dpop-proof > alg "HS256": proof_algorithm_refused',
+      ],
+    },
+    {
+      section: '4.2',
+      level: 'MUST',
+      requirement: 'A proof whose `jwk` has a private or symmetric member is refused.',
+      tests: ['proof/dpop-proof > a private member: proof_key_invalid', 'proof/dpop-proof > a symmetric key: proof_key_invalid'],
+    },
+    {
+      section: '4.2',
+      level: 'MUST',
+      requirement: 'A proof without `jti`, `htm`, `htu` or `iat` is refused.',
+      tests: [
+        'proof/dpop-proof > jti = undefined: proof_malformed',
+        'proof/dpop-proof > htm = undefined: proof_malformed',
+        'proof/dpop-proof > htu = undefined: proof_malformed',
+        'proof/dpop-proof > iat = undefined: proof_malformed',
+      ],
+    },
+    {
+      section: '4.2',
+      level: 'MUST',
+      requirement: 'At a resource a proof without `ath`, or with one that is not base64url of the SHA-256 of the token, is refused.',
+      tests: [
+        'proof/dpop-proof > ath = undefined: proof_malformed',
+        'proof/dpop-proof > ath of another access token: proof_token_mismatch',
+        'proof/thumbprint > ath and jkt of the examples of RFC 9449',
+        'conformance/rfc9449 > proofs for a token endpoint (figures 2 and 7) are none for a resource, because they have no ath',
+      ],
+    },
+    {
+      section: '4.2',
+      level: 'MUST',
+      requirement: 'Where the server gave a nonce, a proof without it is refused.',
+      tests: [
+        'conformance/rfc9449 > after a nonce was given no proof without one passes, however fresh, nor one with an invented nonce',
+      ],
+      deviation: '0013-nonces-that-are-a-clock-aid',
+    },
+    {
+      section: '4.2',
+      level: 'stated',
+      requirement: 'Claims and header parameters that the gateway does not know do no harm (`crit` aside).',
+      tests: ['proof/dpop-proof > jti of 256 bytes, exp within the tolerance and unknown claims pass'],
+    },
+    {
+      section: '4.3 (1)',
+      level: 'MUST',
+      requirement: 'There is not more than one DPoP field.',
+      tests: [
+        'gateway/reasons > proof_repeated: there are two DPoP lines',
+        'gateway/reasons > proof_repeated: one DPoP line has two proofs',
+        'edge/facts > every Authorization and DPoP line is a fact of its own, in any case of the name',
+      ],
+    },
+    {
+      section: '4.3 (2)',
+      level: 'MUST',
+      requirement: 'Its value is a single well-formed JWT.',
+      tests: [
+        'proof/dpop-proof > two parts: proof_malformed',
+        'proof/dpop-proof > five parts: proof_malformed',
+        'proof/dpop-proof > a header that is no JSON: proof_malformed',
+        'proof/dpop-proof > a repeated member in header or payload: proof_malformed',
+        'proof/dpop-proof > spare bits in the last character of the signature do not make a second spelling of one proof',
+      ],
+    },
+    {
+      section: '4.3 (3)',
+      level: 'MUST',
+      requirement: 'It has every required claim, each of its type.',
+      tests: [
+        'proof/dpop-proof > jti = null: proof_malformed',
+        'proof/dpop-proof > htu = null: proof_malformed',
+        'proof/dpop-proof > iat beyond every number: proof_malformed',
+        'proof/dpop-proof > ath = undefined: proof_malformed',
+      ],
+    },
+    {
+      section: '4.3 (4)',
+      level: 'MUST',
+      requirement: '`typ` is `dpop+jwt`.',
+      tests: [
+        'proof/dpop-proof > typ "JWT": proof_type_invalid',
+        'proof/dpop-proof > typ "at+jwt": proof_type_invalid',
+        'proof/dpop-proof > typ is compared without case',
+      ],
+    },
+    {
+      section: '4.3 (5)',
+      level: 'MUST',
+      requirement: '`alg` is an asymmetric algorithm, not `none`, one that the gateway knows and one that the route accepts.',
+      tests: [
+        'proof/dpop-proof > alg "none": proof_algorithm_refused',
+        'proof/dpop-proof > alg "ES512": proof_algorithm_refused',
+        'proof/dpop-proof > alg is checked against the list of the route although the key is in the cache',
+      ],
+    },
+    {
+      section: '4.3 (6)',
+      level: 'MUST',
+      requirement: 'The signature verifies with the key in `jwk`.',
+      tests: [
+        'proof/dpop-proof > a stranger who embeds the right key but signs with his own: proof_signature_invalid, and no key is cached',
+        'proof/dpop-proof > a signature of another length, DER-encoded or empty: proof_signature_invalid',
+        'gateway/reasons > proof_signature_invalid: its claims were changed after it was signed',
+      ],
+    },
+    {
+      section: '4.3 (7)',
+      level: 'MUST',
+      requirement: '`jwk` holds no private key.',
+      tests: ['proof/dpop-proof > a private member: proof_key_invalid', 'gateway/reasons > proof_key_invalid: the key is private'],
+    },
+    {
+      section: '4.3 (8)',
+      level: 'MUST',
+      requirement: '`htm` is the method of the request.',
+      tests: [
+        'proof/dpop-proof > htm "get" for GET: proof_method_mismatch',
+        'proof/dpop-proof > htm "HEAD" for GET: proof_method_mismatch',
+        'gateway/reasons > proof_method_mismatch: htm is another method',
+      ],
+    },
+    {
+      section: '4.3 (9)',
+      level: 'MUST',
+      requirement: '`htu` is the URI of the request as the client calls it, query and fragment aside.',
+      tests: [
+        'proof/dpop-proof > htu https://api.example.com/orders/1?query=1 names the same resource',
+        'proof/dpop-proof > htu "https://api.example.com/orders/2": proof_uri_mismatch',
+        'proof/dpop-proof > htu "http://api.example.com/orders/1": proof_uri_mismatch',
+        'gateway/reasons > proof_uri_mismatch: htu is another host',
+        'proof/target-uri > is the origin as clients see it, with the prefix that a proxy in front stripped',
+      ],
+    },
+    {
+      section: '4.3 (10)',
+      level: 'MUST',
+      requirement: 'Where the server gave a nonce, `nonce` is one that the server gave.',
+      tests: [
+        'proof/dpop-proof > nonce required and none there: nonce_required, however stale iat is',
+        'proof/dpop-proof > a nonce that is expired, unknown, of another secret or no nonce: nonce_stale, also where none is required',
+      ],
+      deviation: '0013-nonces-that-are-a-clock-aid',
+    },
+    {
+      section: '4.3 (11)',
+      level: 'MUST',
+      requirement: 'It was made within the window, by its `iat` or by the time inside its nonce.',
+      tests: [
+        'proof/dpop-proof > iat older than max_age: proof_stale',
+        'proof/dpop-proof > iat further ahead: proof_from_future',
+        'proof/dpop-proof > with a valid nonce freshness comes from the nonce, and so does the time to remember',
+      ],
+    },
+    {
+      section: '4.3 (12)',
+      level: 'MUST',
+      requirement: '`ath` is the hash of the token, and the key is the one to which the token is bound.',
+      tests: [
+        'proof/dpop-proof > ath of another access token: proof_token_mismatch',
+        'proof/dpop-proof > another key than the one of the token: proof_key_mismatch',
+        'gateway/reasons > proof_key_mismatch: a thief signed it with a key of his own (figure 16)',
+      ],
+    },
+    {
+      section: '4.3',
+      level: 'SHOULD',
+      requirement: 'Before `htu` is compared, both sides are normalised by syntax and by scheme (RFC 3986 §6.2.2, §6.2.3).',
+      tests: [
+        'proof/dpop-proof > htu HTTPS://API.example.com:443/orders/1 names the same resource',
+        'proof/dpop-proof > htu https://api.example.com/%6Frders/1 names the same resource',
+        'proof/dpop-proof > htu https://api.example.com:/orders/1 names the same resource',
+        'proof/target-uri > an htu without path means the root',
+        'proof/target-uri > /%6frders/%7E%2d is compared as /orders/~- and matched as /orders/~-',
+      ],
+    },
+    {
+      section: '7',
+      level: 'MUST',
+      requirement: 'A request under scheme DPoP without a proof, or with a proof without `ath`, is refused.',
+      tests: [
+        'gateway/reasons > proof_missing: scheme DPoP comes without a DPoP field',
+        'proof/dpop-proof > ath = undefined: proof_malformed',
+      ],
+    },
+    {
+      section: '7.1',
+      level: 'stated',
+      requirement: 'Credentials are the scheme in any case, one or more spaces, and one token68.',
+      tests: [
+        'token/presentation > ["dpop abc"] is read as DPoP abc proof',
+        'token/presentation > ["bEaReR   a-b._~+/=="] is read as Bearer a-b._~+/== -',
+        'token/presentation > ["Bearer a b"] with 0 DPoP lines: credentials_malformed',
+        'token/presentation > ["Bearer a=b"] with 0 DPoP lines: credentials_malformed',
+      ],
+    },
+    {
+      section: '7.1',
+      level: 'MUST',
+      requirement: 'With a DPoP-bound token the proof is there, is checked by §4.3, and its key is the key of the token.',
+      tests: [
+        'gateway/reasons > proof_missing: scheme DPoP comes without a DPoP field',
+        'gateway/reasons > proof_key_mismatch: a thief signed it with a key of his own (figure 16)',
+        'conformance/rfc9449 > the proof of figure 13 passes for its request, access token and key, and for no other',
+        'binding/binding > route token, scheme DPoP, token jkt: J',
+      ],
+    },
+    {
+      section: '7.1',
+      level: 'MUST',
+      requirement: 'Access is granted only if every check succeeded.',
+      tests: [
+        'gateway/reasons > a refusal occurs with its status, error, challenge and body, and never reaches the upstream',
+        'gateway/reasons > every reason that can occur has a refusal here, and every other one says why it cannot',
+        'house/imports > only enforce.ts grants a Permit',
+      ],
+    },
+    {
+      section: '7.1',
+      level: 'stated',
+      requirement: 'A challenge is a 401 with WWW-Authenticate and scheme DPoP.',
+      tests: [
+        'gateway/reasons > credentials_missing: there are none on a route for DPoP alone (figure 15)',
+        'rejection/rejection > every 401, 403 and credential 400 has at least one challenge',
+      ],
+    },
+    {
+      section: '7.1',
+      level: 'SHOULD',
+      requirement: 'Where a token was presented and failed, the challenge has `error`; `invalid_dpop_proof` where the proof failed.',
+      tests: [
+        'conformance/challenges > whoever presented a token that failed learns the error, and on the challenge of the scheme presented where that is offered',
+        'gateway/reasons > proof_stale: iat is too old',
+      ],
+    },
+    {
+      section: '7.1',
+      level: 'SHOULD',
+      requirement: 'The challenge has `algs`, a list of the algorithms that proofs may use.',
+      tests: [
+        'conformance/challenges > every DPoP challenge names the algorithms of the route (RFC 9449 §7.1)',
+        'policy/compile-demand > a challenge carries algorithms, scope, acr values and the age in whole seconds',
+      ],
+    },
+    {
+      section: '7.1',
+      level: 'stated',
+      requirement: 'A page of another origin can read WWW-Authenticate (and DPoP-Nonce) where CORS is on.',
+      tests: ['edge/cors > an answer to a listed origin exposes nonce, challenge and the configured fields'],
+    },
+    {
+      section: '7.1',
+      level: 'MUST',
+      requirement: 'The scheme is used with neither Proxy-Authorization nor Proxy-Authenticate.',
+      tests: [
+        'conformance/rfc9449 > a token or proof in Proxy-Authorization is none, and no answer has Proxy-Authenticate (§7.1)',
+      ],
+    },
+    {
+      section: '7.2',
+      level: 'MUST',
+      requirement: 'A DPoP-bound token presented as Bearer is refused, with a proof beside it or without.',
+      tests: [
+        'gateway/reasons > binding_downgraded: a key-bound token is presented as Bearer (RFC 9449 §7.2)',
+        'gateway/reasons > binding_downgraded: a key-bound token is presented as Bearer with a good proof beside it',
+        'binding/binding > route token, scheme Bearer, token both: binding_downgraded',
+      ],
+    },
+    {
+      section: '7.2',
+      level: 'SHOULD',
+      requirement: 'Without authentication information no challenge has an error.',
+      tests: [
+        'rejection/rejection > no credentials: every accepted scheme, no error (figure 17)',
+        'conformance/challenges > a request without authentication information, or with another scheme, gets challenges without error',
+      ],
+    },
+    {
+      section: '7.2',
+      level: 'SHOULD',
+      requirement: 'Where the scheme that was tried is clear, the error stands on its challenge.',
+      tests: [
+        'rejection/rejection > a failure: the error on the presented scheme alone (figure 18)',
+        'rejection/rejection > credentials given twice: the error on every challenge (figure 19)',
+      ],
+      deviation: '0005-error-where-the-scheme-is-not-offered',
+    },
+    {
+      section: '8.2',
+      level: 'stated',
+      requirement: 'A new nonce can come with a successful answer.',
+      tests: [
+        'conformance/rfc9449 > an answer brings the next nonce in time, at most one, and is then uncacheable',
+        'proof/dpop-proof > a nonce in its last half asks for a fresh one',
+      ],
+    },
+    {
+      section: '8.2',
+      level: 'stated',
+      requirement: 'An answer to which the gateway adds DPoP-Nonce cannot be cached.',
+      tests: [
+        'conformance/rfc9449 > an answer brings the next nonce in time, at most one, and is then uncacheable',
+        'edge/fields-answer > of the gateway is the only one and makes the answer no-store',
+      ],
+    },
+    {
+      section: '9',
+      level: 'stated',
+      requirement: 'A nonce is asked for by a 401 with a DPoP challenge `use_dpop_nonce` and a DPoP-Nonce field.',
+      tests: [
+        'conformance/rfc9449 > a proof without nonce gets a 401 with a DPoP challenge and a nonce, uncacheable; with that nonce the next one passes',
+        'rejection/rejection > brings a nonce with use_dpop_nonce and never otherwise',
+      ],
+    },
+    {
+      section: '9',
+      level: 'stated',
+      requirement: 'Only nonces that this server issued are accepted, and those of upstreams are kept apart from ours.',
+      tests: [
+        'proof/nonce > two processes without a configured secret do not accept the nonces of each other',
+        "policy/compile-demand > an upstream's DPoP-Nonce does not pass on an origin where nonces are ours (RFC 9449 §8.2)",
+        'edge/fields-answer > of the upstream is removed where the gateway verified the request',
+      ],
+    },
+    {
+      section: '11.1',
+      level: 'MUST',
+      requirement: 'A proof is accepted for a limited time after its creation.',
+      tests: [
+        'conformance/rfc9449 > proofs are accepted for a minute after their iat and 15 s before it, and no setting makes that more than ten minutes',
+        'proof/nonce > a nonce tells when it was minted and when it expires, until then and no longer',
+      ],
+    },
+    {
+      section: '11.1',
+      level: 'stated',
+      requirement: 'A proof is good once: its `jti` is remembered for as long as it would be accepted.',
+      tests: [
+        'gateway/reasons > proof_replayed: the proof was used before',
+        'store/process-replay-store > is fresh once: of 500 parallel calls exactly one',
+        'store/process-replay-store > never lets a proof be fresh twice, whatever the clock does',
+        'conformance/rfc9449 > a nonce lets a client in whose clock is wrong by hours, and its proof in once',
+      ],
+    },
+    {
+      section: '11.1',
+      level: 'stated',
+      requirement: 'What is remembered of a `jti` is bounded: large ones are refused, of the others a digest is kept.',
+      tests: [
+        `proof/dpop-proof > jti = ${JSON.stringify('x'.repeat(257)).slice(0, 20)}: proof_malformed`,
+        'store/process-replay-store > refuses new proofs, still knows the old ones and evicts none',
+      ],
+    },
+    {
+      section: '11.2',
+      level: 'stated',
+      requirement: 'Nonces cannot be predicted, so that a proof cannot be made before its nonce was given.',
+      tests: [
+        'proof/nonce > no nonce with one changed character is read',
+        'policy/compile > nonce secrets are trimmed and have at least 32 bytes',
+      ],
+    },
+    {
+      section: '11.3',
+      level: 'MUST',
+      requirement: 'After a nonce was given, no proof without one is accepted.',
+      tests: [
+        'conformance/rfc9449 > after a nonce was given no proof without one passes, however fresh, nor one with an invented nonce',
+      ],
+      deviation: '0013-nonces-that-are-a-clock-aid',
+    },
+    {
+      section: '11.5',
+      level: 'MUST',
+      requirement: 'A signed JWT that was made for another purpose is no proof: `typ` is looked at.',
+      tests: [
+        'proof/dpop-proof > typ "at+jwt": proof_type_invalid',
+        'conformance/rfc8725 > an access token is no proof and a proof no access token, whoever signed them (§3.12)',
+      ],
+    },
+    {
+      section: '11.6',
+      level: 'MUST',
+      requirement: 'Only asymmetric algorithms that are deemed secure can be configured and used, `none` never.',
+      tests: [
+        'proof/dpop-proof > alg "none": proof_algorithm_refused',
+        'proof/dpop-proof > RSA keys under 2048 bits, over 4096 bits, with an even or long exponent: proof_key_invalid',
+      ],
+    },
+    {
+      section: '11.8',
+      level: 'stated',
+      requirement: 'Token and key, and proof and token, are tied by SHA-256.',
+      tests: ['proof/thumbprint > ath and jkt of the examples of RFC 9449', 'proof/thumbprint > equal to jose for every key type'],
+    },
+  ],
+};

@@ -1,0 +1,143 @@
+// Nothing secret comes out: marked credentials go through every refusal and every success, and then everything is searched.
+
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { type Answered, type RequestWishes, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { CLIENT, dpop, HOLDER, issue, MARK, THIEF, TO_BOTH, TO_CERTIFICATE } from './credentials.ts';
+import { gatewayFor, POLICY_OF_ALL, REFUSALS } from './refusals.ts';
+
+/** Everything that clients sent which nobody else may see, and everything that came out. */
+class Search {
+  readonly secrets = new Set<string>([MARK, HOLDER.jkt, THIEF.jkt, CLIENT.thumbprint, String(HOLDER.jwk.x)]);
+  readonly #places: [place: string, text: string][] = [];
+
+  /** The same gateway, for clients that put marks wherever they can; what they send and get is remembered. */
+  of(gateway: TestGateway): TestGateway {
+    const kept = async (answer: Promise<Answered>) => {
+      const { status, fields, body } = await answer;
+      const lines = fields.lines.filter(([name]) => name !== 'DPoP-Nonce');
+      this.add('an answer', JSON.stringify([status, lines, body]));
+      return answer;
+    };
+    return {
+      ...gateway,
+      raw: (bytes) => kept(gateway.raw(bytes)),
+      request: (method, path, wishes = {}) => {
+        this.#keep(wishes);
+        const query = `${path.includes('?') ? '&' : '?'}code=${MARK}`;
+        const fields = [...(wishes.fields ?? []), ['Cookie', `id=${MARK}`], ['X-Private', MARK]] as const;
+        return kept(gateway.request(method, `${path}${query}`, { ...wishes, fields }));
+      },
+    };
+  }
+
+  /** Claims and signature; the protected header of a JWS is no secret, and `{"typ":"JWT"}` may stand anywhere. */
+  #keep({ token, proof }: RequestWishes): void {
+    for (const part of [token, proof].flatMap((jws) => jws?.split('.').slice(1) ?? [])) {
+      if (part.length > 8) this.secrets.add(part);
+    }
+  }
+
+  add(place: string, text: string): void {
+    this.#places.push([place, text]);
+  }
+
+  async addPagesOf({ page, log }: TestGateway): Promise<void> {
+    for (const path of ['/livez', '/readyz', '/metrics']) this.add(path, (await page(path)).body);
+    for (const line of log) this.add('the log', JSON.stringify(withoutAudience(line)));
+  }
+
+  get found(): readonly string[] {
+    const secrets = [...this.secrets];
+    return this.#places
+      .filter(([, text]) => secrets.some((secret) => text.includes(secret)))
+      .map(([place, text]) => `${place}: ${text}`);
+  }
+}
+
+/** docs/decisions/0004: the one claim that the log repeats, for the one reason that cannot be mended without it. */
+function withoutAudience(line: Readonly<Record<string, unknown>>): object {
+  if (line['reason'] !== 'token_audience_mismatch') return line;
+  const { audience, ...facts } = line['facts'] as { audience: { received: string[] } };
+  assert.deepEqual(audience.received, [`https://${MARK}-audience.example`]);
+  return { ...line, facts };
+}
+
+test('a search that finds nothing would have found it', () => {
+  const search = new Search();
+  search.add('somewhere', `a log line with ${MARK} in it`);
+  search.add('elsewhere', 'a clean one');
+  assert.equal(search.found.length, 1);
+});
+
+test('no refusal lets a token, proof, nonce, claim, query or private field out', async (t) => {
+  const shared = await startTestGateway(t, POLICY_OF_ALL);
+  const search = new Search();
+  const reasons = new Set<string | undefined>();
+  for (const refusal of REFUSALS) {
+    const gateway = await gatewayFor(t, refusal, shared);
+    reasons.add((await refusal.send(search.of(gateway))).reason);
+    if (gateway !== shared) await search.addPagesOf(gateway);
+  }
+  await search.addPagesOf(shared);
+  assert.deepEqual(search.found, []);
+  assert.deepEqual([...reasons].toSorted(), [...new Set(REFUSALS.map(({ reason }) => reason))].toSorted());
+});
+
+test('no success does, and what the upstream alone should see is seen by nobody else', async (t) => {
+  const gateway = await startTestGateway(t, POLICY_OF_ALL);
+  const search = new Search();
+  const client = search.of(gateway);
+  const challenge = await dpop(client, 'GET', '/nonce/1');
+  const nonce = challenge.fields.one('dpop-nonce') ?? assert.fail('no nonce');
+  search.secrets.add(nonce);
+  const answers = [
+    await dpop(client, 'GET', '/nonce/1', { proving: { claims: { nonce } } }),
+    await dpop(client, 'GET', '/dpop/1'),
+    await dpop(client, 'GET', '/any/1', { claims: TO_BOTH, client: CLIENT }),
+    await client.request('GET', '/any/1', { token: await issue(client) }),
+    await client.request('GET', '/mtls/1', { token: await issue(client, TO_CERTIFICATE), client: CLIENT }),
+    await client.request('POST', '/open/1', { token: MARK, proof: MARK, body: MARK }),
+  ];
+  assert.deepEqual([...new Set(answers.map(({ status }) => status))], [200]);
+  for (const path of ['/nonce/1', '/dpop/1', '/mtls/1', '/open/1']) await gateway.logged({ path, status: 200 });
+  await search.addPagesOf(gateway);
+  assert.deepEqual(search.found, []);
+  assert.ok(gateway.upstream.seen.every(({ target }) => target.endsWith(`?code=${MARK}`)));
+});
+
+test('explain_to_clients says what was expected in htu and how far the clock is off, and no more', async (t) => {
+  const wishes = { ...POLICY_OF_ALL, listener: `${POLICY_OF_ALL.listener}\nexplain_to_clients: true` };
+  const gateway = await startTestGateway(t, wishes);
+  const search = new Search();
+  const problem = async (claims: object) => {
+    const { body } = await dpop(search.of(gateway), 'GET', '/dpop/1', { proving: { claims: { ...claims } } });
+    return JSON.parse(body) as Record<string, unknown>;
+  };
+  const elsewhere = await problem({ htu: `https://${MARK}@api.example.com/dpop/2?code=${MARK}#${MARK}` });
+  assert.deepEqual(elsewhere['htu'], { expected: '/dpop/1', received: '/dpop/2' });
+  const late = await problem({ iat: gateway.now() - 300 });
+  assert.equal(late['clock_offset'], -300);
+  await search.addPagesOf(gateway);
+  assert.deepEqual(search.found, []);
+});
+
+test('an unexpected error is logged by name and place, without its message', async (t: TestContext) => {
+  let broken = false;
+  const gateway = await startTestGateway(t, {
+    ...POLICY_OF_ALL,
+    now: () => {
+      if (broken) throw new RangeError(`no clock for ${MARK}`);
+      return Date.now() / 1000;
+    },
+  });
+  broken = true;
+  const answer = await gateway.request('GET', '/dpop/1', { token: MARK });
+  broken = false;
+  const line = await gateway.logged({ level: 'error' });
+  assert.equal(line['request_id'], JSON.parse(answer.body).request_id);
+  const { name, at } = line['error'] as { name: string; at: string[] };
+  assert.equal(name, 'RangeError');
+  assert.match(at[0] ?? '', /marks\.test\.ts/);
+  assert.ok(!JSON.stringify(line).includes(MARK));
+});
