@@ -152,7 +152,7 @@ class RunningGateway implements Gateway {
   }
 
   #onHandshake(listener: Listener, refusal: HandshakeRefusal, code: string): void {
-    this.#metrics.countHandshakeFailure(listener, refusal);
+    this.#metrics.countHandshakeFailure(listener, refusal === 'failed' ? code : refusal.toUpperCase());
     this.#log.event('info', 'handshake refused', { listener: listener.name, refusal, code });
   }
 

@@ -11,7 +11,7 @@ import { pseudonymOf } from '../edge/fields.ts';
 import { chooseOrigin } from '../edge/origin.ts';
 import { enforce, type Ports } from '../enforce.ts';
 import { type CheckedStep, listChecks } from '../policy/checks.ts';
-import { chooseRoute } from '../policy/route-table.ts';
+import { chooseRoute, isDisguised } from '../policy/route-table.ts';
 import type { Listener, Policy, Route } from '../policy/route.ts';
 import { NonceKeys } from '../proof/nonce.ts';
 import { hostOf, readAuthority } from '../proof/target-uri.ts';
@@ -71,15 +71,14 @@ async function explainRequest(policy: Policy, line: CommandLine): Promise<Explan
 }
 
 function chooseRouteFor(policy: Policy, facts: EdgeFacts): Route | Rejection {
-  const route = chooseRoute(
-    policy.routeTable,
-    facts.listener,
-    hostOf(facts.origin.authority),
-    facts.matchPath,
-    facts.method,
-  );
+  const { listener, matchPath, method } = facts;
+  const host = hostOf(facts.origin.authority);
+  const route = chooseRoute(policy.routeTable, listener, host, matchPath, method);
   const meant = !facts.encodedSlash || (!(route instanceof Rejection) && route.encodedSlash);
-  return meant ? route : reject('request_malformed', { what: '%2F' });
+  if (!meant) return reject('request_malformed', { what: '%2F' });
+  return isDisguised(policy.routeTable, listener, host, facts)
+    ? reject('request_malformed', { what: '%2F or %3B' })
+    : route;
 }
 
 async function decide(policy: Policy, listener: Listener, route: Route, facts: EdgeFacts): Promise<Explanation> {

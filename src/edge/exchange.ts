@@ -6,7 +6,7 @@ import type { Permit } from '../binding/permit.ts';
 import { enforce, type Ports, shadow } from '../enforce.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics, Outcome as OutcomeLabel } from '../observe/metrics.ts';
-import { chooseGroup, routeForMethod } from '../policy/route-table.ts';
+import { chooseGroup, isDisguised, routeForMethod } from '../policy/route-table.ts';
 import type { Listener, Policy, Route, RouteGroup, Upstream } from '../policy/route.ts';
 import { hostOf } from '../proof/target-uri.ts';
 import { Rejection, reject } from '../rejection/rejection.ts';
@@ -107,6 +107,10 @@ class Exchange {
     this.#cors = route === undefined ? group?.routes.find(({ cors }) => cors)?.cors : route.cors;
     // The path decides that this is malformed; only a route can say that it is meant so (checks.md §0).
     if (facts.encodedSlash && !route?.encodedSlash) return reject('request_malformed', { what: '%2F' });
+    const host = hostOf(facts.origin.authority);
+    if (isDisguised(this.#runtime.policy.routeTable, this.#listener, host, facts)) {
+      return reject('request_malformed', { what: '%2F or %3B' });
+    }
     if (group === undefined) return reject('route_not_found');
     return route ?? reject('method_not_allowed', { allow: group.allow });
   }

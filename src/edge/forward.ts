@@ -8,7 +8,7 @@ import type { Timeouts } from '../policy/route.ts';
 import { type Reason, type Rejection, reject } from '../rejection/rejection.ts';
 import type { RequestFacts } from '../token/request-facts.ts';
 import { answerFields } from './answer-fields.ts';
-import type { FieldRules } from './fields.ts';
+import { type FieldRules, withoutNamed } from './fields.ts';
 import { readBodyLength, readFraming } from './framing.ts';
 import { type Peer, requestFields } from './request-fields.ts';
 import { discardUpload, Upload, type UploadWatcher } from './upload.ts';
@@ -74,6 +74,9 @@ const REASON_OF_CODE: Readonly<Record<string, Reason>> = {
 const NO_LONGER_WANTED = new Error('the request ended while it waited for a connection');
 const ABORTED = new Error('the exchange ended');
 
+/** Octets. A longer Content-Length would be rounded on its way, and the upstream told another one than the client. */
+const LONGEST_BODY = Number.MAX_SAFE_INTEGER;
+
 /** Milliseconds; Node takes longer ones for 1. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
@@ -105,8 +108,9 @@ class Forwarding implements Dispatcher.DispatchHandler, UploadWatcher {
     const { request, response, facts, timeouts, upstream, bodyLimit, rules } = this.#exchange;
     if (response.destroyed) return this.#settle({ kind: 'client_gone', bytes: 0 });
     const length = readBodyLength(request.rawHeaders);
-    if (bodyLimit !== undefined && length !== undefined && length > bodyLimit) return this.#reject('body_too_large');
-    if (length !== 0) this.#upload = new Upload(request, bodyLimit ?? Number.POSITIVE_INFINITY, this);
+    const limit = Math.min(bodyLimit ?? LONGEST_BODY, LONGEST_BODY);
+    if (length !== undefined && length > limit) return this.#reject('body_too_large');
+    if (length !== 0) this.#upload = new Upload(request, limit, this);
     response.once('close', () => this.#onClientClose());
     if (timeouts.total !== undefined) this.#last = performance.now() + timeouts.total * 1000;
     this.#allow(timeouts.connect);
@@ -145,7 +149,9 @@ class Forwarding implements Dispatcher.DispatchHandler, UploadWatcher {
     const { response, rules, cors } = this.#exchange;
     const received = (controller.rawHeaders as Buffer[]).map((text) => text.toString('latin1'));
     if (!this.#isDelimited(status, received)) return this.#reject('upstream_invalid', 'Transfer-Encoding');
-    response.writeHead(status, answerFields(received, rules, this.#permit.facts.freshNonce, cors));
+    const fields = answerFields(received, rules, this.#permit.facts.freshNonce, cors);
+    // RFC 9110 §8.6: none with 204, of which a client that goes by it would wait for the next answer's bytes.
+    response.writeHead(status, status === 204 ? withoutNamed(fields, 'content-length') : fields);
     this.#phase = 'answering';
     this.#status = status;
     process.nextTick(flushFields, this);

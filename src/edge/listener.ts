@@ -89,11 +89,20 @@ interface Open {
   readonly connection: Connection;
   /** The answer to the newest request. */
   newest: ServerResponse | undefined;
+  /** Requests that wait for their answers, those behind the last one included, which get none. */
+  waiting: number;
+  readonly answered: () => void;
   /** The newest request is the last one. */
   last: boolean;
   /** The parser gave up. */
   broken: boolean;
 }
+
+/**
+ * Requests that may wait on one connection; one that sends more is cut off. Node would keep as many as a client can send
+ * (RFC 9112 §9.3.2 lets it repeat those that got no answer).
+ */
+const PIPELINED = 100;
 
 /** Milliseconds that a connection which has not sent a whole request yet gets for it while the process stops. */
 const LAST_CALL = 1000;
@@ -142,7 +151,15 @@ class Door {
     if (request === 'required' && connection.evidence === undefined) {
       return this.#refuseHandshake(socket, 'certificate_missing');
     }
-    this.#open.set(socket, { connection, newest: undefined, last: false, broken: false });
+    const open: Open = {
+      connection,
+      newest: undefined,
+      waiting: 0,
+      answered: () => void (open.waiting -= 1),
+      last: false,
+      broken: false,
+    };
+    this.#open.set(socket, open);
     socket.once('close', () => this.#open.delete(socket));
   }
 
@@ -162,8 +179,12 @@ class Door {
 
   #request(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
     const open = this.#open.get(request.socket);
+    if (open === undefined) return;
+    open.waiting += 1;
+    if (open.waiting > PIPELINED) return void request.socket.destroy();
     // RFC 9112 §9.6: what follows an answer that closes the connection is not a request any more.
-    if (open === undefined || open.last || endsConnection(open.newest)) return;
+    if (open.last || endsConnection(open.newest)) return;
+    response.once('close', open.answered);
     open.newest = response;
     // Node loses what came with a request that has an Upgrade field, and would take the middle of it for the next request.
     if (request.headers.upgrade !== undefined) open.last = true;
@@ -186,6 +207,8 @@ class Door {
     // Behind the last request a client may send what it likes; the answer on its way is not disturbed.
     if (code === 'HPE_CLOSED_CONNECTION' || (open.last && open.newest?.req.complete)) return;
     open.broken = open.last = true;
+    // The end of the connection in the middle of a body: that request is under way and says itself that its client is gone.
+    if (code === 'HPE_INVALID_EOF_STATE' && open.newest?.req.complete === false) return void socket.destroy();
     const reason = PARSER_REFUSALS[code] ?? (code.startsWith('HPE_') ? 'request_malformed' : undefined);
     if (reason === undefined || !socket.writable) return void socket.destroy();
     const answer = this.#serve.refused(reject(reason), open.connection);
@@ -240,10 +263,11 @@ function endsConnection(response: ServerResponse | undefined): boolean {
 }
 
 /**
- * Whether an answer to bytes that are no request can be taken for nothing else: no answer is on its way, or the only one on its
- * way has not begun and belongs to the very request whose body broke.
+ * Whether an answer to bytes that are no request can be taken for nothing else: all requests were whole and have their answers, or
+ * the only answer on its way has not begun and belongs to the very request whose body broke.
  */
 function mayAnswer(newest: ServerResponse | undefined): boolean {
-  if (newest === undefined || !isPending(newest)) return true;
+  if (newest === undefined) return true;
+  if (!isPending(newest)) return newest.req.complete;
   return !newest.headersSent && newest.socket !== null && !newest.req.complete;
 }

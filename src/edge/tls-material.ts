@@ -75,13 +75,21 @@ function compileClients({ name, clientCertificate: policy }: Listener) {
   if (authorities === undefined) throw new Error(`listener "${name}": client_certificate.ca_file holds no certificate`);
   return {
     request: { requestCert: true, rejectUnauthorized: chain && policy.request === 'required' },
-    context: { secureOptions: constants.SSL_OP_NO_TICKET, ...(chain ? compileTrust(name, policy) : {}) },
+    context: { secureOptions: constants.SSL_OP_NO_TICKET, ...(chain ? compileTrust(name, policy, authorities) : {}) },
     authorities,
   };
 }
 
-/** Node reads one CRL of a text, so each is handed over alone. OpenSSL then asks for a list of every CA of a chain. */
-function compileTrust(name: string, { ca, crl }: ClientCertificatePolicy): SecureContextOptions {
+/**
+ * Each CA and CRL is handed over alone: Node reads one CRL of a text, and no CA that follows another without a line break.
+ * OpenSSL then asks for a list of every CA of a chain.
+ */
+function compileTrust(
+  name: string,
+  { crl }: ClientCertificatePolicy,
+  authorities: readonly X509Certificate[],
+): SecureContextOptions {
+  const ca = authorities.map(String);
   if (crl === undefined) return { ca };
   const lists = crl.match(/-----BEGIN X509 CRL-----[^-]*-----END X509 CRL-----/g) ?? [];
   if (lists.length === 0) throw new Error(`listener "${name}": client_certificate.crl_file holds no CRL`);

@@ -80,10 +80,10 @@ export const METRICS = {
 /** Codes of Node and OpenSSL → why a handshake failed; the first row that fits. */
 const HANDSHAKE_FAILURES: readonly (readonly [RegExp, string])[] = [
   [/^(?:ECONNRESET|EPIPE)$/, 'closed'],
-  [/HANDSHAKE_TIMEOUT/, 'timeout'],
-  [/DID_NOT_RETURN_A_CERTIFICATE/, 'certificate_missing'],
+  [/HANDSHAKE_TIMEOUT|TIMED_OUT/, 'timeout'],
+  [/DID_NOT_RETURN_A_CERTIFICATE|^CERTIFICATE_MISSING$/, 'certificate_missing'],
   [/ALERT_(?:BAD_CERTIFICATE|CERTIFICATE_|UNKNOWN_CA|ACCESS_DENIED)/, 'server_certificate_refused'],
-  [/CERT/, 'client_certificate_refused'],
+  [/CERT|CRL|LEAF_SIGNATURE/, 'client_certificate_refused'],
   [/HTTP_REQUEST|HTTPS_PROXY_REQUEST|WRONG_VERSION_NUMBER|PACKET_LENGTH/, 'no_tls'],
   [/UNSUPPORTED_PROTOCOL|PROTOCOL_VERSION|INAPPROPRIATE_FALLBACK/, 'version'],
   [/NO_SHARED|NO_SUITABLE/, 'parameters'],

@@ -34,13 +34,22 @@ export function formatBind(bind: Bind): string {
   return bind.host.includes(':') ? `[${bind.host}]:${bind.port}` : `${bind.host}:${bind.port}`;
 }
 
-function describeListener({ name, bind, origins, tls, clientCertificate }: Listener): string {
+function describeListener(listener: Listener): string {
+  const { name, bind, origins, tls, clientCertificate, clientCertificateFrom, trustedPeers } = listener;
   const urls = origins.map(({ scheme, authority, pathPrefix }) => `${scheme}://${authority}${pathPrefix}`).join(', ');
   const transport = tls === undefined ? 'plain HTTP' : `TLS from ${tls.minVersion.replace('TLSv', '')}`;
   const { request, verify } = clientCertificate;
   const certificates =
     request === 'none' ? 'no client certificates' : `client certificates ${request}, verify: ${verify}`;
-  return `${name}: ${formatBind(bind)} as ${urls || 'any origin'}; ${transport}; ${certificates}`;
+  const peers = trustedPeers.map(({ cidr, certificateSan }) => [cidr, certificateSan].filter(Boolean).join(' as '));
+  const parts = [
+    `${formatBind(bind)} as ${urls || 'any origin'}`,
+    transport,
+    certificates,
+    ...(peers.length > 0 ? [`believes the forwarding fields of ${peers.join(', ')}`] : []),
+    ...(clientCertificateFrom ? [`and their ${clientCertificateFrom.field} (${clientCertificateFrom.format})`] : []),
+  ];
+  return `${name}: ${parts.join('; ')}`;
 }
 
 function describeRoute(route: Route, policy: Policy): RouteDescription {

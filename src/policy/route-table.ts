@@ -1,5 +1,6 @@
 // The route table: which one group of routes a request belongs to, and which route of that group takes its method.
 
+import { readDecodedPath } from '../proof/target-uri.ts';
 import { reject, type Rejection } from '../rejection/rejection.ts';
 import type { HostTables, PathNode, Route, RouteGroup, RouteTable } from './route.ts';
 
@@ -75,6 +76,24 @@ export function chooseGroup(
     search(hosts.wildcard.get(parentDomain(hostname)), segments, 0) ??
     search(hosts.every, segments, 0)
   );
+}
+
+/**
+ * Whether a path belongs to a more specific group for servers that decode `%2F` or `%3B` before they split it: `/admin%2Fusers`
+ * under a route for `/*` beside one for `/admin/*`. Such a path means two things, and is refused (docs/decisions/0013).
+ * A group of equal or lower rank does not count: who writes `encoded: [slash]` on a route means such paths to be there.
+ */
+export function isDisguised(
+  table: RouteTable,
+  listener: string,
+  hostname: string,
+  { path, matchPath }: { readonly path: string; readonly matchPath: string },
+): boolean {
+  const decoded = readDecodedPath(path);
+  if (decoded === undefined) return false;
+  const rankOf = (of: string) => chooseGroup(table, listener, hostname, of)?.rank ?? -1;
+  const rank = rankOf(matchPath);
+  return rank >= 0 && rankOf(decoded) > rank;
 }
 
 /** The route of a group that takes a method; undefined where none does, and always for TRACE and CONNECT (RFC 9110 §9.3). */

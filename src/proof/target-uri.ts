@@ -43,8 +43,8 @@ export interface RequestPath {
 }
 
 const PLAIN_PATH = /^\/[A-Za-z0-9\-._~!$&'()*+,=:@/]*$/;
-/** Control characters, backslash, and overlong UTF-8 (RFC 3629 §3), which some servers still decode to a dot or slash. */
-const FORBIDDEN_ENCODED = /%(?:[01][0-9A-F]|7F|5C|C[01]|E0%[89]|F0%8)/;
+/** Control characters, backslash, and overlong UTF-8 (RFC 3629 §3; of five and six octets: RFC 2279), which some servers still decode to a dot or slash. */
+const FORBIDDEN_ENCODED = /%(?:[01][0-9A-F]|7F|5C|C[01]|E0%[89]|F0%8|F8%8[0-7]|FC%8[0-3])/;
 const FORBIDDEN_RAW = /[^\x21-\x7e]|[\\#?]/;
 
 /**
@@ -61,10 +61,26 @@ export function readRequestPath(raw: string): RequestPath | undefined {
   if (!raw.startsWith('/') || FORBIDDEN_RAW.test(raw)) return undefined;
   const path = normalizePercent(raw);
   if (path === undefined || FORBIDDEN_ENCODED.test(path)) return undefined;
-  const segments = path.split('/').map((segment) => segment.replace(/;.*$/, ''));
+  const segments = splitPath(path);
   if (segments.slice(1, -1).includes('')) return undefined;
   if (path.split(/\/|%2F/).some((segment) => /^\.\.?(?:(?:;|%3B).*)?$/.test(segment))) return undefined;
   return { path, matchPath: segments.join('/'), encodedSlash: path.includes('%2F') };
+}
+
+function splitPath(path: string): string[] {
+  return path.split('/').map((segment) => segment.replace(/;.*$/, ''));
+}
+
+/**
+ * The `matchPath` of servers that decode `%2F` and `%3B` before they split a path and cut `;params`, and that skip empty segments.
+ * @param path as `RequestPath.path`
+ * @returns undefined where they see what everybody sees
+ */
+export function readDecodedPath(path: string): string | undefined {
+  if (!/%(?:2F|3B)/.test(path)) return undefined;
+  const [, ...segments] = splitPath(path.replaceAll('%2F', '/').replaceAll('%3B', ';'));
+  const last = segments.pop() ?? '';
+  return ['', ...segments.filter((segment) => segment !== ''), last].join('/');
 }
 
 /** RFC 3986 §6.2.2.1 and §6.2.2.2: hex digits in upper case, percent-encoded unreserved characters decoded; else undefined. */

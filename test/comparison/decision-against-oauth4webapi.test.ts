@@ -13,7 +13,14 @@ import { makeFacts } from '../support/facts.ts';
 import { makeCertificate } from '../support/pki.ts';
 import { ath, ISSUER, makeKey, type TestKey } from '../support/tokens.ts';
 import { compareAll, type Trial, TRIALS } from './comparing.ts';
-import { bound, type DecisionRecipe, decisionRecipe, decisionRecipes, SIGNERS } from './decision-recipes.ts';
+import {
+  bound,
+  type DecisionRecipe,
+  decisionRecipe,
+  decisionRecipes,
+  SIGNERS,
+  SINGLE_MUTATIONS,
+} from './decision-recipes.ts';
 import { assertDocumented, type Decision, explain } from './documented.ts';
 import {
   hasBackslashInName,
@@ -72,20 +79,9 @@ async function attempt(asked: DecisionRecipe): Promise<Trial> {
 
 async function makeRequest(asked: DecisionRecipe) {
   const signer = signers[asked.signer]!;
-  const claims = {
-    ...{
-      iss: ISSUER,
-      aud: ORIGIN,
-      sub: 'alice',
-      client_id: 'shop',
-      jti: 't1',
-      iat: NOW,
-      exp: NOW + 600,
-      scope: 'orders:read',
-    },
-    cnf: confirmation(asked.cnf),
-  };
-  const parts = { header: membersOf({ typ: 'at+jwt', alg: signer.alg, kid: asked.signer }), claims: membersOf(claims) };
+  const claims = { iss: ISSUER, aud: ORIGIN, sub: 'alice', client_id: 'shop', jti: 't1', iat: NOW, exp: NOW + 600 };
+  const members = membersOf({ ...claims, scope: 'orders:read', cnf: confirmation(asked.cnf) });
+  const parts = { header: membersOf({ typ: 'at+jwt', alg: signer.alg, kid: asked.signer }), claims: members };
   const token = await cook(signer, parts, asked.tokenEdits);
   const proof = await makeProof(asked, token);
   const dpop = asked.proof === 'none' ? [] : asked.proof === 'twice' ? [proof, proof] : [proof];
@@ -251,7 +247,7 @@ const DECISIONS: readonly Decision<Input>[] = [
     name: '`typ` of a token absent or `JWT`',
     ours: ['accepted'],
     applies: ({ token: { header } }) =>
-      !('typ' in header) || header.typ === null || /^(?:application\/)?jwt$/i.test(String(header.typ)),
+      /^(?:application\/)?jwt$/i.test(typeof header.typ === 'string' ? header.typ : 'JWT'),
   },
   {
     name: 'an unbound token beside a stray proof',
@@ -265,8 +261,9 @@ const DECISIONS: readonly Decision<Input>[] = [
   },
 ];
 
-/** One of each decision, so that every run has met them all. */
+/** All single mutations, and one of each decision, so that every run has met them. */
 const EXAMPLES: readonly DecisionRecipe[] = [
+  ...SINGLE_MUTATIONS,
   ...SIGNERS.flatMap((signer) => [decisionRecipe({ signer }), bound({ signer }), bound({ signer, requireDpop: true })]),
   decisionRecipe({ tokenEdits: [{ edit: 'repeat', part: 'claims', member: 'sub', json: '"bob"' }] }),
   decisionRecipe({ tokenEdits: [{ edit: 'respellText', part: 'signature', how: 'spare' }] }),

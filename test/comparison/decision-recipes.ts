@@ -1,28 +1,23 @@
 // Recipes of requests with JWT access tokens: scheme, binding, proof, and mutations of the token, the proof and the field line.
 
 import fc from 'fast-check';
-import { editOf, json, type Worth } from './edits.ts';
+import { editOf, json, singleEdits, type Worth, words } from './edits.ts';
 import type { Edit } from './recipe.ts';
 import { NOW, ORIGIN } from './proof-recipes.ts';
 
 export const SIGNERS = ['ES256', 'EdDSA', 'PS256', 'RS256'] as const;
 
-const CONFIRMATIONS = [
-  ...[
-    'none',
-    'jkt',
-    'x5t',
-    'both',
-    'jkt and unknown',
-    'unknown',
-    'empty',
-    'null',
-    'array',
-    'text',
-    'jkt null',
-    'jkt empty',
-  ],
-] as const;
+type Confirmation =
+  | 'none'
+  | 'jkt'
+  | 'x5t'
+  | 'both'
+  | 'jkt and unknown'
+  | 'unknown'
+  | 'empty'
+  | 'null'
+  | 'array'
+  | 'text';
 
 export interface DecisionRecipe {
   /** Algorithm of the issuer's key that signs the token. */
@@ -31,7 +26,7 @@ export interface DecisionRecipe {
   /** Between the scheme and the token. */
   readonly space: string;
   readonly requireDpop: boolean;
-  readonly cnf: (typeof CONFIRMATIONS)[number];
+  readonly cnf: Confirmation | 'jkt null' | 'jkt empty';
   readonly proof: 'none' | 'good' | 'other key' | 'other token' | 'other method' | 'other path' | 'twice';
   readonly certificate: boolean;
   readonly tokenEdits: readonly Edit[];
@@ -106,21 +101,14 @@ const PROOF_WORTH: Worth = {
     jti: json('a', 5),
     htm: json('GET', 'POST', 'get'),
     htu: json(
-      ...[
-        '/orders/1?a#b',
-        '/orders/1/',
-        '/%6frders/1',
-        '/orders/%31',
-        '/x/../orders/1',
-        '/orders/1 ',
-        '\\orders\\1',
-      ].map((path) => ORIGIN + path),
-      ...[
-        'HTTPS://API.example.com:443/orders/1',
-        'https:api.example.com/orders/1',
-        'https://%61pi.example.com/orders/1',
-      ],
-      ...['https://user@api.example.com/orders/1', 'http://api.example.com/orders/1', '/orders/1'],
+      ...words('/orders/1?a#b /orders/1/ /%6frders/1 /orders/%31 /x/../orders/1 \\orders\\1').map(
+        (path) => ORIGIN + path,
+      ),
+      ...words(
+        'HTTPS://API.example.com:443/orders/1 https:api.example.com/orders/1 https://%61pi.example.com/orders/1',
+      ),
+      ...words('https://user@api.example.com/orders/1 http://api.example.com/orders/1 /orders/1'),
+      `${ORIGIN}/orders/1 `,
     ),
     iat: times(-400, -310, -290, 290, 310),
     ath: json('fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo'),
@@ -133,12 +121,21 @@ const PROOF_WORTH: Worth = {
 const tokenEdit = editOf(TOKEN_WORTH);
 const proofEdit = editOf(PROOF_WORTH);
 
+/** Good requests with one mutation of token or proof, all of them. */
+export const SINGLE_MUTATIONS: readonly DecisionRecipe[] = [
+  ...singleEdits(TOKEN_WORTH).map((edit) => bound({ tokenEdits: [edit] })),
+  ...singleEdits(PROOF_WORTH).map((edit) => bound({ proofEdits: [edit] })),
+];
+
 const presentation = {
   signer: fc.constantFrom(...SIGNERS),
   scheme: fc.constantFrom('Bearer', 'DPoP', 'DPoP', 'bearer', 'dPoP', 'Basic', ''),
   space: fc.constantFrom(' ', ' ', ' ', ' ', '  ', '\t', '', ' x '),
   requireDpop: fc.boolean(),
-  cnf: fc.constantFrom(...CONFIRMATIONS),
+  cnf: fc.constantFrom<DecisionRecipe['cnf'][]>(
+    ...(['none', 'jkt', 'x5t', 'both', 'jkt and unknown', 'unknown'] as const),
+    ...(['empty', 'null', 'array', 'text', 'jkt null', 'jkt empty'] as const),
+  ),
   proof: fc.constantFrom<DecisionRecipe['proof'][]>(
     'none',
     'good',

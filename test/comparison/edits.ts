@@ -6,6 +6,7 @@ import type { Edit, FinishedPart, Part, Respelling } from './recipe.ts';
 /** By part and member: values worth trying, as JSON. */
 export type Worth = Readonly<Record<Part, Readonly<Record<string, readonly string[]>>>>;
 
+export const words = (text: string) => text.split(' ');
 export const json = (...values: readonly unknown[]) => values.map((value) => JSON.stringify(value));
 const ODD = [
   ...json(null, true, false, 0, -1, '', [], {}, 'x', 'x'.repeat(300)),
@@ -15,28 +16,27 @@ const ODD = [
   '1.5',
 ];
 
-const how = fc.constantFrom<Respelling>(
-  'padding',
-  'space',
-  'standard',
-  'spare',
-  'zero',
-  'cut',
-  'longer',
-  'bit',
-  'empty',
-);
+const HOW = ['padding', 'space', 'standard', 'spare', 'zero', 'cut', 'longer', 'bit', 'empty'] as const;
+const how = fc.constantFrom<Respelling>(...HOW);
 const finished = fc.constantFrom<FinishedPart>('whole', 'headerText', 'claimsText', 'signature');
 const text = fc.oneof(
   fc.constantFrom('', '.', '..', '=', ' ', '\n', '+', '/', '-', 'é', 'A', '_', '\u0000', 'A'.repeat(9000)),
   fc.string({ maxLength: 3 }),
 );
-const bytes = fc.constantFrom(
-  ...[' ', ',', '}', '"', '\\', '\u00ff', '\u00ef\u00bb\u00bf', '\u0000', '{}', '"a":1,', ',"a":1', '\u00c3\u00a9'],
-);
+const bytes = fc.constantFrom(...words(', } " \\ \u00ff \u00ef\u00bb\u00bf \u0000 {} "a":1, ,"a":1 \u00c3\u00a9'), ' ');
 const mangled = fc
   .constantFrom('x', 'y', 'n', 'e')
   .chain((member) => fc.record({ part: fc.constant<Part>('jwk'), member: fc.constant(member) }));
+
+/** Every member on its own: missing, and with each value that is worth trying. */
+export function singleEdits(worth: Worth): readonly Edit[] {
+  return (['header', 'jwk', 'claims'] as const).flatMap((part) =>
+    Object.entries(worth[part]).flatMap(([member, values]) => [
+      { edit: 'remove' as const, part, member },
+      ...[...values, ...ODD].map((json): Edit => ({ edit: 'set', part, member, json })),
+    ]),
+  );
+}
 
 export function editOf(worth: Worth): fc.Arbitrary<Edit> {
   const parts = (['header', 'jwk', 'claims'] as const).filter((part) => Object.keys(worth[part]).length > 0);

@@ -29,6 +29,7 @@ import {
   type ProofRecipe,
   proofRecipes,
   recipe,
+  SINGLE_MUTATIONS,
   setClaim,
   setHeader,
   setJwk,
@@ -197,7 +198,7 @@ const DECISIONS: readonly Decision<Input>[] = [
     name: '`EdDSA` and `Ed25519`',
     ours: ['accepted'],
     applies: ({ jws: { header, jwk } }) =>
-      header.alg !== jwk.alg && /^Ed/.test(String(header.alg)) && /^Ed/.test(String(jwk.alg)),
+      header.alg !== jwk.alg && [header.alg, jwk.alg].every((alg) => alg === 'EdDSA' || alg === 'Ed25519'),
   },
   {
     name: 'further `key_ops`, `ext` of any type',
@@ -206,9 +207,9 @@ const DECISIONS: readonly Decision<Input>[] = [
   },
 ];
 
-/** One of each decision, so that every run has met them all. */
+/** All single mutations, and one of each decision, so that every run has met them. */
 const EXAMPLES: readonly ProofRecipe[] = [
-  recipe({}),
+  ...SINGLE_MUTATIONS,
   ...KEY_NAMES.map((key) => recipe({ key })),
   recipe({ edits: [{ edit: 'repeat', part: 'claims', member: 'htm', json: '"GET"' }] }),
   recipe({ edits: [{ edit: 'respellText', part: 'signature', how: 'spare' }] }),

@@ -1,7 +1,7 @@
 // Recipes of DPoP proofs: good ones of every algorithm and shape, those with one or two mutations, and plain noise.
 
 import fc from 'fast-check';
-import { editOf, json, type Worth } from './edits.ts';
+import { editOf, json, singleEdits, type Worth, words } from './edits.ts';
 import type { Edit, Part } from './recipe.ts';
 
 export const KEY_NAMES = ['ES256', 'ES384', 'ES512', 'EdDSA', 'PS256', 'RS256', 'long exponent'] as const;
@@ -37,11 +37,29 @@ const GOOD: ProofRecipe = {
 };
 export const recipe = (over: Partial<ProofRecipe>): ProofRecipe => ({ ...GOOD, ...over });
 
+const onOrigin = (ends: string, path = '') => words(ends).map((end) => `${ORIGIN}${path}${end}`);
+
 const setTo = (part: Part, member: string, json: string): Edit => ({ edit: 'set', part, member, json });
 export const setHeader = (member: string, value: unknown) => setTo('header', member, JSON.stringify(value));
 export const setJwk = (member: string, value: unknown) => setTo('jwk', member, JSON.stringify(value));
 export const setClaim = (member: string, value: unknown) => setTo('claims', member, JSON.stringify(value));
 export const setRaw = (member: string, json: string) => setTo('claims', member, json);
+
+/** The target URI spelled otherwise, URIs of others, and what only browsers take for a URI. */
+const HTU = [
+  ...onOrigin('?a=b #f ?# / ;p=1', '/orders/1'),
+  ...onOrigin('//orders/1 /%6frders/1 /%6Frders/1 /orders%2f1 /a%2fb /a%2Fb /ORDERS/1 /orders/%31'),
+  ...onOrigin('/x/../orders/1 /./orders/1 /x/%2e%2e/orders/1 /orders/1/.'),
+  ...onOrigin(':443/orders/1 :/orders/1 :8443/orders/1 ./orders/1 :443 /'),
+  ...words('HTTPS://API.EXAMPLE.COM/orders/1 http://api.example.com/orders/1 https://%61pi.example.com/orders/1'),
+  ...words(
+    'https://user@api.example.com/orders/1 https:/api.example.com/orders/1 https:\\\\api.example.com\\orders\\1',
+  ),
+  ...['', ' ', '\n', '#ü', '?q=a b'].map((end) => `${ORIGIN}/orders/1${end}`),
+  ` ${ORIGIN}/orders/1`,
+  '/orders/1',
+  ORIGIN,
+];
 
 const WORTH: Worth = {
   header: {
@@ -86,40 +104,7 @@ const WORTH: Worth = {
   claims: {
     jti: json('é'.repeat(128), 'é'.repeat(129), 'a'.repeat(256), 'a'.repeat(257), '\ud800'),
     htm: json('GET', 'POST', 'get', 'GET ', 'HEAD'),
-    htu: json(
-      ...[
-        `${ORIGIN}/orders/1?a=b`,
-        `${ORIGIN}/orders/1#f`,
-        `${ORIGIN}/orders/1?#`,
-        `${ORIGIN}/orders/1/`,
-        `${ORIGIN}//orders/1`,
-      ],
-      ...[`${ORIGIN}:443/orders/1`, `${ORIGIN}:/orders/1`, `${ORIGIN}:8443/orders/1`, `${ORIGIN}./orders/1`],
-      ...['HTTPS://API.EXAMPLE.COM/orders/1', 'http://api.example.com/orders/1', 'https://%61pi.example.com/orders/1'],
-      ...[`${ORIGIN}/%6frders/1`, `${ORIGIN}/%6Frders/1`, `${ORIGIN}/orders%2f1`, `${ORIGIN}/a%2fb`, `${ORIGIN}/a%2Fb`],
-      ...[`${ORIGIN}/x/../orders/1`, `${ORIGIN}/./orders/1`, `${ORIGIN}/x/%2e%2e/orders/1`, `${ORIGIN}/orders/1/.`],
-      ...[
-        `${ORIGIN}/orders/1 `,
-        ` ${ORIGIN}/orders/1`,
-        `${ORIGIN}/orders/1\n`,
-        `${ORIGIN}/orders/1#ü`,
-        `${ORIGIN}/orders/1?q=a b`,
-      ],
-      ...[
-        'https://user@api.example.com/orders/1',
-        'https:/api.example.com/orders/1',
-        'https:\\\\api.example.com\\orders\\1',
-      ],
-      ...[
-        '/orders/1',
-        ORIGIN,
-        `${ORIGIN}/`,
-        `${ORIGIN}/orders/1;p=1`,
-        `${ORIGIN}/ORDERS/1`,
-        `${ORIGIN}/orders/%31`,
-        `${ORIGIN}:443`,
-      ],
-    ),
+    htu: json(...HTU),
     iat: json(
       NOW - 60,
       NOW - 60.001,
@@ -142,6 +127,12 @@ const WORTH: Worth = {
 };
 
 const edit = editOf(WORTH);
+
+/** Good proofs with one mutation, all of them. */
+export const SINGLE_MUTATIONS: readonly ProofRecipe[] = singleEdits(WORTH).map((edit) => {
+  const ofRsa = 'member' in edit && /^[ne]$/.test(edit.member);
+  return recipe({ key: ofRsa ? 'RS256' : 'ES256', boundTo: 'edited', edits: [edit] });
+});
 
 /** Edits after which a proof is as good as before. */
 const harmless: fc.Arbitrary<Edit> = fc.oneof(

@@ -150,3 +150,22 @@ test('proofs are accepted for a minute after their iat and 15 s before it, and n
   assert.throws(setting('clock_tolerance: 601s'));
   assert.throws(() => policyOf({ more: 'nonce: { lifetime: 601s }\n' }));
 });
+
+test('neither none nor an HMAC can be configured, for proofs or for tokens', () => {
+  for (const algorithm of ['none', 'HS256', 'hs512', 'RSA-OAEP']) {
+    assert.throws(() => policyOf({ more: `defaults: { dpop: { algorithms: [${algorithm}] } }\n` }), algorithm);
+    const issuers = `login: { issuer: https://login.example.com, audience: [a], algorithms: [${algorithm}] }`;
+    assert.throws(() => policyOf({ issuers }), algorithm);
+  }
+});
+
+test('a jti of 256 bytes is the largest that is accepted', async (t) => {
+  const gateway = await startTestGateway(t, { routes: ROUTES });
+  const statusOf = async (jti: string) => {
+    const token = await issue(gateway, TO_KEY);
+    const proof = await prove(gateway, token, 'GET', '/any/1', { claims: { jti } });
+    return (await gateway.request('GET', '/any/1', { token, proof })).reason ?? 'passed';
+  };
+  assert.equal(await statusOf('j'.repeat(256)), 'passed');
+  assert.equal(await statusOf('j'.repeat(257)), 'proof_malformed');
+});

@@ -30,10 +30,11 @@ const INTERNAL_CA = await makeCa({ subject: 'CN=Internal CA' });
 const INTERNAL = await makeCertificate({ names: ['gateway.internal'], ca: INTERNAL_CA });
 const ROOT = await makeCa({ subject: 'CN=Partner Root' });
 const CA = await makeCa({ subject: 'CN=Partner CA', ca: ROOT });
-const [PARTNER, OTHER_PARTNER, REVOKED] = await Promise.all(
-  ['one', 'two', 'gone'].map((name) => makeCertificate({ names: [`${name}.partner.example`], ca: CA })),
-);
-const CRLS = `${await makeCrl(ROOT, [])}${await makeCrl(CA, REVOKED === undefined ? [] : [REVOKED])}`;
+const certify = (name: string) => makeCertificate({ names: [`${name}.partner.example`], ca: CA });
+const PARTNER = await certify('one');
+const OTHER_PARTNER = await certify('two');
+const REVOKED = await certify('gone');
+const CRLS = `${await makeCrl(ROOT, [])}${await makeCrl(CA, [REVOKED])}`;
 const PARTNER_KEY = await makeKey('ES256', 'p1');
 /** As `openssl rand -base64 32` writes them. */
 const SECRETS = { 'secrets/nonce-a': `${'a'.repeat(43)}=\n`, 'secrets/nonce-b': `${'b'.repeat(43)}=\n` };
@@ -115,23 +116,23 @@ suite('config/examples/', () => {
 });
 
 const REALM = '/realms/shop';
+/** As Keycloak spells them: typ in the payload too, azp in place of client_id, names of client scopes, roles. */
+const KEYCLOAK_CLAIMS = {
+  typ: 'DPoP',
+  aud: ['https://api.example.com', 'account'],
+  azp: 'shop-web',
+  client_id: undefined,
+  scope: 'openid orders profile',
+  realm_access: { roles: ['offline_access', 'customer'] },
+};
 
 async function playKeycloak(t: TestContext, files: Play['files']): Promise<void> {
   const issuer = await startIssuer(t, REALM);
   const env = { KEYCLOAK_REALM: issuer, BALANCER_CIDR: '127.0.0.1/32' };
   const { upstream, port } = await startExample(t, 'keycloak-behind-balancer.yaml', files, ['ORDERS_URL'], env);
   const balancer = await startBalancer(t, port, INTERNAL_CA);
-  // As Keycloak spells it: typ in header and payload, azp in place of client_id, names of client scopes, roles.
-  const keycloak = {
-    typ: 'DPoP',
-    aud: ['https://api.example.com', 'account'],
-    azp: 'shop-web',
-    client_id: undefined,
-    scope: 'openid orders profile',
-    realm_access: { roles: ['offline_access', 'customer'] },
-  };
-
-  const keycloakToken = (claims: object = {}) => issue(issuer, { ...keycloak, ...claims }, ISSUER_KEY, { typ: 'JWT' });
+  const keycloakToken = (claims: object = {}) =>
+    issue(issuer, { ...KEYCLOAK_CLAIMS, ...claims }, ISSUER_KEY, { typ: 'JWT' });
 
   const token = await keycloakToken();
   const forged = [['X-Forwarded-Host', 'evil.example'] as const, ['X-Auth-Client', 'admin'] as const];
@@ -146,17 +147,17 @@ async function playKeycloak(t: TestContext, files: Play['files']): Promise<void>
   assert.equal(seen?.fields.one('X-Forwarded-Host'), 'api.example.com');
   assert.equal(seen?.fields.one('X-Forwarded-For'), '127.0.0.1, 127.0.0.1');
 
-  const bound = await keycloakToken({ cnf: { 'x5t#S256': PARTNER?.thumbprint } });
-  const withCertificate = { token: bound, ...(PARTNER && { client: PARTNER }) };
-  assert.equal((await sendRequest(balancer, 'GET', '/orders/1', withCertificate)).status, 200);
+  const bound = await keycloakToken({ cnf: { 'x5t#S256': PARTNER.thumbprint } });
+  const withCertificate = await sendRequest(balancer, 'GET', '/orders/1', { token: bound, client: PARTNER });
+  assert.equal(withCertificate.status, 200);
   assert.equal(upstream.seen[1]?.fields.one('X-Auth-Binding'), 'mtls');
   assert.deepEqual(upstream.seen[1]?.fields.all('ssl-client-cert'), []);
 
-  const written = [['ssl-client-cert', encodeURIComponent(PARTNER?.cert ?? '')] as const];
+  const written = [['ssl-client-cert', encodeURIComponent(PARTNER.cert)] as const];
   const thief = await sendRequest(balancer, 'GET', '/orders/1', { token: bound, fields: written });
   refused(thief, 401, 'certificate_missing');
-  const another = { token: bound, ...(OTHER_PARTNER && { client: OTHER_PARTNER }) };
-  refused(await sendRequest(balancer, 'GET', '/orders/1', another), 401, 'certificate_mismatch');
+  const another = await sendRequest(balancer, 'GET', '/orders/1', { token: bound, client: OTHER_PARTNER });
+  refused(another, 401, 'certificate_mismatch');
   const send = async (claims: object) =>
     sendRequest(balancer, 'GET', '/orders/1', await prove(await keycloakToken(claims), 'GET', '/orders/1'));
   refused(await send({ aud: 'account' }), 401, 'token_audience_mismatch');
@@ -198,7 +199,6 @@ async function playMigration(t: TestContext, files: Play['files']): Promise<void
 }
 
 async function playSidecar(t: TestContext, files: Play['files']): Promise<void> {
-  assert.ok(PARTNER && OTHER_PARTNER && REVOKED);
   const issuer = await startIssuer(t);
   const { call, upstream } = await startExample(t, 'sidecar-partner-certificates.yaml', files, ['APP_URL'], {
     PARTNER_ISSUER: issuer,

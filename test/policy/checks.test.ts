@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { listChecks } from '../../src/policy/checks.ts';
+import { type CheckedStep, listChecks } from '../../src/policy/checks.ts';
 import { REASON_NAMES, REASONS, type Reason } from '../../src/rejection/rejection.ts';
 import { makeFacts } from '../support/facts.ts';
 import { policyOf } from '../support/policies.ts';
@@ -43,8 +43,8 @@ describe('list of checks', () => {
     const stages = new Set(['presentation', 'token', 'binding', 'certificate', 'proof', 'policy']);
     const elsewhere: readonly Reason[] = ['token_inactive', 'rate_limited'];
     for (const reason of REASON_NAMES.filter((name) => stages.has(REASONS[name].stage) && !elsewhere.includes(name))) {
-      const failed = listChecks(given, route, reason).filter(({ outcome }) => outcome === 'failed');
-      assert.equal(failed.length, 1, reason);
+      const steps: readonly CheckedStep[] = listChecks(given, route, reason);
+      assert.equal(steps.filter(({ outcome }) => outcome === 'failed').length, 1, reason);
     }
   });
   test('neither token nor proof is repeated in what was received', async () => {

@@ -47,6 +47,8 @@ export interface PolicyWishes {
   /** Upstreams beside `orders`. */
   readonly upstreams?: string;
   readonly more?: string;
+  /** Where the telemetry port is bound; the default is a free port. */
+  readonly telemetry?: string;
   /** Files beside `tls.crt`, `tls.key`, `clients.pem` and `keys.json`, by name. */
   readonly files?: Readonly<Record<string, string>>;
 }
@@ -81,7 +83,7 @@ function policyText(wishes: PolicyWishes, upstream: string): string {
     issuers: wishes.issuers ?? `login: { issuer: ${ISSUER}, audience: [${AUDIENCE}], keys: { jwks_file: keys.json } }`,
     upstreams: `orders: { targets: ["${upstream}"] }\n${wishes.upstreams ?? ''}`,
     ...(wishes.routes === undefined ? {} : { routes: wishes.routes }),
-    more: `telemetry: { bind: "127.0.0.1:0" }\n${wishes.more ?? 'drain: { delay: 0s, grace: 5s }'}\n`,
+    more: `telemetry: { bind: "${wishes.telemetry ?? '127.0.0.1:0'}" }\n${wishes.more ?? 'drain: { delay: 0s, grace: 5s }'}\n`,
   });
 }
 

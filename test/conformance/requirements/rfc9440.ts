@@ -1,0 +1,173 @@
+// RFC 9440 (Client-Cert): demands on a reverse proxy that terminates TLS.
+
+import type { Specification } from '../requirement.ts';
+
+const NOT_VARIED = 'edge/fields-answer > naming Client-Cert, which the upstream did not see as sent, becomes *';
+
+export const RFC_9440: Specification = {
+  name: 'RFC 9440',
+  title: 'Client-Cert HTTP Header Field',
+  link: 'https://www.rfc-editor.org/rfc/rfc9440',
+  sections: '§2, §3, §4',
+  requirements: [
+    {
+      section: '2.1',
+      level: 'stated',
+      requirement: 'A certificate is written as a byte sequence of its DER: base64 without other characters, between colons.',
+      tests: [
+        'certificate/client-cert > is the field of RFC 9440 figure 2, character by character',
+        'conformance/rfc9440 > puts the certificate of the handshake, once, in the place of whatever the client wrote',
+      ],
+    },
+    {
+      section: '2.2',
+      level: 'MUST',
+      requirement: 'Client-Cert is not in answers.',
+      tests: ['conformance/rfc9440 > an answer has neither field, and one that varies by them is for nobody else'],
+    },
+    {
+      section: '2.2',
+      level: 'MUST',
+      requirement: 'Client-Cert is there once, with one value.',
+      tests: [
+        'conformance/rfc9440 > puts the certificate of the handshake, once, in the place of whatever the client wrote',
+        'policy/compile-route > no field is set twice, Client-Cert-Chain included',
+        'edge/certificate-field > two lines, two elements, a rest behind the DER and anything else are certificate_field_malformed',
+      ],
+    },
+    {
+      section: '2.3',
+      level: 'MUST',
+      requirement: 'Every member of Client-Cert-Chain is a byte sequence, in the order of TLS.',
+      tests: [
+        'certificate/client-cert > is the chain of RFC 9440 figure 3: a list, the leaf not repeated, the anchor last',
+        'conformance/rfc9440 > brings the chain without the leaf, each certificate issued by the next',
+      ],
+    },
+    {
+      section: '2.3',
+      level: 'MUST',
+      requirement: 'Client-Cert-Chain is there only beside Client-Cert, and does not repeat its certificate.',
+      tests: [
+        'conformance/rfc9440 > a chain never goes without Client-Cert: a field of another name carries the certificate alone',
+        'conformance/rfc9440 > brings the chain without the leaf, each certificate issued by the next',
+        'certificate/chain > has the nearest issuer first, the trust anchor last, and no leaf (RFC 9440 §2.3)',
+      ],
+    },
+    {
+      section: '2.3',
+      level: 'MUST',
+      requirement: 'Client-Cert-Chain is not in answers.',
+      tests: ['conformance/rfc9440 > an answer has neither field, and one that varies by them is for nobody else'],
+    },
+    {
+      section: '2.4',
+      level: 'stated',
+      requirement: 'The certificate is verified by the policy of the listener before it is sent on.',
+      tests: ['conformance/rfc9440 > sends on no certificate that the listener did not accept'],
+    },
+    {
+      section: '2.4 (1)',
+      level: 'stated',
+      requirement: 'Each request on the connection carries its certificate.',
+      tests: [
+        'conformance/rfc9440 > puts the certificate of the handshake, once, in the place of whatever the client wrote',
+        'conformance/rfc9440 > says the same on every connection of one client',
+      ],
+    },
+    {
+      section: '2.4 (3)',
+      level: 'MUST',
+      requirement: 'Both fields of the client are removed or replaced before the request goes on.',
+      tests: [
+        'conformance/rfc9440 > puts the certificate of the handshake, once, in the place of whatever the client wrote',
+        'edge/fields-request > client-CERT of the client is removed, on public routes too',
+      ],
+    },
+    {
+      section: '2.4',
+      level: 'MUST',
+      requirement: 'They are removed as well where no certificate was negotiated.',
+      tests: [
+        'conformance/rfc9440 > a connection without a certificate brings neither field, whatever the client wrote, on public routes too',
+      ],
+    },
+    {
+      section: '2.4',
+      level: 'MUST',
+      requirement: 'Answers that depend on the certificate are uncacheable, or vary by it.',
+      tests: [NOT_VARIED],
+      doesNotApply: 'this is the upstream’s to say; the gateway makes sure that saying it works',
+    },
+    {
+      section: '2.4',
+      level: 'SHOULD',
+      requirement: 'A Vary that names one of the fields becomes `*`.',
+      tests: [NOT_VARIED, 'conformance/rfc9440 > an answer has neither field, and one that varies by them is for nobody else'],
+    },
+    {
+      section: '2.4',
+      level: 'MUST',
+      requirement: 'Forward proxies and other intermediaries neither add nor change the fields.',
+      tests: ['policy/compile-listener > a certificate field is believed only from a trusted peer'],
+      doesNotApply:
+        'the gateway is the proxy that terminates TLS, or stands in the trusted path behind it (§4) and writes the certificate that it got from there',
+    },
+    {
+      section: '3.2',
+      level: 'stated',
+      requirement: 'Towards clients a limit is advertised that leaves room for the fields.',
+      doesNotApply: 'HTTP/1.1 advertises no limit; HTTP/2 comes with a later step',
+    },
+    {
+      section: '3.3',
+      level: 'SHOULD',
+      requirement: 'Where the certificate or its chain is gone after a resumption, sessions are not resumed.',
+      tests: [
+        'edge/tls-material > TLSv1.3: sessions are resumed where no certificates are asked for, and never where they are',
+        'edge/tls-material > TLSv1.2: sessions are resumed where no certificates are asked for, and never where they are',
+        'conformance/rfc9440 > says the same on every connection of one client',
+      ],
+    },
+    {
+      section: '4',
+      level: 'SHOULD',
+      requirement: 'Writing the fields is configured, and off by default.',
+      tests: ['conformance/rfc9440 > where nobody configured it, neither field is written, and both are removed all the same'],
+    },
+    {
+      section: '4',
+      level: 'SHOULD',
+      requirement: 'Reading the field is configured, and off by default.',
+      tests: ['gateway/reasons > certificate_missing: the right certificate comes in a field of the client'],
+    },
+    {
+      section: '4',
+      level: 'MUST',
+      requirement: 'Whoever reads the fields accepts them only from a trusted proxy.',
+      tests: [
+        'edge/certificate-field > of a stranger the field counts for nothing, its own certificate does',
+        'policy/compile-listener > a certificate field is believed only from a trusted peer',
+      ],
+    },
+    {
+      section: '4',
+      level: 'MUST',
+      requirement: 'Fields in the incoming request are removed or overwritten, whatever they look like.',
+      tests: [
+        'edge/fields-request > Client-Cert-Chain of the client is removed, on public routes too',
+        'gateway/reasons > field_forbidden: a field imitates one of ours',
+        'gateway/reasons > field_forbidden: Connection names a managed field',
+      ],
+    },
+    {
+      section: '4',
+      level: 'stated',
+      requirement: 'The way to the upstream is protected against listening and change.',
+      tests: [
+        'policy/compile > http to a target is taken on loopback and unix sockets, or where insecure_plain_http names the risk',
+        'edge/upstream > is verified by the name of its target, not by the Host that it is sent',
+      ],
+    },
+  ],
+};

@@ -1,0 +1,65 @@
+// The command `holdfast` as a child process, and what it prints.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { LogLine } from '../support/gateway.ts';
+
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+
+export interface Ended {
+  readonly exit: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A command at work; killed at the end of the test if it still is. */
+export class Command {
+  readonly ended: Promise<Ended>;
+  readonly #child: ChildProcess;
+  #stdout = '';
+  #stderr = '';
+  #look = () => {};
+
+  constructor(t: TestContext, args: readonly string[], stdin = '') {
+    const child = spawn(process.execPath, [MAIN, ...args], { stdio: 'pipe', env: { PATH: process.env['PATH'] } });
+    this.#child = child;
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      this.#stdout += text;
+      this.#look();
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (this.#stderr += text));
+    child.stdin.on('error', () => 'it has ended without reading').end(stdin);
+    this.ended = new Promise((resolve) => {
+      child.once('close', (exit) => {
+        resolve({ exit, stdout: this.#stdout, stderr: this.#stderr });
+        this.#look();
+      });
+    });
+    t.after(async () => {
+      child.kill('SIGKILL');
+      await this.ended;
+    });
+  }
+
+  signal(name: 'SIGTERM' | 'SIGINT'): void {
+    this.#child.kill(name);
+  }
+
+  /** The log line with this message; rejects where the command ends before. */
+  logged(msg: string): Promise<LogLine> {
+    return new Promise((resolve, reject) => {
+      this.#look = () => {
+        const lines = this.#stdout.split('\n').slice(0, -1);
+        const line = lines.map((text) => JSON.parse(text) as LogLine).find((one) => one['msg'] === msg);
+        if (line !== undefined) resolve(line);
+        else if (this.#child.exitCode !== null) reject(new Error(`ended without "${msg}": ${this.#stderr}`));
+      };
+      this.#look();
+    });
+  }
+}
+
+export function run(t: TestContext, args: readonly string[], stdin?: string): Promise<Ended> {
+  return new Command(t, args, stdin).ended;
+}
