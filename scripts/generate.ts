@@ -3,6 +3,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { jsonSchema } from '../src/policy/json-schema.ts';
+import { conformancePage } from './generate/conformance-page.ts';
 import { metricsPage } from './generate/metrics-page.ts';
 import { rejectionsPage } from './generate/rejections-page.ts';
 import { treePage } from './generate/tree-page.ts';
@@ -11,6 +12,7 @@ export const ROOT = join(import.meta.dirname, '..');
 
 /** Path from the root of the repository → its text, made from the source. */
 export const GENERATED: Readonly<Record<string, () => string | Promise<string>>> = {
+  'docs/conformance.md': conformancePage,
   'docs/metrics.md': metricsPage,
   'docs/rejections.md': rejectionsPage,
   'docs/tree.md': () => treePage(ROOT),

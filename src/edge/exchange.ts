@@ -44,6 +44,9 @@ export interface Arrival {
   readonly expectsContinue: boolean;
 }
 
+/** To `OPTIONS *`, and to OPTIONS that must not go further (RFC 9110 §7.6.2, §9.3.7). */
+const NOTHING_TO_SAY: Answer = { status: 204, fields: [['Cache-Control', 'no-store']], body: '' };
+
 /** Takes one request to its end. Never throws: what nobody expected is refused, logged and counted as `internal_error`. */
 export function serve(runtime: Runtime, listener: string, arrival: Arrival): void {
   const exchange = new Exchange(runtime, listener, arrival);
@@ -78,7 +81,7 @@ class Exchange {
     const facts = this.#readFacts(now());
     if (facts instanceof Rejection) return this.#refuse(facts);
     this.#facts = facts;
-    if (facts.endsHere) return this.#answer({ status: 204, fields: [], body: '' });
+    if (facts.endsHere) return this.#answer(NOTHING_TO_SAY);
 
     const group = chooseGroup(policy.routeTable, this.#listener, hostOf(facts.origin.authority), facts.matchPath);
     const preflight = group && preflightAnswer(group, facts);

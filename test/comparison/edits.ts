@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type { Edit, FinishedPart, Part, Respelling } from './recipe.ts';
 
 /** By part and member: values worth trying, as JSON. */
-export type Worth = Readonly<Record<Part, Readonly<Record<string, readonly string[]>>>>;
+export type Worth = Readonly<Record<Exclude<Part, 'cnf'>, Readonly<Record<string, readonly string[]>>>>;
 
 export const words = (text: string) => text.split(' ');
 export const json = (...values: readonly unknown[]) => values.map((value) => JSON.stringify(value));
@@ -42,7 +42,7 @@ export function editOf(worth: Worth): fc.Arbitrary<Edit> {
   const parts = (['header', 'jwk', 'claims'] as const).filter((part) => Object.keys(worth[part]).length > 0);
   const memberOf = fc
     .constantFrom(...parts)
-    .chain((one) => fc.record({ part: fc.constant<Part>(one), member: fc.constantFrom(...Object.keys(worth[one])) }));
+    .chain((one) => fc.record({ part: fc.constant(one), member: fc.constantFrom(...Object.keys(worth[one])) }));
   const valued = memberOf.chain(({ part, member }) =>
     fc.record({
       part: fc.constant(part),

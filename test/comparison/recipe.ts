@@ -7,7 +7,7 @@ import { signBytes } from '../support/tokens.ts';
 export type Members = readonly (readonly [name: string, json: string])[];
 
 /** Which text an edit is made to: a JSON object before it is encoded and signed, or the finished JWS. */
-export type Part = 'header' | 'jwk' | 'claims';
+export type Part = 'header' | 'jwk' | 'claims' | 'cnf';
 export type FinishedPart = 'whole' | 'headerText' | 'claimsText' | 'signature';
 
 /** How the spelling of a value is changed, the value itself being base64url. */
@@ -42,18 +42,25 @@ const textOf = (members: Members) => `{${members.map(([name, json]) => `${name}:
 
 /** Cooks a recipe: edits the parts, signs them with the key and edits the result. */
 export async function cook(key: TestKey, parts: Parts, edits: readonly Edit[]): Promise<string> {
-  const jwk = parts.header.find(([name]) => name === '"jwk"');
-  const editedJwk = editMembers(jwk === undefined ? [] : membersOf(JSON.parse(jwk[1])), edits, 'jwk');
-  const header = parts.header.map(([name, json]) => [name, name === '"jwk"' ? textOf(editedJwk) : json] as const);
+  const header = editMembers(editNested(parts.header, edits, 'jwk'), edits, 'header');
+  const claims = editMembers(editNested(parts.claims, edits, 'cnf'), edits, 'claims');
   const input = [
-    encode(insertBytes(textOf(editMembers(header, edits, 'header')), edits, 'header')),
-    encode(insertBytes(textOf(editMembers(parts.claims, edits, 'claims')), edits, 'claims')),
+    encode(insertBytes(textOf(header), edits, 'header')),
+    encode(insertBytes(textOf(claims), edits, 'claims')),
   ];
   const signature = await signBytes(key, Buffer.from(input.join('.')));
   return editFinished([...input, signature.toString('base64url')], edits);
 }
 
 const encode = (bytes: Buffer) => bytes.toString('base64url');
+
+/** Edits to an object inside. */
+function editNested(members: Members, edits: readonly Edit[], part: 'jwk' | 'cnf'): Members {
+  if (!edits.some((edit) => edit.part === part)) return members;
+  return members.map(([name, json]) =>
+    name === `"${part}"` ? [name, textOf(editMembers(membersOf(JSON.parse(json)), edits, part))] : [name, json],
+  );
+}
 
 function editMembers(members: Members, edits: readonly Edit[], part: Part): Members {
   let edited = members;

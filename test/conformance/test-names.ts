@@ -12,24 +12,38 @@ export function readReference(reference: TestReference): { readonly path: string
   return { path: `test/${reference.slice(0, at)}.test.ts`, name: reference.slice(at + 3) };
 }
 
+/** What is known of one file of tests. */
+interface TestFile {
+  readonly patterns: readonly string[];
+  /** Everything that it and the data beside it spell. */
+  readonly spelled: string;
+}
+
+const files = new Map<string, TestFile | undefined>();
+
 /** Why no test has this name; undefined: one has. @param root of the repository */
 export function missingTest(root: string, reference: TestReference): string | undefined {
   const { path, name } = readReference(reference);
-  const file = join(root, path);
-  if (!existsSync(file)) return `${path} does not exist`;
-  const source = readFileSync(file, 'utf8');
-  const spelled = squeeze(source + importedText(file, source));
-  const found = namePatterns(source).some((pattern) => {
+  if (!files.has(path)) files.set(path, readTestFile(join(root, path)));
+  const file = files.get(path);
+  if (file === undefined) return `${path} does not exist`;
+  const found = file.patterns.some((pattern) => {
     const values = new RegExp(`^${pattern}$`, 's').exec(name)?.slice(1);
-    return values?.every((value) => spelled.includes(squeeze(value)));
+    return values?.every((value) => file.spelled.includes(squeeze(value)));
   });
   return found ? undefined : `${path} has no test “${name}”`;
 }
 
-/** Test data often stands beside the tests. */
-function importedText(file: string, source: string): string {
-  const imports = source.matchAll(/\bfrom '(\.\.?\/[^']+\.(?:ts|json))'/g);
-  return [...imports].map(([, path = '']) => readFileSync(join(dirname(file), path), 'utf8')).join('\n');
+function readTestFile(file: string): TestFile | undefined {
+  if (!existsSync(file)) return undefined;
+  return { patterns: namePatterns(readFileSync(file, 'utf8')), spelled: squeeze(textWithData(file)) };
+}
+
+/** A file and what it takes from beside it, where test data often stand. */
+function textWithData(file: string): string {
+  const text = readFileSync(file, 'utf8');
+  const beside = text.matchAll(/^(?:import .*|\} )from '(\.\/[^']+)'/gm);
+  return [text, ...[...beside].map(([, path = '']) => textWithData(join(dirname(file), path)))].join('\n');
 }
 
 /** Letters and digits alone: a value in a name and in the data from which it comes are often quoted differently. */

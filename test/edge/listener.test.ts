@@ -154,6 +154,24 @@ test('a connection that never asked for anything does not hold up the stop', asy
   assert.equal(await ended, '');
 });
 
+test('half a request holds up the stop for a second, a whole one until it is answered', async (t) => {
+  const listener = await serveListener(t, makeListener(), (_request, response, { url }) => {
+    if (url === '/') setTimeout(() => response.end('late'), 1500);
+    else response.end('quick');
+  });
+  const [half, whole] = [connect(listener.port, '127.0.0.1'), connect(listener.port, '127.0.0.1')];
+  half.write(GET.slice(0, 5));
+  whole.write(GET.slice(0, 5));
+  await sendRaw(listener.port, 'GET /quick HTTP/1.0\r\nHost: api.example.com\r\n\r\n'); // by now the five bytes are there
+  const ended = Promise.all([readAll(half), readAll(whole)]);
+  const stopping = listener.open.stop();
+  whole.write(GET.slice(5));
+  const [ofHalf, ofWhole] = await ended;
+  assert.equal(ofHalf, '');
+  assert.match(ofWhole, /late$/);
+  await stopping;
+});
+
 test('close breaks off what is left', async (t) => {
   const { listener, first } = await waiting(t);
   await listener.open.close();

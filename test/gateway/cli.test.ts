@@ -4,6 +4,9 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { readCommandLine } from '../../src/cli/arguments.ts';
+import { check } from '../../src/cli/check.ts';
+import { explain } from '../../src/cli/explain.ts';
 import { ISSUER_KEY, ORIGIN, writePolicy } from '../support/gateway.ts';
 import { makeProof, makeToken } from '../support/tokens.ts';
 import { run } from './command.ts';
@@ -20,69 +23,60 @@ const GOOD = {
 };
 
 test('wrong usage says what is wrong and how it is used, on stderr, with 64', async (t) => {
+  const { exit, stdout, stderr } = await run(t, ['check', '--token', MARK]);
+  assert.deepEqual([exit, stdout], [64, '']);
+  assert.match(stderr, /^holdfast: .*--token.*\n\n[^]*holdfast serve +-c FILE/);
+  assert.ok(!stderr.includes(MARK), 'an argument that may be a secret was repeated');
+
   const wrong: readonly (readonly [args: readonly string[], message: RegExp])[] = [
     [[], /command is missing/],
     [['validate'], /"validate"/],
-    [['serve'], /--config/],
     [['check', '-c', 'a.yaml', 'b.yaml'], /one argument too many/],
     [['version', '--method', 'GET'], /--method/],
-    [['explain', '-c', writePolicy(t, GOOD), '--method', 'GET', '--url', '/orders/1'], /--url/],
-    [['explain', '--token', MARK], /--token/],
+    [['serve', '-c'], /--config/],
   ];
-  const ended = await Promise.all(wrong.map(([args]) => run(t, args)));
-  for (const [index, { exit, stdout, stderr }] of ended.entries()) {
-    assert.deepEqual([exit, stdout], [64, ''], stderr);
-    assert.match(stderr, wrong[index]?.[1] ?? /never/);
-    assert.match(stderr, /holdfast serve +-c FILE/);
-    assert.ok(!stderr.includes(MARK), 'an argument that may be a secret was repeated');
-  }
+  for (const [args, message] of wrong) assert.throws(() => readCommandLine(args), message);
+  await assert.rejects(explain(readCommandLine(['explain', '-c', writePolicy(t, GOOD), '--url', ORIGIN])), /--method/);
+  const path = ['explain', '-c', writePolicy(t, GOOD), '--method', 'GET', '--url', '/orders/1'];
+  await assert.rejects(explain(readCommandLine(path)), /--url must be an absolute/);
 });
 
-test('check says what each route demands and what is NOT enforced, or lists every problem with its place', async (t) => {
-  const good = writePolicy(t, GOOD);
-  const bad = writePolicy(t, { ...GOOD, more: 'drian: {}', issuers: 'login: { issuer: https://login.example.com }' });
-  const [plain, json, problems, problemsJson, stdin] = await Promise.all([
-    run(t, ['check', '-c', good]),
-    run(t, ['check', '-c', good, '--json']),
-    run(t, ['check', '-c', bad]),
-    run(t, ['check', '-c', bad, '--json']),
-    run(t, ['check', '-c', '-'], 'version: 2\n'),
-  ]);
-  assert.deepEqual([plain.exit, plain.stderr], [0, '']);
-  for (const name of ['orders', 'mtls', 'open']) assert.match(plain.stdout, new RegExp(`^route ${name}: `, 'm'));
-  assert.match(plain.stdout, /NOT enforced/);
-  assert.match(plain.stdout, /The configuration is good: 3 routes\.\n$/);
-  const described = JSON.parse(json.stdout) as { valid: boolean; routes: { name: string; notEnforced: string[] }[] };
-  assert.deepEqual([json.exit, described.valid], [0, true]);
-  assert.deepEqual(
-    described.routes.map(({ name }) => name),
-    ['orders', 'mtls', 'open'],
-  );
+test('check says what each route demands and what is NOT enforced', async (t) => {
+  const file = writePolicy(t, GOOD);
+  const { exit, stdout, stderr } = await run(t, ['check', '-c', file]);
+  assert.deepEqual([exit, stderr], [0, '']);
+  for (const name of ['orders', 'mtls', 'open']) assert.match(stdout, new RegExp(`^route ${name}: `, 'm'));
+  assert.match(stdout, /NOT enforced/);
+  assert.match(stdout, /The configuration is good: 3 routes\.\n$/);
 
-  assert.deepEqual([problems.exit, problems.stdout], [78, '']);
-  assert.match(problems.stderr, /^\/.*holdfast\.yaml:\d+:\d+ issuers\.login\.audience: is required/m);
-  assert.match(problems.stderr, /^\/.*holdfast\.yaml:\d+:\d+ drian: .*did you mean drain\?/m);
-  const listed = JSON.parse(problemsJson.stdout) as { valid: boolean; problems: { path: string; line: number }[] };
-  assert.deepEqual([problemsJson.exit, listed.valid, problemsJson.stderr], [78, false, '']);
-  assert.deepEqual(listed.problems.map(({ path }) => path).toSorted(), ['drian', 'issuers.login.audience']);
+  const json = check(file, undefined, true);
+  const { valid, routes }: { valid: boolean; routes: { name: string }[] } = JSON.parse(json.stdout);
+  assert.deepEqual([json.exit, valid, routes.map(({ name }) => name)], [0, true, ['orders', 'mtls', 'open']]);
+});
+
+test('check lists every problem with its place', async (t) => {
+  const bad = writePolicy(t, { ...GOOD, more: 'drian: {}', issuers: 'login: { issuer: https://login.example.com }' });
+  const { exit, stdout, stderr } = check(bad, undefined, false);
+  assert.deepEqual([exit, stdout], [78, '']);
+  assert.match(stderr, /^\/.*holdfast\.yaml:\d+:\d+ issuers\.login\.audience: is required/m);
+  assert.match(stderr, /^\/.*holdfast\.yaml:\d+:\d+ drian: .*did you mean drain\?/m);
+
+  const json = check(bad, undefined, true);
+  const { valid, problems }: { valid: boolean; problems: { path: string }[] } = JSON.parse(json.stdout);
+  assert.deepEqual([json.exit, valid, json.stderr], [78, false, '']);
+  assert.deepEqual(problems.map(({ path }) => path).toSorted(), ['drian', 'issuers.login.audience']);
+
+  const stdin = await run(t, ['check', '-c', '-'], 'version: 2\n');
   assert.equal(stdin.exit, 78);
   assert.match(stdin.stderr, /^<stdin>:1:10 version: is the number 2, expected 1$/m);
 });
 
 test('schema prints the JSON Schema that the repository has, version the version', async (t) => {
-  const [schema, version, json, help] = await Promise.all(
-    [['schema'], ['version'], ['version', '--json'], ['--help']].map((args) => run(t, args)),
-  );
+  const [schema, version] = await Promise.all([run(t, ['schema']), run(t, ['version', '--json'])]);
   const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
-  assert.deepEqual(JSON.parse(schema?.stdout ?? ''), JSON.parse(read('schema/holdfast.schema.json')));
-  const is: string = JSON.parse(read('package.json')).version;
-  assert.equal(version?.stdout, `holdfast ${is}\n`);
-  assert.equal(JSON.parse(json?.stdout ?? '').version, is);
-  assert.match(help?.stdout ?? '', /^holdfast: .*\n[^]*Exit codes/);
-  assert.deepEqual(
-    [schema, version, json, help].map((one) => one?.exit),
-    [0, 0, 0, 0],
-  );
+  assert.deepEqual(JSON.parse(schema.stdout), JSON.parse(read('schema/holdfast.schema.json')));
+  assert.equal(JSON.parse(version.stdout).version, JSON.parse(read('package.json')).version);
+  assert.deepEqual([schema.exit, version.exit], [0, 0]);
 });
 
 /** A policy with credentials in files beside it. */
@@ -98,10 +92,8 @@ async function credentialFiles(t: TestContext) {
     writeFileSync(path, text);
     return path;
   };
-  const explain = (method: string, path: string, ...more: string[]) => [
-    ...['explain', '-c', config, '--method', method, '--url', `${ORIGIN}${path}`],
-    ...more,
-  ];
+  const request = ['explain', '-c', config, '--method', 'GET', '--url'];
+  const ask = (path: string, ...more: string[]) => [...request, `${ORIGIN}${path}`, ...more];
   const withProof = ['--token-file', file('token', `${token}\n`), '--proof-file', file('proof', proof)];
   const withCertificate = [
     '--token-file',
@@ -110,20 +102,21 @@ async function credentialFiles(t: TestContext) {
     file('client.pem', CLIENT.chain),
   ];
   const secrets = [token, certified, proof].flatMap((jws) => [jws, ...jws.split('.').slice(1)]);
-  return { explain, token, withProof, withCertificate, secrets: [...secrets, `${MARK}-token`, `${MARK}-proof`] };
+  return { ask, token, withProof, withCertificate, secrets: [...secrets, `${MARK}-token`, `${MARK}-proof`] };
 }
 
 test('explain decides about one request as the gateway would, and never repeats what was given in files', async (t) => {
-  const { explain, token, withProof, withCertificate, secrets } = await credentialFiles(t);
+  const { ask, token, withProof, withCertificate, secrets } = await credentialFiles(t);
+  const here = (...args: Parameters<typeof ask>) => explain(readCommandLine(ask(...args)));
   const [permitted, permittedJson, elsewhere, elsewhereJson, open, mtls, stdin, unrouted] = await Promise.all([
-    run(t, explain('GET', '/orders/1', ...withProof)),
-    run(t, explain('GET', '/orders/1', ...withProof, '--json')),
-    run(t, explain('GET', '/orders/2?code=secret', ...withProof)),
-    run(t, explain('GET', '/orders/2', ...withProof, '--json')),
-    run(t, explain('GET', '/open/1')),
-    run(t, explain('GET', '/mtls/1', ...withCertificate)),
-    run(t, explain('GET', '/orders/1', '--token-file', '-'), token),
-    run(t, explain('GET', '/nowhere')),
+    run(t, ask('/orders/1', ...withProof)),
+    here('/orders/1', ...withProof, '--json'),
+    here('/orders/2?code=secret', ...withProof),
+    here('/orders/2', ...withProof, '--json'),
+    here('/open/1'),
+    here('/mtls/1', ...withCertificate),
+    run(t, ask('/orders/1', '--token-file', '-'), token),
+    here('/nowhere'),
   ]);
   const outputs = [permitted, permittedJson, elsewhere, elsewhereJson, open, mtls, stdin, unrouted];
   for (const { stdout, stderr } of outputs) {

@@ -215,22 +215,16 @@ test('target, method, body and fields that are not ours reach the upstream as th
 
 test("the upstream's answer reaches the client without what only concerns the two of us", async (t) => {
   const gateway = await startTestGateway(t, { listener: CERTIFICATES, routes: ROUTES });
-  gateway.upstream.answer = (_request, response) =>
-    response
-      .writeHead(404, [
-        ...[
-          'Set-Cookie',
-          'a=1',
-          'Set-Cookie',
-          'b=2',
-          'Cache-Control',
-          'max-age=60',
-          'WWW-Authenticate',
-          'Basic realm="x"',
-        ],
-        ...['Client-Cert', ':AA==:', 'Client-Cert-Chain', ':AA==:', 'DPoP-Nonce', 'theirs', 'Vary', 'Authorization'],
-      ])
-      .end('not here');
+  const theirs = {
+    'Set-Cookie': ['a=1', 'b=2'],
+    'Cache-Control': 'max-age=60',
+    'WWW-Authenticate': 'Basic realm="x"',
+    'Client-Cert': ':AA==:',
+    'Client-Cert-Chain': ':AA==:',
+    'DPoP-Nonce': 'theirs',
+    Vary: 'Authorization',
+  };
+  gateway.upstream.answer = (_request, response) => response.writeHead(404, theirs).end('not here');
   const answer = await dpop(gateway, 'GET', '/dpop/1');
   assert.deepEqual([answer.status, answer.body], [404, 'not here']);
   const all = (...names: string[]) => names.map((name) => answer.fields.all(name));

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { type TestContext, test } from 'node:test';
-import { readPage, sendRequest, startUpstream, writePolicy } from '../support/gateway.ts';
+import { check } from '../../src/cli/check.ts';
+import { readPage, sendRequest, startTestGateway, startUpstream, writePolicy } from '../support/gateway.ts';
 import { Command, run } from './command.ts';
 
 const OPEN =
@@ -85,9 +86,9 @@ test('a port that is in use is an error with the address in it, and nothing stay
   assert.equal(ofListener.exit, 1);
   assert.match(ofListener.stderr, new RegExp(`^holdfast: .*"public".*${taken}.*in use.*\n$`));
 
-  const ofTelemetry = await run(t, ['serve', '-c', writePolicy(t, { routes: OPEN, telemetry: taken, more })]);
-  assert.equal(ofTelemetry.exit, 1);
-  assert.match(ofTelemetry.stderr, new RegExp(`^holdfast: .*telemetry.*${taken}.*in use.*\n$`));
+  await assert.rejects(startTestGateway(t, { routes: OPEN, telemetry: taken }), (error: Error) =>
+    new RegExp(`^telemetry.*${taken}.*in use`).test(error.message),
+  );
 });
 
 test('a configuration with problems starts nothing: all of them with their places, and exit code 78', async (t) => {
@@ -103,7 +104,7 @@ test('a configuration with problems starts nothing: all of them with their place
     assert.match(line, /^\/.*\/holdfast\.yaml:\d+:\d+ \S+: .* expected |did you mean/);
   for (const word of ['path', 'require', 'dely']) assert.ok(stderr.includes(word), `${word} is not reported`);
 
-  const missing = await run(t, ['serve', '-c', `${file}.not`]);
+  const missing = check(`${file}.not`, undefined, false);
   assert.equal(missing.exit, 78);
   assert.match(missing.stderr, /holdfast\.yaml\.not:1:1 .*ENOENT/);
 });

@@ -73,15 +73,15 @@ test('a search that finds nothing would have found it', () => {
 test('no refusal lets a token, proof, nonce, claim, query or private field out', async (t) => {
   const shared = await startTestGateway(t, POLICY_OF_ALL);
   const search = new Search();
-  const reasons = new Set<string | undefined>();
+  const reasons = new Set<string>();
   for (const refusal of REFUSALS) {
     const gateway = await gatewayFor(t, refusal, shared);
-    reasons.add((await refusal.send(search.of(gateway))).reason);
+    reasons.add((await refusal.send(search.of(gateway))).reason ?? 'none');
     if (gateway !== shared) await search.addPagesOf(gateway);
   }
   await search.addPagesOf(shared);
   assert.deepEqual(search.found, []);
-  assert.deepEqual([...reasons].toSorted(), [...new Set(REFUSALS.map(({ reason }) => reason))].toSorted());
+  assert.deepEqual(reasons, new Set(REFUSALS.map(({ reason }) => reason)));
 });
 
 test('no success does, and what the upstream alone should see is seen by nobody else', async (t) => {

@@ -4,9 +4,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
-import { ORIGIN, type PolicyWishes, startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { makeProof } from '../support/tokens.ts';
-import { HOLDER, issue, TO_KEY } from '../gateway/credentials.ts';
+import { ISSUER_KEY, ORIGIN, type PolicyWishes, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { makeKey, makeProof, makeToken } from '../support/tokens.ts';
 import { type Message, readAnswers, readRequests } from './wire.ts';
 
 /** One connection that the gateway opened, with every byte that came over it, as latin1. */
@@ -182,6 +181,8 @@ export interface Rig {
   answersTo(bytes: string): Promise<readonly Message[]>;
 }
 
+const HOLDER = await makeKey();
+
 const ROUTES = `- { name: open, match: { path: /* }, upstream: raw, require: public, weaker_than_defaults: [require] }
 - { name: admin, match: { path: /admin/* }, upstream: raw, require: dpop }
 - { name: small, match: { path: /small/* }, upstream: raw, require: public, limits: { request_body: 64B }, weaker_than_defaults: [require] }
@@ -215,7 +216,7 @@ export async function startRig(t: Pick<TestContext, 'after'>, wishes: RigWishes 
     upstream,
     open,
     credentials: async (method, path) => {
-      const token = await issue(gateway, TO_KEY);
+      const token = await makeToken(ISSUER_KEY, gateway.now(), { claims: { cnf: { jkt: HOLDER.jkt } } });
       const proof = await makeProof(HOLDER, gateway.now(), { method, url: `${ORIGIN}${path}`, token });
       return `Authorization: DPoP ${token}\r\nDPoP: ${proof}\r\n`;
     },

@@ -183,18 +183,18 @@ export interface TestGateway {
   readonly log: readonly LogLine[];
   /** Seconds since the epoch. */
   readonly now: () => number;
-  request(method: string, path: string, wishes?: RequestWishes): Promise<Answered>;
+  readonly request: (method: string, path: string, wishes?: RequestWishes) => Promise<Answered>;
   /** A TLS connection, for bytes that no client library sends. */
-  connect(): Promise<TLSSocket>;
+  readonly connect: () => Promise<TLSSocket>;
   /** Bytes on a connection of their own → the answer to them. */
-  raw(bytes: string): Promise<Answered>;
+  readonly raw: (bytes: string) => Promise<Answered>;
   /** A page of the telemetry port. */
-  page(path: string): Promise<{ status: number; body: string }>;
+  readonly page: (path: string) => Promise<{ status: number; body: string }>;
   /** Sum of a metric over all series that have these labels. */
-  count(metric: string, labels?: Readonly<Record<string, string>>): Promise<number>;
+  readonly count: (metric: string, labels?: Readonly<Record<string, string>>) => Promise<number>;
   /** The line, now or later, that has all these members. */
-  logged(members: LogLine): Promise<LogLine>;
-  close(): Promise<void>;
+  readonly logged: (members: LogLine) => Promise<LogLine>;
+  readonly close: () => Promise<void>;
 }
 
 export interface GatewayWishes extends PolicyWishes {

@@ -110,12 +110,15 @@ export const RFC_6750: Specification = {
       section: '3.1',
       level: 'stated',
       requirement: '`insufficient_scope` may name the scope that is needed.',
-      tests: ['rejection/rejection > a scope that is missing is named, a claim that no scope can mend is answered without'],
+      tests: [
+        'rejection/rejection > a scope that is missing is named, a claim that no scope can mend is answered without',
+      ],
     },
     {
       section: '3.1',
       level: 'SHOULD',
-      requirement: 'A request without authentication information, or with a scheme that is not supported, gets no error.',
+      requirement:
+        'A request without authentication information, or with a scheme that is not supported, gets no error.',
       tests: [
         'conformance/challenges > a request without authentication information, or with another scheme, gets challenges without error',
         'gateway/reasons > scheme_not_accepted: the scheme is Basic',

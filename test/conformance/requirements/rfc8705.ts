@@ -11,13 +11,17 @@ export const RFC_8705: Specification = {
     {
       section: '3',
       level: 'stated',
-      requirement: 'Whether certificates are asked for is known before the handshake: it is configured, not read from a token.',
-      tests: ['policy/compile-demand > a route or shadow that demands certificates needs them on each of its listeners'],
+      requirement:
+        'Whether certificates are asked for is known before the handshake: it is configured, not read from a token.',
+      tests: [
+        'policy/compile-demand > a route or shadow that demands certificates needs them on each of its listeners',
+      ],
     },
     {
       section: '3',
       level: 'MUST',
-      requirement: 'The certificate is the one of this connection, from the TLS layer; what the client says in a field counts for nothing.',
+      requirement:
+        'The certificate is the one of this connection, from the TLS layer; what the client says in a field counts for nothing.',
       tests: [
         'gateway/reasons > certificate_missing: the right certificate comes in a field of the client',
         'edge/certificate-field > of a stranger the field counts for nothing, its own certificate does',
@@ -50,7 +54,8 @@ export const RFC_8705: Specification = {
     {
       section: '3.1',
       level: 'MUST',
-      requirement: 'The thumbprint is base64url without padding or any other character; another spelling is another value.',
+      requirement:
+        'The thumbprint is base64url without padding or any other character; another spelling is another value.',
       tests: [
         'certificate/evidence > thumbprints are compared as text: padding, another alphabet or spare bits are another value',
         'certificate/leaf > the thumbprint is base64url SHA-256 of the DER (RFC 8705 appendix A)',
@@ -60,13 +65,14 @@ export const RFC_8705: Specification = {
       section: '3.2',
       level: 'stated',
       requirement: 'The thumbprint of an introspection response is compared as well.',
-      tests: ['policy/schema > are refused in these words: issuers.*.introspection'],
+      tests: ['conformance/later > introspection (RFC 7662) cannot be configured yet'],
       doesNotApply: 'introspection comes with a later step; until then its configuration is refused',
     },
     {
       section: '6.2',
       level: 'stated',
-      requirement: 'Possession of the key is enough: the chain of the certificate need not be verified. Its names then prove nothing.',
+      requirement:
+        'Possession of the key is enough: the chain of the certificate need not be verified. Its names then prove nothing.',
       tests: [
         'edge/connection > possession: any certificate is evidence of its key alone, without chain, whatever its names',
         'certificate/evidence > under possession neither trust nor dates matter (RFC 8705 §6.2)',
@@ -76,7 +82,8 @@ export const RFC_8705: Specification = {
     {
       section: '6.3',
       level: 'stated',
-      requirement: 'A token ends with its certificate: after a renewal the client gets the error that makes it fetch another one.',
+      requirement:
+        'A token ends with its certificate: after a renewal the client gets the error that makes it fetch another one.',
       tests: [
         'gateway/reasons > certificate_mismatch: it is that of another client',
         'certificate/evidence > a mismatch says so when the old certificate of the same names was seen with its token',
@@ -94,8 +101,12 @@ export const RFC_8705: Specification = {
     {
       section: '7.2',
       level: 'stated',
-      requirement: 'The hash is SHA-256; another one needs another member, which the gateway would not know and refuses.',
-      tests: ['certificate/leaf > the thumbprint is base64url SHA-256 of the DER (RFC 8705 appendix A)', 'token/claims > cnf {"x5t#s256":"x"}: confirmation_unsupported'],
+      requirement:
+        'The hash is SHA-256; another one needs another member, which the gateway would not know and refuses.',
+      tests: [
+        'certificate/leaf > the thumbprint is base64url SHA-256 of the DER (RFC 8705 appendix A)',
+        'token/claims > cnf {"x5t#s256":"x"}: confirmation_unsupported',
+      ],
     },
     {
       section: '7.3',
@@ -120,7 +131,7 @@ export const RFC_8705: Specification = {
         'edge/connection > optional under chain: an untrusted certificate gets through the handshake and is evidence that is not trusted',
         'edge/connection > under chain a revoked certificate is not trusted, nor any one once a list has expired or is missing',
       ],
-      deviation: '0014-certificates-from-trusted-peers',
+      deviation: '0015-certificates-from-trusted-peers',
     },
     {
       section: '7.5',

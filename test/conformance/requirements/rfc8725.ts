@@ -50,7 +50,10 @@ export const RFC_8725: Specification = {
       section: '3.2',
       level: 'SHOULD',
       requirement: 'JWTs with `none` are not consumed.',
-      tests: ['token/access-token > alg none: token_algorithm_refused', 'proof/dpop-proof > alg "none": proof_algorithm_refused'],
+      tests: [
+        'token/access-token > alg none: token_algorithm_refused',
+        'proof/dpop-proof > alg "none": proof_algorithm_refused',
+      ],
     },
     {
       section: '3.2',
@@ -79,7 +82,8 @@ export const RFC_8725: Specification = {
     {
       section: '3.5',
       level: 'MUST',
-      requirement: 'Keys have enough entropy: no key is made from a password, and secrets of ours have at least 32 bytes.',
+      requirement:
+        'Keys have enough entropy: no key is made from a password, and secrets of ours have at least 32 bytes.',
       tests: [
         'policy/compile > nonce secrets are trimmed and have at least 32 bytes',
         'conformance/rfc9449 > neither none nor an HMAC can be configured, for proofs or for tokens',
@@ -149,12 +153,13 @@ export const RFC_8725: Specification = {
         'token/access-token > typ "logout+jwt": token_type_refused',
         'proof/dpop-proof > typ "at+jwt": proof_type_invalid',
       ],
-      deviation: '0015-access-tokens-without-a-type-of-their-own',
+      deviation: '0016-access-tokens-without-a-type-of-their-own',
     },
     {
       section: '3.12',
       level: 'MUST',
-      requirement: 'The rules for different kinds of JWT exclude each other: ID tokens, logout tokens and proofs are no access tokens.',
+      requirement:
+        'The rules for different kinds of JWT exclude each other: ID tokens, logout tokens and proofs are no access tokens.',
       tests: [
         'token/access-token > an ID token or logout token with {"nonce":"x"}: token_type_refused, unless typ says at+jwt',
         'token/access-token > a DPoP proof sent as access token: token_type_refused',

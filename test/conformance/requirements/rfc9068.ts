@@ -17,7 +17,7 @@ export const RFC_9068: Specification = {
         'token/access-token > typ "dpop+jwt": token_type_refused',
         'token/access-token > require_typ admits only at+jwt',
       ],
-      deviation: '0015-access-tokens-without-a-type-of-their-own',
+      deviation: '0016-access-tokens-without-a-type-of-their-own',
     },
     {
       section: '4',
@@ -64,7 +64,10 @@ export const RFC_9068: Specification = {
       section: '4',
       level: 'MUST',
       requirement: '`alg` `none` is refused.',
-      tests: ['token/access-token > alg none: token_algorithm_refused', 'gateway/reasons > token_algorithm_refused: alg is none'],
+      tests: [
+        'token/access-token > alg none: token_algorithm_refused',
+        'gateway/reasons > token_algorithm_refused: alg is none',
+      ],
     },
     {
       section: '4',

@@ -13,7 +13,8 @@ export const RFC_9440: Specification = {
     {
       section: '2.1',
       level: 'stated',
-      requirement: 'A certificate is written as a byte sequence of its DER: base64 without other characters, between colons.',
+      requirement:
+        'A certificate is written as a byte sequence of its DER: base64 without other characters, between colons.',
       tests: [
         'certificate/client-cert > is the field of RFC 9440 figure 2, character by character',
         'conformance/rfc9440 > puts the certificate of the handshake, once, in the place of whatever the client wrote',
@@ -103,7 +104,10 @@ export const RFC_9440: Specification = {
       section: '2.4',
       level: 'SHOULD',
       requirement: 'A Vary that names one of the fields becomes `*`.',
-      tests: [NOT_VARIED, 'conformance/rfc9440 > an answer has neither field, and one that varies by them is for nobody else'],
+      tests: [
+        NOT_VARIED,
+        'conformance/rfc9440 > an answer has neither field, and one that varies by them is for nobody else',
+      ],
     },
     {
       section: '2.4',
@@ -133,7 +137,9 @@ export const RFC_9440: Specification = {
       section: '4',
       level: 'SHOULD',
       requirement: 'Writing the fields is configured, and off by default.',
-      tests: ['conformance/rfc9440 > where nobody configured it, neither field is written, and both are removed all the same'],
+      tests: [
+        'conformance/rfc9440 > where nobody configured it, neither field is written, and both are removed all the same',
+      ],
     },
     {
       section: '4',

@@ -31,7 +31,10 @@ export const RFC_9449: Specification = {
       section: '4.2',
       level: 'MUST',
       requirement: 'A proof whose `jwk` has a private or symmetric member is refused.',
-      tests: ['proof/dpop-proof > a private member: proof_key_invalid', 'proof/dpop-proof > a symmetric key: proof_key_invalid'],
+      tests: [
+        'proof/dpop-proof > a private member: proof_key_invalid',
+        'proof/dpop-proof > a symmetric key: proof_key_invalid',
+      ],
     },
     {
       section: '4.2',
@@ -47,7 +50,8 @@ export const RFC_9449: Specification = {
     {
       section: '4.2',
       level: 'MUST',
-      requirement: 'At a resource a proof without `ath`, or with one that is not base64url of the SHA-256 of the token, is refused.',
+      requirement:
+        'At a resource a proof without `ath`, or with one that is not base64url of the SHA-256 of the token, is refused.',
       tests: [
         'proof/dpop-proof > ath = undefined: proof_malformed',
         'proof/dpop-proof > ath of another access token: proof_token_mismatch',
@@ -62,7 +66,7 @@ export const RFC_9449: Specification = {
       tests: [
         'conformance/rfc9449 > after a nonce was given no proof without one passes, however fresh, nor one with an invented nonce',
       ],
-      deviation: '0013-nonces-that-are-a-clock-aid',
+      deviation: '0014-nonces-that-are-a-clock-aid',
     },
     {
       section: '4.2',
@@ -116,7 +120,8 @@ export const RFC_9449: Specification = {
     {
       section: '4.3 (5)',
       level: 'MUST',
-      requirement: '`alg` is an asymmetric algorithm, not `none`, one that the gateway knows and one that the route accepts.',
+      requirement:
+        '`alg` is an asymmetric algorithm, not `none`, one that the gateway knows and one that the route accepts.',
       tests: [
         'proof/dpop-proof > alg "none": proof_algorithm_refused',
         'proof/dpop-proof > alg "ES512": proof_algorithm_refused',
@@ -137,7 +142,10 @@ export const RFC_9449: Specification = {
       section: '4.3 (7)',
       level: 'MUST',
       requirement: '`jwk` holds no private key.',
-      tests: ['proof/dpop-proof > a private member: proof_key_invalid', 'gateway/reasons > proof_key_invalid: the key is private'],
+      tests: [
+        'proof/dpop-proof > a private member: proof_key_invalid',
+        'gateway/reasons > proof_key_invalid: the key is private',
+      ],
     },
     {
       section: '4.3 (8)',
@@ -169,7 +177,7 @@ export const RFC_9449: Specification = {
         'proof/dpop-proof > nonce required and none there: nonce_required, however stale iat is',
         'proof/dpop-proof > a nonce that is expired, unknown, of another secret or no nonce: nonce_stale, also where none is required',
       ],
-      deviation: '0013-nonces-that-are-a-clock-aid',
+      deviation: '0014-nonces-that-are-a-clock-aid',
     },
     {
       section: '4.3 (11)',
@@ -194,7 +202,8 @@ export const RFC_9449: Specification = {
     {
       section: '4.3',
       level: 'SHOULD',
-      requirement: 'Before `htu` is compared, both sides are normalised by syntax and by scheme (RFC 3986 §6.2.2, §6.2.3).',
+      requirement:
+        'Before `htu` is compared, both sides are normalised by syntax and by scheme (RFC 3986 §6.2.2, §6.2.3).',
       tests: [
         'proof/dpop-proof > htu HTTPS://API.example.com:443/orders/1 names the same resource',
         'proof/dpop-proof > htu https://api.example.com/%6Frders/1 names the same resource',
@@ -226,7 +235,8 @@ export const RFC_9449: Specification = {
     {
       section: '7.1',
       level: 'MUST',
-      requirement: 'With a DPoP-bound token the proof is there, is checked by §4.3, and its key is the key of the token.',
+      requirement:
+        'With a DPoP-bound token the proof is there, is checked by §4.3, and its key is the key of the token.',
       tests: [
         'gateway/reasons > proof_missing: scheme DPoP comes without a DPoP field',
         'gateway/reasons > proof_key_mismatch: a thief signed it with a key of his own (figure 16)',
@@ -256,7 +266,8 @@ export const RFC_9449: Specification = {
     {
       section: '7.1',
       level: 'SHOULD',
-      requirement: 'Where a token was presented and failed, the challenge has `error`; `invalid_dpop_proof` where the proof failed.',
+      requirement:
+        'Where a token was presented and failed, the challenge has `error`; `invalid_dpop_proof` where the proof failed.',
       tests: [
         'conformance/challenges > whoever presented a token that failed learns the error, and on the challenge of the scheme presented where that is offered',
         'gateway/reasons > proof_stale: iat is too old',
@@ -396,7 +407,7 @@ export const RFC_9449: Specification = {
       tests: [
         'conformance/rfc9449 > after a nonce was given no proof without one passes, however fresh, nor one with an invented nonce',
       ],
-      deviation: '0013-nonces-that-are-a-clock-aid',
+      deviation: '0014-nonces-that-are-a-clock-aid',
     },
     {
       section: '11.5',
@@ -420,7 +431,10 @@ export const RFC_9449: Specification = {
       section: '11.8',
       level: 'stated',
       requirement: 'Token and key, and proof and token, are tied by SHA-256.',
-      tests: ['proof/thumbprint > ath and jkt of the examples of RFC 9449', 'proof/thumbprint > equal to jose for every key type'],
+      tests: [
+        'proof/thumbprint > ath and jkt of the examples of RFC 9449',
+        'proof/thumbprint > equal to jose for every key type',
+      ],
     },
   ],
 };
