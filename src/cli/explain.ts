@@ -77,7 +77,7 @@ function chooseRouteFor(policy: Policy, facts: EdgeFacts): Route | Rejection {
   const meant = !facts.encodedSlash || (!(route instanceof Rejection) && route.encodedSlash);
   if (!meant) return reject('request_malformed', { what: '%2F' });
   return isDisguised(policy.routeTable, listener, host, facts)
-    ? reject('request_malformed', { what: '%2F or %3B' })
+    ? reject('request_malformed', { what: 'encoded delimiter' })
     : route;
 }
 

@@ -13,10 +13,11 @@ export async function serveUntilSignal(file: string, version: string): Promise<P
   if ('problems' in loaded)
     return { exit: EXIT.configuration, stdout: '', stderr: printProblems(loaded.problems, false) };
   const log = createLog(loaded.policy.log);
+  const signals = hearSignals();
   try {
     const gateway = await startGateway(loaded.policy, { version, log });
     announce(gateway, loaded.policy, log, version);
-    await drainOnSignal(gateway, log);
+    await drainOnSignal(gateway, log, signals);
     return { exit: EXIT.ok, stdout: '', stderr: '' };
   } catch (error) {
     return {
@@ -34,20 +35,25 @@ function announce(gateway: Gateway, policy: Policy, log: Log, version: string): 
   log.event('info', 'serving', { version, policy: policy.id, listeners, telemetry: formatBind(gateway.telemetry) });
 }
 
-async function drainOnSignal(gateway: Gateway, log: Log): Promise<void> {
-  const signal = await nextSignal();
-  log.event('info', 'draining', { signal });
-  await Promise.race([gateway.drain(), nextSignal().then(() => gateway.close())]);
-  log.event('info', 'stopped');
+interface Signals {
+  readonly first: Promise<NodeJS.Signals>;
+  readonly second: Promise<NodeJS.Signals>;
 }
 
-function nextSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    const signals: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT'];
-    const listen = (signal: NodeJS.Signals) => {
-      for (const one of signals) process.off(one, listen);
-      resolve(signal);
-    };
-    for (const one of signals) process.on(one, listen);
-  });
+/** Heard from the start to the end of the process: one that came while nobody listened would kill it. */
+function hearSignals(): Signals {
+  const [first, second] = [Promise.withResolvers<NodeJS.Signals>(), Promise.withResolvers<NodeJS.Signals>()];
+  let next = first;
+  const hear = (signal: NodeJS.Signals) => {
+    next.resolve(signal);
+    next = second;
+  };
+  process.on('SIGTERM', hear).on('SIGINT', hear);
+  return { first: first.promise, second: second.promise };
+}
+
+async function drainOnSignal(gateway: Gateway, log: Log, { first, second }: Signals): Promise<void> {
+  log.event('info', 'draining', { signal: await first });
+  await Promise.race([gateway.drain(), second.then(() => gateway.close())]);
+  log.event('info', 'stopped');
 }

@@ -112,7 +112,7 @@ class Exchange {
     if (facts.encodedSlash && !route?.encodedSlash) return reject('request_malformed', { what: '%2F' });
     const host = hostOf(facts.origin.authority);
     if (isDisguised(this.#runtime.policy.routeTable, this.#listener, host, facts)) {
-      return reject('request_malformed', { what: '%2F or %3B' });
+      return reject('request_malformed', { what: 'encoded delimiter' });
     }
     if (group === undefined) return reject('route_not_found');
     return route ?? reject('method_not_allowed', { allow: group.allow });

@@ -1,6 +1,6 @@
 // The route table: which one group of routes a request belongs to, and which route of that group takes its method.
 
-import { readDecodedPath } from '../proof/target-uri.ts';
+import { readDecodedPaths } from '../proof/target-uri.ts';
 import { reject, type Rejection } from '../rejection/rejection.ts';
 import type { HostTables, PathNode, Route, RouteGroup, RouteTable } from './route.ts';
 
@@ -79,8 +79,8 @@ export function chooseGroup(
 }
 
 /**
- * Whether a path belongs to a more specific group for servers that decode `%2F` or `%3B` before they split it: `/admin%2Fusers`
- * under a route for `/*` beside one for `/admin/*`. Such a path means two things, and is refused (docs/decisions/0013).
+ * Whether a path belongs to a more specific group for servers that decode delimiters before they split it: `/admin%2Fusers` under a
+ * route for `/*` beside one for `/admin/*`. Such a path means two things, and is refused (docs/decisions/0013).
  * A group of equal or lower rank does not count: who writes `encoded: [slash]` on a route means such paths to be there.
  */
 export function isDisguised(
@@ -89,11 +89,11 @@ export function isDisguised(
   hostname: string,
   { path, matchPath }: { readonly path: string; readonly matchPath: string },
 ): boolean {
-  const decoded = readDecodedPath(path);
-  if (decoded === undefined) return false;
+  const decoded = readDecodedPaths(path);
+  if (decoded.length === 0) return false;
   const rankOf = (of: string) => chooseGroup(table, listener, hostname, of)?.rank ?? -1;
   const rank = rankOf(matchPath);
-  return rank >= 0 && rankOf(decoded) > rank;
+  return rank >= 0 && decoded.some((each) => rankOf(each) > rank);
 }
 
 /** The route of a group that takes a method; undefined where none does, and always for TRACE and CONNECT (RFC 9110 §9.3). */

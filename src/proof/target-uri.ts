@@ -72,15 +72,19 @@ function splitPath(path: string): string[] {
 }
 
 /**
- * The `matchPath` of servers that decode `%2F` and `%3B` before they split a path and cut `;params`, and that skip empty segments.
+ * The paths, as `matchPath`, that servers see which decode delimiters before they split (against RFC 3986 §7.3) and skip empty
+ * segments: `%2F` and `%3B` split and cut, and `%3F` or `%23` may end the path. Nothing else of the grammar changes.
  * @param path as `RequestPath.path`
- * @returns undefined where they see what everybody sees
+ * @returns none where they see what everybody sees
  */
-export function readDecodedPath(path: string): string | undefined {
-  if (!/%(?:2F|3B)/.test(path)) return undefined;
-  const [, ...segments] = splitPath(path.replaceAll('%2F', '/').replaceAll('%3B', ';'));
-  const last = segments.pop() ?? '';
-  return ['', ...segments.filter((segment) => segment !== ''), last].join('/');
+export function readDecodedPaths(path: string): readonly string[] {
+  if (!/%(?:2F|3B|3F|23)/.test(path)) return [];
+  const decoded = path.replaceAll('%2F', '/').replaceAll('%3B', ';');
+  return [decoded, decoded.replace(/%(?:3F|23).*$/, '')].map((each) => {
+    const [, ...segments] = splitPath(each);
+    const last = segments.pop() ?? '';
+    return ['', ...segments.filter((segment) => segment !== ''), last].join('/');
+  });
 }
 
 /** RFC 3986 §6.2.2.1 and §6.2.2.2: hex digits in upper case, percent-encoded unreserved characters decoded; else undefined. */

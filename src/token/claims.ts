@@ -46,6 +46,7 @@ export function checkAuthentication(
     return reject('authentication_insufficient', { what: 'acr' });
   }
   if (demand.maxAuthAge === undefined) return undefined;
-  const recent = typeof authTime === 'number' && authTime + demand.maxAuthAge + tolerance >= now;
+  const recent =
+    typeof authTime === 'number' && Number.isFinite(authTime) && authTime + demand.maxAuthAge + tolerance >= now;
   return recent ? undefined : reject('authentication_insufficient', { what: 'auth_time' });
 }

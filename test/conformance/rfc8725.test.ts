@@ -2,9 +2,15 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { LRUCache } from 'lru-cache';
+import { Rejection } from '../../src/rejection/rejection.ts';
+import { type KeySource, type TokenCache, verifyAccessToken } from '../../src/token/access-token.ts';
+import type { Issuer } from '../../src/token/issuer.ts';
+import { readKeySet } from '../../src/token/key-set.ts';
 import { dpop, HOLDER, issue, prove, TO_KEY } from '../gateway/credentials.ts';
 import { ISSUER_KEY, startTestGateway } from '../support/gateway.ts';
-import { signParts } from '../support/tokens.ts';
+import { makeIssuer } from '../support/issuer-server.ts';
+import { makeKey, makeToken, signParts, type TestKey } from '../support/tokens.ts';
 
 const ROUTES =
   '- { name: any, match: { path: /* }, upstream: orders, require: token, weaker_than_defaults: [require] }';
@@ -58,4 +64,28 @@ test('an access token is no proof and a proof no access token, whoever signed th
   const proof = await signParts(ISSUER_KEY, header, everything);
   assert.equal((await gateway.request('GET', '/1', { token: proof })).reason, 'token_type_refused');
   assert.deepEqual(gateway.upstream.seen, []);
+});
+
+test('the key of one issuer signs nothing for another, though both are issuers of the route (§3.8)', async () => {
+  const now = 1_800_000_000;
+  const keys = { login: await makeKey('ES256', 'k1'), partner: await makeKey('ES256', 'k1') };
+  const sets = new Map<string, KeySource>();
+  for (const [name, { jwk }] of Object.entries(keys)) {
+    const set = await readKeySet({ keys: [jwk] }, ['ES256']);
+    const loaded = typeof set === 'string' ? assert.fail(set) : set.keys;
+    sets.set(name, { current: () => loaded, refreshFor: async () => {} });
+  }
+  const issuers = Object.keys(keys).map((name) =>
+    makeIssuer({ from: 'jwks_file', file: 'keys.json' }, { name, issuer: `https://${name}.example.com` }),
+  );
+  const reasonOf = async (iss: string, key: TestKey) => {
+    const token = await makeToken(key, now, { claims: { iss: `https://${iss}.example.com` } });
+    const cache: TokenCache = new LRUCache({ max: 10 });
+    const keysOf = ({ name }: Issuer) => sets.get(name) ?? assert.fail(name);
+    const result = await verifyAccessToken(token, { issuers, audience: undefined, now, keysOf, cache });
+    return result instanceof Rejection ? result.reason : result.issuer.name;
+  };
+  assert.equal(await reasonOf('partner', keys.partner), 'partner');
+  assert.equal(await reasonOf('login', keys.partner), 'token_signature_invalid');
+  assert.equal(await reasonOf('partner', keys.login), 'token_signature_invalid');
 });

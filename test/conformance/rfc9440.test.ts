@@ -1,13 +1,11 @@
 // RFC 9440 from the client's handshake to the upstream's fields, on real connections.
 
 import assert from 'node:assert/strict';
-import { X509Certificate } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { requestFields } from '../../src/edge/request-fields.ts';
 import { CLIENT, issue, OTHER_CLIENT, TO_CERTIFICATE } from '../gateway/credentials.ts';
-import { CLIENT_CA, type Fields, startTestGateway } from '../support/gateway.ts';
+import { type Fields, startTestGateway } from '../support/gateway.ts';
 import { makePermit, makeRules } from '../support/forwarding.ts';
-import { makeCertificate } from '../support/pki.ts';
 import { policyOf } from '../support/policies.ts';
 
 const VERIFYING = 'client_certificate: { request: optional, verify: chain, ca_file: clients.pem }';
@@ -47,33 +45,11 @@ describe('a connection with a certificate', () => {
     }
   });
 
-  test('brings the chain without the leaf, each certificate issued by the next', async (t) => {
-    const gateway = await startTestGateway(t, ALL);
-    await gateway.request('GET', '/open/1', { client: CLIENT, fields: forged });
-    const chain = readBytes(gateway.upstream.seen[0]?.fields.one('client-cert-chain') ?? '');
-    assert.deepEqual(chain[0], CLIENT_CA.der);
-    const path = [CLIENT.der, ...chain].map((der) => new X509Certificate(der));
-    for (const [at, certificate] of path.entries()) {
-      assert.ok(certificate.verify((path[at + 1] ?? certificate).publicKey), `certificate ${at}`);
-    }
-    assert.ok(chain.every((der) => !der.equals(CLIENT.der)));
-  });
-
   test('says the same on every connection of one client', async (t) => {
     const gateway = await startTestGateway(t, ALL);
     for (let count = 0; count < 3; count++) await gateway.request('GET', '/open/1', { client: CLIENT });
     const said = gateway.upstream.seen.map(({ fields }) => certificateFields(fields));
-    assert.deepEqual(said, Array(3).fill(said[0]));
-  });
-
-  test('sends on no certificate that the listener did not accept', async (t) => {
-    const gateway = await startTestGateway(t, ALL);
-    const client = await makeCertificate({ names: ['client.example.net'] });
-    assert.equal((await gateway.request('GET', '/open/1', { client })).status, 200);
-    assert.deepEqual(
-      gateway.upstream.seen.map(({ fields }) => certificateFields(fields)),
-      [[[], []]],
-    );
+    assert.deepEqual(said, [said[0], said[0], said[0]]);
   });
 });
 
@@ -82,10 +58,8 @@ test('a connection without a certificate brings neither field, whatever the clie
   const token = await issue(gateway);
   await gateway.request('GET', '/any/1', { token, fields: forged });
   await gateway.request('GET', '/open/1', { fields: forged });
-  assert.deepEqual(
-    gateway.upstream.seen.map(({ fields }) => certificateFields(fields)),
-    Array(2).fill([[], []]),
-  );
+  assert.equal(gateway.upstream.seen.length, 2);
+  for (const seen of gateway.upstream.seen) assert.deepEqual(certificateFields(seen.fields), [[], []]);
 });
 
 test('where nobody configured it, neither field is written, and both are removed all the same', async (t) => {

@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
-import { ISSUER_KEY, ORIGIN, type PolicyWishes, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { ISSUER_KEY, ORIGIN, type PolicyWishes, portOf, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { makeKey, makeProof, makeToken } from '../support/tokens.ts';
 import { type Message, readAnswers, readRequests } from './wire.ts';
 
@@ -168,7 +168,11 @@ export const fieldOf = ({ lines }: Message, wanted: string) =>
 export interface RigWishes extends Omit<PolicyWishes, 'upstreams'> {
   /** Of the upstream `raw`. */
   readonly connections?: number;
+  /** No TLS, for tests that need hundreds of connections. */
+  readonly plain?: boolean;
 }
+
+const PLAIN = '- { name: public, bind: "127.0.0.1:0", origins: ["http://api.example.com"] }';
 
 export interface Rig {
   readonly gateway: TestGateway;
@@ -188,6 +192,12 @@ const ROUTES = `- { name: open, match: { path: /* }, upstream: raw, require: pub
 - { name: small, match: { path: /small/* }, upstream: raw, require: public, limits: { request_body: 64B }, weaker_than_defaults: [require] }
 - { name: token, match: { path: /token/* }, upstream: raw, require: token, weaker_than_defaults: [require] }`;
 
+async function openPlain(port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1');
+  await once(socket, 'connect');
+  return socket;
+}
+
 /** A gateway with a public route for everything, a strict one for /admin/*; all to the raw upstream. Closes with the test. */
 export async function startRig(t: Pick<TestContext, 'after'>, wishes: RigWishes = {}): Promise<Rig> {
   const upstream = new RawUpstream();
@@ -200,14 +210,15 @@ export async function startRig(t: Pick<TestContext, 'after'>, wishes: RigWishes 
     await once(server, 'close');
   });
   const target = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const { connections = 8, routes = ROUTES, ...others } = wishes;
+  const { connections = 8, routes = ROUTES, plain = false, ...others } = wishes;
   const gateway = await startTestGateway(t, {
     routes,
     upstreams: `raw: { targets: ["${target}"], connections: ${connections} }`,
+    ...(plain && { listeners: PLAIN }),
     ...others,
   });
   const open = async (bytes = '') => {
-    const socket = await gateway.connect();
+    const socket = plain ? await openPlain(portOf(gateway.running.listeners[0]?.bind)) : await gateway.connect();
     t.after(() => socket.destroy());
     return new Client(socket).send(bytes);
   };

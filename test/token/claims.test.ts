@@ -89,6 +89,7 @@ describe('authentication', () => {
       { acr: 'silver', auth_time: 9999 },
       { acr: ['gold'], auth_time: 9999 },
       { acr: 'gold', auth_time: '9999' },
+      { acr: 'gold', auth_time: Infinity },
     ]) {
       assert.equal(reasonOf(claims), 'authentication_insufficient');
     }

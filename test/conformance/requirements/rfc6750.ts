@@ -25,13 +25,13 @@ export const RFC_6750: Specification = {
     },
     {
       section: '2.2',
-      level: 'SHOULD',
+      level: 'stated',
       requirement: 'Tokens in form-encoded bodies are not accepted (a resource server may); bodies are not read.',
       tests: ['conformance/rfc9449 > an access token in a body is none (RFC 6750 §2.2)'],
     },
     {
       section: '2.3',
-      level: 'SHOULD',
+      level: 'stated',
       requirement: 'Tokens in the query are not accepted (a resource server may), alone or beside others.',
       tests: [
         'gateway/reasons > credentials_repeated: access_token stands in the query alone',

@@ -119,8 +119,9 @@ export const RFC_8705: Specification = {
     },
     {
       section: '7.4',
-      level: 'SHOULD',
-      requirement: 'Trust anchors are a limited, named set: never the public authorities of the system.',
+      level: 'stated',
+      requirement:
+        'Trust anchors are a limited, named set, never the public authorities of the system (asked of authorization servers, held here too).',
       tests: ['policy/compile-listener > verify: chain needs ca_file as soon as certificates can come'],
     },
     {

@@ -42,7 +42,7 @@ export const RFC_9440: Specification = {
       requirement: 'Every member of Client-Cert-Chain is a byte sequence, in the order of TLS.',
       tests: [
         'certificate/client-cert > is the chain of RFC 9440 figure 3: a list, the leaf not repeated, the anchor last',
-        'conformance/rfc9440 > brings the chain without the leaf, each certificate issued by the next',
+        'gateway/certificate > rfc9440: the DER as byte sequence, and its chain without the leaf',
       ],
     },
     {
@@ -51,7 +51,7 @@ export const RFC_9440: Specification = {
       requirement: 'Client-Cert-Chain is there only beside Client-Cert, and does not repeat its certificate.',
       tests: [
         'conformance/rfc9440 > a chain never goes without Client-Cert: a field of another name carries the certificate alone',
-        'conformance/rfc9440 > brings the chain without the leaf, each certificate issued by the next',
+        'gateway/certificate > rfc9440: the DER as byte sequence, and its chain without the leaf',
         'certificate/chain > has the nearest issuer first, the trust anchor last, and no leaf (RFC 9440 §2.3)',
       ],
     },
@@ -65,13 +65,16 @@ export const RFC_9440: Specification = {
       section: '2.4',
       level: 'stated',
       requirement: 'The certificate is verified by the policy of the listener before it is sent on.',
-      tests: ['conformance/rfc9440 > sends on no certificate that the listener did not accept'],
+      tests: [
+        'gateway/certificate > a certificate that the listener does not trust is forwarded on no route, and neither is a forged one',
+      ],
     },
     {
       section: '2.4 (1)',
       level: 'stated',
       requirement: 'Each request on the connection carries its certificate.',
       tests: [
+        'edge/connection > one connection has one evidence, however many requests it carries',
         'conformance/rfc9440 > puts the certificate of the handshake, once, in the place of whatever the client wrote',
         'conformance/rfc9440 > says the same on every connection of one client',
       ],
