@@ -81,8 +81,7 @@ test('a port that is in use is an error with the address in it, and nothing stay
   const { port } = new URL((await startUpstream(t)).origin);
   const taken = `127.0.0.1:${port}`;
   const listeners = `- { name: public, bind: "${taken}", origins: ["http://api.example.com"] }`;
-  const more = `drain: {}\nlog: { level: warn }`;
-  const ofListener = await run(t, ['serve', '-c', writePolicy(t, { routes: OPEN, listeners, more })]);
+  const ofListener = await run(t, ['serve', '-c', writePolicy(t, { routes: OPEN, listeners })]);
   assert.equal(ofListener.exit, 1);
   assert.match(ofListener.stderr, new RegExp(`^holdfast: .*"public".*${taken}.*in use.*\n$`));
 
