@@ -55,8 +55,12 @@ export function checkFields(
 ): void {
   for (const field of Object.keys(forward.identity ?? {}))
     checkSettableField(compilation, [...at, 'identity', field], field);
-  for (const [index, { field }] of (forward.client_certificate ?? []).entries()) {
-    checkSettableField(compilation, [...at, 'client_certificate', index, 'field'], field);
+  for (const [index, { field, format }] of (forward.client_certificate ?? []).entries()) {
+    const where = [...at, 'client_certificate', index, 'field'];
+    checkSettableField(compilation, where, field);
+    if (format !== 'rfc9440' && /^client-cert(?:-chain)?$/i.test(field)) {
+      compilation.problem(where, 'is a field of RFC 9440, expected format: rfc9440, or a field of another name');
+    }
   }
   for (const [index, name] of (forward.remove ?? []).entries()) {
     checkRemovableField(compilation, [...at, 'remove', index], name);

@@ -238,6 +238,11 @@ const DECISIONS: readonly Decision<Input>[] = [
     applies: (input) => /%(?:6f|31)/i.test(htuOf(input)),
   },
   {
+    name: '`EdDSA` and `Ed25519`',
+    ours: ['accepted'],
+    applies: ({ token: { header } }) => header.kid === 'EdDSA' && header.alg === 'Ed25519',
+  },
+  {
     name: '`sub`, `iat`, `jti` or `client_id` missing',
     ours: ['accepted'],
     applies: ({ token: { claims } }) =>
@@ -282,6 +287,7 @@ const EXAMPLES: readonly DecisionRecipe[] = [
   bound({ proofEdits: [setClaim('htu', `${ORIGIN}\\orders\\1`)] }),
   bound({ proofEdits: [setClaim('htu', `${ORIGIN}/%6frders/1`)] }),
   decisionRecipe({ tokenEdits: [{ edit: 'remove', part: 'claims', member: 'jti' }] }),
+  decisionRecipe({ signer: 'EdDSA', tokenEdits: [setHeader('alg', 'Ed25519')] }),
   decisionRecipe({ tokenEdits: [setHeader('typ', 'JWT')] }),
   decisionRecipe({ proof: 'other key' }),
   decisionRecipe({ cnf: 'x5t', certificate: true }),

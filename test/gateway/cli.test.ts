@@ -109,7 +109,7 @@ test('explain decides about one request as the gateway would, and never repeats 
   const { ask, token, withProof, withCertificate, secrets } = await credentialFiles(t);
   const here = (...args: Parameters<typeof ask>) => explain(readCommandLine(ask(...args)));
   const [permitted, permittedJson, elsewhere, elsewhereJson, open, mtls, stdin, unrouted] = await Promise.all([
-    run(t, ask('/orders/1', ...withProof)),
+    here('/orders/1', ...withProof),
     here('/orders/1', ...withProof, '--json'),
     here('/orders/2?code=secret', ...withProof),
     here('/orders/2', ...withProof, '--json'),

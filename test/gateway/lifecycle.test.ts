@@ -36,7 +36,7 @@ async function isOpen(port: number): Promise<boolean> {
 }
 
 test('after SIGTERM it is not ready, takes nothing new, and ends with 0 when the last request is answered', async (t) => {
-  const { command, upstream, held, port, telemetry } = await serve(t, '{ delay: 500ms, grace: 30s }');
+  const { command, upstream, held, port, telemetry } = await serve(t, '{ delay: 1s, grace: 30s }');
   assert.equal((await readPage(telemetry, '/readyz')).status, 200);
   const slow = sendRequest(port, 'GET', '/slow');
   const release = await held;

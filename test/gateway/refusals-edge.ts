@@ -112,7 +112,7 @@ export const EDGE: readonly Refusal[] = [
     stage: 'edge',
     status: 408,
     ...closing,
-    wishes: { listener: 'limits: { header_timeout: 400ms }' },
+    wishes: { listener: 'limits: { header_timeout: 600ms }' },
     send: (gateway) => gateway.raw(`GET /open/1 HTTP/1.1\r\nHost: ${HOST}\r\n`),
   },
   {

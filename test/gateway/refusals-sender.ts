@@ -45,7 +45,7 @@ export const BINDING: readonly Refusal[] = [
   {
     ...binding,
     reason: 'binding_required',
-    when: 'an unbound token comes to a route for DPoP; no accepted scheme was presented, so that the one there is says why',
+    when: 'an unbound token comes to a route for DPoP, whose only challenge says why (docs/decisions/0005)',
     challenges: onDpop('invalid_token'),
     send: bearer('/dpop/1', {}),
   },

@@ -88,16 +88,11 @@ test('nothing behind Connection: close is a request, however it is spelled', asy
 test('a client that sends requests without end and waits for none is cut off, and so is one behind its last request', async (t) => {
   const rig = await startRig(t, { connections: 200 });
   rig.upstream.script = () => {};
-  for (const upgrade of ['', 'Connection: upgrade\r\nUpgrade: x\r\n', 'Upgrade: x\r\n']) {
-    const client = await rig.open(get('/slow', upgrade));
-    await rig.upstream.until(({ connections }) => connections.some(({ text, ended }) => !ended && text.includes('/slow')));
-    if (upgrade !== 'Connection: upgrade\r\nUpgrade: x\r\n') {
-      client.send(get('/x').repeat(2000));
-      assert.equal(await client.toEnd(), '');
-    } else client.socket.destroy();
-    await rig.upstream.until(({ connections }) => connections.every(({ ended }) => ended));
+  for (const last of ['', 'Upgrade: x\r\n']) {
+    const client = await rig.open(get('/slow', last) + get('/x').repeat(2000));
+    assert.equal(await client.toEnd(), '');
   }
-  assert.ok(rig.upstream.seen.length <= 103, `${rig.upstream.seen.length} requests were forwarded`);
+  assert.ok(rig.upstream.seen.length <= 101, `${rig.upstream.seen.length} requests were forwarded`);
 });
 
 test('100 Continue is sent for a permitted request alone, and only then does a body come', async (t) => {

@@ -330,9 +330,15 @@ describe('fields', () => {
     twice('{ identity: { X-A: sub, x-a: iss } }', 'x-a');
     twice('{ client_certificate: [{ format: xfcc, field: X-Auth-Subject }] }', 'X-Auth-Subject');
     twice(
-      '{ client_certificate: [{ format: rfc9440, field: Client-Cert }, { format: pem-escaped, field: Client-Cert-Chain }] }',
+      '{ client_certificate: [{ format: rfc9440, field: Client-Cert }, { format: rfc9440, field: Client-Cert-Chain }] }',
       'Client-Cert-Chain',
     );
+  });
+
+  test('the fields of RFC 9440 hold nothing but its format', () => {
+    assertRouteProblems('forward: { client_certificate: [{ format: xfcc, field: «client-cert }] }', [
+      'routes[0].forward.client_certificate[0].field: is a field of RFC 9440, expected format: rfc9440, or a field of another name',
+    ]);
   });
 });
 

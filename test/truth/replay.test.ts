@@ -99,7 +99,7 @@ describe('a refusal', () => {
   > = {
     proof_malformed: { claims: { ath: 5 } },
     proof_type_invalid: { header: { typ: 'JWT' } },
-    proof_algorithm_refused: { header: { alg: 'ES384' } },
+    proof_algorithm_refused: { header: { alg: 'PS384' } },
     proof_key_invalid: { header: { jwk: {} } },
     proof_method_mismatch: { claims: { htm: 'POST' } },
     proof_uri_mismatch: { claims: { htu: 'https://api.example.com/' } },
