@@ -65,6 +65,8 @@ class RunningGateway implements Gateway {
   readonly #runtime: Runtime;
   readonly #open = new Map<Listener, OpenListener>();
   #telemetry: Telemetry | undefined;
+  /** Ends the waiting of a drain. */
+  readonly #closed = new AbortController();
   #state: 'starting' | 'serving' | 'draining' | 'stopping' = 'starting';
 
   constructor(policy: Policy, { version, log, now = () => Date.now() / 1000 }: GatewayOptions) {
@@ -186,17 +188,23 @@ class RunningGateway implements Gateway {
   async drain(): Promise<void> {
     const { delay, grace } = this.#policy.drain;
     this.#state = 'draining';
-    await sleep(delay * 1000);
+    await this.#pause(delay);
     this.#state = 'stopping';
     const finished = Promise.all([...this.#open.values()].map((listener) => listener.stop()));
-    const deadline = new AbortController();
-    await Promise.race([finished, sleep(grace * 1000, undefined, { signal: deadline.signal }).catch(() => undefined)]);
-    deadline.abort();
+    await Promise.race([finished, this.#pause(grace)]);
     await this.close();
+  }
+
+  async #pause(seconds: number): Promise<void> {
+    const { signal } = this.#closed;
+    await sleep(seconds * 1000, undefined, { signal }).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
   }
 
   async close(): Promise<void> {
     this.#state = 'stopping';
+    this.#closed.abort();
     await Promise.all([...this.#open.values()].map((listener) => listener.close()));
     await Promise.all([...this.#runtime.upstreams.values()].map(({ pool }) => pool.destroy()));
     for (const keys of this.#keys.values()) keys.stop();

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { PROOF_ALGORITHMS } from '../proof/proof-key.ts';
 import type { Bind } from './route.ts';
 
-// Every error text in the schema completes the sentence "is …, expected <text>" (schema-problems.ts).
+// Every error text in the schema completes the sentence "is …, expected <text>" (schema-check.ts).
 
 const SECONDS = { ms: 0.001, s: 1, m: 60, h: 3600 } as const;
 const DURATION = /^([0-9]{1,9})(ms|s|m|h)$/;

@@ -1,0 +1,181 @@
+// Readers of untrusted text never throw, whatever the text, and their cost grows no faster than it.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { ROOT } from '../../scripts/generate.ts';
+import { sourceFiles } from '../../scripts/generate/tree-page.ts';
+import { type Reader, READERS, TRUSTED } from './readers.ts';
+
+/** Random texts per reader: few in `npm test`, many in `npm run test:nightly`. */
+const TEXTS = Math.max(100, Number(process.env['TRIALS'] ?? 0) / 20);
+
+test('every reader in src/ is in this test, or said to get no untrusted text', () => {
+  const exported = sourceFiles(ROOT, ['src']).flatMap((path) =>
+    [
+      ...readFileSync(join(ROOT, path), 'utf8').matchAll(
+        /^(?:export (?:async )?function |  (?:async )?)(read(?:[A-Z]\w*)?)\(/gm,
+      ),
+    ].map(([, name]) => name ?? ''),
+  );
+  const known = [...Object.keys(READERS), ...Object.keys(TRUSTED)].filter((name) => !name.startsWith('format '));
+  assert.deepEqual(exported.toSorted(), known.toSorted());
+});
+
+const character = fc.oneof(
+  fc.constantFrom(...' \t\r\n\0"\\%/;,=:.[]{}()-+?#&@!~A0é\u2028\ud800'),
+  fc.constantFrom(
+    '%2F',
+    '%00',
+    '%C0%AE',
+    '\\"',
+    '\\u0000',
+    '://',
+    '--',
+    '-----',
+    '1e999',
+    '"a":',
+    '{"__proto__":',
+    '\ufeff',
+  ),
+  fc.string({ unit: 'binary', maxLength: 2 }),
+);
+
+/** A sample with pieces cut out, put in or repeated; or any text. */
+function textsFor({ samples }: Reader): fc.Arbitrary<string> {
+  const sample = fc.constantFrom(...samples);
+  const spliced = fc
+    .tuple(
+      sample,
+      fc.array(fc.tuple(fc.nat(5000), fc.nat(4), fc.array(character, { maxLength: 3 })), {
+        minLength: 1,
+        maxLength: 4,
+      }),
+    )
+    .map(([text, splices]) =>
+      splices.reduce((before, [at, cut, put]) => {
+        const from = at % (before.length + 1);
+        return before.slice(0, from) + put.join('') + before.slice(from + cut);
+      }, text),
+    );
+  return fc.oneof(
+    { weight: 6, arbitrary: spliced },
+    { weight: 1, arbitrary: fc.array(character).map((all) => all.join('')) },
+    { weight: 1, arbitrary: fc.string({ unit: 'binary' }) },
+    { weight: 1, arbitrary: fc.jsonValue().map((value) => JSON.stringify(value)) },
+  );
+}
+
+async function readGently({ read, throws }: Reader, text: string): Promise<void> {
+  try {
+    await read(text);
+  } catch (error) {
+    if (throws === undefined || !(error instanceof throws)) throw error;
+  }
+}
+
+describe('no text makes it throw:', () => {
+  for (const [name, reader] of Object.entries(READERS)) {
+    test(name, async () => {
+      for (const sample of reader.samples) await readGently(reader, sample);
+      await fc.assert(
+        fc.asyncProperty(textsFor(reader), (text) => readGently(reader, text)),
+        { numRuns: TEXTS },
+      );
+    });
+  }
+});
+
+/** What hostile texts repeat between a sample and an end. */
+const UNITS = [
+  ...[
+    ' ',
+    '\t',
+    '\n',
+    'a',
+    'A',
+    '0',
+    '"',
+    '\\',
+    '\\\\',
+    '%',
+    '%41',
+    '%2F',
+    '/',
+    '//',
+    ';',
+    ',',
+    '=',
+    ':',
+    '.',
+    '-',
+    '[',
+    '{',
+    '(',
+  ],
+  ...[
+    'a=',
+    'a,',
+    'a;',
+    'a=b;',
+    'a="b",',
+    '{"a":',
+    '"a":1,',
+    '"a",',
+    '[{',
+    '\u00ff',
+    'é',
+    '&access_token',
+    '%3B/',
+    'AAAA\n',
+    '${A}',
+  ],
+  '-----BEGIN CERTIFICATE-----',
+];
+const ENDS = ['', '!', '\n', '"'];
+const SIZES = [4, 16, 64, 256].map((kibibytes) => kibibytes * 1024);
+
+/** Quadratic cost grows by 16 from one size to the next, linear cost by 4. */
+const GROWTH = 10;
+/** Milliseconds below which growth is noise. */
+const NOISE = 6;
+
+const hostile = (sample: string, unit: string, end: string, size: number) =>
+  sample.slice(0, size) + unit.repeat(Math.max(0, Math.ceil((size - sample.length) / unit.length))) + end;
+
+async function cost(reader: Reader, text: string): Promise<number> {
+  const started = performance.now();
+  await readGently(reader, text);
+  return performance.now() - started;
+}
+
+/** The quickest of some runs, of which there are more than one only where the first was slow. */
+async function leastCost(reader: Reader, text: string): Promise<number> {
+  let least = await cost(reader, text);
+  for (let again = 0; again < 3 && least > NOISE; again++) least = Math.min(least, await cost(reader, text));
+  return least;
+}
+
+async function assertLinear(reader: Reader, sample: string, unit: string, end: string): Promise<void> {
+  let before: number | undefined;
+  for (const size of SIZES) {
+    const now = await leastCost(reader, hostile(sample, unit, end, size));
+    const bound = before === undefined ? 10 * NOISE : GROWTH * Math.max(before, NOISE / 4);
+    const what = JSON.stringify([sample.slice(0, 40), unit, end]);
+    assert.ok(now <= bound, `${size / 1024} KiB of ${what} took ${now} ms, a quarter of it ${before} ms`);
+    before = now;
+  }
+}
+
+describe('its cost is linear from 4 to 256 KiB:', () => {
+  for (const [name, reader] of Object.entries(READERS)) {
+    test(name, async () => {
+      for (const sample of new Set(['', ...reader.samples])) {
+        for (const unit of UNITS) for (const end of ENDS) await assertLinear(reader, sample, unit, end);
+      }
+    });
+  }
+});

@@ -1,0 +1,278 @@
+// Every reader of untrusted text, how a text gets into it, and texts that are good or nearly so. A new reader belongs in here.
+
+import { X509Certificate } from 'node:crypto';
+import { readAuthorities } from '../../src/certificate/chain.ts';
+import { readClientCert } from '../../src/certificate/client-cert.ts';
+import { readBase64, readPem, readPercentEncoded } from '../../src/certificate/encoding.ts';
+import { CERTIFICATE_FORMATS } from '../../src/certificate/formats.ts';
+import { readCertificate } from '../../src/certificate/leaf.ts';
+import { readEscapedPem, readEscapedPemChain } from '../../src/certificate/pem-escaped.ts';
+import { readXfcc } from '../../src/certificate/xfcc.ts';
+import { readCommandLine, UsageError } from '../../src/cli/arguments.ts';
+import type { Connection } from '../../src/edge/connection.ts';
+import { compileIntake, readFacts } from '../../src/edge/facts.ts';
+import { FORWARDED_FIELDS, readStatedOrigin } from '../../src/edge/forwarded.ts';
+import { readBodyLength, readFraming } from '../../src/edge/framing.ts';
+import { readAskedOrigin } from '../../src/edge/origin.ts';
+import { compileManagedFields } from '../../src/policy/managed-fields.ts';
+import { readSource } from '../../src/policy/read-source.ts';
+import { NonceKeys } from '../../src/proof/nonce.ts';
+import { readProofKey } from '../../src/proof/proof-key.ts';
+import {
+  readAuthority,
+  readDecodedPaths,
+  readOrigin,
+  readRequestPath,
+  readTargetUri,
+} from '../../src/proof/target-uri.ts';
+import { checkClaimTypes } from '../../src/token/access-claims.ts';
+import { readConfirmation } from '../../src/token/confirmation.ts';
+import { type Encoding, readIdentity } from '../../src/token/identity.ts';
+import { isJsonObject, readCompactJws, readJsonObject, readJsonPart } from '../../src/token/jws.ts';
+import { readKeySet } from '../../src/token/key-set.ts';
+import { readPresentation } from '../../src/token/presentation.ts';
+import { readScopes } from '../../src/token/scope.ts';
+import { makeListener } from '../support/edge.ts';
+import { makeFacts } from '../support/facts.ts';
+import { makeCertificate } from '../support/pki.ts';
+
+export interface Reader {
+  /** Reads the text, in every place where the reader takes text. */
+  readonly read: (text: string) => unknown;
+  /** Texts that it takes, or nearly; hostile ones begin like them. */
+  readonly samples: readonly string[];
+  /** What it may throw. */
+  readonly throws?: new (
+    ...args: never[]
+  ) => Error;
+}
+
+/** Readers that get no untrusted text, and why. */
+export const TRUSTED: Readonly<Record<string, string>> = {
+  readPolicyFile: 'reads files that the operator names',
+  readKeyDocument: 'reads files and sockets; what it fetches goes to readKeySet',
+  readConnection: 'reads a socket; the certificate goes to readCertificate',
+};
+
+const { cert, der } = await makeCertificate({ names: ['client.example.com', 'spiffe://example.com/a'] });
+const base64 = der.toString('base64');
+const escaped = encodeURIComponent(cert);
+const part = (text: string) => Buffer.from(text).toString('base64url');
+const nonces = new NonceKeys([], 120);
+const NOW = 1_800_000_000;
+
+/** JSON of any shape; undefined: the text is none, which is not the reader's business. */
+function json(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function claims(text: string): Readonly<Record<string, unknown>> {
+  const value = json(text);
+  return isJsonObject(value) ? value : { scope: text, sub: text, cnf: { jkt: text, 'x5t#S256': text }, list: [text] };
+}
+
+const listener = makeListener({
+  trustedPeers: [{ cidr: '127.0.0.1/32', certificateSan: undefined }],
+  clientCertificateFrom: { format: 'xfcc', field: 'x-forwarded-client-cert' },
+  clientCertificate: { request: 'none', verify: 'possession', ca: undefined, crl: undefined },
+});
+const intake = compileIntake(listener, compileManagedFields([], [listener]), 'holdfast-fuzz');
+const peer: Connection = {
+  remoteAddress: '127.0.0.1',
+  remotePort: 1,
+  localAddress: '127.0.0.1',
+  localPort: 1,
+  servername: undefined,
+  evidence: undefined,
+  trustedUntil: Infinity,
+};
+
+/** The text as target, as method, as name of a field and as value of every field that the edge looks at. */
+function requestsWith(text: string): void {
+  const request = { method: 'GET', url: '/', httpVersion: '1.1', rawHeaders: ['Host', 'api.example.com'] };
+  const receive = (over: Partial<typeof request>) => readFacts({ ...request, ...over }, peer, intake, NOW);
+  receive({ url: text });
+  receive({ url: `/?${text}` });
+  receive({ method: text });
+  receive({ rawHeaders: ['Host', text] });
+  receive({ rawHeaders: [...request.rawHeaders, text, text] });
+  const fields = [
+    'connection',
+    'via',
+    'expect',
+    'max-forwards',
+    'transfer-encoding',
+    'origin',
+    'authorization',
+    'dpop',
+  ];
+  for (const name of [...fields, ...FORWARDED_FIELDS, 'x-forwarded-client-cert', 'access-control-request-headers']) {
+    receive({ method: 'OPTIONS', rawHeaders: [...request.rawHeaders, name, text] });
+  }
+}
+
+const jwk = { kty: 'EC', crv: 'P-256', x: 'A'.repeat(43), y: 'A'.repeat(43) };
+const JWS = `${part('{"alg":"ES256","typ":"at+jwt"}')}.${part('{"iss":"a","cnf":{"jkt":"x"}}')}.${part('sig')}`;
+const IDENTITY = [
+  { field: 'X-Sub', source: { claims: ['sub'] } },
+  { field: 'X-Scope', source: { claims: ['scope'] } },
+  { field: 'X-List', source: { claims: ['list'] } },
+];
+
+/** By the reader's name, as exported. */
+export const READERS: Readonly<Record<string, Reader>> = {
+  readCompactJws: { read: readCompactJws, samples: [JWS, 'A.', '..'] },
+  readJsonPart: { read: readJsonPart, samples: [part('{"a":{"b":[1,2]}}')] },
+  readJsonObject: {
+    read: readJsonObject,
+    samples: ['{"a":{"b":[1,{"c":null}]},"d":"\\u0061"}', '{"a":', '[', '{"a":"'],
+  },
+  readKeySet: {
+    read: (text) =>
+      readKeySet(
+        json(text) ?? {
+          keys: [
+            { ...jwk, kid: text },
+            { ...jwk, x: text },
+            { kty: 'RSA', n: text, e: text },
+          ],
+        },
+        [],
+      ),
+    samples: [JSON.stringify({ keys: [jwk, { kty: 'oct', k: 'A' }, 5, null] }), '{"keys":['],
+  },
+  readProofKey: {
+    read: (text) => [
+      readProofKey(json(text), 'ES256'),
+      readProofKey({ ...jwk, x: text }, 'ES256'),
+      readProofKey({ kty: 'RSA', n: text, e: text }, 'RS256'),
+    ],
+    samples: [JSON.stringify(jwk), 'AQAB'],
+  },
+  readConfirmation: {
+    read: (text) => readConfirmation(claims(text)),
+    samples: ['{"cnf":{"jkt":"x","x5t#S256":"y","z":1}}', '{"cnf":'],
+  },
+  readScopes: {
+    // Types are checked before (checkClaimTypes).
+    read: (text) =>
+      checkClaimTypes({ exp: 1, aud: 'a', ...claims(text) }, ['scope']) ?? readScopes(claims(text), ['scope']),
+    samples: ['{"scope":"a b"}', '{"scope":["a","b"]}', 'a '],
+  },
+  readIdentity: {
+    read: (text) =>
+      (['strict', 'base64url', 'rfc8187'] satisfies Encoding[]).map((encoding) =>
+        readIdentity(IDENTITY, encoding, {
+          claims: claims(text),
+          scopeClaims: ['scope'],
+          facts: {
+            binding: 'none',
+            thumbprint: undefined,
+            issuer: text,
+            expires: undefined,
+            certificate_subject: text,
+          },
+        }),
+      ),
+    samples: ['{"sub":"alice","list":["a",1,true]}', '{"sub":{"a":1}}', 'alice '],
+  },
+  readPresentation: {
+    read: (text) => [
+      readPresentation(makeFacts({ authorization: [text] })),
+      readPresentation(makeFacts({ authorization: [`DPoP ${text}`], dpop: [text] })),
+      readPresentation(makeFacts({ query: text })),
+    ],
+    samples: ['Bearer abc', 'DPoP a.b.c', 'Bearer ', 'Basic ', 'access_token=a', 'a;b&access%5Ftoken=%'],
+  },
+  read: { read: (text) => nonces.read(text, NOW), samples: [nonces.mint(NOW), 'AAAA'] },
+  readRequestPath: { read: readRequestPath, samples: ['/orders/1', '/a%2Fb;c=d/', '/;', '/%', '/.', '/a;'] },
+  readDecodedPaths: {
+    read: (text) => {
+      const path = readRequestPath(text);
+      return path && readDecodedPaths(path.path);
+    },
+    samples: ['/a%2Fb', '/a%3Bb/c', '/%2F', '/a%3F%23', '/%3B'],
+  },
+  readTargetUri: {
+    read: readTargetUri,
+    samples: ['https://api.example.com/orders/1?a#b', 'http://[::1]:80', 'https://', 'https://a?'],
+  },
+  readAuthority: {
+    read: (text) => [readAuthority(text, 'https'), readAuthority(text, 'http')],
+    samples: ['api.example.com:443', '[2001:db8::1]:1', 'a:'],
+  },
+  readOrigin: { read: readOrigin, samples: ['https://*.example.com/prefix', 'http://localhost:8080', 'https://a/'] },
+  readAskedOrigin: {
+    read: (text) => [
+      readAskedOrigin(listener, text, false, { scheme: undefined, host: undefined }),
+      readAskedOrigin(listener, 'a', true, { scheme: 'https', host: text }),
+    ],
+    samples: ['api.example.com'],
+  },
+  readStatedOrigin: {
+    read: (text) => [
+      ...FORWARDED_FIELDS.map((name) => readStatedOrigin(new Map([[name, [text]]]))),
+      readStatedOrigin(new Map([['forwarded', [text, text]]])),
+    ],
+    samples: [
+      'for=192.0.2.1;host=api.example.com;proto=https',
+      'for="[::1]:1", for=a',
+      'a="',
+      'a=',
+      'a',
+      'for=a,',
+      'for=a;',
+      'host="\\a',
+    ],
+  },
+  readFraming: {
+    read: (text) => [
+      readFraming(['Content-Length', text]),
+      readFraming(['Transfer-Encoding', text]),
+      readFraming([text, text]),
+    ],
+    samples: ['12', 'chunked'],
+  },
+  readBodyLength: { read: (text) => readBodyLength(['Content-Length', text]), samples: ['12'] },
+  readFacts: {
+    read: requestsWith,
+    samples: ['/orders/1?a=b', 'http://api.example.com/', 'close, ', 'X-Forwarded-', '100-continue'],
+  },
+  readBase64: { read: readBase64, samples: [base64, 'AA=='] },
+  readPercentEncoded: { read: readPercentEncoded, samples: [escaped, '%C3%A9'] },
+  readPem: {
+    read: readPem,
+    samples: [cert, cert + cert, '-----BEGIN CERTIFICATE-----\n', '-----BEGIN CERTIFICATE-----\nAAAA\n'],
+  },
+  readAuthorities: { read: readAuthorities, samples: [cert, `text\n${cert}`, '-----BEGIN CERTIFICATE-----'] },
+  readClientCert: { read: readClientCert, samples: [`:${base64}:`, ':', ' :'] },
+  readXfcc: {
+    read: readXfcc,
+    samples: [`Hash=ab;Cert="${escaped}";Subject="CN=a"`, 'By=', 'URI="', 'Cert="\\', 'URI=a;', 'a'],
+  },
+  readEscapedPem: { read: readEscapedPem, samples: [escaped, escaped + escaped] },
+  readEscapedPemChain: { read: readEscapedPemChain, samples: [escaped + escaped] },
+  ...Object.fromEntries(
+    Object.entries(CERTIFICATE_FORMATS).map(([format, { read }]) => [
+      `format ${format}`,
+      { read, samples: [base64, escaped] },
+    ]),
+  ),
+  readCertificate: {
+    read: (text) => readCertificate(Buffer.from(text, 'latin1')),
+    samples: [der.toString('latin1'), cert, new X509Certificate(cert).raw.subarray(0, 40).toString('latin1')],
+  },
+  readSource: {
+    read: (text) => readSource('holdfast.yaml', text, { A: 'a' }),
+    samples: ['version: 1\nroutes:\n  - { name: "a" }\n', 'a: ${A:-b}\n', 'a: &x [*x]', '- ', '{', 'a: "'],
+  },
+  readCommandLine: {
+    read: (text) => readCommandLine(text.split(' ')),
+    samples: ['serve -c file', 'explain --method GET --url', '--'],
+    throws: UsageError,
+  },
+};
