@@ -16,9 +16,9 @@ export interface StatedOrigin {
   readonly host: string | undefined;
 }
 
-/** One `name=value` of an element, perhaps empty, and what follows it (RFC 7239 §4). */
+/** One `name=value` of an element, perhaps empty, and what follows it (RFC 7239 §4). One way to match: the cost stays linear. */
 const PAIR =
-  /[ \t]*(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)|"((?:[^"\\]|\\[\t -~])*)"))?[ \t]*([;,]|$)/y;
+  /[ \t]*(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)|"((?:[^"\\]|\\[\t -~])*)")[ \t]*)?([;,]|$)/y;
 
 /**
  * Reads what a trusted peer states. Of `Forwarded` the last element counts: each proxy appends its own (RFC 7239 §4), so what

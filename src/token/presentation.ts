@@ -12,7 +12,7 @@ export interface Presentation {
 }
 
 const TOKEN_BYTES = 16 * 1024;
-const CREDENTIALS = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?: +(.*))?$/;
+const CREDENTIALS = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?: +(.*))?$/s;
 const TOKEN68 = /^[A-Za-z0-9\-._~+/]+=*$/;
 
 /**

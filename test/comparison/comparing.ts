@@ -2,6 +2,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 
 /** New recipes per comparison: few in `npm test`, many in `npm run test:nightly`. */
@@ -65,7 +66,7 @@ export async function compareAll<R>(
       path: result.counterexamplePath ?? '',
       recipe: result.counterexample?.[0],
     });
-    throw new Error(fc.defaultReportMessage(result));
+    throw new Error(fc.defaultReportMessage(result), { cause: result.errorInstance });
   }
   const lines = [...outcomes].toSorted(([, a], [, b]) => b - a).map(([outcome, count]) => `${count} × ${outcome}`);
   context.diagnostic(`${result.numRuns} inputs: ${lines.join('; ')}`);
@@ -74,5 +75,6 @@ export async function compareAll<R>(
 
 function keep(found: Kept): void {
   const all = JSON.parse(readFileSync(KEPT, 'utf8')) as Kept[];
+  if (all.some(({ recipe }) => isDeepStrictEqual(recipe, found.recipe))) return;
   writeFileSync(KEPT, `${JSON.stringify([...all, found], undefined, 2)}\n`);
 }

@@ -172,6 +172,10 @@ function isUtf8Text(part: string): boolean {
 const isTyped = (value: unknown, type: 'string' | 'number') => value === undefined || typeof value === type;
 const isStrings = (value: unknown) =>
   isTyped(value, 'string') || (Array.isArray(value) && value.every((one) => typeof one === 'string'));
+/** Members of `cnf`; undefined: there is none. */
+const methodsOf = ({ claims: { cnf } }: LenientJws) =>
+  typeof cnf === 'object' && cnf !== null ? Object.keys(cnf) : undefined;
+
 const htuOf = ({ proof }: Input) => String(proof.claims.htu);
 
 /** In the order in which they are tried; each is a row of docs/comparison.md. */
@@ -204,7 +208,7 @@ const DECISIONS: readonly Decision<Input>[] = [
   {
     name: '`cnf` is an empty object',
     ours: ['confirmation_unsupported'],
-    applies: ({ asked }) => asked.cnf === 'empty',
+    applies: ({ token }) => methodsOf(token)?.length === 0,
   },
   {
     name: '`jti` of a proof empty or over 256 bytes',
@@ -257,12 +261,16 @@ const DECISIONS: readonly Decision<Input>[] = [
   {
     name: 'an unbound token beside a stray proof',
     ours: ['accepted'],
-    applies: ({ asked }) => asked.cnf === 'none' && asked.proof !== 'none' && /^bearer$/i.test(asked.scheme),
+    applies: ({ asked, sent, token }) =>
+      methodsOf(token) === undefined && sent.dpop.length > 0 && /^bearer$/i.test(asked.scheme),
   },
   {
     name: '`cnf` with `x5t#S256`, or with unknown members beside `jkt`',
     ours: ['accepted'],
-    applies: ({ asked }) => ['x5t', 'both', 'jkt and unknown'].includes(asked.cnf),
+    applies: ({ token }) => {
+      const methods = methodsOf(token) ?? [];
+      return methods.includes('x5t#S256') || (methods.includes('jkt') && methods.length > 1);
+    },
   },
 ];
 

@@ -42,9 +42,9 @@ export interface Reader {
   /** Texts that it takes, or nearly; hostile ones begin like them. */
   readonly samples: readonly string[];
   /** What it may throw. */
-  readonly throws?: new (
-    ...args: never[]
-  ) => Error;
+  readonly throws?: typeof UsageError;
+  /** Its text is the operator's, so nobody measures what it costs. */
+  readonly trusted?: true;
 }
 
 /** Readers that get no untrusted text, and why. */
@@ -268,11 +268,13 @@ export const READERS: Readonly<Record<string, Reader>> = {
   },
   readSource: {
     read: (text) => readSource('holdfast.yaml', text, { A: 'a' }),
+    trusted: true,
     samples: ['version: 1\nroutes:\n  - { name: "a" }\n', 'a: ${A:-b}\n', 'a: &x [*x]', '- ', '{', 'a: "'],
   },
   readCommandLine: {
     read: (text) => readCommandLine(text.split(' ')),
     samples: ['serve -c file', 'explain --method GET --url', '--'],
     throws: UsageError,
+    trusted: true,
   },
 };
