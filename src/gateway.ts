@@ -60,6 +60,8 @@ class RunningGateway implements Gateway {
   readonly #log: Log;
   readonly #now: () => number;
   readonly #keys: ReadonlyMap<string, IssuerKeys>;
+  /** What was last said of an issuer's keys: refreshes that change nothing are not logged. */
+  readonly #keyNews = new Map<string, string>();
   readonly #replay: ProcessReplayStore;
   readonly #metrics: Metrics;
   readonly #runtime: Runtime;
@@ -92,8 +94,14 @@ class RunningGateway implements Gateway {
   #onKeys(event: IssuerKeysEvent): void {
     this.#metrics.countKeyRefresh(event);
     const { issuer, result } = event;
-    if (result === 'failed') this.#log.event('warn', 'keys could not be loaded', { issuer, error: event.error });
-    else this.#log.event('info', 'keys loaded', { issuer, keys: event.keys, withdrawn: event.withdrawn });
+    if (result === 'failed') return this.#log.event('warn', 'keys could not be loaded', { issuer, error: event.error });
+    const { keys, withdrawn, unused } = event;
+    const news = `${keys} ${withdrawn} ${unused.join()}`;
+    if (this.#keyNews.get(issuer) === news) return;
+    this.#keyNews.set(issuer, news);
+    this.#log.event('info', 'keys loaded', { issuer, keys, withdrawn, unused: [...unused] });
+    // Whoever reads the key set can sign tokens: somebody has to hear of it.
+    if (unused.includes('private')) this.#log.event('error', 'the issuer publishes a private key', { issuer });
   }
 
   #wire(): Runtime {

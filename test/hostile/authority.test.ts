@@ -125,7 +125,13 @@ test('targets and authorities that could mean another host, and what is no HTTP/
 
 test('a host that is not ours is misdirected, in whatever spelling it comes near', async (t) => {
   const rig = await startRig(t);
-  const hosts = ['api.example.com.', 'api.example.com:80', 'xapi.example.com', 'example.com', 'api.example.com,evil.example'];
+  const hosts = [
+    'api.example.com.',
+    'api.example.com:80',
+    'xapi.example.com',
+    'example.com',
+    'api.example.com,evil.example',
+  ];
   for (const host of [...hosts, '127.0.0.1', '[::1]', '[::ffff:127.0.0.1]', 'api.example.com;x', "api.example.com'"]) {
     const client = await rig.open(hosted(host));
     assert.deepEqual((await client.answers(1)).map(reasonOf), ['misdirected'], host);
@@ -144,7 +150,11 @@ test('TRACE, CONNECT and what is meant for this server alone go no further', asy
     assert.equal(answers.length, 1, target);
     assert.match(String(answers[0]?.start), / 40[05] /);
   }
-  for (const own of [line('*', HOST, 'OPTIONS'), line('https://api.example.com', HOST, 'OPTIONS'), line('/x', `${HOST}Max-Forwards: 0\r\n`, 'OPTIONS')]) {
+  for (const own of [
+    line('*', HOST, 'OPTIONS'),
+    line('https://api.example.com', HOST, 'OPTIONS'),
+    line('/x', `${HOST}Max-Forwards: 0\r\n`, 'OPTIONS'),
+  ]) {
     assert.deepEqual((await (await rig.open(own)).answers(1)).map(statusOf), [204]);
   }
   assert.equal(rig.upstream.text, '');
@@ -152,7 +162,12 @@ test('TRACE, CONNECT and what is meant for this server alone go no further', asy
 
 test('an old protocol that the parser knows is HTTP/1.1 for the upstream, or nothing', async (t) => {
   const rig = await startRig(t);
-  for (const start of ['SOURCE /admin/1 ICE/1.0', 'OPTIONS /admin/1 RTSP/1.0', 'GET /admin/1 HTTP/1.0', 'DESCRIBE /admin/1 RTSP/1.0']) {
+  for (const start of [
+    'SOURCE /admin/1 ICE/1.0',
+    'OPTIONS /admin/1 RTSP/1.0',
+    'GET /admin/1 HTTP/1.0',
+    'DESCRIBE /admin/1 RTSP/1.0',
+  ]) {
     const answers = await rig.answersTo(`${start}\r\n${HOST}Connection: close\r\n\r\n`);
     assert.deepEqual(answers.map(statusOf), [401], start);
   }

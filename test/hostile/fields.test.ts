@@ -123,12 +123,16 @@ test('managed and hop-by-hop fields of the client never reach the upstream, wher
   }
   rig.upstream.assertClean();
   assert.doesNotMatch(rig.upstream.text, /evil|10\.0\.0\.1|AAAA|Hash=00|\badmin\r\n|DELETE/i);
-  assert.deepEqual(rig.upstream.requests.map((request) => fieldOf(request, 'x-auth-subject')), [[], ['alice']]);
+  assert.deepEqual(
+    rig.upstream.requests.map((request) => fieldOf(request, 'x-auth-subject')),
+    [[], ['alice']],
+  );
 });
 
 test('trailers reach nobody: neither managed fields in them nor credentials', async (t) => {
   const rig = await startRig(t);
-  const trailers = 'X-Auth-Subject: admin\r\nAuthorization: Bearer x\r\nDPoP: x\r\nHost: evil.example\r\nX-Plain: x\r\n';
+  const trailers =
+    'X-Auth-Subject: admin\r\nAuthorization: Bearer x\r\nDPoP: x\r\nHost: evil.example\r\nX-Plain: x\r\n';
   const client = await rig.open(
     `POST /x HTTP/1.1\r\n${HOST}TE: trailers\r\nTrailer: X-Plain\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n${trailers}\r\n` +
       `POST /admin/1 HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n0\r\n${await rig.credentials('POST', '/admin/1')}\r\n`,
@@ -194,7 +198,10 @@ test('thousands of small fields pass in order, or are refused as a whole; none i
   const client = await rig.open(`${GET}${many}\r\n`);
   await client.answers(1);
   const sent = rig.upstream.requests[0]?.lines.filter(([name]) => /^x\d/.test(name)).map(([name]) => name);
-  assert.deepEqual(sent, Array.from({ length: 3000 }, (_, at) => `x${at}`));
+  assert.deepEqual(
+    sent,
+    Array.from({ length: 3000 }, (_, at) => `x${at}`),
+  );
   // Node counts names and values alone, so that a field of two octets has two, not six.
   const tooMany = await rig.answersTo(`${GET}${'x:1\r\n'.repeat(20_000)}\r\n${SMUGGLED}`);
   assert.deepEqual(tooMany.map(reasonOf), ['header_too_large']);

@@ -133,7 +133,8 @@ for (const method of ['GET', 'HEAD', 'DELETE', 'OPTIONS', 'PUT', 'PROPFIND']) {
 }
 
 test('a length that a number cannot hold exactly is refused: rounded up it would be another one for the upstream', async (t) => {
-  const routes = '- { name: open, match: { path: /* }, upstream: raw, require: public, limits: { request_body: none }, weaker_than_defaults: [require] }';
+  const routes =
+    '- { name: open, match: { path: /* }, upstream: raw, require: public, limits: { request_body: none }, weaker_than_defaults: [require] }';
   const rig = await startRig(t, { routes });
   for (const length of ['9007199254740993', '18446744073709551615']) {
     const client = await rig.open(`${POST}Content-Length: ${length}\r\n\r\nhello`);

@@ -44,7 +44,9 @@ test('the body of a refused request is never a request, in one packet or byte by
       });
     }
   }
-  await rig.upstream.until(({ connections }) => connections.every(({ ended, text }) => ended || !text.includes('/small/')));
+  await rig.upstream.until(({ connections }) =>
+    connections.every(({ ended, text }) => ended || !text.includes('/small/')),
+  );
   rig.upstream.assertClean();
 });
 
@@ -121,7 +123,14 @@ test('100 Continue is sent for a permitted request alone, and only then does a b
 
 test('every other expectation is refused, beside 100-continue too', async (t) => {
   const rig = await startRig(t);
-  for (const lines of ['200-ok', '100-continue, 200-ok', '100-continue\r\nExpect: 100-continue', '"100-continue"', '100-continue;x', '']) {
+  for (const lines of [
+    '200-ok',
+    '100-continue, 200-ok',
+    '100-continue\r\nExpect: 100-continue',
+    '"100-continue"',
+    '100-continue;x',
+    '',
+  ]) {
     const client = await rig.open(get('/x', `Expect: ${lines}\r\n`));
     assert.deepEqual((await client.answers(1)).map(reasonOf), ['expectation_failed'], lines);
   }

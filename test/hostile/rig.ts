@@ -4,7 +4,14 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
-import { ISSUER_KEY, ORIGIN, type PolicyWishes, portOf, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import {
+  ISSUER_KEY,
+  ORIGIN,
+  type PolicyWishes,
+  portOf,
+  startTestGateway,
+  type TestGateway,
+} from '../support/gateway.ts';
 import { makeKey, makeProof, makeToken } from '../support/tokens.ts';
 import { type Message, readAnswers, readRequests } from './wire.ts';
 
@@ -100,7 +107,8 @@ export class RawUpstream {
 }
 
 const ONCE = ['host', 'via', 'forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host'];
-const NEVER = /^(?:te|trailer|upgrade|expect|keep-alive|proxy-.*|http2-settings|dpop|client.?cert.*|x.real.ip|x.original.url)$/i;
+const NEVER =
+  /^(?:te|trailer|upgrade|expect|keep-alive|proxy-.*|http2-settings|dpop|client.?cert.*|x.real.ip|x.original.url)$/i;
 
 /** What is true of every request that Holdfast forwards on a route that removes credentials. */
 function assertForwarded({ lines, trailers }: Message): void {

@@ -19,7 +19,8 @@ export interface ReadWire {
 
 const REQUEST_LINE = /^[A-Z-]+ [\x21-\x7e]+ HTTP\/1\.1$/;
 const STATUS_LINE = /^HTTP\/1\.1 (\d{3}) [\t\x20-\x7e\x80-\xff]*$/;
-const FIELD_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*((?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[ \t]*$/;
+const FIELD_LINE =
+  /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*((?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[ \t]*$/;
 
 /** All requests in what a server received on one connection. */
 export function readRequests(bytes: string): ReadWire {
@@ -72,7 +73,8 @@ function readMessage(bytes: string, startLine: RegExp, mayHaveBody: (start: stri
 }
 
 function readBody(start: string, lines: Message['lines'], after: string): One {
-  const valuesOf = (wanted: string) => lines.filter(([name]) => name.toLowerCase() === wanted).map(([, value]) => value);
+  const valuesOf = (wanted: string) =>
+    lines.filter(([name]) => name.toLowerCase() === wanted).map(([, value]) => value);
   const [lengths, codings] = [valuesOf('content-length'), valuesOf('transfer-encoding')];
   if (lengths.length + codings.length > 1) return 'framed twice';
   if (codings.length === 1) return codings[0] === 'chunked' ? readChunks(start, lines, after) : `coding ${codings[0]}`;

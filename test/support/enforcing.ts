@@ -61,7 +61,13 @@ export function makeRoute(issuer: Issuer, over: Partial<Demand> = {}): Route {
       ...over,
     },
     shadow: undefined,
-    challenge: { schemes: ['DPoP', 'Bearer'], algs: 'ES256', scope: undefined, acrValues: undefined, maxAge: undefined },
+    challenge: {
+      schemes: ['DPoP', 'Bearer'],
+      algs: 'ES256',
+      scope: undefined,
+      acrValues: undefined,
+      maxAge: undefined,
+    },
     encodedSlash: false,
     stripPrefix: undefined,
     forward: {

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import { Rejection } from '../../src/rejection/rejection.ts';
 import { presentedScheme, readPresentation } from '../../src/token/presentation.ts';
 import { makeFacts } from '../support/facts.ts';
@@ -65,6 +66,19 @@ describe('presentation', () => {
   for (const query of ['', 'access=a', 'my_access_token=a', 'a=access_token', '%zz=%', 'ACCESS_TOKEN=a']) {
     test(`the query ${query} holds no token`, () => assert.equal(outcome(['Bearer a'], [], query), 'Bearer a -'));
   }
+  test('a query holds a token where URLSearchParams finds one, `;` taken for `&`', () => {
+    const piece = fc.constantFrom(
+      ...'access_ token %5F %5f _ %61 a ccess_token access_token = & ; ? %26 %3D + b %'.split(' '),
+    );
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 8 }), (pieces) => {
+        const query = pieces.join('');
+        const found = new URLSearchParams(query.replaceAll(';', '&')).has('access_token');
+        assert.equal(outcome(['Bearer a'], [], query), found ? 'credentials_repeated' : 'Bearer a -', query);
+      }),
+      { numRuns: 1000 },
+    );
+  });
   test('the presented scheme is a closed set for metrics', () => {
     const schemes = [[], ['bearer x'], ['DPOP'], ['Basic x'], ['']].map(presentedScheme);
     assert.deepEqual(schemes, ['none', 'Bearer', 'DPoP', 'other', 'other']);

@@ -1,0 +1,47 @@
+// The example proofs of RFC 9449, all of them: read as printed, signatures good, verdicts as the RFC and the other judge have them.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { LRUCache } from 'lru-cache';
+import { verifyProof } from '../../src/proof/dpop-proof.ts';
+import { NonceKeys } from '../../src/proof/nonce.ts';
+import { importProofKey, readProofKey, verifyProofSignature } from '../../src/proof/proof-key.ts';
+import { Rejection } from '../../src/rejection/rejection.ts';
+import { readCompactJws } from '../../src/token/jws.ts';
+import { DPOP_RULES } from '../support/enforcing.ts';
+import vectors from '../vectors/rfc9449.json' with { type: 'json' };
+import { judgeProof } from './rfc9449.ts';
+
+for (const { name, proof, header, claims } of vectors.examples) {
+  test(`${name} is read as printed and signed by the key to which the example token is bound`, () => {
+    const jws = readCompactJws(proof);
+    assert.ok(jws !== undefined);
+    assert.deepEqual([jws.header, jws.payload], [header, claims]);
+    const key = importProofKey(header.jwk, header.alg, readProofKey(header.jwk, header.alg) ?? '');
+    assert.ok(key !== undefined && verifyProofSignature(key, jws.signingInput, jws.signature));
+    assert.equal(key.thumbprint, vectors.jkt);
+  });
+
+  const atResource = 'ath' in claims;
+  test(`${name} is ${atResource ? 'verified' : 'refused at a resource, because it has no ath'}, by us and by the other judge`, async () => {
+    const request = { method: claims.htm, accessToken: vectors.access_token, jkt: vectors.jkt, now: claims.iat + 5 };
+    const ours = verifyProof(proof, {
+      ...request,
+      targetUri: claims.htu,
+      rules: DPOP_RULES,
+      rememberedSince: 0,
+      nonces: new NonceKeys([], 120),
+      keys: new LRUCache({ max: 1 }),
+    });
+    const theirs = await judgeProof(proof, {
+      ...request,
+      ...DPOP_RULES,
+      uri: claims.htu,
+      nonces: new Set(),
+      nonceRequired: false,
+    });
+    assert.equal(theirs, atResource ? 'accepted' : '3');
+    if (atResource) assert.ok(!(ours instanceof Rejection) && ours.jti === claims.jti);
+    else assert.ok(ours instanceof Rejection && ours.reason === 'proof_malformed' && ours.facts.what === 'ath');
+  });
+}
