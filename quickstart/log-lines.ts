@@ -27,6 +27,7 @@ export function describeLogLine(text: string): string {
   const at = time.slice(11, 19);
   if (msg !== 'request') return `${at}  ${level === 'info' ? '' : `${level}: `}${msg ?? ''}${described(more)}`;
   const what = `${at}  ${method} ${path}`.padEnd(32);
+  if (reason === undefined && route === undefined) return `${what}  ${status ?? '—'}  answered by the gateway`;
   if (reason === undefined) return `${what}  ${status ?? '—'}  route ${route}, scheme ${scheme}, binding ${binding}`;
   const meaning = reason in REASONS ? REASONS[reason as Reason] : undefined;
   const words = meaning === undefined ? '' : `: ${meaning.title}. ${meaning.remedy}`;

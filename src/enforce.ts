@@ -49,19 +49,19 @@ export async function enforce(request: RequestFacts, route: Route, ports: Ports)
   const certificate = forwardableCertificate(request);
   if (route.demand.requirement === 'public') return permitPublic(route, certificate);
 
-  // 1–8. What the sender presents, and whether it meets the demand.
+  // 1–7. What the sender presents, and whether it meets the demand.
   const examined = await examine(request, route.demand, ports);
   if (examined instanceof Rejection) return examined;
 
-  // 9. Who it is, in fields for the upstream.
+  // 8. Who it is, in fields for the upstream.
   const identity = identify(examined, route, certificate);
   if (identity instanceof Rejection) return identity;
 
-  // 10. Last of all: the proof is remembered, in one atomic call, and only now that everything else is good.
+  // 9. Last of all: the proof is remembered, in one atomic call, and only now that everything else is good.
   const replayed = await rememberProof(examined.proof, request.now, ports.replay);
   if (replayed !== undefined) return replayed;
 
-  // 11. The way is open.
+  // 10. The way is open.
   const { presentation, obligation, proof, unknownConfirmations } = examined;
   return Permit.grant({
     route: route.name,
@@ -85,7 +85,7 @@ export async function shadow(request: RequestFacts, demand: Demand, ports: Ports
   return examined instanceof Rejection ? examined : undefined;
 }
 
-/** Steps 1 to 8; they change nothing but caches of what was verified. */
+/** Steps 1 to 7; they change nothing but caches of what was verified. */
 async function examine(request: RequestFacts, demand: Demand, ports: Ports): Promise<Examined | Rejection> {
   // 1. Presentation: scheme, access token and proof as sent (RFC 6750 §2, RFC 9449 §7.1).
   const presentation = readPresentation(request);

@@ -17,7 +17,7 @@ import { IssuerKeys, type IssuerKeysEvent } from './store/issuer-keys.ts';
 import { ProcessReplayStore } from './store/process-replay-store.ts';
 import { readKeySet } from './token/key-set.ts';
 
-/** Entries; a verified token or proof key costs a signature check to get back, and takes a few KiB at most. */
+/** Entries; one costs a signature check to get back. A token takes at most 16 KiB and its claims, a proof key a few KiB. */
 const CACHED_TOKENS = 10_000;
 const CACHED_PROOF_KEYS = 10_000;
 

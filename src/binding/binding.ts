@@ -22,7 +22,7 @@ export interface Obligation {
  * Scheme DPoP means a proof under `cnf.jkt` (RFC 9449 §7.1), so a token without `jkt` cannot be presented by it; a
  * certificate-bound token uses Bearer (RFC 8705 §3), unless it has `jkt` too.
  * @returns Rejection: binding_required, binding_downgraded
- * NOT checked: any evidence. `public` is no demand and is not asked here; it would count as `token`.
+ * NOT checked: any evidence. `public` is no demand and is not asked here; it would count as `sender-constrained`.
  */
 export function oblige(requirement: Requirement, scheme: Scheme, confirmation: Confirmation): Obligation | Rejection {
   const { jkt, x5tS256 } = confirmation;

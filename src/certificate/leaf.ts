@@ -24,8 +24,9 @@ export function readCertificate(der: Uint8Array, chain: readonly Uint8Array[] = 
 
 function readFacts(certificate: X509Certificate, chain: readonly Uint8Array[]): CertificateFacts | undefined {
   const notBefore = readDate(certificate.validFrom, certificate.validFromDate);
-  const notAfter = readDate(certificate.validTo, certificate.validToDate);
-  if (notBefore === undefined || notAfter === undefined) return undefined;
+  const path = [certificate, ...chain.map((der) => new X509Certificate(der))];
+  const notAfter = Math.min(...path.map(({ validTo, validToDate }) => readDate(validTo, validToDate)));
+  if (Number.isNaN(notBefore) || Number.isNaN(notAfter)) return undefined;
   const names = certificate.subjectAltName?.split(', ') ?? [];
   return {
     der: certificate.raw,
@@ -40,9 +41,9 @@ function readFacts(certificate: X509Certificate, chain: readonly Uint8Array[]): 
   };
 }
 
-/** Seconds. Of a time that is none, Node 26 makes a Date from leftover memory and the text "Bad time value": both must agree. */
-function readDate(text: string, date: Date): number | undefined {
-  return Date.parse(text) === date.getTime() ? date.getTime() / 1000 : undefined;
+/** Seconds; NaN: no time. Node 26 makes a Date from leftover memory then and the text "Bad time value": both must agree. */
+function readDate(text: string, date: Date): number {
+  return Date.parse(text) === date.getTime() ? date.getTime() / 1000 : Number.NaN;
 }
 
 /** Node writes one RDN a line, the widest first, RFC 4514's special and control characters escaped; an empty name is undefined. */

@@ -60,12 +60,15 @@ export interface CommandLine {
 
 /** Reads the arguments after the program's name. @throws UsageError */
 export function readCommandLine(argv: readonly string[]): CommandLine {
-  const { values, positionals } = parse(argv);
+  const { values, positionals, tokens } = parse(argv);
   const [command, ...others] = positionals;
   if (values.help || command === 'help') return { command: 'help', options: {} };
   if (command === undefined) throw new UsageError('a command is missing');
   if (!isCommand(command)) throw new UsageError(`there is no command "${command}"`);
   if (others.length > 0) throw new UsageError(`"${others[0]}" is one argument too many`);
+  const named = tokens.flatMap((token) => (token.kind === 'option' ? [token.name] : []));
+  const repeated = named.find((option, index) => named.indexOf(option) < index);
+  if (repeated !== undefined) throw new UsageError(`--${repeated} is given twice`);
   const taken: readonly string[] = COMMANDS[command];
   const foreign = Object.keys(values).find((option) => !taken.includes(option));
   if (foreign !== undefined) throw new UsageError(`"${command}" takes no --${foreign}`);
@@ -78,7 +81,7 @@ function isCommand(text: string): text is CommandName {
 
 function parse(argv: readonly string[]) {
   try {
-    return parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true });
+    return parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true, tokens: true });
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : 'unreadable arguments', { cause: error });
   }

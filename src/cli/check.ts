@@ -8,10 +8,7 @@ import { loadPolicy, type Printed, printProblems } from './policy.ts';
 /** Checks a configuration without opening a port or calling anybody. @param stdin its text where `file` is `-` */
 export function check(file: string, stdin: string | undefined, json: boolean): Printed {
   const loaded = loadPolicy(file, stdin);
-  if ('problems' in loaded) {
-    const text = printProblems(loaded.problems, json);
-    return { exit: EXIT.configuration, ...(json ? { stdout: text, stderr: '' } : { stdout: '', stderr: text }) };
-  }
+  if ('problems' in loaded) return printProblems(loaded.problems, json);
   const description = describePolicy(loaded.policy);
   const stdout = json
     ? `${JSON.stringify({ valid: true, ...description, warnings: loaded.warnings }, undefined, 2)}\n`

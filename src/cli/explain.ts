@@ -48,8 +48,7 @@ interface Explanation {
 export async function explain(line: CommandLine): Promise<Printed> {
   const loaded = loadPolicy(demand(line, 'config'));
   const json = line.options.json ?? false;
-  if ('problems' in loaded)
-    return { exit: EXIT.configuration, stdout: '', stderr: printProblems(loaded.problems, json) };
+  if ('problems' in loaded) return printProblems(loaded.problems, json);
   const explanation = await explainRequest(loaded.policy, line);
   const stdout = json ? `${JSON.stringify(explanation, undefined, 2)}\n` : print(explanation);
   return { exit: explanation.decision === 'permitted' ? EXIT.ok : EXIT.refused, stdout, stderr: '' };
@@ -82,12 +81,13 @@ function chooseRouteFor(policy: Policy, facts: EdgeFacts): Route | Rejection {
 }
 
 async function decide(policy: Policy, listener: Listener, route: Route, facts: EdgeFacts): Promise<Explanation> {
-  const { ports, stop } = await openPorts(policy, route, facts.now);
+  const { ports, keyProblems, stop } = await openPorts(policy, route, facts.now);
   try {
     const decision = await enforce(facts, route, ports);
-    if (decision instanceof Rejection) return refusal(listener, route, facts, decision);
+    if (decision instanceof Rejection) return refusal(listener, route, facts, decision, keyProblems());
     return {
       ...about(listener, route, facts, undefined),
+      notes: facts.dpop.length > 0 ? [...keyProblems(), NOT_REMEMBERED] : keyProblems(),
       decision: 'permitted',
       reason: undefined,
       facts: undefined,
@@ -99,7 +99,17 @@ async function decide(policy: Policy, listener: Listener, route: Route, facts: E
   }
 }
 
-async function openPorts(policy: Policy, route: Route, now: number): Promise<{ ports: Ports; stop: () => void }> {
+const NOT_REMEMBERED =
+  'The memory of proofs was not asked: a proof that was used before would be refused as proof_replayed.';
+
+interface OpenPorts {
+  readonly ports: Ports;
+  /** Why keys of issuers could not be loaded. */
+  readonly keyProblems: () => readonly string[];
+  readonly stop: () => void;
+}
+
+async function openPorts(policy: Policy, route: Route, now: number): Promise<OpenPorts> {
   const wallClock = () => Date.now() / 1000;
   const keys = new Map(
     route.demand.issuers.map((issuer) => [
@@ -120,7 +130,11 @@ async function openPorts(policy: Policy, route: Route, now: number): Promise<{ p
     replay: new ProcessReplayStore({ capacity: 1, since: Math.min(0, now) }),
     seenCertificates: new SeenCertificates(),
   };
-  return { ports, stop: () => keys.forEach((one) => one.stop()) };
+  const keyProblems = () =>
+    [...keys].flatMap(([{ name }, { lastError }]) =>
+      lastError === undefined ? [] : [`The keys of issuer ${name} could not be loaded: ${lastError}`],
+    );
+  return { ports, keyProblems, stop: () => keys.forEach((one) => one.stop()) };
 }
 
 function refusal(
@@ -128,6 +142,7 @@ function refusal(
   route: Route | undefined,
   facts: EdgeFacts | undefined,
   refused: Rejection,
+  notes: readonly string[] = [],
 ): Explanation {
   const answer = rejectionAnswer(refused, {
     requestId: '(one per request)',
@@ -144,6 +159,7 @@ function refusal(
     facts: refused.facts,
     answer,
     identity: [],
+    notes,
   };
 }
 
@@ -159,7 +175,6 @@ function about(
     route: route?.name,
     requirement: route?.demand.requirement,
     checks: route === undefined || facts === undefined || isPublic ? [] : listChecks(facts, route, refused?.reason),
-    notes: ['The memory of proofs was not asked: a proof that was used before would be refused as proof_replayed.'],
   };
 }
 
@@ -233,7 +248,7 @@ function connectionWith(evidence: CertificateEvidence | undefined): Connection {
 const MARKS = { passed: 'ok', failed: 'FAILED', 'not reached': '-', 'not owed': '(not owed)' } as const;
 
 function print(explanation: Explanation): string {
-  const { listener, route, requirement, checks, decision, reason, answer, identity, notes } = explanation;
+  const { listener, route, requirement, checks, decision, reason, facts, answer, identity, notes } = explanation;
   const steps = checks.flatMap(({ check, rfc, expected, received, outcome }) =>
     outcome === 'not reached' || outcome === 'not owed'
       ? [`${MARKS[outcome].padEnd(11)}${check}`]
@@ -246,7 +261,10 @@ function print(explanation: Explanation): string {
   const outcome =
     decision === 'permitted'
       ? ['PERMITTED', ...identity.map(([name, value]) => `  ${name}: ${value}`)]
-      : [`REFUSED: ${reason}`];
+      : [
+          `REFUSED: ${reason}`,
+          ...Object.entries(facts ?? {}).map(([name, value]) => `  ${name}: ${JSON.stringify(value)}`),
+        ];
   const said =
     answer === undefined
       ? []
@@ -264,7 +282,7 @@ function print(explanation: Explanation): string {
     '',
     ...outcome,
     ...said,
-    ...(decision === 'permitted' ? ['', ...notes] : []),
+    ...(notes.length > 0 ? ['', ...notes] : []),
     '',
   ].join('\n');
 }

@@ -4,6 +4,7 @@ import { compilePolicy } from '../policy/compile.ts';
 import { formatProblem, inOrder, type Problem } from '../policy/problem.ts';
 import { readPolicyFile } from '../policy/read.ts';
 import type { Policy } from '../policy/route.ts';
+import { EXIT } from './arguments.ts';
 
 /** What a command prints, and how it ends. */
 export interface Printed {
@@ -25,9 +26,10 @@ export function loadPolicy(
   return { problems: inOrder([...read.problems, ...more]) };
 }
 
-/** Problems as text, one line each and a count, or as JSON. */
-export function printProblems(problems: readonly Problem[], json: boolean): string {
-  if (json) return `${JSON.stringify({ valid: false, problems }, undefined, 2)}\n`;
+/** Problems end a command: on standard error as text, one line each and a count, or on standard output as JSON. */
+export function printProblems(problems: readonly Problem[], json: boolean): Printed {
+  const exit = EXIT.configuration;
+  if (json) return { exit, stdout: `${JSON.stringify({ valid: false, problems }, undefined, 2)}\n`, stderr: '' };
   const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
-  return `${problems.map(formatProblem).join('\n')}\n\n${count}; nothing was started.\n`;
+  return { exit, stdout: '', stderr: `${problems.map(formatProblem).join('\n')}\n\n${count}; nothing was started.\n` };
 }

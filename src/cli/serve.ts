@@ -10,8 +10,7 @@ import { loadPolicy, printProblems, type Printed } from './policy.ts';
 /** Settles when the gateway has ended; a second signal ends it at once. */
 export async function serveUntilSignal(file: string, version: string): Promise<Printed> {
   const loaded = loadPolicy(file);
-  if ('problems' in loaded)
-    return { exit: EXIT.configuration, stdout: '', stderr: printProblems(loaded.problems, false) };
+  if ('problems' in loaded) return printProblems(loaded.problems, false);
   const log = createLog(loaded.policy.log);
   const signals = hearSignals();
   try {

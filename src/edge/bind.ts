@@ -2,6 +2,7 @@
 
 import { lstat, unlink } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
+import { formatBind } from '../policy/describe.ts';
 import type { Bind } from '../policy/route.ts';
 
 const WHY: Readonly<Record<string, string>> = {
@@ -58,12 +59,6 @@ async function isStale(path: string): Promise<boolean> {
 function cannotBind(error: unknown, bind: Bind, who: string): Error {
   const code = codeOf(error);
   return new Error(`${who} cannot bind ${formatBind(bind)}: ${WHY[code] ?? code}`, { cause: error });
-}
-
-/** As the configuration writes it. */
-function formatBind(bind: Bind): string {
-  if ('path' in bind) return `unix:${bind.path}`;
-  return bind.host.includes(':') ? `[${bind.host}]:${bind.port}` : `${bind.host}:${bind.port}`;
 }
 
 function codeOf(error: unknown): string {

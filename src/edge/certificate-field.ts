@@ -9,8 +9,8 @@ import type { CertificateSource, ClientCertificatePolicy } from '../policy/route
 import { type Rejection, reject } from '../rejection/rejection.ts';
 import type { CertificateEvidence } from '../token/request-facts.ts';
 
-/** Clients behind one peer whose certificates are parsed once, and milliseconds for which their chain counts as valid. */
-const REMEMBERED = { max: 1000, ttl: 60_000 };
+/** Clients behind one peer whose certificates are parsed once, and milliseconds after which their chain is looked at again. */
+const REMEMBERED = { max: 1000, ttl: 60_000, noUpdateTTL: true };
 /** id-kp-clientAuth (RFC 5280 §4.2.1.12). */
 const CLIENT_AUTHENTICATION = '1.3.6.1.5.5.7.3.2';
 
@@ -33,10 +33,10 @@ export function compileCertificateField(
   const seen = new LRUCache<string, CertificateEvidence>(REMEMBERED);
   const read = (value: string): CertificateEvidence | undefined => {
     const der = CERTIFICATE_FORMATS[format].read(value);
-    const leaf = der && readCertificate(der);
-    if (leaf === undefined) return undefined;
-    const chain = buildChain(leaf.der, [], authorities);
-    return { facts: { ...leaf, chain }, verify, trusted: isForClients(leaf.der) && isValidChain(chain) };
+    if (der === undefined) return undefined;
+    const chain = buildChain(der, [], authorities);
+    const facts = readCertificate(der, chain);
+    return facts && { facts, verify, trusted: isForClients(facts.der) && isValidChain(chain) };
   };
   return (lines) => {
     const [value, second] = lines;

@@ -2,8 +2,8 @@
 
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Bind } from '../policy/route.ts';
+import { bindServer } from './bind.ts';
 
 /** Whether the gateway is ready, and what that was concluded from: plain JSON, no secrets. */
 export interface Readiness {
@@ -16,7 +16,7 @@ export interface TelemetrySources {
   readonly ready: () => Readiness;
   /** The text format of Prometheus. */
   readonly metrics: () => Promise<string>;
-  /** Told what a page failed on; the answer says only that it did. */
+  /** Told what a page or a connection failed on; an answer says only that it did. */
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -42,7 +42,7 @@ const CONNECTIONS = 100;
 
 /**
  * Opens the port of /livez, /readyz and /metrics.
- * @throws Error that names the address, where it cannot be bound
+ * @throws Error that names the address, where it cannot be bound (bind.ts)
  * NOT checked: who asks; bind it where only the operator reaches it.
  */
 export async function openTelemetry(bind: Bind, sources: TelemetrySources): Promise<Telemetry> {
@@ -50,16 +50,10 @@ export async function openTelemetry(bind: Bind, sources: TelemetrySources): Prom
     void answer(request, response, sources);
   });
   server.maxConnections = CONNECTIONS;
-  server.listen(bind);
-  try {
-    await once(server, 'listening');
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'failed';
-    const why = code === 'EADDRINUSE' ? 'address already in use' : code;
-    throw new Error(`telemetry: cannot listen on ${addressOf(bind)}: ${why}`, { cause: error });
-  }
+  const bound = await bindServer(server, bind, 'telemetry');
+  server.on('error', sources.onFailure); // of accept(2): without a listener it would end the process
   return {
-    bind: 'path' in bind ? bind : { host: bind.host, port: (server.address() as AddressInfo).port },
+    bind: bound,
     async close() {
       const closed = once(server, 'close');
       server.close();
@@ -67,11 +61,6 @@ export async function openTelemetry(bind: Bind, sources: TelemetrySources): Prom
       await closed;
     },
   };
-}
-
-function addressOf(bind: Bind): string {
-  if ('path' in bind) return `unix:${bind.path}`;
-  return bind.host.includes(':') ? `[${bind.host}]:${bind.port}` : `${bind.host}:${bind.port}`;
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, sources: TelemetrySources): Promise<void> {

@@ -86,7 +86,7 @@ const HANDSHAKE_FAILURES: readonly (readonly [RegExp, string])[] = [
   [/CERT|CRL|LEAF_SIGNATURE/, 'client_certificate_refused'],
   [/HTTP_REQUEST|HTTPS_PROXY_REQUEST|WRONG_VERSION_NUMBER|PACKET_LENGTH/, 'no_tls'],
   [/UNSUPPORTED_PROTOCOL|PROTOCOL_VERSION|INAPPROPRIATE_FALLBACK/, 'version'],
-  [/NO_SHARED|NO_SUITABLE/, 'parameters'],
+  [/NO_SHARED|NO_SUITABLE|NO_APPLICATION_PROTOCOL/, 'parameters'],
 ];
 
 /** Seconds. A refusal takes a fraction of a millisecond, a slow upstream its timeout. */

@@ -52,6 +52,12 @@ function shorten(value: unknown): string {
   return text.length > 120 ? `${text.slice(0, 117)}...` : text;
 }
 
+/** The claim that holds the scope: of the issuer that the token names. */
+function scopeClaimOf({ demand }: Route, token: CompactJws | undefined): string {
+  const names = demand.issuers.find(({ issuer }) => issuer === token?.payload.iss)?.scopeClaim ?? [];
+  return names.find((name) => Object.hasOwn(token?.payload ?? {}, name)) ?? 'scope';
+}
+
 const moment = (value: unknown) =>
   typeof value === 'number' && Math.abs(value) < 8e12 ? new Date(value * 1000).toISOString() : shorten(value);
 const issuers = ({ route }: Shown) => route.demand.issuers;
@@ -139,8 +145,11 @@ const CHECKS: readonly Check[] = [
     reasons: ['token_audience_mismatch'],
     check: 'aud',
     rfc: 'RFC 9068 §4',
-    expected: ({ route }) =>
-      (route.demand.audience ?? route.demand.issuers.flatMap(({ audience }) => audience)).join(' or '),
+    expected: ({ route: { demand } }) =>
+      [demand.issuers.flatMap(({ audience }) => audience), demand.audience ?? []]
+        .filter((audience) => audience.length > 0)
+        .map((audience) => audience.join(' or '))
+        .join(', and '),
     received: ({ token }) => claimed(token, 'aud'),
   },
   {
@@ -251,7 +260,7 @@ const CHECKS: readonly Check[] = [
     check: 'acr and auth_time',
     rfc: 'RFC 9470 §4',
     expected: ({ route: { demand } }) =>
-      `${demand.acr.join(' or ') || 'any'}, at most ${demand.maxAuthAge ?? 'any'} s ago`,
+      `${demand.acr.join(' or ') || 'any'}, ${demand.maxAuthAge === undefined ? 'any time' : `at most ${demand.maxAuthAge} s`} ago`,
     received: ({ token }) => `${claimed(token, 'acr')}, ${moment(token?.payload.auth_time)}`,
     owed: ({ route: { demand } }) => demand.acr.length > 0 || demand.maxAuthAge !== undefined,
   },
@@ -259,8 +268,8 @@ const CHECKS: readonly Check[] = [
     reasons: ['scope_insufficient'],
     check: 'scope',
     rfc: 'RFC 6750 §3.1',
-    expected: ({ route }) => route.demand.scope?.scopes.join(' ') ?? 'any',
-    received: ({ token }) => claimed(token, token?.payload.scope === undefined ? 'scp' : 'scope'),
+    expected: ({ route: { demand } }) => `${demand.scope?.match ?? 'any'} of ${demand.scope?.scopes.join(' ') ?? ''}`,
+    received: ({ route, token }) => claimed(token, scopeClaimOf(route, token)),
     owed: ({ route }) => route.demand.scope !== undefined,
   },
   {

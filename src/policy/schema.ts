@@ -90,7 +90,7 @@ const replay = z.strictObject({
   store: choice('memory', 'redis')
     .prefault('memory')
     .describe('memory: shared by all workers of this process. redis: by all replicas. A change needs a restart.'),
-  capacity: automatic(1000, 1_000_000_000)
+  capacity: automatic(1000, 16_000_000)
     .prefault('auto')
     .describe('Live entries in memory. Full rejects; live entries are never evicted. A change needs a restart.'),
   redis: redis.optional().describe('Where the shared store is.'),

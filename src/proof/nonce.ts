@@ -19,13 +19,14 @@ export interface ValidNonce {
  * The lifetime is inside so that a changed setting cannot move the moment at which an older nonce was minted.
  */
 export class NonceKeys {
-  readonly #secrets: readonly Uint8Array[];
+  readonly #secrets: readonly [Uint8Array, ...Uint8Array[]];
   readonly #lifetime: number;
   #minted = { at: -Infinity, nonce: '' };
 
   /** @param secrets the first mints, all read; empty: a random one. @param lifetime seconds, at most 600 */
   constructor(secrets: readonly Uint8Array[], lifetime: number) {
-    this.#secrets = secrets.length > 0 ? secrets : [randomBytes(32)];
+    const [first = randomBytes(32), ...others] = secrets;
+    this.#secrets = [first, ...others];
     this.#lifetime = Math.floor(lifetime);
   }
 
@@ -36,7 +37,7 @@ export class NonceKeys {
       const body = Buffer.alloc(BODY_BYTES);
       body.writeUIntBE(at + this.#lifetime * 1000, 0, 6);
       body.writeUInt16BE(this.#lifetime, 6);
-      const nonce = Buffer.concat([body, tag(this.#secrets[0] ?? body, body)]).toString('base64url');
+      const nonce = Buffer.concat([body, tag(this.#secrets[0], body)]).toString('base64url');
       this.#minted = { at, nonce };
     }
     return this.#minted.nonce;

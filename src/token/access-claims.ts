@@ -14,7 +14,7 @@ const FOREIGN_CLAIMS = ['at_hash', 'c_hash', 's_hash', 'nonce', 'events'];
  * @returns Rejection: token_type_refused
  */
 export function checkTokenType(header: JsonObject, claims: JsonObject, requireTyp: boolean): Rejection | undefined {
-  const typ = header.typ ?? 'JWT';
+  const { typ = 'JWT' } = header;
   if (typeof typ !== 'string') return reject('token_type_refused');
   if (ACCESS_TOKEN_TYPE.test(typ)) return undefined;
   const foreign = !PLAIN_TYPE.test(typ) || requireTyp || isIdToken(claims);
@@ -61,7 +61,7 @@ export function checkTimes(claims: JsonObject, tolerance: number, now: number): 
 
 /**
  * `aud` names one audience of the issuer and, where the route narrows them, one of the route's (RFC 9068 §4). Exact.
- * @returns Rejection: token_audience_mismatch, with both for the log
+ * @returns Rejection: token_audience_mismatch, with what was expected (of the route first) and received, for the log
  */
 export function checkAudience(
   claims: JsonObject,
@@ -70,7 +70,8 @@ export function checkAudience(
 ): Rejection | undefined {
   const found = (Array.isArray(claims.aud) ? claims.aud : [claims.aud]) as string[];
   const meets = (accepted: readonly string[]) => found.some((one) => accepted.includes(one));
-  if (meets(ofIssuer) && (ofRoute === undefined || meets(ofRoute))) return undefined;
+  const expected = [ofRoute, ofIssuer].find((accepted) => accepted !== undefined && !meets(accepted));
+  if (expected === undefined) return undefined;
   const received = found.slice(0, 8).map((one) => one.slice(0, 256));
-  return reject('token_audience_mismatch', { audience: { expected: ofRoute ?? ofIssuer, received } });
+  return reject('token_audience_mismatch', { audience: { expected, received } });
 }

@@ -23,7 +23,7 @@ export interface CertificateFacts {
   /** Subject alternative names of type URI and DNS. */
   readonly uris: readonly string[];
   readonly dnsNames: readonly string[];
-  /** Validity in seconds since the epoch. */
+  /** Validity in seconds since the epoch: it ends with that of the first in `chain` to expire (RFC 5280 §6.1.3 (a)(2)). */
   readonly notBefore: number;
   readonly notAfter: number;
 }

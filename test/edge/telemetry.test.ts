@@ -94,7 +94,7 @@ describe('the telemetry port', () => {
   test('says at which address it cannot listen', async (t) => {
     const { port } = await open(t);
     await assert.rejects(openTelemetry({ host: '127.0.0.1', port }, SOURCES), {
-      message: `telemetry: cannot listen on 127.0.0.1:${port}: address already in use`,
+      message: `telemetry cannot bind 127.0.0.1:${port}: the address is in use by another process`,
     });
   });
 
@@ -108,7 +108,7 @@ describe('the telemetry port', () => {
     const [answer] = (await once(socket, 'data')) as [Buffer];
     assert.match(answer.toString(), /^HTTP\/1\.1 200 /);
     socket.destroy();
-    await assert.rejects(openTelemetry({ path }, SOURCES), /unix:.*socket: address already in use/);
+    await assert.rejects(openTelemetry({ path }, SOURCES), /unix:.*socket: the address is in use/);
   });
 
   test('closes though a connection is open', async () => {

@@ -34,6 +34,7 @@ test('wrong usage says what is wrong and how it is used, on stderr, with 64', as
     [['check', '-c', 'a.yaml', 'b.yaml'], /one argument too many/],
     [['version', '--method', 'GET'], /--method/],
     [['serve', '-c'], /--config/],
+    [['check', '-c', 'a.yaml', '--config', 'b.yaml'], /--config is given twice/],
   ];
   for (const [args, message] of wrong) assert.throws(() => readCommandLine(args), message);
   await assert.rejects(explain(readCommandLine(['explain', '-c', writePolicy(t, GOOD), '--url', ORIGIN])), /--method/);
@@ -155,6 +156,26 @@ test('explain decides about one request as the gateway would, and never repeats 
   });
   await t.test('no route', () => {
     assert.match(unrouted.stdout, /route \(none\)[^]*REFUSED: route_not_found/);
+  });
+  await t.test('keys that cannot be loaded: why', async () => {
+    const issuers =
+      'login: { issuer: http://127.0.0.1:1, audience: [x], keys: { jwks_uri: "http://127.0.0.1:1/keys" } }';
+    const config = writePolicy(t, { ...GOOD, issuers });
+    const elsewhere = await makeToken(ISSUER_KEY, Date.now() / 1000, { claims: { iss: 'http://127.0.0.1:1' } });
+    const file = join(dirname(config), 'elsewhere');
+    writeFileSync(file, elsewhere);
+    const request = ['explain', '-c', config, '--method', 'GET', '--url', `${ORIGIN}/orders/1`, '--token-file', file];
+    const { stdout } = await explain(readCommandLine(request));
+    assert.match(stdout, /^REFUSED: issuer_unavailable\n {2}what: "login"$/m);
+    assert.match(stdout, /^The keys of issuer login could not be loaded: .*ECONNREFUSED$/m);
+  });
+  await t.test('a configuration with problems: as check says them, --json on standard output too', async () => {
+    const bad = writePolicy(t, { ...GOOD, more: 'drian: {}' });
+    const request = ['explain', '-c', bad, '--method', 'GET', '--url', `${ORIGIN}/orders/1`];
+    for (const json of [false, true]) {
+      const explained = await explain(readCommandLine(json ? [...request, '--json'] : request));
+      assert.deepEqual(explained, check(bad, undefined, json));
+    }
   });
   await t.test('--json says the same for programs', () => {
     const { decision, route, checks, identity } = JSON.parse(permittedJson.stdout);

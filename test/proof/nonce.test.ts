@@ -39,6 +39,10 @@ test('two processes without a configured secret do not accept the nonces of each
   assert.equal(new NonceKeys([], 120).read(new NonceKeys([], 120).mint(1000), 1000), undefined);
 });
 
+test('a nonce is made of time, lifetime and secret alone, so that instances of any version accept it', () => {
+  assert.equal(new NonceKeys([secret(1)], 120).mint(1_800_000_000.5), 'AaMYXia0AHiOYv24-9l0xUJF_wwz3pam');
+});
+
 test('no nonce with one changed character is read', () => {
   const keys = new NonceKeys([secret(1)], 120);
   const nonce = keys.mint(1000);

@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import {
   hostOf,
   readAuthority,
+  readDecodedPaths,
   readOrigin,
   readRequestPath,
   readTargetUri,
@@ -24,9 +25,14 @@ describe('authority', () => {
     ['[2001:DB8:0:0::1]:8443', 'https', '[2001:db8::1]:8443'],
     ['[::ffff:127.0.0.1]', 'https', '[::ffff:7f00:1]'],
     ['127.0.0.1:65535', 'https', '127.0.0.1:65535'],
+    // Names, not addresses: whoever reads them as 127.0.0.1 is more lenient than RFC 3986 §3.2.2.
+    ['127.1', 'https', '127.1'],
+    ['0x7F.1', 'https', '0x7f.1'],
+    ['x'.repeat(300), 'https', 'x'.repeat(300)],
   ];
   for (const [text, scheme, expected] of good) {
-    test(`${text} under ${scheme} is ${expected}`, () => assert.equal(readAuthority(text, scheme), expected));
+    test(`${text.slice(0, 40)} under ${scheme} is ${expected.slice(0, 40)}`, () =>
+      assert.equal(readAuthority(text, scheme), expected));
   }
   const bad = [
     '',
@@ -49,6 +55,7 @@ describe('authority', () => {
     '::1',
     '[]',
     '[1]',
+    '[1]:8443',
     '[1:2:3:4:5:6:7:8:9]',
     'api.example.com:443:443',
     'ä.example.com',
@@ -128,6 +135,10 @@ describe('request path', () => {
     '/a%C1%9Cb',
     '/%e0%80%ae/a',
     '/%f0%80%80%ae/a',
+    '/%f8%80%80%80%ae/a',
+    '/%f8%87%80%80%ae/a',
+    '/%fc%80%80%80%80%ae/a',
+    '/%fc%83%80%80%80%ae/a',
   ];
   for (const raw of bad) {
     test(`${JSON.stringify(raw)} is refused`, () => assert.equal(readRequestPath(raw), undefined));
@@ -150,6 +161,25 @@ describe('request path', () => {
   });
 });
 
+describe('a path as servers see it that decode delimiters before they split', () => {
+  const decoded: [string, string[]][] = [
+    ['/a%2Fb', ['/a/b', '/a/b']],
+    ['/a%2F%2Fb', ['/a/b', '/a/b']],
+    ['/a%2F', ['/a/', '/a/']],
+    ['/%2F%2Fa', ['/a', '/a']],
+    ['/a%3Bv/b', ['/a/b', '/a/b']],
+    ['/a%3Fb%2Fc', ['/a%3Fb/c', '/a']],
+    ['/a%23b', ['/a%23b', '/a']],
+    ['/a/%3Fb%3Fc', ['/a/%3Fb%3Fc', '/a/']],
+  ];
+  for (const [path, expected] of decoded) {
+    test(`${path} may be ${expected.join(' or ')}`, () => assert.deepEqual(readDecodedPaths(path), expected));
+  }
+  for (const path of ['/', '/a/b', '/a;v/b', '/a%20b', '/%252F']) {
+    test(`${path} is what everybody sees`, () => assert.deepEqual(readDecodedPaths(path), []));
+  }
+});
+
 describe('target URI', () => {
   test('is the origin as clients see it, with the prefix that a proxy in front stripped', () => {
     const origin = { scheme: 'https', authority: 'api.example.com', pathPrefix: '/shop' } as const;
@@ -159,8 +189,14 @@ describe('target URI', () => {
     assert.equal(readTargetUri('https://api.example.com'), 'https://api.example.com/');
     assert.equal(readTargetUri('https://api.example.com?x=/'), 'https://api.example.com/');
   });
+  test('http has its own default port', () => {
+    assert.equal(readTargetUri('http://api.example.com:80/a'), 'http://api.example.com/a');
+    assert.equal(readTargetUri('http://api.example.com:443/a'), 'http://api.example.com:443/a');
+  });
   for (const htu of [
     'ftp://a/',
+    'xhttps://a/',
+    'x:https://a/',
     'https://',
     'https:///a',
     'https://a/%',
@@ -197,8 +233,14 @@ describe('configured origin', () => {
       wildcard: true,
     });
   });
+  test('an http origin is read as one', () => {
+    const origin = { scheme: 'http', authority: 'localhost:8080', pathPrefix: '', wildcard: false };
+    assert.deepEqual(readOrigin('http://localhost:8080'), origin);
+    assert.equal(readOrigin('http://localhost:80')?.authority, 'localhost');
+  });
   for (const text of [
     'api.example.com',
+    'xhttps://a',
     'https://a@b',
     'https://a?x',
     'https://a#x',

@@ -35,6 +35,15 @@ suite('a log line in plain words', () => {
       binding: 'dpop',
     });
     assert.match(text, / 200 {2}route orders, scheme dpop, binding dpop$/);
+    const preflight = line({
+      msg: 'request',
+      method: 'OPTIONS',
+      path: '/',
+      status: 204,
+      scheme: 'none',
+      binding: 'none',
+    });
+    assert.match(preflight, / 204 {2}answered by the gateway$/);
   });
 
   test('keeps the words of an event, and a line that is not of the log as it is', () => {

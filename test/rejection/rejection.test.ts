@@ -25,6 +25,10 @@ describe('table', () => {
       stages.toSorted((a, b) => a - b),
     );
   });
+  test('a rejection has the stage and the status of its reason', () => {
+    const rejection = reject('scope_insufficient');
+    assert.deepEqual([rejection.stage, rejection.status], ['policy', 403]);
+  });
   test('every title can stand in an error_description (RFC 6750 §3)', () => {
     for (const { title } of Object.values(REASONS)) assert.match(title, /^[\x20-\x21\x23-\x5b\x5d-\x7e]+$/);
   });
@@ -118,6 +122,16 @@ describe('answer', () => {
       request_id: 'r1',
     });
   });
+  test('has the challenges of the route, one field line each, and nothing that is not owed', () => {
+    const [dpop = '', bearer = ''] = say('token_expired', 'DPoP');
+    assert.deepEqual(answer('token_expired').fields.slice(2), [
+      ['WWW-Authenticate', dpop],
+      ['WWW-Authenticate', bearer],
+    ]);
+  });
+  test('has no challenge before a route is found, because nothing tells what it would take', () => {
+    assert.deepEqual(answer('credentials_missing', { challenge: undefined }).fields.slice(2), []);
+  });
   test('brings a nonce with use_dpop_nonce and never otherwise', () => {
     for (const reason of REASON_NAMES) {
       const nonces = answer(reason).fields.filter(([name]) => name === 'DPoP-Nonce');
@@ -127,7 +141,9 @@ describe('answer', () => {
   test('says Retry-After, Allow and Connection: close where they belong', () => {
     assert.deepEqual(answer('issuer_unavailable', {}, { retryAfter: 4.2 }).fields.at(-1), ['Retry-After', '5']);
     assert.deepEqual(answer('method_not_allowed', {}, { allow: 'GET, HEAD' }).fields.at(-1), ['Allow', 'GET, HEAD']);
-    assert.deepEqual(answer('draining').fields.at(-1), ['Connection', 'close']);
+    for (const reason of ['draining', 'request_malformed'] as const) {
+      assert.deepEqual(answer(reason).fields.at(-1), ['Connection', 'close']);
+    }
   });
   test('tells expected and received only where explain_to_clients allows it', () => {
     const facts = {

@@ -6,6 +6,7 @@ import { isIP } from 'node:net';
 import {
   AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
+  ExtendedKeyUsageExtension,
   type Extension,
   KeyUsageFlags,
   KeyUsagesExtension,
@@ -48,6 +49,8 @@ export interface CertificateWishes {
   readonly notBefore?: number;
   /** Seconds since the epoch; the default is in a day. */
   readonly notAfter?: number;
+  /** Object identifiers for extKeyUsage; absent: no such extension. */
+  readonly purposes?: readonly string[];
 }
 
 /** A CA; with `ca` an intermediate one. */
@@ -82,7 +85,7 @@ export async function makeCrl(
 }
 
 async function make(wishes: CertificateWishes, extensions: readonly Extension[]): Promise<TestCertificate> {
-  const { names = [], ca } = wishes;
+  const { names = [], ca, purposes } = wishes;
   const signer = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const subject = wishes.subject ?? `CN=${(names[0] ?? 'nameless').replaceAll(/[^A-Za-z0-9.-]/g, ' ').trim()}`;
   const certificate = await X509CertificateGenerator.create({
@@ -99,6 +102,7 @@ async function make(wishes: CertificateWishes, extensions: readonly Extension[])
     extensions: [
       ...extensions,
       ...(names.length === 0 ? [] : [new SubjectAlternativeNameExtension(names.map(generalName))]),
+      ...(purposes === undefined ? [] : [new ExtendedKeyUsageExtension([...purposes])]),
       await SubjectKeyIdentifierExtension.create(signer.publicKey),
       await AuthorityKeyIdentifierExtension.create((ca?.signer ?? signer).publicKey),
     ],

@@ -95,6 +95,19 @@ describe('access token', () => {
       assert.equal(await outcome(token), 'token_algorithm_refused');
     });
   }
+  test('Ed25519 and EdDSA name one algorithm, in lists and in tokens (RFC 9864 §2.2)', async () => {
+    const own = await makeKey('EdDSA', 'okp');
+    const read = await readKeySet({ keys: [own.jwk] }, login.algorithms);
+    assert.ok(typeof read === 'object');
+    const keysOf = () => source({ current: () => read.keys });
+    for (const algorithms of [['EdDSA'], ['Ed25519'], ['ES256', 'EdDSA']]) {
+      for (const alg of ['EdDSA', 'Ed25519']) {
+        const token = await signParts(own, { alg, kid: 'okp' }, { iss: ISSUER, aud: AUDIENCE, exp: NOW + 60 });
+        assert.equal(await outcome(token, terms({ keysOf }, { algorithms })), 'verified');
+        assert.equal(await outcome(token, terms({ keysOf }, { algorithms: ['ES256'] })), 'token_algorithm_refused');
+      }
+    }
+  });
   test('an algorithm of the list that is not the key’s: token_algorithm_refused', async () => {
     const token = await signParts(key, { alg: 'ES384', kid: 'k1' }, { iss: ISSUER, aud: AUDIENCE, exp: NOW + 60 });
     assert.equal(await outcome(token), 'token_algorithm_refused');
@@ -115,6 +128,15 @@ describe('access token', () => {
     assert.equal(refreshes, 1);
     assert.equal(await outcomeOf({ header: { kid: 'other' } }), 'token_key_unknown');
     assert.equal(await outcomeOf({ header: { kid: 5 } }), 'token_key_unknown');
+  });
+  test('a kid that is known, or that is no string, asks for no refresh', async () => {
+    let refreshes = 0;
+    const keysOf = () => source({ refreshFor: async () => void refreshes++ });
+    assert.equal(await outcomeOf({}, terms({ keysOf })), 'verified');
+    assert.equal(await outcomeOf({ header: { kid: 5 } }, terms({ keysOf })), 'token_key_unknown');
+    const other = await signParts(key, { alg: 'ES384', kid: 'k1' }, { iss: ISSUER, aud: AUDIENCE, exp: NOW + 60 });
+    assert.equal(await outcome(other, terms({ keysOf })), 'token_algorithm_refused');
+    assert.equal(refreshes, 0);
   });
   test('keys that never came: issuer_unavailable with Retry-After', async () => {
     const away = source({ current: () => undefined });
@@ -180,6 +202,11 @@ describe('access token', () => {
       assert.notEqual(await outcomeOf({ claims }), 'token_type_refused');
     });
   }
+  test('without iss and typ it is the claim that is missing', async () => {
+    const result = await verifyAccessToken(await signParts(key, { alg: 'ES256' }, { aud: 'x', exp: NOW }), terms());
+    assert.ok(result instanceof Rejection);
+    assert.deepEqual([result.reason, result.facts], ['token_claim_invalid', { what: 'iss' }]);
+  });
   test('a DPoP proof sent as access token: token_type_refused', async () => {
     const proof = await signParts(
       key,
@@ -235,6 +262,12 @@ describe('access token', () => {
     const result = await verifyAccessToken(await makeToken(key, NOW, { claims: { aud: 'x' } }), narrowed());
     assert.ok(result instanceof Rejection);
     assert.deepEqual(result.facts.audience, { expected: ['urn:other'], received: ['x'] });
+    const ofRouteAlone = await verifyAccessToken(
+      await makeToken(key, NOW, { claims: { aud: 'x' } }),
+      terms({ audience: ['x'] }),
+    );
+    assert.ok(ofRouteAlone instanceof Rejection);
+    assert.deepEqual(ofRouteAlone.facts.audience, { expected: login.audience, received: ['x'] });
   });
 
   test('where two reasons apply, the earlier one of the table is reported', async () => {

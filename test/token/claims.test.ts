@@ -37,6 +37,12 @@ describe('confirmation', () => {
       x5tS256: 'b',
       unknownMembers: 1,
     });
+    assert.deepEqual(readConfirmation({ cnf: { jkt: 'a' } }), { jkt: 'a', x5tS256: undefined, unknownMembers: 0 });
+    assert.deepEqual(readConfirmation({ cnf: { 'x5t#S256': 'b', jwk: {}, kid: 'c' } }), {
+      jkt: undefined,
+      x5tS256: 'b',
+      unknownMembers: 2,
+    });
     assert.deepEqual(readConfirmation({}), { jkt: undefined, x5tS256: undefined, unknownMembers: 0 });
   });
 });
@@ -53,6 +59,10 @@ describe('scope', () => {
     assert.equal(reasonOf('all', { scope: '', scp: ['a', 'b'] }), 'scope_insufficient');
     assert.equal(reasonOf('any', {}), 'scope_insufficient');
     assert.equal(reasonOf('any', { scope: ['a b'] }), 'scope_insufficient');
+  });
+  test('a token without any scope claim has no scope, and a route without a rule asks for none', () => {
+    assert.deepEqual(readScopes({}, ['scope']).filter(Boolean), []);
+    assert.equal(checkScope(undefined, []), undefined);
   });
 });
 
@@ -73,8 +83,28 @@ describe('claims', () => {
     assert.ok(!passes({}, rule(['constructor', 'name'], 'Object')));
     assert.ok(!passes({ a: [] }, rule(['a', 'length'], 0)));
   });
+  test('an item of an array is named by its index in decimal digits and nothing else (RFC 6901 §4)', () => {
+    const list = { a: ['x', 'y', 'z', 3, 4, 5, 6, 7, 8, 9, 'k'] };
+    assert.ok(passes(list, rule(['a', '0'], 'x')));
+    assert.ok(passes(list, rule(['a', '10'], 'k')));
+    for (const index of ['00', '01', '-0', '+1', '1.0', '1e0', ' 1', '1 ', '0x1', '-', '']) {
+      assert.ok(!passes(list, rule(['a', index], 'x', 'y')), index);
+    }
+    assert.ok(passes({ a: { '01': 'x' } }, rule(['a', '01'], 'x')));
+  });
+  test('a path that ends early, in text or in nothing, matches nothing', () => {
+    for (const claims of [{}, { a: 'x' }, { a: null }, { a: ['x'] }, { a: 5 }])
+      assert.ok(!passes(claims, rule(['a', 'b', 'length'], 'x', 1)));
+    assert.ok(!passes({ a: 'x' }, rule(['a', '0'], 'x')));
+  });
+  test('every rule has to be met', () => {
+    assert.ok(!passes({ a: 1, b: 1 }, rule(['a'], 1), rule(['b'], 2)));
+    assert.ok(!passes({ a: 1, b: 1 }, rule(['a'], 2), rule(['b'], 1)));
+    assert.ok(passes({ a: 1, b: 1 }, rule(['a'], 1), rule(['b'], 1)));
+  });
   test('the refusal names the rule and not what was found', () => {
-    assert.deepEqual(checkClaims([rule(['tenant'], 'acme')], { tenant: 'secret' })?.facts, { what: 'tenant' });
+    const rejection = checkClaims([rule(['tenant'], 'acme')], { tenant: 'secret' });
+    assert.deepEqual([rejection?.reason, rejection?.facts], ['claim_mismatch', { what: 'tenant' }]);
   });
 });
 
@@ -93,6 +123,15 @@ describe('authentication', () => {
     ]) {
       assert.equal(reasonOf(claims), 'authentication_insufficient');
     }
+  });
+  test('what is not demanded is not asked for', () => {
+    const check = (acr: string[], maxAuthAge: number | undefined, claims: JsonObject) =>
+      checkAuthentication({ acr, maxAuthAge }, claims, 15, 10_000)?.facts;
+    assert.equal(check([], undefined, {}), undefined);
+    assert.equal(check(['gold'], undefined, { acr: 'gold' }), undefined);
+    assert.equal(check([], 600, { auth_time: 9999 }), undefined);
+    assert.deepEqual(check(['gold'], 600, { auth_time: 9999 }), { what: 'acr' });
+    assert.deepEqual(check(['gold', 'silver'], 600, { acr: 'silver' }), { what: 'auth_time' });
   });
 });
 
@@ -149,6 +188,25 @@ describe('identity', () => {
   }
   test('a scope that contains a space in an array rejects', () =>
     assert.ok(identify({ scope: ['a b'] }) instanceof Rejection));
+  for (const value of ['a', '~', 'a b', 'a  b', 'x,y', 5, 0, -1.5, true, false, ['a'], ['a b', 'c'], [0, false]]) {
+    test(`${JSON.stringify(value)} goes as it is under strict`, () =>
+      assert.deepEqual(identify({ roles: value }), [
+        ['X-Auth-Issuer', 'https://login.example.com'],
+        ['X-Auth-Roles', Array.isArray(value) ? value.join(',') : String(value)],
+      ]));
+  }
+  test('a number without end has no text form, alone or in an array, under any encoding', () => {
+    for (const encoding of ['strict', 'base64url', 'rfc8187'] as const) {
+      for (const value of [Number.POSITIVE_INFINITY, [Number.POSITIVE_INFINITY], { a: 1 }, [null]])
+        assert.ok(identify({ roles: value }, encoding) instanceof Rejection);
+    }
+  });
+  test('empty text is a value where the encoding can say so', () => {
+    assert.deepEqual(identify({ roles: '' }, 'rfc8187'), [
+      ['X-Auth-Issuer', "UTF-8''https%3A%2F%2Flogin.example.com"],
+      ['X-Auth-Roles', "UTF-8''"],
+    ]);
+  });
   test('base64url and rfc8187 carry what strict refuses', () => {
     const last = (encoding: Encoding) => {
       const read = identify({ roles: "ä\r\n'*" }, encoding);
@@ -156,6 +214,10 @@ describe('identity', () => {
     };
     assert.equal(last('base64url'), Buffer.from("ä\r\n'*").toString('base64url'));
     assert.equal(last('rfc8187'), "UTF-8''%C3%A4%0D%0A%27%2A");
-    assert.ok(identify({ roles: '\ud800' }, 'base64url') instanceof Rejection);
+    for (const encoding of ['base64url', 'rfc8187'] as const)
+      assert.ok(identify({ roles: '\ud800' }, encoding) instanceof Rejection);
+    const read = identify({ roles: "!'()*-._~ aZ9" }, 'rfc8187');
+    assert.ok(!(read instanceof Rejection));
+    assert.equal(read.at(-1)?.[1], "UTF-8''!%27%28%29%2A-._~%20aZ9");
   });
 });

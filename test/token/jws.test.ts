@@ -84,6 +84,18 @@ test('a claim spelled with an escape cannot be hidden by objects that were read 
   assert.equal(readJsonObject('{"a\\\\b":1}'), undefined);
 });
 
+test('a part that is no JSON object, no UTF-8 or not canonical spoils the whole, wherever it stands', () => {
+  const [header, payload] = [part('{"alg":"ES256"}'), part('{}')];
+  const notUtf8 = Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]).toString('base64url');
+  for (const bad of ['', part('[]'), part('x'), notUtf8, `${payload}=`]) {
+    assert.equal(readCompactJws(`${bad}.${payload}.AA`), undefined, bad);
+    assert.equal(readCompactJws(`${header}.${bad}.AA`), undefined, bad);
+  }
+  assert.equal(readCompactJws(`${header}.${payload}.A`), undefined);
+  assert.equal(readCompactJws(`${header}.${payload}.AA.`), undefined);
+  assert.deepEqual(readCompactJws(`${header}.${payload}.`)?.signature, Buffer.alloc(0));
+});
+
 test('depth costs no stack', () => {
   const deep = `{"a":${'['.repeat(5000)}${']'.repeat(5000)}}`;
   assert.notEqual(readJsonObject(deep), undefined);

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, test } from 'node:test';
-import { exportJWK } from 'jose';
+import { calculateJwkThumbprint, exportJWK } from 'jose';
 import { chooseKey, type KeySet, readKeySet, type VerificationKey } from '../../src/token/key-set.ts';
 import { makeKey } from '../support/tokens.ts';
 
@@ -74,6 +74,23 @@ describe('a key that does not count is left out and spoils no other', () => {
     assert.deepEqual(set, { keys: [], unused: ['private'] });
   });
 
+  for (const member of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv']) {
+    test(`a key that has ${member} is private, whatever its value`, async () => {
+      assert.deepEqual((await read([{ ...rsa, [member]: null }])).unused, ['private']);
+    });
+  }
+
+  for (const [what, says] of [
+    ['a use', { use: null }],
+    ['operations', { key_ops: null }],
+    ['operations', { key_ops: [] }],
+    ['a curve on an RSA key', { crv: 'P-256' }],
+  ] as const) {
+    test(`${what} that says nothing good: ${JSON.stringify(says)}`, async () => {
+      assert.deepEqual((await read([{ ...rsa, ...says }])).keys, []);
+    });
+  }
+
   test('RSA under 2048 bits is weak', async () => {
     const weak = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export({ format: 'jwk' });
     assert.deepEqual(await read([weak]), { keys: [], unused: ['weak'] });
@@ -97,6 +114,12 @@ describe('the one algorithm of a key', () => {
     );
   });
 
+  for (const alg of ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']) {
+    test(`may be ${alg} for an RSA key`, async () => {
+      assert.equal((await read([{ ...rsa, alg }])).keys[0]?.alg, alg);
+    });
+  }
+
   for (const [alg, crv] of [
     ['ES256', 'P-256'],
     ['ES384', 'P-384'],
@@ -114,6 +137,10 @@ describe('the one algorithm of a key', () => {
   });
 });
 
+test('a key that is declared for signatures and for verifying counts', async () => {
+  assert.equal((await read([{ ...ec, use: 'sig', key_ops: ['sign', 'verify'] }])).keys.length, 1);
+});
+
 test('one key that stands twice in the set counts once; in another role it is another key', async () => {
   const { keys } = await read([ec, { ...ec, use: 'sig', key_ops: ['verify'], x5c: ['junk'] }, { ...ec, kid: 'other' }]);
   assert.deepEqual(
@@ -121,6 +148,20 @@ test('one key that stands twice in the set counts once; in another role it is an
     ['ec', 'other'],
   );
   assert.notEqual(keys[0]?.id, keys[1]?.id);
+  const roles = [rsa, { ...rsa, alg: 'PS256' }, { ...rsa, n: (await makeKey('RS256')).jwk.n }, without(rsa, 'kid')];
+  assert.equal((await read(roles)).keys.length, 4);
+});
+
+test('the id of a key is thumbprint, algorithm and kid, and its members beside those do not count', async () => {
+  const { keys } = await read([without(okp, 'kid'), { ...okp, ext: true, alg: 'Ed25519' }]);
+  const thumbprint = await calculateJwkThumbprint(okp);
+  assert.deepEqual(
+    keys.map(({ id, current }) => [id, current]),
+    [
+      [`${thumbprint} EdDSA `, true],
+      [`${thumbprint} EdDSA okp`, true],
+    ],
+  );
 });
 
 describe('the key that a token names', () => {

@@ -18,9 +18,10 @@ describe('presentation', () => {
     [['bEaReR   a-b._~+/=='], [], 'Bearer a-b._~+/== -'],
     [['dpop abc'], ['proof'], 'DPoP abc proof'],
     [['Bearer abc'], ['stray', 'proofs'], 'Bearer abc -'],
+    [[`Bearer ${'a'.repeat(16 * 1024)}`], [], `Bearer ${'a'.repeat(16 * 1024)} -`],
   ];
   for (const [authorization, dpop, expected] of good) {
-    test(`${JSON.stringify(authorization)} is read as ${expected}`, () =>
+    test(`${JSON.stringify(authorization).slice(0, 50)} is read as ${expected.slice(0, 50)}`, () =>
       assert.equal(outcome(authorization, dpop), expected));
   }
   const bad: [string[], string[], string][] = [
@@ -33,6 +34,8 @@ describe('presentation', () => {
     [['Bearer\ta'], [], 'credentials_malformed'],
     [['Bearer a=b'], [], 'credentials_malformed'],
     [['Bearer ä'], [], 'credentials_malformed'],
+    [['Bearer a\nb'], [], 'credentials_malformed'],
+    [['Basic a\nb'], [], 'credentials_malformed'],
     [['=abc'], [], 'credentials_malformed'],
     [['abc.def.ghi'], [], 'scheme_not_accepted'],
     [[`Bearer ${'a'.repeat(16 * 1024 + 1)}`], [], 'credentials_malformed'],
@@ -78,6 +81,14 @@ describe('presentation', () => {
       }),
       { numRuns: 1000 },
     );
+  });
+  test('the refusal of repeated credentials tells where the second one is', () => {
+    const repeated = (over: Parameters<typeof makeFacts>[0]) => {
+      const read = readPresentation(makeFacts(over));
+      return read instanceof Rejection && read.facts;
+    };
+    assert.deepEqual(repeated({ query: 'access_token=a' }), { what: 'query' });
+    assert.deepEqual(repeated({ authorization: ['Bearer a', 'Bearer a'] }), { what: 'Authorization' });
   });
   test('the presented scheme is a closed set for metrics', () => {
     const schemes = [[], ['bearer x'], ['DPOP'], ['Basic x'], ['']].map(presentedScheme);

@@ -1,0 +1,141 @@
+// The edges of the proof checks: the last value that passes beside the first that does not, and what a refusal tells.
+
+import assert from 'node:assert/strict';
+import { before, describe, test } from 'node:test';
+import { LRUCache } from 'lru-cache';
+import { type DpopRules, type ProofTerms, verifyProof } from '../../src/proof/dpop-proof.ts';
+import { NonceKeys } from '../../src/proof/nonce.ts';
+import { type Reason, Rejection } from '../../src/rejection/rejection.ts';
+import { makeKey, makeProof, type ProofOptions, proofParts, type TestKey } from '../support/tokens.ts';
+
+const NOW = 1_800_000_000.5;
+const RULES: DpopRules = { nonce: 'none', maxAge: 60, clockTolerance: 15, algorithms: ['ES256'] };
+const nonces = new NonceKeys([], 120);
+let key: TestKey;
+before(async () => {
+  key = await makeKey();
+});
+
+const terms = (over: Partial<ProofTerms> = {}): ProofTerms => ({
+  method: 'GET',
+  targetUri: 'https://api.example.com/orders/1',
+  accessToken: 'token',
+  jkt: key.jkt,
+  rules: RULES,
+  now: NOW,
+  rememberedSince: 0,
+  nonces,
+  keys: new LRUCache({ max: 100 }),
+  ...over,
+});
+const verify = async (options: ProofOptions, over?: Partial<ProofTerms>) =>
+  verifyProof(await makeProof(key, NOW, options), terms(over));
+const reasonOf = async (options: ProofOptions, over?: Partial<ProofTerms>) => {
+  const result = await verify(options, over);
+  return result instanceof Rejection ? result.reason : 'verified';
+};
+async function refusal(options: ProofOptions, over?: Partial<ProofTerms>): Promise<[Reason, object]> {
+  const result = await verify(options, over);
+  assert.ok(result instanceof Rejection);
+  return [result.reason, result.facts];
+}
+
+describe('lengths', () => {
+  test('a proof of 8 KiB is read, one of a byte more is not', async () => {
+    const ofLength = async (length: number) => {
+      for (const jti of ['j', 'jj']) {
+        const proof = await makeProof(key, NOW, { claims: { jti } });
+        const input = proof.slice(0, proof.lastIndexOf('.') + 1);
+        const rest = length - input.length;
+        if (rest % 4 !== 1) return `${input}${'A'.repeat(rest)}`; // Zeros: base64url has no part of 4n + 1 characters.
+      }
+      return assert.fail('no jti makes a proof of this length');
+    };
+    const reasonOfLength = async (length: number) => {
+      const result = verifyProof(await ofLength(length), terms());
+      return result instanceof Rejection ? result.reason : 'verified';
+    };
+    assert.equal(await reasonOfLength(8192), 'proof_signature_invalid');
+    assert.equal(await reasonOfLength(8193), 'proof_malformed');
+  });
+
+  test('a key is remembered by headers of up to 2048 characters; longer ones are read anew each time', async () => {
+    const { header } = proofParts(key, NOW);
+    const bare = JSON.stringify({ ...header, kid: '' }).length;
+    for (const [bytes, remembered] of [
+      [1536, 1],
+      [1537, 0],
+    ] as const) {
+      const shared = terms();
+      const proof = await makeProof(key, NOW, { header: { kid: 'x'.repeat(bytes - bare) } });
+      assert.equal(proof.indexOf('.'), Math.ceil((bytes * 4) / 3));
+      assert.ok(!(verifyProof(proof, shared) instanceof Rejection));
+      assert.equal(shared.keys.size, remembered);
+    }
+  });
+
+  test('jti of 256 ASCII characters passes', async () =>
+    assert.equal(await reasonOf({ claims: { jti: 'x'.repeat(256) } }), 'verified'));
+});
+
+describe('moments', () => {
+  test('exp counts until the tolerance is over, and at that moment no longer', async () => {
+    assert.equal(await reasonOf({ claims: { exp: NOW - 14.999 } }), 'verified');
+    assert.equal(await reasonOf({ claims: { exp: NOW - 15 } }), 'proof_malformed');
+  });
+  test('nbf may be in the past, and ahead by the tolerance, with and without a nonce', async () => {
+    for (const nonce of [undefined, nonces.mint(NOW)]) {
+      for (const nbf of [0, NOW, NOW + 15]) assert.equal(await reasonOf({ claims: { nonce, nbf } }), 'verified');
+      assert.equal(await reasonOf({ claims: { nonce, nbf: NOW + 15.001 } }), 'proof_from_future');
+    }
+  });
+  test('a proof dated at the moment at which the memory of proofs began is remembered, so it passes', async () => {
+    assert.equal(await reasonOf({ claims: { iat: NOW - 5 } }, { rememberedSince: NOW - 5 }), 'verified');
+    assert.equal(await reasonOf({ claims: { iat: NOW - 5 } }, { rememberedSince: NOW - 4.999 }), 'nonce_required');
+  });
+  test('a nonce is in its last half once the first half is over', async () => {
+    const nonce = nonces.mint(NOW - 60);
+    for (const [now, ages] of [
+      [NOW, false],
+      [NOW + 0.001, true],
+    ] as const) {
+      const result = await verify({ claims: { nonce } }, { now });
+      assert.ok(!(result instanceof Rejection));
+      assert.equal(result.nonceAges, ages);
+    }
+  });
+});
+
+describe('what a refusal tells', () => {
+  for (const claim of ['jti', 'htm', 'htu', 'ath', 'iat', 'nonce', 'exp', 'nbf']) {
+    test(`which claim is malformed: ${claim}`, async () =>
+      assert.deepEqual(await refusal({ claims: { [claim]: null } }), ['proof_malformed', { what: claim }]));
+  }
+  test('that an extension of the header is not understood', async () =>
+    assert.deepEqual(await refusal({ header: { b64: true } }), ['proof_malformed', { what: 'crit' }]));
+
+  test('by how many seconds the clock of the client is off, wherever it decides', async () => {
+    const onSkew: DpopRules = { ...RULES, nonce: 'on-skew' };
+    const late = { claims: { iat: NOW + 90 } };
+    assert.deepEqual(await refusal(late), ['proof_from_future', { clockOffset: 90 }]);
+    assert.deepEqual(await refusal(late, { rules: onSkew }), ['nonce_required', { clockOffset: 90 }]);
+    const notYet = { claims: { iat: NOW, nonce: nonces.mint(NOW), nbf: NOW + 90 } };
+    assert.deepEqual(await refusal(notYet), ['proof_from_future', { clockOffset: 0 }]);
+  });
+
+  test('at most 256 characters of a path, and none of what is no URI', async () => {
+    const received = async (htu: string) => {
+      const [reason, facts] = await refusal({ claims: { htu } });
+      assert.equal(reason, 'proof_uri_mismatch');
+      return (facts as { htuPath: { received: string } }).htuPath.received;
+    };
+    assert.equal(await received(`https://other.example/${'a'.repeat(300)}`), `/${'a'.repeat(255)}`);
+    for (const htu of ['secret', 'secret https://other.example/a', '/secret']) assert.equal(await received(htu), '');
+  });
+});
+
+test('htu that repeats the target URI letter by letter matches, also where browsers leave what RFC 3986 has not', async () => {
+  const targetUri = 'https://api.example.com/a|b';
+  assert.equal(await reasonOf({ claims: { htu: targetUri } }, { targetUri }), 'verified');
+  assert.equal(await reasonOf({ claims: { htu: `${targetUri}?x` } }, { targetUri }), 'proof_uri_mismatch');
+});

@@ -1,0 +1,208 @@
+// Saved sessions and tickets: where no certificate is asked for they save a handshake, and nowhere do they carry evidence.
+
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { CLIENT, issue, OTHER_CLIENT, TO_CERTIFICATE } from '../gateway/credentials.ts';
+import { CLIENT_CA, CLIENT_ROOT, SERVER, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { makeCertificate, type TestCertificate } from '../support/pki.ts';
+import { openssl, portAt, VERSIONS, visit, type VisitWishes } from './clients.ts';
+
+const ROUTES = `
+- name: any
+  match: { path: /any/* }
+  upstream: orders
+  require: token
+  weaker_than_defaults: [require]
+  forward: { client_certificate: [{ format: rfc9440, field: Client-Cert }] }
+- { name: open, match: { path: /open/* }, upstream: orders, require: public, weaker_than_defaults: [require] }`;
+const TLS = 'tls: { certificates: [{ cert: tls.crt, key_file: tls.key }] }';
+const listener = (name: string, certificates = '') =>
+  `- { name: ${name}, bind: "127.0.0.1:0", origins: ["https://api.example.com"], ${TLS}, ${certificates} }\n`;
+const asking = (request: string) =>
+  `client_certificate: { request: ${request}, verify: chain, ca_file: clients.pem }`;
+const POSSESSION = 'client_certificate: { request: optional, verify: possession }';
+
+const byteSequence = ({ der }: TestCertificate) => `:${der.toString('base64')}:`;
+
+/** Client-Cert and Client-Cert-Chain of the newest request at the upstream. */
+function forwarded({ upstream }: TestGateway): readonly (string | undefined)[] {
+  const { fields } = upstream.seen.at(-1) ?? assert.fail('nothing reached the upstream');
+  return [fields.one('client-cert'), fields.one('client-cert-chain')];
+}
+
+for (const version of VERSIONS) {
+  test(`${version}: where no certificate is asked for a client resumes, and its request is decided like any other`, async (t) => {
+    const gateway = await startTestGateway(t, { routes: ROUTES });
+    const token = await issue(gateway, TO_CERTIFICATE);
+    const first = await visit(gateway, { version, client: CLIENT, path: '/open/1' });
+    assert.deepEqual([first.resumed, first.answer.status], [false, 200]);
+    const { session } = first;
+    assert.ok(session);
+    const open = await visit(gateway, { version, session, path: '/open/2' });
+    assert.deepEqual([open.resumed, open.answer.status], [true, 200]);
+    const bound = await visit(gateway, { version, session, client: CLIENT, path: '/any/1', token });
+    assert.deepEqual([bound.resumed, bound.answer.reason], [true, 'certificate_missing']);
+    const elsewhere = await visit(gateway, { version, session, path: '/open/3', host: 'api.example.net' });
+    assert.deepEqual([elsewhere.resumed, elsewhere.answer.reason], [true, 'misdirected']);
+    assert.deepEqual(
+      gateway.upstream.seen.map(({ target }) => target),
+      ['/open/1', '/open/2'],
+    );
+  });
+
+  test(`${version}: Client-Cert and Client-Cert-Chain are the same on a connection that brings a saved session`, async (t) => {
+    for (const request of ['optional', 'required']) {
+      const gateway = await startTestGateway(t, { listener: asking(request), routes: ROUTES });
+      const token = await issue(gateway, TO_CERTIFICATE);
+      const ask = (session?: Buffer) =>
+        visit(gateway, { version, client: CLIENT, path: '/any/1', token, ...(session && { session }) });
+      const { session, answer } = await ask();
+      assert.equal(answer.status, 200);
+      const before = forwarded(gateway);
+      assert.deepEqual(before, [byteSequence(CLIENT), [CLIENT_CA, CLIENT_ROOT].map(byteSequence).join(', ')]);
+      assert.ok(session, 'a client without a session would prove nothing');
+      const again = await ask(session);
+      assert.deepEqual([again.resumed, again.answer.status], [false, 200]);
+      assert.deepEqual(forwarded(gateway), before);
+    }
+  });
+
+  test(`${version}: a saved session stands for no certificate and for no other one`, async (t) => {
+    for (const policy of [asking('optional'), POSSESSION]) {
+      const gateway = await startTestGateway(t, { listener: policy, routes: ROUTES });
+      const token = await issue(gateway, TO_CERTIFICATE);
+      const ask = async (wishes: VisitWishes) => {
+        const { resumed, session, answer } = await visit(gateway, { version, path: '/any/1', token, ...wishes });
+        assert.equal(resumed, false);
+        assert.ok(session);
+        return { session, outcome: answer.reason ?? answer.status };
+      };
+      const { session, outcome } = await ask({ client: CLIENT });
+      assert.equal(outcome, 200);
+      assert.equal((await ask({ session })).outcome, 'certificate_missing');
+      assert.equal((await ask({ session, client: OTHER_CLIENT })).outcome, 'certificate_mismatch');
+      const nobody = await ask({});
+      assert.equal(nobody.outcome, 'certificate_missing');
+      assert.equal((await ask({ session: nobody.session, client: CLIENT })).outcome, 200);
+      assert.equal(gateway.upstream.seen.length, 2);
+    }
+  });
+
+  test(`${version}: a saved session does not replace the certificate that a listener requires`, async (t) => {
+    const gateway = await startTestGateway(t, { listener: asking('required'), routes: ROUTES });
+    const { session } = await visit(gateway, { version, client: CLIENT, path: '/open/1' });
+    assert.ok(session);
+    await assert.rejects(visit(gateway, { version, session, path: '/open/2' }));
+    await gateway.logged({ msg: 'handshake refused', refusal: 'certificate_missing' });
+    assert.equal(gateway.upstream.seen.length, 1);
+  });
+
+  test(`${version}: a session of one listener is no session of another, whatever either asks for`, async (t) => {
+    const listeners = [
+      listener('one'),
+      listener('two'),
+      listener('chain', asking('optional')),
+      listener('own', POSSESSION),
+    ];
+    const gateway = await startTestGateway(t, { listeners: listeners.join(''), routes: ROUTES });
+    const names = gateway.running.listeners.map(({ name }) => name);
+    for (const from of names) {
+      const { session } = await visit(gateway, { at: from, version, client: CLIENT, path: '/open/1' });
+      assert.ok(session, from);
+      for (const at of names) {
+        const { resumed, answer } = await visit(gateway, { at, version, session, client: CLIENT, path: '/open/2' });
+        assert.equal(resumed, from === at && ['one', 'two'].includes(at), `${from} → ${at}`);
+        assert.equal(answer.status, 200);
+      }
+    }
+  });
+
+  test(`${version}: a session is resumed under each certificate of a listener, and Host alone decides under which origin`, async (t) => {
+    const second = await makeCertificate({ names: ['shop.example.com'], ...(SERVER.issuer && { ca: SERVER.issuer }) });
+    const gateway = await startTestGateway(t, {
+      listeners:
+        '- { name: public, bind: "127.0.0.1:0", origins: ["https://api.example.com", "https://shop.example.com"], ' +
+        'tls: { certificates: [{ cert: tls.crt, key_file: tls.key }, { cert: two.crt, key_file: two.key }] } }',
+      files: { 'two.crt': second.chain, 'two.key': second.key },
+      routes: `- { name: shop, match: { host: shop.example.com, path: /* }, upstream: orders, require: dpop }${ROUTES}`,
+    });
+    const shop = 'shop.example.com';
+    const { session, server } = await visit(gateway, { version, servername: shop, host: shop, path: '/open/1' });
+    assert.equal(server, 'DNS:shop.example.com');
+    assert.ok(session);
+    assert.equal((await visit(gateway, { version, session, servername: shop, path: '/open/1' })).resumed, true);
+    const crossed = await visit(gateway, { version, session, host: shop, path: '/open/1' });
+    assert.equal(crossed.answer.reason, 'credentials_missing', 'the route of the host, not the one of SNI');
+    assert.equal((await visit(gateway, { version, session, path: '/open/1' })).answer.status, 200);
+  });
+}
+
+function folder(t: TestContext): string {
+  const path = mkdtempSync(join(tmpdir(), 'holdfast-tls-'));
+  t.after(() => rmSync(path, { recursive: true }));
+  return path;
+}
+
+test('TLS 1.2 without tickets: the gateway keeps no sessions, so that every connection is a new one', async (t) => {
+  const gateway = await startTestGateway(t, { routes: ROUTES });
+  const { text } = await openssl(portAt(gateway), ['-tls1_2', '-no_ticket', '-reconnect'], [
+    { after: /(?:^New[^]*){6}/m, send: 'Q\n' },
+  ]);
+  assert.equal(text.match(/^New, TLSv1\.2/gm)?.length, 6);
+  assert.doesNotMatch(text, /^Reused/m);
+});
+
+test('early data is not accepted, even of a client whose ticket claims that it may send some', async (t) => {
+  const gateway = await startTestGateway(t, { routes: ROUTES });
+  const [saved, early] = ['saved.pem', 'early.txt'].map((name) => join(folder(t), name));
+  assert.ok(saved && early);
+  const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: api.example.com\r\nConnection: close\r\n\r\n`;
+  const ask = (args: string[], path: string) =>
+    openssl(portAt(gateway), ['-tls1_3', '-ign_eof', ...args], [{ send: get(path) }]);
+
+  const first = await ask(['-sess_out', saved], '/open/first');
+  assert.match(first.text, /^ *Max Early Data: 0$/m);
+  writeFileSync(early, get('/open/early'));
+  const honest = await ask(['-sess_in', saved, '-early_data', early], '/open/honest');
+  assert.match(honest.text, /^Reused[^]*^Early data was not sent/m);
+  writeFileSync(saved, allowEarlyData(readFileSync(saved, 'latin1')));
+  const forged = await ask(['-sess_in', saved, '-early_data', early], '/open/forged');
+  assert.match(forged.text, /^Reused[^]*^Early data was rejected/m);
+  assert.deepEqual(
+    gateway.upstream.seen.map(({ target }) => target),
+    ['/open/first', '/open/honest', '/open/forged'],
+  );
+});
+
+/** OpenSSL's SSL_SESSION with `max_early_data [15]`, which it puts before all later ones. */
+function allowEarlyData(pem: string): string {
+  const der = Buffer.from(pem.replaceAll(/-----[^-]*-----|\s/g, ''), 'base64');
+  const elements = elementsOf(elementsOf(der)[0]?.content ?? der);
+  const later = (tag: number) => tag >= 0xaf && tag <= 0xbe;
+  const content = Buffer.concat([
+    ...elements.filter(({ tag }) => !later(tag)).map(({ bytes }) => bytes),
+    Buffer.from('af0402024000', 'hex'),
+    ...elements.filter(({ tag }) => later(tag) && tag !== 0xaf).map(({ bytes }) => bytes),
+  ]);
+  const header = Buffer.of(0x30, 0x82, content.length >> 8, content.length & 0xff);
+  const label = 'SSL SESSION PARAMETERS';
+  const lines = Buffer.concat([header, content]).toString('base64').match(/.{1,64}/g) ?? [];
+  return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ''].join('\n');
+}
+
+/** DER elements that follow one another. */
+function elementsOf(der: Buffer): { tag: number; bytes: Buffer; content: Buffer }[] {
+  const elements = [];
+  for (let at = 0; at < der.length; ) {
+    const short = der.readUInt8(at + 1);
+    const more = short < 0x80 ? 0 : short & 0x7f;
+    const start = at + 2 + more;
+    const end = start + (more === 0 ? short : der.readUIntBE(at + 2, more));
+    elements.push({ tag: der.readUInt8(at), bytes: der.subarray(at, end), content: der.subarray(start, end) });
+    at = end;
+  }
+  return elements;
+}
