@@ -26,6 +26,8 @@ export interface Ports {
   readonly proofKeys: ProofKeyCache;
   readonly nonces: NonceKeys;
   readonly replay: ReplayStore;
+  /** Seconds after its `iat` for which a proof must be remembered: the longest of any route of the policy. */
+  readonly rememberFor: number;
   /** For the log: tells a renewed certificate from another one. */
   readonly seenCertificates: SeenCertificates;
 }
@@ -158,6 +160,7 @@ function checkProof(
     rules: demand.dpop,
     now: request.now,
     rememberedSince: ports.replay.since,
+    rememberFor: ports.rememberFor,
     nonces: ports.nonces,
     keys: ports.proofKeys,
   });

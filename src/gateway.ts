@@ -121,6 +121,7 @@ class RunningGateway implements Gateway {
         proofKeys: new LRUCache({ max: CACHED_PROOF_KEYS }),
         nonces: new NonceKeys(nonce.secrets, nonce.lifetime),
         replay: this.#replay,
+        rememberFor: policy.replay.retention,
         seenCertificates: new SeenCertificates(),
       },
       intake: new Map(listeners.map((one) => [one.name, compileIntake(one, managedFields, pseudonymOf(policy.id))])),

@@ -128,6 +128,7 @@ async function openPorts(policy: Policy, route: Route, now: number): Promise<Ope
     proofKeys: new LRUCache({ max: 1 }),
     nonces: new NonceKeys(policy.nonce.secrets, policy.nonce.lifetime),
     replay: new ProcessReplayStore({ capacity: 1, since: Math.min(0, now) }),
+    rememberFor: policy.replay.retention,
     seenCertificates: new SeenCertificates(),
   };
   const keyProblems = () =>
@@ -220,9 +221,13 @@ function readText(file: string | 0, option: string): string {
   }
 }
 
-/** As the listener would see it after a full handshake; its CRL is not looked at. */
-function readEvidence(file: string | undefined, { clientCertificate }: Listener): CertificateEvidence | undefined {
+/** As the listener would see it after a full handshake, or be told of it; its CRL is not looked at. */
+function readEvidence(file: string | undefined, listener: Listener): CertificateEvidence | undefined {
   if (file === undefined) return undefined;
+  const { clientCertificate } = listener;
+  if (clientCertificate.request === 'none' && listener.clientCertificateFrom === undefined) {
+    throw new UsageError(`--cert-file: listener ${listener.name} never sees one, client_certificate.request is none`);
+  }
   const [leaf, ...offered] = readAuthorities(readText(file, '--cert-file')) ?? [];
   if (leaf === undefined) throw new UsageError('--cert-file: no certificate in PEM is in it');
   const authorities = readAuthorities(clientCertificate.ca ?? '') ?? [];

@@ -95,7 +95,7 @@ const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.
 /** What gauges are read from, at each scrape; functions where a reload changes the answer. */
 export interface MetricSources {
   readonly version: string;
-  readonly policy: () => Pick<Policy, 'listeners' | 'replay'>;
+  readonly policy: () => Pick<Policy, 'listeners'> & { readonly replay: Pick<Policy['replay'], 'capacity'> };
   readonly replay: ReplayStore;
   readonly issuerKeys: () => Iterable<Pick<IssuerKeys, 'issuer' | 'loadedOnce' | 'ageSeconds'>>;
   /** Open connections by listener. */

@@ -1,6 +1,7 @@
 // Compiles a configuration into a policy: completely, or not at all and with every problem that was found.
 
 import { createHash } from 'node:crypto';
+import type { DpopRules } from '../proof/dpop-proof.ts';
 import { Compilation } from './compilation.ts';
 import { compileIssuers } from './compile-issuer.ts';
 import { compileListeners } from './compile-listener.ts';
@@ -50,6 +51,7 @@ export function compilePolicy(read: ReadPolicy, now: number): Compiled {
     issuers: [...issuers.values()],
     replay: {
       capacity: config.replay.capacity === 'auto' ? roomFor(routes, config.nonce.lifetime) : config.replay.capacity,
+      retention: longest(routes, ({ maxAge, clockTolerance }) => maxAge + clockTolerance),
     },
     nonce: { secrets, lifetime: config.nonce.lifetime },
     upstreams: [...upstreams.values()],
@@ -99,10 +101,12 @@ function compileSecrets(compilation: Compilation): readonly Uint8Array[] {
 
 /** Room for every proof that has to be remembered at once (checks.md §4): by its iat or by the expiry of its nonce, plus tolerance. */
 function roomFor(routes: ReadonlyMap<Route, ConfigPath>, nonceLifetime: number): number {
-  const retentions = [...routes.keys()].map(
-    ({ demand: { dpop } }) => Math.max(dpop.maxAge, nonceLifetime) + dpop.clockTolerance,
-  );
-  return Math.ceil(PROOFS_PER_SECOND * Math.max(...retentions) * WORKERS);
+  const retention = longest(routes, (dpop) => Math.max(dpop.maxAge, nonceLifetime) + dpop.clockTolerance);
+  return Math.ceil(PROOFS_PER_SECOND * retention * WORKERS);
+}
+
+function longest(routes: ReadonlyMap<Route, ConfigPath>, seconds: (dpop: DpopRules) => number): number {
+  return Math.max(0, ...[...routes.keys()].map(({ demand }) => seconds(demand.dpop)));
 }
 
 function warn(compilation: Compilation, routes: ReadonlyMap<Route, ConfigPath>): void {

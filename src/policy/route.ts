@@ -214,7 +214,14 @@ export interface Policy {
   /** Seconds. */
   readonly drain: { readonly delay: number; readonly grace: number };
   readonly issuers: readonly Issuer[];
-  readonly replay: { readonly capacity: number };
+  readonly replay: {
+    readonly capacity: number;
+    /**
+     * Seconds after `iat`, the longest `max_age` and tolerance of any route: a proof can fit two routes, on two listeners of one
+     * origin, and what one accepted the other must not.
+     */
+    readonly retention: number;
+  };
   readonly nonce: {
     /** The first mints, all verify; empty: random per process. */
     readonly secrets: readonly Uint8Array[];

@@ -192,7 +192,9 @@ export const route = z.strictObject({
   claims: claims
     .optional()
     .describe('Claims that must equal, or be one of, these values; an array matches by any item.'),
-  acr: list(text('an acr value: visible ASCII without spaces', /^[\x21-\x7e]+$/), 'acr values').optional().describe('Authentication contexts that do (RFC 9470).'),
+  acr: list(text('an acr value: visible ASCII without spaces', /^[\x21-\x7e]+$/), 'acr values')
+    .optional()
+    .describe('Authentication contexts that do (RFC 9470).'),
   max_auth_age: duration('1s').optional().describe('How long ago the user may have authenticated (RFC 9470).'),
   shadow: z
     .strictObject({ require: requirement.optional(), dpop: dpopOverride })

@@ -35,6 +35,8 @@ export interface ProofTerms {
   readonly now: number;
   /** Seconds since the epoch before which uses of proofs may have been forgotten. */
   readonly rememberedSince: number;
+  /** Seconds after `iat` until which some route may accept a proof without nonce; at least those of `rules`. */
+  readonly rememberFor: number;
   readonly nonces: NonceKeys;
   readonly keys: ProofKeyCache;
 }
@@ -182,5 +184,5 @@ function checkFreshness(
   if (stale) return reject('proof_stale', { clockOffset });
   if (future || notYet) return reject('proof_from_future', { clockOffset });
   if (claims.iat < terms.rememberedSince) return reject('nonce_required');
-  return { rememberUntil: claims.iat + rules.maxAge + rules.clockTolerance, nonceAges: false };
+  return { rememberUntil: claims.iat + terms.rememberFor, nonceAges: false };
 }

@@ -87,6 +87,7 @@ async function attempt(asked: ProofRecipe): Promise<Trial> {
     rules: { ...RULES, nonce: asked.rule },
     now: NOW,
     rememberedSince: asked.restarted ? NOW - 30 : 0,
+    rememberFor: 75,
     nonces,
     keys: new LRUCache({ max: 10 }),
   };

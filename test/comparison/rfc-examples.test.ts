@@ -30,6 +30,7 @@ for (const { name, proof, header, claims } of vectors.examples) {
       targetUri: claims.htu,
       rules: DPOP_RULES,
       rememberedSince: 0,
+      rememberFor: 75,
       nonces: new NonceKeys([], 120),
       keys: new LRUCache({ max: 1 }),
     });

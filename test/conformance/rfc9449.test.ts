@@ -23,6 +23,7 @@ describe('the examples', () => {
       rules: { nonce: 'none', maxAge: 60, clockTolerance: 15, algorithms: ['ES256'] },
       now: MADE,
       rememberedSince: 0,
+      rememberFor: 75,
       nonces: new NonceKeys([], 120),
       keys: new LRUCache({ max: 10 }),
       ...over,

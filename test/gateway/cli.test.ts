@@ -154,6 +154,12 @@ test('explain decides about one request as the gateway would, and never repeats 
   await t.test('a bound token alone, from standard input: which binding it lacks', () => {
     assert.match(stdin.stdout, /^REFUSED: binding_downgraded$/m);
   });
+  await t.test('a certificate where the listener asks for none is no evidence, and said to be none', async () => {
+    const config = writePolicy(t, { routes: '- { name: orders, match: { path: /orders/* }, upstream: orders }' });
+    const [, ...certified] = withCertificate.slice(1);
+    const request = ['explain', '-c', config, '--method', 'GET', '--url', `${ORIGIN}/orders/1`, ...certified];
+    await assert.rejects(explain(readCommandLine(request)), /--cert-file: listener public never sees one/);
+  });
   await t.test('no route', () => {
     assert.match(unrouted.stdout, /route \(none\)[^]*REFUSED: route_not_found/);
   });

@@ -270,7 +270,7 @@ export const REPLAY: readonly Refusal[] = [
     status: 503,
     challenges: [],
     reached: 1,
-    wishes: { adjust: (read) => ({ ...read, replay: { capacity: 1 } }) },
+    wishes: { adjust: (read) => ({ ...read, replay: { ...read.replay, capacity: 1 } }) },
     send: async (gateway) => {
       assert.equal((await dpop(gateway, 'GET', '/dpop/1')).status, 200);
       return dpop(gateway, 'GET', '/dpop/1');

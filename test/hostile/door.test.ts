@@ -46,7 +46,7 @@ test('what is no TLS on a TLS port gets no HTTP answer, reaches nobody, and is o
 });
 
 test('clients that are slow with TLS, the request line, the fields or Host are cut off at header_timeout, all at once', async (t) => {
-  const rig = await startRig(t, { listener: 'limits: { header_timeout: 300ms }' });
+  const rig = await startRig(t, { listener: 'limits: { header_timeout: 800ms }' });
   const silent = await openTcp(rig);
   const halfHello = (await openTcp(rig)).send('\x16\x03\x01\x02\x00\x01');
   const slow = await Promise.all(

@@ -53,11 +53,7 @@ const answered = new WeakMap<Socket, number>();
 export class RawUpstream {
   readonly connections: UpstreamConnection[] = [];
   script: Script = perRequest(echo);
-  #changed = new EventTarget();
-
-  constructor() {
-    this.#changed = new EventTarget();
-  }
+  readonly #changed = new EventTarget();
 
   admit(socket: Socket): void {
     const connection = new UpstreamConnection(socket);
@@ -125,7 +121,7 @@ export class Client {
   readonly socket: Socket;
   text = '';
   closed = false;
-  #changed = new EventTarget();
+  readonly #changed = new EventTarget();
 
   constructor(socket: Socket) {
     this.socket = socket;
@@ -189,7 +185,7 @@ export interface Rig {
   open(bytes?: string): Promise<Client>;
   /** `Authorization` and `DPoP` lines of a request that is good. */
   credentials(method: string, path: string): Promise<string>;
-  /** Bytes that never end up as a request: everything that was answered to them. */
+  /** Everything that was answered to these bytes, on a connection that the gateway ends. */
   answersTo(bytes: string): Promise<readonly Message[]>;
 }
 

@@ -96,6 +96,24 @@ describe('values', () => {
   });
 });
 
+describe('values that would fail later', () => {
+  it('an acr that no challenge can carry is refused (RFC 9470 §3: separated by spaces, in a field)', () => {
+    for (const acr of ['gold plus', 'größer', '金', 'a\tb', '']) {
+      const [route] = minimal().routes;
+      assert.deepEqual(
+        findings({ ...minimal(), routes: [{ ...route, acr: [acr] }] }).map((found) => found.replace(/: .*/, '')),
+        ['routes.0.acr.0'],
+        acr,
+      );
+    }
+  });
+
+  it('a memory of proofs that is larger than one process can hold is refused', () => {
+    assert.deepEqual(findings({ ...minimal(), replay: { capacity: 16_000_000 } }), []);
+    assert.equal(findings({ ...minimal(), replay: { capacity: 16_000_001 } }).length, 1);
+  });
+});
+
 describe('keys whose feature is not built yet', () => {
   /** The minimal configuration with `value` where a pattern of keys points. */
   function withKey(key: string, value: unknown): unknown {

@@ -24,6 +24,7 @@ const terms = (over: Partial<ProofTerms> = {}): ProofTerms => ({
   rules: RULES,
   now: NOW,
   rememberedSince: 0,
+  rememberFor: 75,
   nonces,
   keys: new LRUCache({ max: 100 }),
   ...over,

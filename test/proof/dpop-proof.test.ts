@@ -33,6 +33,7 @@ function terms(over: Partial<ProofTerms> = {}): ProofTerms {
     rules: RULES,
     now: NOW,
     rememberedSince: 0,
+    rememberFor: 75,
     nonces,
     keys,
     ...over,

@@ -94,6 +94,7 @@ export async function makePorts(keys: readonly TestKey[], over: Partial<Ports> =
     proofKeys: new LRUCache({ max: 1000 }),
     nonces: new NonceKeys([], 120),
     replay: new ProcessReplayStore({ capacity: 10_000, since: 0 }),
+    rememberFor: 75,
     seenCertificates: new SeenCertificates(),
     ...over,
   };

@@ -179,7 +179,10 @@ for (const [what, client] of [
     assert.equal(await ask(unbound, HOST), 200);
     assert.equal(seenCertificate(), undefined, 'nor is it forwarded any more');
     later = -3700;
-    assert.equal(await ask(await issue(gateway, { cnf: { 'x5t#S256': client.thumbprint } }), HOST), 'certificate_untrusted');
+    assert.equal(
+      await ask(await issue(gateway, { cnf: { 'x5t#S256': client.thumbprint } }), HOST),
+      'certificate_untrusted',
+    );
     later = 0;
     assert.equal(await ask(bound, HOST), 200);
     assert.equal(gateway.upstream.seen.length, 3);
@@ -226,7 +229,11 @@ test('a certificate that a trusted peer reports is untrusted from the moment whe
 
 test('possession: a certificate that nobody vouches for is as good as any other, and proves its own thumbprint alone', async (t) => {
   const possession = 'request: optional, verify: possession';
-  const gateway = await startTestGateway(t, { listeners: listener('public', possession), files: FILES, routes: ROUTES });
+  const gateway = await startTestGateway(t, {
+    listeners: listener('public', possession),
+    files: FILES,
+    routes: ROUTES,
+  });
   for (const version of VERSIONS) {
     for (const client of [selfSigned, expired, early, forServers, good]) {
       assert.equal(await present(gateway, client, { version }), 200);

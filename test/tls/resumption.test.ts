@@ -21,8 +21,7 @@ const ROUTES = `
 const TLS = 'tls: { certificates: [{ cert: tls.crt, key_file: tls.key }] }';
 const listener = (name: string, certificates = '') =>
   `- { name: ${name}, bind: "127.0.0.1:0", origins: ["https://api.example.com"], ${TLS}, ${certificates} }\n`;
-const asking = (request: string) =>
-  `client_certificate: { request: ${request}, verify: chain, ca_file: clients.pem }`;
+const asking = (request: string) => `client_certificate: { request: ${request}, verify: chain, ca_file: clients.pem }`;
 const POSSESSION = 'client_certificate: { request: optional, verify: possession }';
 
 const byteSequence = ({ der }: TestCertificate) => `:${der.toString('base64')}:`;
@@ -148,9 +147,11 @@ function folder(t: TestContext): string {
 
 test('TLS 1.2 without tickets: the gateway keeps no sessions, so that every connection is a new one', async (t) => {
   const gateway = await startTestGateway(t, { routes: ROUTES });
-  const { text } = await openssl(portAt(gateway), ['-tls1_2', '-no_ticket', '-reconnect'], [
-    { after: /(?:^New[^]*){6}/m, send: 'Q\n' },
-  ]);
+  const { text } = await openssl(
+    portAt(gateway),
+    ['-tls1_2', '-no_ticket', '-reconnect'],
+    [{ after: /(?:^New[^]*){6}/m, send: 'Q\n' }],
+  );
   assert.equal(text.match(/^New, TLSv1\.2/gm)?.length, 6);
   assert.doesNotMatch(text, /^Reused/m);
 });
@@ -189,7 +190,10 @@ function allowEarlyData(pem: string): string {
   ]);
   const header = Buffer.of(0x30, 0x82, content.length >> 8, content.length & 0xff);
   const label = 'SSL SESSION PARAMETERS';
-  const lines = Buffer.concat([header, content]).toString('base64').match(/.{1,64}/g) ?? [];
+  const lines =
+    Buffer.concat([header, content])
+      .toString('base64')
+      .match(/.{1,64}/g) ?? [];
   return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ''].join('\n');
 }
 

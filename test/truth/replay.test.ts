@@ -56,6 +56,21 @@ function openGate(over: Partial<Demand> = {}, { capacity = 1000, since = 0, nonc
 }
 
 describe('a proof', () => {
+  test('that one route permitted is not permitted later by a route which takes older proofs', async () => {
+    const rememberFor = 600 + clockTolerance;
+    const ports = { ...base, rememberFor, replay: new ProcessReplayStore({ capacity: 10, since: 0 }) };
+    const ask = async (proof: string, maxAgeOfRoute: number, now: number) => {
+      const dpop = { ...DPOP_RULES, maxAge: maxAgeOfRoute };
+      const route = makeRoute(makeIssuer(), { requirement: 'dpop', dpop });
+      return decide(makeFacts({ now, authorization: [`DPoP ${token}`], dpop: [proof] }), route, ports);
+    };
+    const proof = await prove({ iat: NOW });
+    assert.equal(await ask(proof, 10, NOW), 'permit');
+    assert.equal(await ask(proof, 600, NOW + 60), 'proof_replayed');
+    assert.equal(await ask(proof, 600, NOW + 600), 'proof_replayed');
+    assert.equal(await ask(proof, 600, NOW + 601), 'proof_stale');
+  });
+
   for (const copies of [50, 500]) {
     test(`sent ${copies} times in parallel is permitted exactly once`, async () => {
       const { send, replay } = openGate();
