@@ -47,7 +47,17 @@ export function readPorts(env: NodeJS.ProcessEnv): Ports {
     if (!/^[1-9]\d{0,4}$/.test(text) || Number(text) > 65_535) throw new Problem(`${variable} is not a port`);
     return Number(text);
   };
-  return { gateway: port('gateway'), issuer: port('issuer'), upstream: port('upstream'), telemetry: port('telemetry') };
+  const ports = {
+    gateway: port('gateway'),
+    issuer: port('issuer'),
+    upstream: port('upstream'),
+    telemetry: port('telemetry'),
+  };
+  if (new Set(Object.values(ports)).size < 4) {
+    const variables = Object.values(PORTS).map(({ variable }) => variable);
+    throw new Problem(`${variables.join(', ')}: two of them name the same port`);
+  }
+  return ports;
 }
 
 /** The environment with which a gateway finds these ports in config/quickstart.yaml. */

@@ -145,7 +145,6 @@ class RunningGateway implements Gateway {
     for (const keys of this.#keys.values()) void keys.start();
     for (const listener of this.#policy.listeners) this.#open.set(listener, await this.#openListener(listener));
     this.#telemetry = await openTelemetry(this.#policy.telemetry, {
-      live: () => true,
       ready: () => this.ready(),
       metrics: () => this.#metrics.text(),
       onFailure: (error) => this.#log.failure('the telemetry port failed', error),

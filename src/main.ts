@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { check } from './cli/check.ts';
 import { type CommandLine, demand, EXIT, readCommandLine, USAGE, UsageError } from './cli/arguments.ts';
 import { explain } from './cli/explain.ts';
-import type { Printed } from './cli/policy.ts';
+import { type Printed, printFailure } from './cli/policy.ts';
 import { serveUntilSignal } from './cli/serve.ts';
 import { jsonSchema } from './policy/json-schema.ts';
 
@@ -16,7 +16,7 @@ async function run(argv: readonly string[]): Promise<Printed> {
   const json = line.options.json ?? false;
   switch (line.command) {
     case 'serve':
-      return serveUntilSignal(demand(line, 'config'), version());
+      return serveUntilSignal(demand(line, 'config'), version(), json);
     case 'check':
       return checkFile(line, json);
     case 'explain':
@@ -43,11 +43,12 @@ function version(): string {
 }
 
 function failure(error: unknown): Printed {
-  if (error instanceof UsageError)
-    return { exit: EXIT.usage, stdout: '', stderr: `holdfast: ${error.message}\n\n${USAGE}` };
+  const json = process.argv.includes('--json');
+  const hint = 'Try holdfast --help.\n';
+  if (error instanceof UsageError) return printFailure(EXIT.usage, error.message, json, hint);
   // Of an error that nobody expected only the kind is told: its message may quote a file.
   const kind = error instanceof Error ? error.name : 'unknown error';
-  return { exit: EXIT.failed, stdout: '', stderr: `holdfast: failed unexpectedly (${kind}); please report this\n` };
+  return printFailure(EXIT.failed, `failed unexpectedly (${kind}); please report this`, json);
 }
 
 const { exit, stdout, stderr } = await run(process.argv.slice(2)).catch(failure);

@@ -45,7 +45,7 @@ type Option = keyof typeof OPTIONS;
 
 /** Options that each command takes; all take --help. */
 const COMMANDS = {
-  serve: ['config'],
+  serve: ['config', 'json'],
   check: ['config', 'json'],
   explain: ['config', 'json', 'method', 'url', 'token-file', 'proof-file', 'cert-file', 'at'],
   schema: ['json'],

@@ -11,7 +11,7 @@ import { pseudonymOf } from '../edge/fields.ts';
 import { chooseOrigin } from '../edge/origin.ts';
 import { enforce, type Ports } from '../enforce.ts';
 import { type CheckedStep, listChecks } from '../policy/checks.ts';
-import { chooseRoute, isDisguised } from '../policy/route-table.ts';
+import { chooseRoute } from '../policy/route-table.ts';
 import type { Listener, Policy, Route } from '../policy/route.ts';
 import { NonceKeys } from '../proof/nonce.ts';
 import { hostOf, readAuthority } from '../proof/target-uri.ts';
@@ -64,20 +64,9 @@ async function explainRequest(policy: Policy, line: CommandLine): Promise<Explan
   const intake = compileIntake(listener, policy.managedFields, pseudonymOf(policy.id));
   const facts = readFacts({ method, url: target, httpVersion: '1.1', rawHeaders }, connection, intake, now);
   if (facts instanceof Rejection) return refusal(listener, undefined, undefined, facts);
-  const route = chooseRouteFor(policy, facts);
+  const route = chooseRoute(policy.routeTable, facts);
   if (route instanceof Rejection) return refusal(listener, undefined, facts, route);
   return decide(policy, listener, route, facts);
-}
-
-function chooseRouteFor(policy: Policy, facts: EdgeFacts): Route | Rejection {
-  const { listener, matchPath, method } = facts;
-  const host = hostOf(facts.origin.authority);
-  const route = chooseRoute(policy.routeTable, listener, host, matchPath, method);
-  const meant = !facts.encodedSlash || (!(route instanceof Rejection) && route.encodedSlash);
-  if (!meant) return reject('request_malformed', { what: '%2F' });
-  return isDisguised(policy.routeTable, listener, host, facts)
-    ? reject('request_malformed', { what: 'encoded delimiter' })
-    : route;
 }
 
 async function decide(policy: Policy, listener: Listener, route: Route, facts: EdgeFacts): Promise<Explanation> {

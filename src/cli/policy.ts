@@ -33,3 +33,9 @@ export function printProblems(problems: readonly Problem[], json: boolean): Prin
   const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
   return { exit, stdout: '', stderr: `${problems.map(formatProblem).join('\n')}\n\n${count}; nothing was started.\n` };
 }
+
+/** Why a command ended without doing what it was asked: a line for people, or JSON. */
+export function printFailure(exit: number, error: string, json: boolean, hint = ''): Printed {
+  if (json) return { exit, stdout: `${JSON.stringify({ error })}\n`, stderr: '' };
+  return { exit, stdout: '', stderr: `holdfast: ${error}\n${hint}` };
+}

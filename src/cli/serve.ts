@@ -5,25 +5,22 @@ import { createLog, type Log } from '../observe/log.ts';
 import { formatBind } from '../policy/describe.ts';
 import type { Policy } from '../policy/route.ts';
 import { EXIT } from './arguments.ts';
-import { loadPolicy, printProblems, type Printed } from './policy.ts';
+import { loadPolicy, type Printed, printFailure, printProblems } from './policy.ts';
 
 /** Settles when the gateway has ended; a second signal ends it at once. */
-export async function serveUntilSignal(file: string, version: string): Promise<Printed> {
+export async function serveUntilSignal(file: string, version: string, json: boolean): Promise<Printed> {
   const loaded = loadPolicy(file);
-  if ('problems' in loaded) return printProblems(loaded.problems, false);
+  if ('problems' in loaded) return printProblems(loaded.problems, json);
   const log = createLog(loaded.policy.log);
   const signals = hearSignals();
+  const broken = hearFailures(log);
   try {
     const gateway = await startGateway(loaded.policy, { version, log });
     announce(gateway, loaded.policy, log, version);
-    await drainOnSignal(gateway, log, signals);
+    await Promise.race([drainOnSignal(gateway, log, signals), broken]);
     return { exit: EXIT.ok, stdout: '', stderr: '' };
   } catch (error) {
-    return {
-      exit: EXIT.failed,
-      stdout: '',
-      stderr: `holdfast: ${error instanceof Error ? error.message : 'failed to start'}\n`,
-    };
+    return printFailure(EXIT.failed, error instanceof Error ? error.message : 'failed to start', json);
   } finally {
     await log.flush();
   }
@@ -49,6 +46,21 @@ function hearSignals(): Signals {
   };
   process.on('SIGTERM', hear).on('SIGINT', hear);
   return { first: first.promise, second: second.promise };
+}
+
+/**
+ * Rejects on an exception that nobody caught: the process is in no known state and ends. Only the log tells what it was, without
+ * its message, which may quote a client; Node would print that.
+ */
+function hearFailures(log: Log): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const hear = (error: unknown) => {
+    log.failure('an error that nobody expected ends the process', error);
+    reject(new Error('an error that nobody expected, see the log'));
+  };
+  process.on('uncaughtException', hear).on('unhandledRejection', hear);
+  promise.catch(() => {}); // Before the gateway runs nobody waits for it.
+  return promise;
 }
 
 async function drainOnSignal(gateway: Gateway, log: Log, { first, second }: Signals): Promise<void> {

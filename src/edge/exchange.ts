@@ -6,9 +6,8 @@ import type { Permit } from '../binding/permit.ts';
 import { enforce, type Ports, shadow } from '../enforce.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics, Outcome as OutcomeLabel } from '../observe/metrics.ts';
-import { chooseGroup, isDisguised, routeForMethod } from '../policy/route-table.ts';
-import type { Listener, Policy, Route, RouteGroup, Upstream } from '../policy/route.ts';
-import { hostOf } from '../proof/target-uri.ts';
+import { chooseRoute, groupOf } from '../policy/route-table.ts';
+import type { Listener, Policy, Route, Upstream } from '../policy/route.ts';
 import { Rejection, reject } from '../rejection/rejection.ts';
 import { type Answer, rejectionAnswer } from '../rejection/response.ts';
 import { presentedScheme } from '../token/presentation.ts';
@@ -83,39 +82,37 @@ class Exchange {
     this.#facts = facts;
     if (facts.endsHere) return this.#answer(NOTHING_TO_SAY);
 
-    const group = chooseGroup(policy.routeTable, this.#listener, hostOf(facts.origin.authority), facts.matchPath);
+    const group = groupOf(policy.routeTable, facts);
     const preflight = group && preflightAnswer(group, facts);
     if (preflight !== undefined) return this.#answer(preflight);
 
-    const route = this.#chooseRoute(group, facts);
+    const route = chooseRoute(policy.routeTable, facts, group);
+    this.#cors = (route instanceof Rejection ? group?.routes.find(({ cors }) => cors) : route)?.cors;
     if (route instanceof Rejection) return this.#refuse(route);
+    this.#route = route;
 
     const decision = await enforce(facts, route, ports);
     if (decision instanceof Rejection) return this.#refuse(decision);
     this.#permit = decision;
 
-    if (route.shadow !== undefined) this.#shadowed = await shadow(facts, route.shadow, ports);
+    await this.#evaluateShadow(facts, route);
     this.#forward(decision, facts, route);
+  }
+
+  /** Changes nothing for a request that was permitted, not even by failing. */
+  async #evaluateShadow(facts: EdgeFacts, route: Route): Promise<void> {
+    if (route.shadow === undefined) return;
+    try {
+      this.#shadowed = await shadow(facts, route.shadow, this.#runtime.ports);
+    } catch (error) {
+      this.#runtime.log.failure('a shadow demand could not be evaluated', error, this.#requestId);
+    }
   }
 
   #readFacts(now: number): EdgeFacts | Rejection {
     const intake = this.#runtime.intake.get(this.#listener);
     if (intake === undefined) throw new Error(`no listener ${this.#listener}`);
     return readFacts(this.#arrival.request, this.#arrival.connection, intake, now);
-  }
-
-  #chooseRoute(group: RouteGroup | undefined, facts: EdgeFacts): Route | Rejection {
-    const route = group && routeForMethod(group, facts.method);
-    this.#route = route;
-    this.#cors = route === undefined ? group?.routes.find(({ cors }) => cors)?.cors : route.cors;
-    // The path decides that this is malformed; only a route can say that it is meant so (checks.md §0).
-    if (facts.encodedSlash && !route?.encodedSlash) return reject('request_malformed', { what: '%2F' });
-    const host = hostOf(facts.origin.authority);
-    if (isDisguised(this.#runtime.policy.routeTable, this.#listener, host, facts)) {
-      return reject('request_malformed', { what: 'encoded delimiter' });
-    }
-    if (group === undefined) return reject('route_not_found');
-    return route ?? reject('method_not_allowed', { allow: group.allow });
   }
 
   #forward(permit: Permit, facts: EdgeFacts, route: Route): void {
@@ -149,6 +146,7 @@ class Exchange {
   }
 
   #refuse(rejection: Rejection): void {
+    if (this.#settled) return;
     const { policy, ports, now, metrics } = this.#runtime;
     const { authorization = [], origin } = this.#facts ?? {};
     const answerOf = rejectionAnswer(rejection, {
@@ -213,11 +211,17 @@ class Exchange {
     });
   }
 
-  /** Fails closed: nothing more is forwarded, and an answer that has begun is broken off. */
+  /** Fails closed: nothing more is forwarded, and an answer that has begun, or cannot be made, is broken off. */
   fail(error: unknown): void {
+    const { request, response } = this.#arrival;
     this.#runtime.log.failure('a request could not be decided', error, this.#requestId);
-    if (this.#arrival.response.headersSent) this.#arrival.request.socket.destroy();
-    this.#refuse(reject('internal_error'));
+    try {
+      if (response.headersSent) request.socket.destroy();
+      this.#refuse(reject('internal_error'));
+    } catch (again) {
+      request.socket.destroy();
+      this.#runtime.log.failure('a request could not be answered', again, this.#requestId);
+    }
   }
 }
 

@@ -12,7 +12,6 @@ export interface Readiness {
 }
 
 export interface TelemetrySources {
-  readonly live: () => boolean;
   readonly ready: () => Readiness;
   /** The text format of Prometheus. */
   readonly metrics: () => Promise<string>;
@@ -71,11 +70,11 @@ async function answer(request: IncomingMessage, response: ServerResponse, source
 }
 
 async function readPage(target: string, sources: TelemetrySources): Promise<Answer> {
-  const { live, ready, metrics, onFailure } = sources;
+  const { ready, metrics, onFailure } = sources;
   try {
     switch (target.split('?', 1)[0]) {
       case '/livez':
-        return live() ? text(200, 'live') : text(503, 'not live');
+        return text(200, 'live');
       case '/readyz': {
         const { ready: isReady, details } = ready();
         const body = JSON.stringify({ ready: isReady, ...details });

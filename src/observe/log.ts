@@ -42,8 +42,6 @@ export interface Log {
   event(level: 'info' | 'warn' | 'error', message: string, fields?: EventFields): void;
   /** An exception that nobody expected: its name, code and place. Its message may quote the client, so it stays out. */
   failure(message: string, error: unknown, requestId?: string): void;
-  /** After a reload. */
-  use(rules: LogRules): void;
   /** Settles when everything logged so far is written. */
   flush(): Promise<void>;
 }
@@ -55,7 +53,7 @@ const BUFFER_LIMIT = 16 * 1024 * 1024;
 
 /** @param to for tests; the default is standard output, written without blocking and flushed at exit */
 export function createLog(rules: LogRules, to: DestinationStream = standardOutput()): Log {
-  let { sampleSuccesses } = rules;
+  const { sampleSuccesses } = rules;
   const logger = pino(
     {
       level: rules.level,
@@ -73,10 +71,6 @@ export function createLog(rules: LogRules, to: DestinationStream = standardOutpu
     },
     event: (level, message, fields = {}) => logger[level](fields, message),
     failure: (message, error, requestId) => logger.error({ request_id: requestId, error: errorFields(error) }, message),
-    use(next) {
-      logger.level = next.level;
-      ({ sampleSuccesses } = next);
-    },
     flush: () =>
       new Promise((resolve) => {
         logger.flush(() => resolve());

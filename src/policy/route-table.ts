@@ -1,7 +1,8 @@
 // The route table: which one group of routes a request belongs to, and which route of that group takes its method.
 
-import { readDecodedPaths } from '../proof/target-uri.ts';
+import { hostOf, readDecodedPaths } from '../proof/target-uri.ts';
 import { reject, type Rejection } from '../rejection/rejection.ts';
+import type { RequestFacts } from '../token/request-facts.ts';
 import type { HostTables, PathNode, Route, RouteGroup, RouteTable } from './route.ts';
 
 /** Two routes between which a request could not be decided. */
@@ -101,20 +102,36 @@ export function routeForMethod(group: RouteGroup, method: string): Route | undef
   return group.byMethod.get(method) ?? (NEVER_ALLOWED.has(method) ? undefined : group.anyMethod);
 }
 
+/** What a route is chosen by: facts of a request. */
+export type RouteQuestion = Pick<
+  RequestFacts,
+  'listener' | 'origin' | 'method' | 'path' | 'matchPath' | 'encodedSlash'
+>;
+
+/** The group of a request (`chooseGroup`). */
+export function groupOf(table: RouteTable, { listener, origin, matchPath }: RouteQuestion): RouteGroup | undefined {
+  return chooseGroup(table, listener, hostOf(origin.authority), matchPath);
+}
+
 /**
- * The one route that takes a request. Rejections: `route_not_found`, and `method_not_allowed` with the group's `Allow`
- * (RFC 9110 §15.5.6). Does not look at credentials, `encoded` or CORS preflights (those use `chooseGroup` first).
+ * The one route that takes a request. Rejections: `request_malformed` for an encoded slash that the route does not admit and for a
+ * disguised path; `route_not_found`; `method_not_allowed` with the group's `Allow` (RFC 9110 §15.5.6).
+ * Does not look at credentials or CORS preflights (those use the group first).
  */
 export function chooseRoute(
   table: RouteTable,
-  listener: string,
-  hostname: string,
-  matchPath: string,
-  method: string,
+  question: RouteQuestion,
+  group: RouteGroup | undefined = groupOf(table, question),
 ): Route | Rejection {
-  const group = chooseGroup(table, listener, hostname, matchPath);
+  const { listener, origin, method, encodedSlash } = question;
+  const route = group && routeForMethod(group, method);
+  // The path decides that this is malformed; only a route can say that it is meant so (checks.md §0).
+  if (encodedSlash && !route?.encodedSlash) return reject('request_malformed', { what: '%2F' });
+  if (isDisguised(table, listener, hostOf(origin.authority), question)) {
+    return reject('request_malformed', { what: 'encoded delimiter' });
+  }
   if (group === undefined) return reject('route_not_found');
-  return routeForMethod(group, method) ?? reject('method_not_allowed', { allow: group.allow });
+  return route ?? reject('method_not_allowed', { allow: group.allow });
 }
 
 /** `example.com` of `api.example.com`; '' (which no wildcard has) of a name with one label. */

@@ -57,6 +57,13 @@ describe('a chain', () => {
   });
 });
 
+test('a certificate under the name and key identifier of its issuer is not taken for a self-signed one', async () => {
+  const successor = await issue(root, stranger, root);
+  const parsed = new X509Certificate(successor);
+  assert.ok(parsed.checkIssued(parsed) && !parsed.verify(parsed.publicKey));
+  assert.deepEqual(buildChain(successor, [], ders(root)), ders(root));
+});
+
 describe('no chain', () => {
   test('without an authority at its end', () => {
     assert.deepEqual(chain(ders(lower, upper, root), []), []);

@@ -100,6 +100,20 @@ describe('facts', () => {
     assert.deepEqual([read.dnsNames, read.uris, read.chain], [[], [], []]);
   });
 
+  test('validity ends with that of the first in the chain to expire (RFC 5280 §6.1.3)', async () => {
+    const ca = await makeCa({ notAfter: 1_900_000_000 });
+    const { der } = await makeCertificate({ ca, notAfter: 1_950_000_000 });
+    assert.equal(readCertificate(der)?.notAfter, 1_950_000_000);
+    assert.equal(readCertificate(der, [ca.der])?.notAfter, 1_900_000_000);
+    assert.equal(readCertificate(ca.der, [der])?.notAfter, 1_900_000_000);
+    assert.equal(readCertificate(der, [Buffer.from('junk')]), undefined);
+  });
+
+  test('a certificate without a subject has an empty one, and parts of one name are joined by a plus sign', async () => {
+    assert.equal(facts((await makeCertificate({ subject: '', names: ['a.example.com'] })).der).subject, '');
+    assert.equal(facts((await makeCertificate({ subject: 'CN=a+OU=b, O=c' })).der).subject, 'O=c,CN=a+OU=b');
+  });
+
   test('the chain is kept as it is given', () => {
     assert.deepEqual(readCertificate(plain.der, [roomy.der])?.chain, [roomy.der]);
   });

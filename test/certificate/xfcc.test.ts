@@ -112,6 +112,7 @@ describe('what is read', () => {
       `By=spiffe://example.com/front;Hash=${HASH};Cert="${CERT}";Subject="CN=a\\,b";URI=https://a/?b=c;URI=x;DNS=`,
     ],
     ['the certificate alone', `Cert="${CERT}"`],
+    ['with several proxies and names', `By=a;By=b;Cert="${CERT}";URI=a;URI=b;DNS=a;DNS=b`],
     ['without quotes', `Cert=${CERT}`],
     ['with keys in another case', `HASH=${HASH.toUpperCase()};cert="${CERT}"`],
     [
@@ -133,6 +134,10 @@ describe('what is read', () => {
     ['two equal elements', `Cert="${CERT}",Cert="${CERT}"`],
     ['an empty second element', `Cert="${CERT}",`],
     ['an empty first element', `,Cert="${CERT}"`],
+    ['two equal hashes', `Hash=${HASH};Hash=${HASH};Cert="${CERT}"`],
+    ['two chains', `Cert="${CERT}";Chain="${CERT}";Chain="${CERT}"`],
+    ['two subjects', `Cert="${CERT}";Subject="a";Subject="a"`],
+    ['a Hash of a Cert that does not parse', `Hash=${HASH};Cert="junk"`],
     ['two certificates', `Cert="${CERT}";Cert="${OTHER}"`],
     ['a certificate in a bare name, as Envoy passes it on', `Hash=${HASH};Cert="${CERT}";URI=x;Cert=${OTHER}`],
     ['a hash in a bare name', `Hash=${HASH};URI=x;Hash=00;Cert="${CERT}"`],
@@ -153,4 +158,10 @@ describe('what is read', () => {
       assert.equal(readXfcc(value), undefined);
     });
   }
+
+  test('at most 64 KiB are looked at', () => {
+    const padded = (length: number) => `Cert="${CERT}";Subject="`.padEnd(length - 1, 'x') + '"';
+    assert.deepEqual(readXfcc(padded(65_536)), der);
+    assert.equal(readXfcc(padded(65_537)), undefined);
+  });
 });

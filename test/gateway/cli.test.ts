@@ -22,10 +22,12 @@ const GOOD = {
   listener: 'client_certificate: { request: optional, verify: chain, ca_file: clients.pem }',
 };
 
-test('wrong usage says what is wrong and how it is used, on stderr, with 64', async (t) => {
+test('wrong usage says what is wrong and where help is, on stderr or as JSON, with 64', async (t) => {
   const { exit, stdout, stderr } = await run(t, ['check', '--token', MARK]);
   assert.deepEqual([exit, stdout], [64, '']);
-  assert.match(stderr, /^holdfast: .*--token.*\n\n[^]*holdfast serve +-c FILE/);
+  assert.match(stderr, /^holdfast: .*--token.*\nTry holdfast --help\.\n$/);
+  const json = await run(t, ['serve', '--json']);
+  assert.deepEqual([json.exit, JSON.parse(json.stdout)], [64, { error: '"serve" needs --config' }]);
   assert.ok(!stderr.includes(MARK), 'an argument that may be a secret was repeated');
 
   const wrong: readonly (readonly [args: readonly string[], message: RegExp])[] = [

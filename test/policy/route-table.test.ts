@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { chooseGroup, chooseRoute, compileRouteTable } from '../../src/policy/route-table.ts';
 import type { Route, RouteMatch, RouteTable } from '../../src/policy/route.ts';
 import { Rejection } from '../../src/rejection/rejection.ts';
+import { makeFacts } from '../support/facts.ts';
 
 interface Written {
   readonly name?: string;
@@ -33,13 +34,17 @@ function ambiguitiesOf(...written: readonly Written[]): readonly string[] {
   return compiled.ambiguities.map((each) => `${each.route.name} and ${each.other.name}: ${each.why}`);
 }
 
+/** What a route is chosen by, of a request for this path. */
+const asked = (listener: string, host: string, path: string, method: string) =>
+  makeFacts({ listener, origin: { scheme: 'https', authority: host, pathPrefix: '' }, path, matchPath: path, method });
+
 /** Name of the chosen route, or the reason. */
 function chosen(
   table: RouteTable,
   path: string,
   { host = 'api.example.com', method = 'GET', listener = 'public' } = {},
 ) {
-  const choice = chooseRoute(table, listener, host, path, method);
+  const choice = chooseRoute(table, asked(listener, host, path, method));
   return choice instanceof Rejection ? choice.reason : choice.name;
 }
 
@@ -168,7 +173,7 @@ describe('listeners', () => {
 describe('methods', () => {
   test('methods are looked up only inside the group: a less specific one that has the method is not asked', () => {
     const table = tableOf({ path: '/orders/*', methods: ['GET', 'HEAD'] }, { path: '/*', methods: ['DELETE'] });
-    const choice = chooseRoute(table, 'public', 'api.example.com', '/orders/1', 'DELETE');
+    const choice = chooseRoute(table, asked('public', 'api.example.com', '/orders/1', 'DELETE'));
     assert.ok(choice instanceof Rejection);
     assert.equal(choice.reason, 'method_not_allowed');
     assert.equal(choice.status, 405);
@@ -193,7 +198,7 @@ describe('methods', () => {
     const table = tableOf({ path: '/*' });
     assert.equal(chosen(table, '/a', { method: 'PROPFIND' }), '/*');
     for (const method of ['TRACE', 'CONNECT']) {
-      const choice = chooseRoute(table, 'public', 'api.example.com', '/a', method);
+      const choice = chooseRoute(table, asked('public', 'api.example.com', '/a', method));
       assert.ok(choice instanceof Rejection);
       assert.equal(choice.reason, 'method_not_allowed');
       assert.equal(choice.facts.allow, 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS');

@@ -87,15 +87,16 @@ export class Pieces extends Duplex {
   override _read(): void {}
 
   override _write(bytes: Buffer, _encoding: string, done: () => void): void {
-    void this.#send(bytes).then(done);
+    void this.#send(bytes, done);
   }
 
-  async #send(bytes: Buffer): Promise<void> {
+  async #send(bytes: Buffer, done: () => void): Promise<void> {
     for (const piece of this.#cut(bytes)) {
       this.pieces += 1;
       this.#socket.write(piece);
       await new Promise(setImmediate); // the gateway is of this process: it reads now
     }
+    done();
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
@@ -148,15 +149,16 @@ export interface Dialogue {
 }
 
 /**
- * `openssl s_client` until the gateway closes or the input is at its end.
- * @param lines written one after the other, each when what it waits for has been printed; without any the input stays open
+ * `openssl s_client` until the gateway closes or a line makes it quit. It sends SNI unless told not to.
+ * @param lines written one after the other, each when what it waits for has been printed
  */
 export async function openssl(
   port: number,
   args: readonly string[],
   lines: readonly { readonly after?: RegExp; readonly send: string }[] = [],
 ): Promise<Dialogue> {
-  const client = spawn('openssl', ['s_client', '-connect', `127.0.0.1:${port}`, '-servername', HOST, ...args], {
+  const name = args.includes('-noservername') ? [] : ['-servername', HOST];
+  const client = spawn('openssl', ['s_client', '-connect', `127.0.0.1:${port}`, ...name, ...args], {
     stdio: 'pipe',
     signal: AbortSignal.timeout(10_000),
   });

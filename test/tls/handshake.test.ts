@@ -10,7 +10,8 @@ import { readAll } from '../support/edge.ts';
 import { makeCa, makeCertificate } from '../support/pki.ts';
 import { clientHello, handshakeFailures, openssl, portAt, sendBytes, VERSIONS, visit } from './clients.ts';
 
-const ROUTES = '- { name: open, match: { path: /* }, upstream: orders, require: public, weaker_than_defaults: [require] }';
+const ROUTES =
+  '- { name: open, match: { path: /* }, upstream: orders, require: public, weaker_than_defaults: [require] }';
 const GET = `GET / HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`;
 
 /** Every value that the label `reason` may have. */
@@ -26,10 +27,7 @@ const REASONS = new Set([
   'other',
 ]);
 
-/** A listener named `public` that gives handshakes half a second. */
-function start(t: TestContext, listener = ''): Promise<TestGateway> {
-  return startTestGateway(t, { routes: ROUTES, listener: `limits: { header_timeout: 500ms }\n${listener}` });
-}
+const start = (t: TestContext): Promise<TestGateway> => startTestGateway(t, { routes: ROUTES });
 
 /** Ends in an error, of which the code is returned. */
 async function failingClient(gateway: TestGateway, options: ConnectionOptions): Promise<string | undefined> {
@@ -75,12 +73,12 @@ test('min_version: TLSv1.3 refuses TLS 1.2 under each certificate, and takes 1.3
 
 test('a client that renegotiates TLS 1.2 behind an answer loses its connection, and the process goes on', async (t) => {
   const gateway = await start(t);
-  const { text } = await openssl(portAt(gateway), ['-tls1_2', '-ign_eof'].slice(0, 1), [
-    { send: GET },
-    { after: /from the upstream/, send: 'R\n' },
-    { after: /RENEGOTIATING[^]*verify return/, send: GET },
-  ]);
-  assert.match(text, /^RENEGOTIATING$/m);
+  const { text } = await openssl(
+    portAt(gateway),
+    ['-tls1_2'],
+    [{ send: GET }, { after: /from the upstream/, send: 'R\n' }],
+  );
+  assert.match(text, /RENEGOTIATING\n/);
   assert.equal(text.match(/^HTTP\/1\.1 /gm)?.length, 1);
   assert.equal(gateway.upstream.seen.length, 1);
   assert.equal((await visit(gateway)).answer.status, 200);
@@ -110,12 +108,16 @@ test('a client that renegotiates while its request is under way gets no answer, 
 
 test('new keys inside TLS 1.3, as often as a client wants them, are no renegotiation and change nothing', async (t) => {
   const gateway = await start(t);
-  const { text } = await openssl(portAt(gateway), ['-tls1_3'], [
-    { after: /read R BLOCK|New, TLSv1\.3[^]*---\n/, send: 'K\n' },
-    { after: /^KEYUPDATE$/m, send: 'K\n' },
-    { after: /(?:^KEYUPDATE$[^]*){2}/m, send: GET },
-    { after: /from the upstream/, send: 'Q\n' },
-  ]);
+  const { text } = await openssl(
+    portAt(gateway),
+    ['-tls1_3'],
+    [
+      { after: /New, TLSv1\.3/, send: 'K\n' },
+      { after: /KEYUPDATE/, send: 'K\n' },
+      { after: /KEYUPDATE[^]*KEYUPDATE/, send: GET },
+      { after: /from the upstream/, send: 'Q\n' },
+    ],
+  );
   assert.match(text, /^HTTP\/1\.1 200 /m);
 });
 
@@ -155,7 +157,10 @@ test('records that no handshake begins with are refused and counted', async (t) 
     assert.match(reply.toString('hex'), /^(?:1503..000202..)?$/, what);
   }
   const failures = await handshakeFailures(gateway);
-  assert.equal(Object.values(failures).reduce((sum, count) => sum + count, 0), Object.keys(records).length);
+  assert.equal(
+    Object.values(failures).reduce((sum, count) => sum + count, 0),
+    Object.keys(records).length,
+  );
   assert.ok(Object.keys(failures).every((reason) => REASONS.has(reason)));
   assert.equal((await visit(gateway)).answer.status, 200);
 });
@@ -187,8 +192,8 @@ test('a client that agrees to nothing we have is counted by what is missing', as
 
 test('a client that refuses our certificate with an alert is counted as one that did', async (t) => {
   const gateway = await start(t);
-  const { text } = await openssl(portAt(gateway), ['-verify_return_error', '-verifyCAfile', '/dev/null']);
-  assert.match(text, /verify error/);
+  const { text } = await openssl(portAt(gateway), ['-verify_return_error']);
+  assert.match(text, /certificate verify failed/);
   await gateway.logged({ msg: 'handshake refused' });
   assert.deepEqual(await handshakeFailures(gateway), { server_certificate_refused: 1 });
 });
@@ -211,7 +216,7 @@ const UNFINISHED: Readonly<Record<string, (port: number) => Promise<unknown>>> =
 };
 
 test('a handshake that never comes to its end is given header_timeout, however busy it keeps us', async (t) => {
-  const gateway = await start(t);
+  const gateway = await startTestGateway(t, { routes: ROUTES, listener: 'limits: { header_timeout: 500ms }' });
   const began = performance.now();
   await Promise.all(Object.values(UNFINISHED).map((client) => client(portAt(gateway))));
   assert.ok(performance.now() - began < 5000, 'all of them at once, each for half a second');
@@ -245,7 +250,10 @@ test('clients that go away in the middle of a handshake, politely or not, leave 
   }
   assert.equal((await visit(gateway)).answer.status, 200);
   const failures = await handshakeFailures(gateway);
-  assert.ok(Object.keys(failures).every((reason) => REASONS.has(reason)), JSON.stringify(failures));
+  assert.ok(
+    Object.keys(failures).every((reason) => reason === 'closed'),
+    JSON.stringify(failures),
+  );
 });
 
 test('required: a client without a certificate, and one with a stranger’s, are counted apart in both versions', async (t) => {
