@@ -5,7 +5,10 @@ import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { LogLine } from '../support/gateway.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const NODE = [process.execPath, `${ROOT}src/main.ts`] as const;
+/** As README has it. */
+export const NPM = ['npm', 'run', '--silent', 'holdfast', '--'] as const;
 
 export interface Ended {
   readonly exit: number | null;
@@ -21,8 +24,11 @@ export class Command {
   #stderr = '';
   #look = () => {};
 
-  constructor(t: TestContext, args: readonly string[], stdin = '') {
-    const child = spawn(process.execPath, [MAIN, ...args], { stdio: 'pipe', env: { PATH: process.env['PATH'] } });
+  /** @param by the program that runs it, with what stands before the arguments */
+  constructor(t: TestContext, args: readonly string[], stdin = '', by: readonly [string, ...string[]] = NODE) {
+    const [program, ...before] = by;
+    const { PATH, HOME } = process.env;
+    const child = spawn(program, [...before, ...args], { stdio: 'pipe', cwd: ROOT, env: { PATH, HOME } });
     this.#child = child;
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       this.#stdout += text;
