@@ -33,7 +33,6 @@ export function readPresentation(request: RequestFacts): Presentation | Rejectio
 }
 
 function readCredentials(lines: readonly string[]): { scheme: Scheme; accessToken: string } | Rejection {
-  if (lines.length === 0) return reject('credentials_missing');
   const read = lines.map(readCredentialsLine);
   // Reasons in the order of the table: a malformed line counts before a second one, and that before a foreign scheme.
   const malformed = read.find((one) => one instanceof Rejection && one.reason === 'credentials_malformed');

@@ -86,6 +86,7 @@ describe('claims', () => {
   test('an item of an array is named by its index in decimal digits and nothing else (RFC 6901 §4)', () => {
     const list = { a: ['x', 'y', 'z', 3, 4, 5, 6, 7, 8, 9, 'k'] };
     assert.ok(passes(list, rule(['a', '0'], 'x')));
+    assert.ok(passes(list, rule(['a', '9'], 9)));
     assert.ok(passes(list, rule(['a', '10'], 'k')));
     for (const index of ['00', '01', '-0', '+1', '1.0', '1e0', ' 1', '1 ', '0x1', '-', '']) {
       assert.ok(!passes(list, rule(['a', index], 'x', 'y')), index);

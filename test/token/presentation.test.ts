@@ -32,6 +32,7 @@ describe('presentation', () => {
     [['Bearer a b'], [], 'credentials_malformed'],
     [['Bearer a, Bearer b'], [], 'credentials_malformed'],
     [['Bearer\ta'], [], 'credentials_malformed'],
+    [['Basic\ta'], [], 'credentials_malformed'],
     [['Bearer a=b'], [], 'credentials_malformed'],
     [['Bearer ä'], [], 'credentials_malformed'],
     [['Bearer a\nb'], [], 'credentials_malformed'],
