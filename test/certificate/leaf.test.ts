@@ -55,7 +55,8 @@ describe('what is no certificate', () => {
       for (const at of [notBefore, notAfter]) {
         const der = Buffer.from(plain.der);
         der.write(time, at + 2);
-        assert.equal(readCertificate(der), undefined);
+        // Often enough to meet the leftover memory of which Node makes a date once in some hundred times.
+        for (let again = 0; again < 200; again++) assert.equal(readCertificate(der), undefined);
       }
     });
   }
