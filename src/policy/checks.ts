@@ -3,7 +3,7 @@
 import { Rejection, REASON_NAMES, type Reason } from '../rejection/rejection.ts';
 import { targetUri } from '../proof/target-uri.ts';
 import { sha256 } from '../proof/thumbprint.ts';
-import { oblige } from '../binding/binding.ts';
+import { oblige, type Requirement } from '../binding/binding.ts';
 import { readConfirmation } from '../token/confirmation.ts';
 import { type CompactJws, readCompactJws } from '../token/jws.ts';
 import { presentedScheme, readPresentation } from '../token/presentation.ts';
@@ -64,6 +64,15 @@ const issuers = ({ route }: Shown) => route.demand.issuers;
 const byProof = ({ jkt }: Shown) => jkt !== undefined;
 const byCertificate = ({ x5tS256 }: Shown) => x5tS256 !== undefined;
 
+/** What `oblige` asks of token and scheme, in words. */
+const BINDINGS: Readonly<Record<Requirement, string>> = {
+  public: 'nothing',
+  token: 'unbound by Bearer, cnf.jkt by DPoP, or cnf.x5t#S256 alone by Bearer',
+  'sender-constrained': 'cnf.jkt by DPoP, or cnf.x5t#S256 alone by Bearer',
+  dpop: 'cnf.jkt by DPoP',
+  mtls: 'cnf.x5t#S256, alone by Bearer, with cnf.jkt by DPoP',
+};
+
 /** In the order of rejections.md; reasons that no check here has cannot come out of enforce. */
 const CHECKS: readonly Check[] = [
   {
@@ -117,7 +126,7 @@ const CHECKS: readonly Check[] = [
     check: 'signature of the token',
     rfc: 'RFC 7515 §5.2',
     expected: () => 'by that key',
-    received: () => 'see outcome',
+    received: ({ token }) => `one by ${said(token, 'alg')}`,
   },
   {
     reasons: ['token_type_refused'],
@@ -163,7 +172,7 @@ const CHECKS: readonly Check[] = [
     reasons: ['binding_required', 'binding_downgraded'],
     check: 'binding of the token',
     rfc: 'RFC 9449 §7.2, RFC 8705 §3',
-    expected: ({ route }) => `what "require: ${route.demand.requirement}" takes`,
+    expected: ({ route }) => BINDINGS[route.demand.requirement],
     received: ({ facts, token }) => `cnf ${claimed(token, 'cnf')} by ${presentedScheme(facts.authorization)}`,
   },
   {
@@ -252,7 +261,7 @@ const CHECKS: readonly Check[] = [
     check: 'signature of the proof',
     rfc: 'RFC 9449 §4.3 check 6',
     expected: () => 'by the key in its header',
-    received: () => 'see outcome',
+    received: ({ proof }) => `one by ${said(proof, 'alg')}`,
     owed: byProof,
   },
   {
