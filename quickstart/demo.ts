@@ -10,7 +10,7 @@ import { SEEN_PATH, type Seen, TRACE_FIELD } from './echo-upstream.ts';
 import { openParties, type Parties, requestToken } from './parties.ts';
 import { keepSecrets, makeKey } from './secrets.ts';
 import { isRunning, startServices } from './services.ts';
-import { type Addresses, findAddresses, FOLDER, Problem } from './settings.ts';
+import { type Addresses, exitWith, findAddresses, FOLDER } from './settings.ts';
 
 interface Outcome {
   readonly scene: Scene;
@@ -173,10 +173,4 @@ async function main(): Promise<number> {
 // Ends a gateway of our own with us, too (services.ts).
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130));
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  if (!(error instanceof Problem)) throw error;
-  console.error(error.message);
-  process.exitCode = 1;
-}
+await exitWith(main);

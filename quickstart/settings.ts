@@ -101,3 +101,14 @@ export function commandFor(script: string): string {
 export class Problem extends Error {
   override readonly name = 'Problem';
 }
+
+/** Runs a command to its exit code; a Problem is told in its own words. */
+export async function exitWith(main: () => Promise<number>): Promise<void> {
+  try {
+    process.exitCode = await main();
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    console.error(error.message);
+    process.exitCode = 1;
+  }
+}

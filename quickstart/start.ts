@@ -4,7 +4,17 @@ import { relative } from 'node:path';
 import { styleText } from 'node:util';
 import { describeLogLine } from './log-lines.ts';
 import { LOG_FILE, startServices } from './services.ts';
-import { type Addresses, addressesOf, announce, commandFor, CONFIG, Problem, readPorts, ROOT } from './settings.ts';
+import {
+  type Addresses,
+  addressesOf,
+  announce,
+  commandFor,
+  CONFIG,
+  exitWith,
+  Problem,
+  readPorts,
+  ROOT,
+} from './settings.ts';
 
 const style = (format: 'bold' | 'dim', text: string) => styleText(format, text, { stream: process.stdout });
 const CLIENT = commandFor('client.ts');
@@ -90,10 +100,4 @@ async function main(): Promise<number> {
   return end instanceof Problem ? 1 : 0;
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  if (!(error instanceof Problem)) throw error;
-  console.error(error.message);
-  process.exitCode = 1;
-}
+await exitWith(main);

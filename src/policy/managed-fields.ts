@@ -17,7 +17,12 @@ const ALWAYS_MANAGED = [
   'X-HTTP-Method-Override',
   'X-HTTP-Method',
   'X-Method-Override',
+  // CGI hands it on as HTTP_PROXY, which clients of the upstream obey.
+  'Proxy',
 ];
+
+/** Free under their own names, which Node's parser judges; `Content_Length` is one more length to a server that follows CGI. */
+const FRAMING = new Set(['content-length', 'transfer-encoding']);
 
 /**
  * The names over all routes and listeners: what one route sets must not come from the client on another one that leads to the
@@ -35,7 +40,7 @@ export function compileManagedFields(
   const sources = listeners.flatMap(({ clientCertificateFrom }) => clientCertificateFrom?.field ?? []);
   const all = [...ALWAYS_MANAGED, ...KNOWN_CERTIFICATE_FIELDS, ...configured, ...sources];
   const names = new Set(all.map((name) => name.toLowerCase()));
-  return { names, squeezed: new Set([...names].map(squeeze)), standings: new Map() };
+  return { names, squeezed: new Set([...names, ...FRAMING].map(squeeze)), standings: new Map() };
 }
 
 /**
@@ -54,6 +59,7 @@ export function checkFieldName(managed: ManagedFields, name: string): FieldStand
 
 function compareFieldName(managed: ManagedFields, lower: string): FieldStanding {
   if (managed.names.has(lower) || lower.startsWith('x-forwarded-')) return 'managed';
+  if (FRAMING.has(lower)) return 'free';
   const squeezed = squeeze(lower);
   return managed.squeezed.has(squeezed) || squeezed.startsWith('xforwarded') ? 'forbidden' : 'free';
 }

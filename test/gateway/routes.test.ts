@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { compileRouteTable } from '../../src/policy/route-table.ts';
 import { startTestGateway } from '../support/gateway.ts';
 import { makeKey, makeToken } from '../support/tokens.ts';
 import { dpop, issue, TO_KEY } from './credentials.ts';
@@ -118,4 +119,26 @@ test('a shadow is counted and logged, and nothing else is different', async (t) 
     assert.equal((await gateway.request('GET', '/mtls/1', { token })).reason, 'binding_downgraded');
     assert.equal(await shadowed(), before);
   });
+});
+
+test('a shadow that fails is logged and changes nothing for a request that was permitted', async (t) => {
+  const broken = new Error('a message that may quote a token');
+  const failing = { get: () => assert.fail(broken) };
+  const gateway = await startTestGateway(t, {
+    routes: `- { name: orders, match: { path: /orders/* }, upstream: orders, require: token, weaker_than_defaults: [require],
+  shadow: { require: dpop } }`,
+    adjust: (policy) => {
+      const routes = policy.routes.map((route) => ({
+        ...route,
+        shadow: new Proxy({ ...route.demand }, failing),
+      }));
+      const compiled = compileRouteTable(routes, ['public']);
+      assert.ok('table' in compiled);
+      return { ...policy, routes, routeTable: compiled.table };
+    },
+  });
+  const answer = await gateway.request('GET', '/orders/1', { token: await issue(gateway) });
+  assert.deepEqual([answer.status, answer.body], [200, 'from the upstream']);
+  const line = await gateway.logged({ msg: 'a shadow demand could not be evaluated' });
+  assert.ok(!JSON.stringify(line).includes(broken.message));
 });

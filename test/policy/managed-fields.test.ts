@@ -47,6 +47,16 @@ describe('managed fields', () => {
     each('managed', 'X-HTTP-Method', 'X-Method-Override');
   });
 
+  test('Proxy is removed: CGI makes HTTP_PROXY of it, which clients of the upstream obey', () => {
+    each('managed', 'Proxy', 'PROXY');
+    each('free', 'Proxy-Connection');
+  });
+
+  test('what frames the message is free under its own name, and its imitations are forbidden', () => {
+    each('free', 'Content-Length', 'transfer-encoding');
+    each('forbidden', 'Content_Length', 'content.length', 'Transfer_Encoding', 'TransferEncoding');
+  });
+
   test('X-Forwarded- is managed whatever follows, known or not', () => {
     each(
       'managed',

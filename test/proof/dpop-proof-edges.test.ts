@@ -2,11 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import { LRUCache } from 'lru-cache';
 import { type DpopRules, type ProofTerms, verifyProof } from '../../src/proof/dpop-proof.ts';
 import { NonceKeys } from '../../src/proof/nonce.ts';
 import { type Reason, Rejection } from '../../src/rejection/rejection.ts';
 import { makeKey, makeProof, type ProofOptions, proofParts, type TestKey } from '../support/tokens.ts';
+import { makeProofTerms } from '../support/proving.ts';
 
 const NOW = 1_800_000_000.5;
 const RULES: DpopRules = { nonce: 'none', maxAge: 60, clockTolerance: 15, algorithms: ['ES256'] };
@@ -16,19 +16,8 @@ before(async () => {
   key = await makeKey();
 });
 
-const terms = (over: Partial<ProofTerms> = {}): ProofTerms => ({
-  method: 'GET',
-  targetUri: 'https://api.example.com/orders/1',
-  accessToken: 'token',
-  jkt: key.jkt,
-  rules: RULES,
-  now: NOW,
-  rememberedSince: 0,
-  rememberFor: 75,
-  nonces,
-  keys: new LRUCache({ max: 100 }),
-  ...over,
-});
+const terms = (over: Partial<ProofTerms> = {}) =>
+  makeProofTerms({ jkt: key.jkt, rules: RULES, now: NOW, nonces, ...over });
 const verify = async (options: ProofOptions, over?: Partial<ProofTerms>) =>
   verifyProof(await makeProof(key, NOW, options), terms(over));
 const reasonOf = async (options: ProofOptions, over?: Partial<ProofTerms>) => {

@@ -2,11 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import { LRUCache } from 'lru-cache';
-import { type DpopRules, type ProofKeyCache, type ProofTerms, verifyProof } from '../../src/proof/dpop-proof.ts';
+import { type DpopRules, type ProofTerms, verifyProof } from '../../src/proof/dpop-proof.ts';
 import { NonceKeys } from '../../src/proof/nonce.ts';
 import { type Reason, Rejection } from '../../src/rejection/rejection.ts';
 import { makeKey, makeProof, type ProofOptions, proofParts, signParts, type TestKey } from '../support/tokens.ts';
+import { makeProofTerms } from '../support/proving.ts';
 
 const NOW = 1_800_000_000.5;
 const RULES: DpopRules = {
@@ -23,22 +23,8 @@ before(async () => {
   stranger = await makeKey();
 });
 
-function terms(over: Partial<ProofTerms> = {}): ProofTerms {
-  const keys: ProofKeyCache = new LRUCache({ max: 100 });
-  return {
-    method: 'GET',
-    targetUri: 'https://api.example.com/orders/1',
-    accessToken: 'token',
-    jkt: key.jkt,
-    rules: RULES,
-    now: NOW,
-    rememberedSince: 0,
-    rememberFor: 75,
-    nonces,
-    keys,
-    ...over,
-  };
-}
+const terms = (over: Partial<ProofTerms> = {}) =>
+  makeProofTerms({ jkt: key.jkt, rules: RULES, now: NOW, nonces, ...over });
 
 const outcome = (proof: string, over?: Partial<ProofTerms>) => {
   const result = verifyProof(proof, terms(over));

@@ -7,16 +7,7 @@ import { Client, reasonOf, statusOf } from '../hostile/rig.ts';
 import { openTls } from '../support/edge.ts';
 import { HOST, SERVER, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { makeCa, makeCertificate, makeCrl, type TestCertificate } from '../support/pki.ts';
-import { handshakeFailures, portAt, VERSIONS, visit } from './clients.ts';
-
-const ROUTES = `
-- name: any
-  match: { path: /any/* }
-  upstream: orders
-  require: token
-  weaker_than_defaults: [require]
-  forward: { client_certificate: [{ format: rfc9440, field: Client-Cert }] }
-- { name: open, match: { path: /open/* }, upstream: orders, require: public, weaker_than_defaults: [require] }`;
+import { handshakeFailures, portAt, ROUTES, VERSIONS, visit } from './clients.ts';
 
 const NOW = Date.now() / 1000;
 /** id-kp-serverAuth and id-kp-clientAuth (RFC 5280 §4.2.1.12). */

@@ -9,6 +9,16 @@ import { readAll } from '../support/edge.ts';
 import { type Answered, HOST, portOf, readAnswer, readSeries, SERVER, type TestGateway } from '../support/gateway.ts';
 import type { TestCertificate } from '../support/pki.ts';
 
+/** A route that takes any token and forwards the certificate, and one that takes anybody. */
+export const ROUTES = `
+- name: any
+  match: { path: /any/* }
+  upstream: orders
+  require: token
+  weaker_than_defaults: [require]
+  forward: { client_certificate: [{ format: rfc9440, field: Client-Cert }] }
+- { name: open, match: { path: /open/* }, upstream: orders, require: public, weaker_than_defaults: [require] }`;
+
 export const VERSIONS: readonly SecureVersion[] = ['TLSv1.2', 'TLSv1.3'];
 
 /** Of a listener, by name; the default is the first. */

@@ -8,16 +8,8 @@ import { test, type TestContext } from 'node:test';
 import { CLIENT, issue, OTHER_CLIENT, TO_CERTIFICATE } from '../gateway/credentials.ts';
 import { CLIENT_CA, CLIENT_ROOT, SERVER, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { makeCertificate, type TestCertificate } from '../support/pki.ts';
-import { openssl, portAt, VERSIONS, visit, type VisitWishes } from './clients.ts';
+import { openssl, portAt, ROUTES, VERSIONS, visit, type VisitWishes } from './clients.ts';
 
-const ROUTES = `
-- name: any
-  match: { path: /any/* }
-  upstream: orders
-  require: token
-  weaker_than_defaults: [require]
-  forward: { client_certificate: [{ format: rfc9440, field: Client-Cert }] }
-- { name: open, match: { path: /open/* }, upstream: orders, require: public, weaker_than_defaults: [require] }`;
 const TLS = 'tls: { certificates: [{ cert: tls.crt, key_file: tls.key }] }';
 const listener = (name: string, certificates = '') =>
   `- { name: ${name}, bind: "127.0.0.1:0", origins: ["https://api.example.com"], ${TLS}, ${certificates} }\n`;

@@ -1,0 +1,19 @@
+// What a proof is verified under, for tests of the proof checks: a GET of https://api.example.com/orders/1 with the token `token`.
+
+import { LRUCache } from 'lru-cache';
+import type { ProofTerms } from '../../src/proof/dpop-proof.ts';
+
+/** @param given the rest, and what shall be different */
+export function makeProofTerms(
+  given: Pick<ProofTerms, 'jkt' | 'rules' | 'now' | 'nonces'> & Partial<ProofTerms>,
+): ProofTerms {
+  return {
+    method: 'GET',
+    targetUri: 'https://api.example.com/orders/1',
+    accessToken: 'token',
+    rememberedSince: 0,
+    rememberFor: 75,
+    keys: new LRUCache({ max: 100 }),
+    ...given,
+  };
+}
