@@ -14,6 +14,7 @@ export const ROOMS = [
   ['policy'],
   ['enforce'],
   ['edge'],
+  ['threads'],
   ['gateway'],
   ['cli'],
   ['main'],

@@ -5,7 +5,7 @@ import { Permit } from './binding/permit.ts';
 import { checkCertificate, checkThumbprint } from './certificate/evidence.ts';
 import type { SeenCertificates } from './certificate/seen-certificates.ts';
 import type { Demand, Route } from './policy/route.ts';
-import { type ProofKeyCache, type VerifiedProof, verifyProof } from './proof/dpop-proof.ts';
+import { type ProofKeyCache, type ShorterMemory, type VerifiedProof, verifyProof } from './proof/dpop-proof.ts';
 import type { NonceKeys } from './proof/nonce.ts';
 import { targetUri } from './proof/target-uri.ts';
 import { Rejection, reject } from './rejection/rejection.ts';
@@ -28,6 +28,8 @@ export interface Ports {
   readonly replay: ReplayStore;
   /** Seconds after its `iat` for which a proof must be remembered: the longest of any route of the policy. */
   readonly rememberFor: number;
+  /** Of policies before the last reload. */
+  readonly shorterMemories: readonly ShorterMemory[];
   /** For the log: tells a renewed certificate from another one. */
   readonly seenCertificates: SeenCertificates;
 }
@@ -161,6 +163,7 @@ function checkProof(
     now: request.now,
     rememberedSince: ports.replay.since,
     rememberFor: ports.rememberFor,
+    shorterMemories: ports.shorterMemories,
     nonces: ports.nonces,
     keys: ports.proofKeys,
   });

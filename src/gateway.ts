@@ -1,31 +1,36 @@
-// The gateway: wires a compiled policy to keys, stores, listeners and the telemetry port; starts, drains and stops them.
+// The gateway: the supervisor that puts a compiled policy to work in its worker threads; starts, reloads, drains and stops them.
 
+import { randomBytes } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { LRUCache } from 'lru-cache';
-import { refuseUnread, type Runtime, serve } from './edge/exchange.ts';
-import { compileIntake } from './edge/facts.ts';
-import { compileFieldRules, pseudonymOf } from './edge/fields.ts';
-import { SeenCertificates } from './certificate/seen-certificates.ts';
-import { type HandshakeRefusal, type OpenListener, openListener } from './edge/listener.ts';
+import { claimBind } from './edge/claim.ts';
 import { openTelemetry, type Readiness, type Telemetry } from './edge/telemetry.ts';
-import { openUpstream } from './edge/upstream.ts';
+import { compileTlsMaterial } from './edge/tls-material.ts';
 import type { Log } from './observe/log.ts';
-import { createMetrics, type Metrics } from './observe/metrics.ts';
-import type { Bind, Listener, Policy, Upstream } from './policy/route.ts';
-import { NonceKeys } from './proof/nonce.ts';
+import { createProcessMetrics, type ProcessMetrics } from './observe/process-metrics.ts';
+import type { Bind, Policy } from './policy/route.ts';
+import type { ShorterMemory } from './proof/dpop-proof.ts';
 import { IssuerKeys, type IssuerKeysEvent } from './store/issuer-keys.ts';
-import { ProcessReplayStore } from './store/process-replay-store.ts';
+import { createReplayMemory, SharedReplayStore } from './store/shared-replay-store.ts';
+import { Crew, type WorkerState } from './threads/crew.ts';
+import type { PolicyInForce, SharedState, StartOrder } from './threads/messages.ts';
+import { type Spawn, spawnThread } from './threads/spawn.ts';
+import type { Issuer } from './token/issuer.ts';
 import { readKeySet } from './token/key-set.ts';
 
-/** Entries; one costs a signature check to get back. A token takes at most 16 KiB and its claims, a proof key a few KiB. */
-const CACHED_TOKENS = 10_000;
-const CACHED_PROOF_KEYS = 10_000;
+const NONCE_SECRET_BYTES = 32;
+/** Seconds. No route accepts a proof that is older than max_age and tolerance at their longest. */
+const OLDEST_PROOF = 1200;
+/** Seconds within which every worker has taken a new policy, clients' clocks ahead included. */
+const CHANGEOVER = 60;
 
 export interface GatewayOptions {
   readonly version: string;
   readonly log: Log;
   /** Seconds since the epoch; for tests. */
   readonly now?: () => number;
+  /** How workers are started; for tests. */
+  readonly spawn?: Spawn;
 }
 
 /** A gateway at work. */
@@ -34,10 +39,19 @@ export interface Gateway {
   readonly listeners: readonly { readonly name: string; readonly bind: Bind }[];
   readonly telemetry: Bind;
   readonly ready: () => Readiness;
+  readonly workers: readonly WorkerState[];
+  /**
+   * Puts another policy to work: requests that come from now on are decided by it, those in flight by the one they began with.
+   * What needs a restart (policy/restart.ts) must be the same. @throws Error for people where TLS material is unusable: nothing
+   * has changed then
+   */
+  reload(policy: Policy): Promise<void>;
   /** Not ready; after `drain.delay` no new connections; ends when nothing is in flight, or after `drain.grace`. */
   drain(): Promise<void>;
   /** Ends everything at once. */
   close(): Promise<void>;
+  /** Ends a worker as a crash would; for tests. */
+  kill(worker: number): void;
 }
 
 /**
@@ -56,38 +70,50 @@ export async function startGateway(policy: Policy, options: GatewayOptions): Pro
 }
 
 class RunningGateway implements Gateway {
-  readonly #policy: Policy;
+  #policy: Policy;
+  #epoch = 0;
+  #shorterMemories: readonly ShorterMemory[] = [];
   readonly #log: Log;
   readonly #now: () => number;
-  readonly #keys: ReadonlyMap<string, IssuerKeys>;
+  readonly #shared: SharedState;
+  readonly #replay: SharedReplayStore;
+  #keys: ReadonlyMap<string, IssuerKeys>;
   /** What was last said of an issuer's keys: refreshes that change nothing are not logged. */
   readonly #keyNews = new Map<string, string>();
-  readonly #replay: ProcessReplayStore;
-  readonly #metrics: Metrics;
-  readonly #runtime: Runtime;
-  readonly #open = new Map<Listener, OpenListener>();
+  readonly #metrics: ProcessMetrics;
+  readonly #crew: Crew;
+  #binds: ReadonlyMap<string, Bind> = new Map();
   #telemetry: Telemetry | undefined;
   /** Ends the waiting of a drain. */
   readonly #closed = new AbortController();
   #state: 'starting' | 'serving' | 'draining' | 'stopping' = 'starting';
 
-  constructor(policy: Policy, { version, log, now = () => Date.now() / 1000 }: GatewayOptions) {
+  constructor(policy: Policy, { version, log, now = () => Date.now() / 1000, spawn = spawnThread }: GatewayOptions) {
     this.#policy = policy;
     this.#log = log;
     this.#now = now;
-    this.#replay = new ProcessReplayStore({ capacity: policy.replay.capacity, since: now() });
+    const replay = createReplayMemory({ capacity: policy.replay.capacity, since: now() });
+    this.#shared = { replay, nonceSecret: randomBytes(NONCE_SECRET_BYTES) };
+    this.#replay = new SharedReplayStore(replay, now);
     this.#keys = new Map(policy.issuers.map((issuer) => [issuer.name, this.#keysOf(issuer)]));
-    this.#metrics = createMetrics({
+    this.#metrics = createProcessMetrics({
       version,
-      policy: () => policy,
-      replay: this.#replay,
+      policy: () => this.#policy,
+      replay: () => ({ entries: this.#replay.entries, capacity: replay.capacity }),
       issuerKeys: () => this.#keys.values(),
-      connections: () => [...this.#open].map(([listener, open]) => [listener, open.connections()] as const),
+      workers: () => this.#crew.states,
     });
-    this.#runtime = this.#wire();
+    this.#crew = new Crew({
+      size: sizeOf(policy, log),
+      spawn,
+      log,
+      start: (index) => this.#startOrder(index),
+      refreshKeys: async (issuer, kid) => this.#keys.get(issuer)?.refreshFor(kid),
+      lost: (last) => this.#metrics.countLostWorker(last),
+    });
   }
 
-  #keysOf(issuer: Policy['issuers'][number]): IssuerKeys {
+  #keysOf(issuer: Issuer): IssuerKeys {
     return new IssuerKeys({ issuer, readKeySet, now: this.#now, onEvent: (event) => this.#onKeys(event) });
   }
 
@@ -95,6 +121,8 @@ class RunningGateway implements Gateway {
     this.#metrics.countKeyRefresh(event);
     const { issuer, result } = event;
     if (result === 'failed') return this.#log.event('warn', 'keys could not be loaded', { issuer, error: event.error });
+    const state = this.#keys.get(issuer)?.state;
+    if (state !== undefined) this.#crew.tell({ type: 'keys', issuer, keys: state });
     const { keys, withdrawn, unused } = event;
     const news = `${keys} ${withdrawn} ${unused.join()}`;
     if (this.#keyNews.get(issuer) === news) return;
@@ -104,74 +132,46 @@ class RunningGateway implements Gateway {
     if (unused.includes('private')) this.#log.event('error', 'the issuer publishes a private key', { issuer });
   }
 
-  #wire(): Runtime {
-    const policy = this.#policy;
-    const { listeners, routes, upstreams, managedFields, nonce } = policy;
-    const fieldRules = new Map(
-      routes.map((route) => [
-        route,
-        compileFieldRules(route, policy.id, managedFields, policy.withoutUpstreamNonce.has(route)),
-      ]),
-    );
+  get #inForce(): PolicyInForce {
     return {
-      policy,
-      ports: {
-        keysOf: ({ name }) => this.#keys.get(name) ?? NO_KEYS,
-        tokens: new LRUCache({ max: CACHED_TOKENS }),
-        proofKeys: new LRUCache({ max: CACHED_PROOF_KEYS }),
-        nonces: new NonceKeys(nonce.secrets, nonce.lifetime),
-        replay: this.#replay,
-        rememberFor: policy.replay.retention,
-        seenCertificates: new SeenCertificates(),
-      },
-      intake: new Map(listeners.map((one) => [one.name, compileIntake(one, managedFields, pseudonymOf(policy.id))])),
-      fieldRules,
-      upstreams: new Map(
-        upstreams.map((upstream) => [upstream, openUpstream(upstream, this.#longestConnect(upstream))]),
-      ),
-      metrics: this.#metrics,
-      log: this.#log,
-      now: this.#now,
-      stopping: () => this.#state === 'stopping',
+      epoch: this.#epoch,
+      policy: this.#policy,
+      keys: new Map([...this.#keys].map(([name, keys]) => [name, keys.state])),
+      shorterMemories: this.#shorterMemories,
     };
   }
 
-  #longestConnect(upstream: Upstream): number {
-    const routes = this.#policy.routes.filter((route) => route.upstream === upstream);
-    return Math.max(1, ...routes.map(({ timeouts }) => timeouts.connect));
+  /** A unix socket cannot be shared: the first worker serves it. */
+  #startOrder(index: number): StartOrder {
+    const binds = new Map([...this.#binds].filter(([, bind]) => index === 0 || 'port' in bind));
+    return { type: 'start', ...this.#inForce, shared: this.#shared, binds, reusePort: this.#crew.size > 1 };
   }
 
   async open(): Promise<void> {
+    compileListeners(this.#policy);
     for (const keys of this.#keys.values()) void keys.start();
-    for (const listener of this.#policy.listeners) this.#open.set(listener, await this.#openListener(listener));
+    const binds = new Map<string, Bind>();
+    for (const { name, bind } of this.#policy.listeners) binds.set(name, await claimBind(bind, `listener "${name}"`));
+    this.#binds = binds;
+    await this.#crew.start();
     this.#telemetry = await openTelemetry(this.#policy.telemetry, {
       ready: () => this.ready(),
-      metrics: () => this.#metrics.text(),
+      metrics: async () => this.#metrics.text(await this.#crew.snapshots()),
       onFailure: (error) => this.#log.failure('the telemetry port failed', error),
     });
     this.#state = 'serving';
   }
 
-  #openListener(listener: Listener): Promise<OpenListener> {
-    return openListener(listener, {
-      request: (request, response, connection, expectsContinue) =>
-        serve(this.#runtime, listener.name, { request, response, connection, expectsContinue }),
-      refused: (rejection, connection) => refuseUnread(this.#runtime, listener.name, rejection, connection),
-      refusedHandshake: (refusal, code) => this.#onHandshake(listener, refusal, code),
-    });
-  }
-
-  #onHandshake(listener: Listener, refusal: HandshakeRefusal, code: string): void {
-    this.#metrics.countHandshakeFailure(listener, refusal === 'failed' ? code : refusal.toUpperCase());
-    this.#log.event('info', 'handshake refused', { listener: listener.name, refusal, code });
-  }
-
   get listeners(): Gateway['listeners'] {
-    return [...this.#open].map(([{ name }, { bind }]) => ({ name, bind }));
+    return [...this.#binds].map(([name, bind]) => ({ name, bind }));
   }
 
   get telemetry(): Bind {
     return this.#telemetry?.bind ?? this.#policy.telemetry;
+  }
+
+  get workers(): readonly WorkerState[] {
+    return this.#crew.states;
   }
 
   ready(): Readiness {
@@ -182,15 +182,52 @@ class RunningGateway implements Gateway {
       ...(lastError === undefined ? {} : { last_error: lastError }),
     }));
     const keysReady = issuers.every(({ keys_loaded: loaded, required }) => loaded || !required);
+    const serving = this.#crew.states.filter(({ state }) => state === 'serving').length;
     return {
-      ready: this.#state === 'serving' && keysReady,
+      ready: this.#state === 'serving' && keysReady && serving > 0,
       details: {
         state: this.#state,
         policy: this.#policy.id,
-        listeners: [...this.#open.keys()].map(({ name }) => name),
+        workers: { serving, of: this.#crew.size },
+        listeners: [...this.#binds.keys()],
         issuers,
       },
     };
+  }
+
+  async reload(policy: Policy): Promise<void> {
+    compileListeners(policy);
+    const keys = await this.#takeOverKeys(policy);
+    this.#shorterMemories = this.#remember(policy);
+    const dropped = [...this.#keys.values()].filter((one) => keys.get(one.issuer.name) !== one);
+    this.#policy = policy;
+    this.#keys = keys;
+    this.#epoch += 1;
+    this.#log.change(policy.log);
+    await this.#crew.adopt(this.#inForce);
+    for (const one of dropped) one.stop();
+  }
+
+  /** Those of issuers that stay as they are, read again where they come from a file; new ones are waited for, good or bad. */
+  async #takeOverKeys({ issuers }: Policy): Promise<ReadonlyMap<string, IssuerKeys>> {
+    const entries = issuers.map(async (issuer): Promise<[string, IssuerKeys]> => {
+      const before = this.#keys.get(issuer.name);
+      const same = before !== undefined && isDeepStrictEqual(before.issuer, issuer);
+      const keys = same ? before : this.#keysOf(issuer);
+      if (!same) await keys.start();
+      else if (issuer.keys.from === 'jwks_file') await keys.reload();
+      return [issuer.name, keys];
+    });
+    return new Map(await Promise.all(entries));
+  }
+
+  /** What was forgotten under the policy so far stays forgotten under one that remembers longer (checks.md §4). */
+  #remember(next: Policy): readonly ShorterMemory[] {
+    const now = this.#now();
+    const live = this.#shorterMemories.filter(({ until }) => until + OLDEST_PROOF > now);
+    const { retention } = this.#policy.replay;
+    if (next.replay.retention <= retention) return live;
+    return [...live, { until: now + CHANGEOVER, rememberedFor: retention }];
   }
 
   async drain(): Promise<void> {
@@ -198,8 +235,7 @@ class RunningGateway implements Gateway {
     this.#state = 'draining';
     await this.#pause(delay);
     this.#state = 'stopping';
-    const finished = Promise.all([...this.#open.values()].map((listener) => listener.stop()));
-    await Promise.race([finished, this.#pause(grace)]);
+    await Promise.race([this.#crew.stop(), this.#pause(grace)]);
     await this.close();
   }
 
@@ -213,12 +249,26 @@ class RunningGateway implements Gateway {
   async close(): Promise<void> {
     this.#state = 'stopping';
     this.#closed.abort();
-    await Promise.all([...this.#open.values()].map((listener) => listener.close()));
-    await Promise.all([...this.#runtime.upstreams.values()].map(({ pool }) => pool.destroy()));
+    await this.#crew.close();
     for (const keys of this.#keys.values()) keys.stop();
     await this.#telemetry?.close();
   }
+
+  kill(worker: number): void {
+    this.#crew.kill(worker);
+  }
 }
 
-/** For an issuer that is not of this policy; there is none. */
-const NO_KEYS = { current: () => undefined, refreshFor: async () => {} };
+/** Where threads can share a port; elsewhere (macOS) there is one worker. */
+const SHARE_PORTS: readonly NodeJS.Platform[] = ['linux', 'freebsd', 'sunos', 'aix'];
+
+function sizeOf({ workers }: Policy, log: Log): number {
+  if (workers === 1 || SHARE_PORTS.includes(process.platform)) return workers;
+  log.event('warn', 'threads cannot share a port on this platform: there is one worker', { workers });
+  return 1;
+}
+
+/** What the workers are going to do, so that material that cannot be used is refused before any of them has it. */
+function compileListeners({ listeners }: Policy): void {
+  for (const listener of listeners) if (listener.tls !== undefined) compileTlsMaterial(listener, listener.tls);
+}

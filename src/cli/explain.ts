@@ -118,6 +118,7 @@ async function openPorts(policy: Policy, route: Route, now: number): Promise<Ope
     nonces: new NonceKeys(policy.nonce.secrets, policy.nonce.lifetime),
     replay: new ProcessReplayStore({ capacity: 1, since: Math.min(0, now) }),
     rememberFor: policy.replay.retention,
+    shorterMemories: [],
     seenCertificates: new SeenCertificates(),
   };
   const keyProblems = () =>

@@ -1,5 +1,6 @@
 // Reading and compiling a configuration for a command: a policy, or the problems as they are shown to people and programs.
 
+import { availableParallelism } from 'node:os';
 import { compilePolicy } from '../policy/compile.ts';
 import { formatProblem, inOrder, type Problem } from '../policy/problem.ts';
 import { readPolicyFile } from '../policy/read.ts';
@@ -20,7 +21,7 @@ export function loadPolicy(
 ): { policy: Policy; warnings: readonly Problem[] } | { problems: readonly Problem[] } {
   const read = readPolicyFile(file, { env: process.env, ...(stdin === undefined ? {} : { stdin }) });
   const now = Date.now() / 1000;
-  if (!('problems' in read)) return compilePolicy(read, now);
+  if (!('problems' in read)) return compilePolicy(read, now, availableParallelism());
   const rest = read.rest && compilePolicy(read.rest, now);
   const more = rest !== undefined && 'problems' in rest ? rest.problems : [];
   return { problems: inOrder([...read.problems, ...more]) };

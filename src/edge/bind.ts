@@ -17,15 +17,16 @@ const WHY: Readonly<Record<string, string>> = {
  * Makes a server listen. @returns the address as bound: the port is known where the policy said 0
  * Throws an Error for people, `WHO cannot bind ADDRESS: WHY`. The file of a unix socket on which nobody listens any more is
  * replaced; Node removes it when the server closes.
+ * @param reusePort other threads listen there as well (SO_REUSEPORT)
  */
-export async function bindServer(server: Server, bind: Bind, who: string): Promise<Bind> {
+export async function bindServer(server: Server, bind: Bind, who: string, reusePort = false): Promise<Bind> {
   try {
-    await listen(server, bind);
+    await listen(server, bind, reusePort);
   } catch (error) {
     const stale = 'path' in bind && codeOf(error) === 'EADDRINUSE' && (await isStale(bind.path));
     if (!stale) throw cannotBind(error, bind, who);
     await unlink(bind.path);
-    await listen(server, bind).catch((again: unknown) => {
+    await listen(server, bind, false).catch((again: unknown) => {
       throw cannotBind(again, bind, who);
     });
   }
@@ -33,10 +34,10 @@ export async function bindServer(server: Server, bind: Bind, who: string): Promi
   return typeof address === 'object' && address !== null ? { host: address.address, port: address.port } : bind;
 }
 
-function listen(server: Server, bind: Bind): Promise<void> {
+function listen(server: Server, bind: Bind, reusePort: boolean): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(bind, () => {
+    server.listen({ ...bind, reusePort }, () => {
       server.off('error', reject);
       resolve();
     });

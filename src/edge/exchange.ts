@@ -5,7 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Permit } from '../binding/permit.ts';
 import { enforce, type Ports, shadow } from '../enforce.ts';
 import type { Log } from '../observe/log.ts';
-import type { Metrics, Outcome as OutcomeLabel } from '../observe/metrics.ts';
+import type { Outcome as OutcomeLabel, TrafficMetrics } from '../observe/metrics.ts';
 import { chooseRoute, groupOf } from '../policy/route-table.ts';
 import type { Listener, Policy, Route, Upstream } from '../policy/route.ts';
 import { Rejection, reject } from '../rejection/rejection.ts';
@@ -26,7 +26,7 @@ export interface Runtime {
   readonly intake: ReadonlyMap<string, IntakeRules>;
   readonly fieldRules: ReadonlyMap<Route, FieldRules>;
   readonly upstreams: ReadonlyMap<Upstream, OpenUpstream>;
-  readonly metrics: Metrics;
+  readonly metrics: TrafficMetrics;
   readonly log: Log;
   /** Seconds since the epoch. */
   readonly now: () => number;

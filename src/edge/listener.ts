@@ -56,13 +56,14 @@ export interface OpenListener {
  * Opens a listener. HTTP/1.1, strict parser. Every TLS handshake is a full one where client certificates are asked for, and
  * without renegotiation everywhere.
  * Throws an Error for people where TLS material is unusable (tls-material.ts) or the address cannot be bound (bind.ts).
+ * @param reusePort other threads listen there as well
  * NOT checked: anything about requests (facts.ts), the number of requests on a connection, and how long bodies take (upload.ts).
  */
-export async function openListener(listener: Listener, serve: Serve): Promise<OpenListener> {
+export async function openListener(listener: Listener, serve: Serve, reusePort = false): Promise<OpenListener> {
   const material = listener.tls && compileTlsMaterial(listener, listener.tls);
   const server = createServer(listener, material?.options);
   const door = new Door(listener, material, server, serve);
-  const bind = await bindServer(server, listener.bind, `listener "${listener.name}"`);
+  const bind = await bindServer(server, listener.bind, `listener "${listener.name}"`, reusePort);
   server.on('error', ({ name, code = name }: NodeJS.ErrnoException) => serve.refusedHandshake('failed', code)); // of accept(2)
   return { bind, connections: () => door.connections, stop: () => door.stop(), close: () => door.close() };
 }

@@ -42,6 +42,8 @@ export interface Log {
   event(level: 'info' | 'warn' | 'error', message: string, fields?: EventFields): void;
   /** An exception that nobody expected: its name, code and place. Its message may quote the client, so it stays out. */
   failure(message: string, error: unknown, requestId?: string): void;
+  /** Other rules from now on. */
+  change(rules: LogRules): void;
   /** Settles when everything logged so far is written. */
   flush(): Promise<void>;
 }
@@ -53,7 +55,7 @@ const BUFFER_LIMIT = 16 * 1024 * 1024;
 
 /** @param to for tests; the default is standard output, written without blocking and flushed at exit */
 export function createLog(rules: LogRules, to: DestinationStream = standardOutput()): Log {
-  const { sampleSuccesses } = rules;
+  let { sampleSuccesses } = rules;
   const logger = pino(
     {
       level: rules.level,
@@ -71,6 +73,10 @@ export function createLog(rules: LogRules, to: DestinationStream = standardOutpu
     },
     event: (level, message, fields = {}) => logger[level](fields, message),
     failure: (message, error, requestId) => logger.error({ request_id: requestId, error: errorFields(error) }, message),
+    change(next) {
+      ({ sampleSuccesses } = next);
+      logger.level = next.level;
+    },
     flush: () =>
       new Promise((resolve) => {
         logger.flush(() => resolve());
@@ -78,8 +84,15 @@ export function createLog(rules: LogRules, to: DestinationStream = standardOutpu
   };
 }
 
+/**
+ * Bytes in one write: what a pipe takes as a whole (POSIX.1, PIPE_BUF), so that the lines of several threads are never mixed. No
+ * line is longer.
+ */
+const WRITE_LIMIT = 4096;
+
 /** Each line is written at once; the 1 is what makes sonic-boom's flush wait for the line in flight. */
-const standardOutput = () => destination({ dest: 1, sync: false, minLength: 1, maxLength: BUFFER_LIMIT });
+const standardOutput = () =>
+  destination({ dest: 1, sync: false, minLength: 1, maxWrite: WRITE_LIMIT, maxLength: BUFFER_LIMIT });
 
 /** Members that are undefined are left out of the line. */
 function requestFields(line: RequestLine) {

@@ -1,14 +1,10 @@
-// The metrics of a gateway: their names, help and labels in one table, and typed ways to count that leave no label open.
+// The metrics: names, help and labels in one table, and what a worker counts, in ways that leave no label open.
 
-import { X509Certificate } from 'node:crypto';
-import { basename } from 'node:path';
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { BindingName } from '../binding/permit.ts';
-import type { Listener, Policy, Route } from '../policy/route.ts';
+import type { Listener, Route } from '../policy/route.ts';
 import type { Scheme } from '../rejection/challenge.ts';
 import type { Rejection } from '../rejection/rejection.ts';
-import type { IssuerKeys, IssuerKeysEvent } from '../store/issuer-keys.ts';
-import type { ReplayStore } from '../store/replay-store.ts';
 
 /** How a request ended. `answered`: by the gateway itself, without a refusal (CORS preflights, OPTIONS *). */
 export type Outcome = 'forwarded' | 'rejected' | 'upstream_failed' | 'answered' | 'client_gone';
@@ -74,6 +70,17 @@ export const METRICS = {
     help: 'TLS handshakes of clients that failed, by reason.',
     labels: ['listener', 'reason'],
   },
+  workers: { name: 'holdfast_workers', help: 'Worker threads by state.', labels: ['state'] },
+  workerRestarts: {
+    name: 'holdfast_worker_restarts_total',
+    help: 'Worker threads that died or hung and were replaced.',
+    labels: [],
+  },
+  workerUtilization: {
+    name: 'holdfast_worker_utilization_ratio',
+    help: 'Share of the last five seconds in which a worker thread was busy, 0 to 1.',
+    labels: ['worker'],
+  },
   buildInfo: { name: 'holdfast_build_info', help: 'Always 1; the label says which build runs.', labels: ['version'] },
 } as const;
 
@@ -92,38 +99,36 @@ const HANDSHAKE_FAILURES: readonly (readonly [RegExp, string])[] = [
 /** Seconds. A refusal takes a fraction of a millisecond, a slow upstream its timeout. */
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-/** What gauges are read from, at each scrape; functions where a reload changes the answer. */
-export interface MetricSources {
-  readonly version: string;
-  readonly policy: () => Pick<Policy, 'listeners'> & { readonly replay: Pick<Policy['replay'], 'capacity'> };
-  readonly replay: ReplayStore;
-  readonly issuerKeys: () => Iterable<Pick<IssuerKeys, 'issuer' | 'loadedOnce' | 'ageSeconds'>>;
+/** What the gauges of a worker are read from. */
+export interface TrafficSources {
   /** Open connections by listener. */
   readonly connections: () => Iterable<readonly [Pick<Listener, 'name'>, number]>;
 }
 
+/** The metrics of one worker as prom-client hands them out: to be sent to the supervisor, which adds them up. */
+export type Snapshot = readonly object[];
+
 /** Where a request went; undefined: no route was found. */
 type RouteOf = Pick<Route, 'name'> | undefined;
 
-export interface Metrics {
+/** What a worker counts. */
+export interface TrafficMetrics {
   /** @param seconds from the end of the header section to the end of the answer */
   countRequest(route: RouteOf, scheme: SchemeLabel, binding: BindingName, outcome: Outcome, seconds: number): void;
   countRejection(route: RouteOf, rejection: Rejection, mode: Mode): void;
   countNonceChallenge(): void;
   /** @param members of `cnf` in one token that are none of those we check */
   countUnknownConfirmations(members: number): void;
-  countKeyRefresh(event: IssuerKeysEvent): void;
   /** @param code `code` of the error that Node reported */
   countHandshakeFailure(listener: Pick<Listener, 'name'>, code: string | undefined): void;
-  /** The text format of Prometheus. */
-  text(): Promise<string>;
+  snapshot(): Promise<Snapshot>;
 }
 
 /**
- * The metrics of one process, in a registry of their own, with the usual ones of prom-client about the process. Counting by labels
- * costs 0.2 µs a call; binding labels beforehand would make it no cheaper.
+ * The metrics of one worker, in a registry of their own. Counting by labels costs 0.2 µs a call; binding labels beforehand would
+ * make it no cheaper.
  */
-export function createMetrics(sources: MetricSources): Metrics {
+export function createTrafficMetrics({ connections }: TrafficSources): TrafficMetrics {
   const registry = new Registry();
   const registers = [registry];
   const counter = ({ name, help, labels }: Definition) => new Counter({ name, help, labelNames: labels, registers });
@@ -133,10 +138,10 @@ export function createMetrics(sources: MetricSources): Metrics {
   const { name, help, labels: labelNames } = METRICS.requestDuration;
   const requestDuration = new Histogram({ name, help, labelNames, registers, buckets: DURATION_BUCKETS });
   const unknownConfirmations = counter(METRICS.unknownConfirmations);
-  const issuerKeyRefreshes = counter(METRICS.issuerKeyRefreshes);
   const handshakeFailures = counter(METRICS.handshakeFailures);
-  addGauges(registry, sources);
-  collectDefaultMetrics({ register: registry });
+  addGauge(registry, METRICS.connections, () =>
+    [...connections()].map(([{ name: listener }, open]) => [{ listener }, open]),
+  );
   return {
     countRequest(of, scheme, binding, outcome, seconds) {
       const route = of?.name ?? 'none';
@@ -148,59 +153,34 @@ export function createMetrics(sources: MetricSources): Metrics {
     },
     countNonceChallenge: () => nonceChallenges.inc(),
     countUnknownConfirmations: (members) => unknownConfirmations.inc(members),
-    countKeyRefresh: ({ issuer, result }) => issuerKeyRefreshes.inc({ issuer, result }),
-    countHandshakeFailure({ name }, code = '') {
+    countHandshakeFailure({ name: listener }, code = '') {
       const reason = HANDSHAKE_FAILURES.find(([pattern]) => pattern.test(code))?.[1] ?? 'other';
-      handshakeFailures.inc({ listener: name, reason });
+      handshakeFailures.inc({ listener, reason });
     },
-    text: () => registry.metrics(),
+    snapshot: () => registry.getMetricsAsJSON(),
   };
 }
 
-interface Definition {
+export interface Definition {
   readonly name: string;
   readonly help: string;
   readonly labels: readonly string[];
 }
 
-type Sample = readonly [labels: Readonly<Record<string, string>>, value: number];
+export type Sample = readonly [labels: Readonly<Record<string, string>>, value: number];
 
-/** Gauges that are read at each scrape; a name that left the policy leaves the answer. */
-function addGauges(registry: Registry, { version, policy, replay, issuerKeys, connections }: MetricSources): void {
-  const gauge = ({ name, help, labels }: Definition, read: () => readonly Sample[]) =>
+/** A gauge that is read at each scrape; a name that left the policy leaves the answer. */
+export function addGauge(registry: Registry, { name, help, labels }: Definition, read: () => readonly Sample[]): void {
+  registry.registerMetric(
     new Gauge({
       name,
       help,
       labelNames: labels,
-      registers: [registry],
+      registers: [],
       collect() {
         this.reset();
         for (const [sampleLabels, value] of read()) this.set(sampleLabels, value);
       },
-    });
-  gauge(METRICS.buildInfo, () => [[{ version }, 1]]);
-  gauge(METRICS.replayEntries, () => [[{}, replay.entries]]);
-  gauge(METRICS.replayCapacity, () => [[{}, policy().replay.capacity]]);
-  gauge(METRICS.issuerKeysLoaded, () =>
-    [...issuerKeys()].map(({ issuer, loadedOnce }) => [{ issuer: issuer.name }, loadedOnce ? 1 : 0]),
+    }),
   );
-  gauge(METRICS.issuerKeysAge, () =>
-    [...issuerKeys()].flatMap(({ issuer, ageSeconds }) =>
-      ageSeconds === undefined ? [] : [[{ issuer: issuer.name }, ageSeconds]],
-    ),
-  );
-  gauge(METRICS.connections, () => [...connections()].map(([{ name }, open]) => [{ listener: name }, open]));
-  gauge(METRICS.certificateExpiry, () => readExpiries(policy().listeners));
-}
-
-/** Latest first: of two files with one base name, the earlier end is what stays. */
-function readExpiries(listeners: readonly Listener[]): readonly Sample[] {
-  return listeners
-    .flatMap(({ name, tls }) =>
-      (tls?.certificates ?? []).map(({ cert, certFile }): Sample => {
-        const end = new X509Certificate(cert).validToDate.getTime() / 1000;
-        return [{ listener: name, certificate: basename(certFile) }, end];
-      }),
-    )
-    .toSorted(([, one], [, other]) => other - one);
 }

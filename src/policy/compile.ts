@@ -16,7 +16,8 @@ import type { Listener, Policy, Route, RouteTable } from './route.ts';
 
 /** Proofs per second and worker for which `replay.capacity: auto` has room. */
 const PROOFS_PER_SECOND = 6000;
-const WORKERS = 1;
+/** `workers: auto` takes no more cores than this: beyond it other things are the limit. */
+const AUTO_WORKERS = 4;
 const NONCE_SECRET_BYTES = 32;
 
 export type Compiled =
@@ -27,9 +28,10 @@ export type Compiled =
  * Compiles what was read into a frozen policy. Problems, all at once, are what the parts of a configuration cannot mean
  * together, and what would weaken the gateway without a key that names the risk. Warnings are for people who read `check`.
  * @param now seconds since the epoch: certificates have to be valid
+ * @param cores that this process may use, for `workers: auto`
  * NOT checked: single values (schema.ts), and anything beyond the files: no address is bound, no issuer or upstream called.
  */
-export function compilePolicy(read: ReadPolicy, now: number): Compiled {
+export function compilePolicy(read: ReadPolicy, now: number, cores = 1): Compiled {
   const compilation = new Compilation(read, now);
   const listeners = compileListeners(compilation);
   const names = listeners.map(({ name }) => name);
@@ -42,15 +44,18 @@ export function compilePolicy(read: ReadPolicy, now: number): Compiled {
   warn(compilation, routes);
   if (compilation.problems.length > 0) return { problems: compilation.problems };
   const { config } = read;
+  const workers = config.workers === 'auto' ? Math.min(cores, AUTO_WORKERS) : config.workers;
   const policy: Policy = {
     id: createHash('sha256').update(read.text).update(JSON.stringify(config)).digest('hex').slice(0, 8),
+    workers,
     listeners,
     telemetry: config.telemetry.bind,
     log: { level: config.log.level, sampleSuccesses: config.log.sample_successes },
     drain: config.drain,
     issuers: [...issuers.values()],
     replay: {
-      capacity: config.replay.capacity === 'auto' ? roomFor(routes, config.nonce.lifetime) : config.replay.capacity,
+      capacity:
+        config.replay.capacity === 'auto' ? roomFor(routes, config.nonce.lifetime, workers) : config.replay.capacity,
       retention: longest(routes, ({ maxAge, clockTolerance }) => maxAge + clockTolerance),
     },
     nonce: { secrets, lifetime: config.nonce.lifetime },
@@ -100,9 +105,9 @@ function compileSecrets(compilation: Compilation): readonly Uint8Array[] {
 }
 
 /** Room for every proof that has to be remembered at once (checks.md §4): by its iat or by the expiry of its nonce, plus tolerance. */
-function roomFor(routes: ReadonlyMap<Route, ConfigPath>, nonceLifetime: number): number {
+function roomFor(routes: ReadonlyMap<Route, ConfigPath>, nonceLifetime: number, workers: number): number {
   const retention = longest(routes, (dpop) => Math.max(dpop.maxAge, nonceLifetime) + dpop.clockTolerance);
-  return Math.ceil(PROOFS_PER_SECOND * retention * WORKERS);
+  return Math.ceil(PROOFS_PER_SECOND * retention * workers);
 }
 
 function longest(routes: ReadonlyMap<Route, ConfigPath>, seconds: (dpop: DpopRules) => number): number {

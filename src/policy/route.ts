@@ -208,6 +208,8 @@ export interface LogRules {
 export interface Policy {
   /** Short hash of the configuration's text and values: names this gateway in `Via`, so that a loop is seen. */
   readonly id: string;
+  /** Serving threads. */
+  readonly workers: number;
   readonly listeners: readonly Listener[];
   readonly telemetry: Bind;
   readonly log: LogRules;

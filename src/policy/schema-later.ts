@@ -13,7 +13,6 @@ export interface LaterKey {
 
 /** A feature that is built loses its rows here, and nothing else changes. */
 export const LATER: readonly LaterKey[] = [
-  { key: 'workers', taken: ['auto', 1] },
   { key: 'listeners.*.mode', taken: ['proxy'] },
   { key: 'listeners.*.dialect' },
   { key: 'listeners.*.http2', taken: [false] },

@@ -24,6 +24,14 @@ export interface DpopRules {
  */
 export type ProofKeyCache = LRUCache<string, ProofKey>;
 
+/** What the memory of an earlier policy, which was kept for a shorter time, still means for proofs made before it changed. */
+export interface ShorterMemory {
+  /** Seconds since the epoch: proofs dated before may have been used under that policy. */
+  readonly until: number;
+  /** Seconds after `iat` for which they were remembered. */
+  readonly rememberedFor: number;
+}
+
 export interface ProofTerms {
   readonly method: string;
   /** As clients see it, normalised (target-uri.ts). */
@@ -37,6 +45,8 @@ export interface ProofTerms {
   readonly rememberedSince: number;
   /** Seconds after `iat` until which some route may accept a proof without nonce; at least those of `rules`. */
   readonly rememberFor: number;
+  /** Of policies before a reload (checks.md §4). */
+  readonly shorterMemories: readonly ShorterMemory[];
   readonly nonces: NonceKeys;
   readonly keys: ProofKeyCache;
 }
@@ -177,7 +187,7 @@ function checkFreshness(
     const nonceAges = now > (nonce.mintedAt + nonce.expiresAt) / 2;
     return { rememberUntil: nonce.expiresAt + rules.clockTolerance, nonceAges };
   }
-  const stale = claims.iat < now - rules.maxAge;
+  const stale = claims.iat < now - rules.maxAge || isForgotten(claims.iat, terms);
   const future = claims.iat > latest;
   if (rules.nonce === 'required') return reject('nonce_required');
   if (rules.nonce === 'on-skew' && (stale || future)) return reject('nonce_required', { clockOffset });
@@ -185,4 +195,9 @@ function checkFreshness(
   if (future || notYet) return reject('proof_from_future', { clockOffset });
   if (claims.iat < terms.rememberedSince) return reject('nonce_required');
   return { rememberUntil: claims.iat + terms.rememberFor, nonceAges: false };
+}
+
+/** A reload that raises `max_age` cannot bring back what was forgotten before it. */
+function isForgotten(iat: number, { shorterMemories, now }: ProofTerms): boolean {
+  return shorterMemories.some(({ until, rememberedFor }) => iat < until && iat + rememberedFor < now);
 }

@@ -5,6 +5,7 @@ import { LRUCache } from 'lru-cache';
 import type { KeySource } from '../token/access-token.ts';
 import type { Issuer } from '../token/issuer.ts';
 import type { KeySet, UnusedKey, VerificationKey } from '../token/key-set.ts';
+import { HeldKeys, type KeyState } from './held-keys.ts';
 import { type FetchLimits, KeySourceError, readKeyDocument } from './key-source.ts';
 
 /** All times in seconds. */
@@ -68,7 +69,7 @@ export class IssuerKeys implements KeySource {
   readonly #stopped = new AbortController();
   /** Hashes, because a kid may be as long as a token: when they were asked for in vain. */
   readonly #unknown: LRUCache<string, number>;
-  #keys: readonly VerificationKey[] | undefined;
+  readonly #held = new HeldKeys();
   #loadedAt: number | undefined;
   #refreshedAt = -Infinity;
   #failures = 0;
@@ -104,8 +105,17 @@ export class IssuerKeys implements KeySource {
   }
 
   current(now: number): readonly VerificationKey[] | undefined {
-    if (this.#loadedAt !== undefined && now - this.#loadedAt > this.#limits.keep) this.#replace(undefined);
-    return this.#keys;
+    return this.#held.current(now);
+  }
+
+  /** For the threads that verify tokens. */
+  get state(): KeyState {
+    return this.#held.state;
+  }
+
+  /** Reads the set now, for example because its file has changed. Settles when that is done. */
+  reload(): Promise<void> {
+    return this.#load();
   }
 
   /**
@@ -123,7 +133,7 @@ export class IssuerKeys implements KeySource {
     }
     await this.#load();
     // A failure says nothing about a kid.
-    if (this.lastError === undefined && !this.#keys?.some((key) => key.kid === kid)) {
+    if (this.lastError === undefined && !this.#held.state.keys?.some((key) => key.kid === kid)) {
       this.#unknown.set(name, this.#options.now());
     }
   }
@@ -142,8 +152,8 @@ export class IssuerKeys implements KeySource {
       const { json, maxAge } = await readKeyDocument(issuer, this.#limits, this.#stopped.signal);
       const set = await readKeySet(json, issuer.algorithms);
       if (set === 'malformed') throw new KeySourceError('the document is no JWK set');
-      const withdrawn = this.#replace(set.keys);
       this.#loadedAt = now();
+      const withdrawn = this.#held.replace({ keys: set.keys, keepUntil: this.#loadedAt + this.#limits.keep });
       this.#failures = 0;
       this.lastError = undefined;
       const { min, usual, max } = this.#limits.refetch;
@@ -157,22 +167,13 @@ export class IssuerKeys implements KeySource {
     }
   }
 
-  /** Unchanged keys stay the same objects, so that verifications cached by them live on. Returns how many are gone. */
-  #replace(keys: readonly VerificationKey[] | undefined): number {
-    const before = new Map(this.#keys?.map((key) => [key.id, key]));
-    this.#keys = keys?.map((key) => before.get(key.id) ?? key);
-    const withdrawn = [...before.values()].filter((key) => !this.#keys?.includes(key));
-    for (const key of withdrawn) key.current = false;
-    return withdrawn.length;
-  }
-
   /** Backs off with jitter; but a set that becomes too old is looked at when it does. */
   #retryDelay(): number {
     this.#failures += 1;
     this.current(this.#options.now());
     const { min, max } = this.#limits.retry;
     const backoff = Math.min(max, min * 2 ** (this.#failures - 1)) * (0.5 + Math.random() / 2);
-    const left = this.#keys === undefined ? Infinity : this.#limits.keep - (this.ageSeconds ?? 0);
+    const left = this.#held.state.keys === undefined ? Infinity : this.#limits.keep - (this.ageSeconds ?? 0);
     return Math.min(backoff, Math.max(min, left));
   }
 

@@ -88,6 +88,7 @@ async function attempt(asked: ProofRecipe): Promise<Trial> {
     now: NOW,
     rememberedSince: asked.restarted ? NOW - 30 : 0,
     rememberFor: 75,
+    shorterMemories: [],
     nonces,
     keys: new LRUCache({ max: 10 }),
   };

@@ -31,6 +31,7 @@ for (const { name, proof, header, claims } of vectors.examples) {
       rules: DPOP_RULES,
       rememberedSince: 0,
       rememberFor: 75,
+      shorterMemories: [],
       nonces: new NonceKeys([], 120),
       keys: new LRUCache({ max: 1 }),
     });

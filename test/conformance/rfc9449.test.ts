@@ -24,6 +24,7 @@ describe('the examples', () => {
       now: MADE,
       rememberedSince: 0,
       rememberFor: 75,
+      shorterMemories: [],
       nonces: new NonceKeys([], 120),
       keys: new LRUCache({ max: 10 }),
       ...over,

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { startGateway } from '../../src/gateway.ts';
+import { spawnHere } from '../support/threads.ts';
 import { createLog } from '../../src/observe/log.ts';
 import { compilePolicy } from '../../src/policy/compile.ts';
 import { formatProblem, type Problem } from '../../src/policy/problem.ts';
@@ -89,7 +90,11 @@ export async function startExample(
   const targets = Object.fromEntries(urls.map((variable) => [variable, upstream.origin]));
   const { policy } = compileExample(copyExample(t, name, files), { ...targets, ...env });
   const log = createLog(policy.log, { write() {} });
-  const running = await startGateway(onFreePorts(policy), { version: 'test', log });
+  const running = await startGateway(onFreePorts(policy), {
+    version: 'test',
+    log,
+    spawn: spawnHere(log, () => Date.now() / 1000),
+  });
   t.after(() => running.close());
   const port = portOf(running.listeners[0]?.bind);
   return {

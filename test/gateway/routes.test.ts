@@ -122,15 +122,13 @@ test('a shadow is counted and logged, and nothing else is different', async (t) 
 });
 
 test('a shadow that fails is logged and changes nothing for a request that was permitted', async (t) => {
-  const broken = new Error('a message that may quote a token');
-  const failing = { get: () => assert.fail(broken) };
   const gateway = await startTestGateway(t, {
     routes: `- { name: orders, match: { path: /orders/* }, upstream: orders, require: token, weaker_than_defaults: [require],
   shadow: { require: dpop } }`,
     adjust: (policy) => {
       const routes = policy.routes.map((route) => ({
         ...route,
-        shadow: new Proxy({ ...route.demand }, failing),
+        shadow: { ...route.demand, issuers: undefined as never },
       }));
       const compiled = compileRouteTable(routes, ['public']);
       assert.ok('table' in compiled);
@@ -140,5 +138,6 @@ test('a shadow that fails is logged and changes nothing for a request that was p
   const answer = await gateway.request('GET', '/orders/1', { token: await issue(gateway) });
   assert.deepEqual([answer.status, answer.body], [200, 'from the upstream']);
   const line = await gateway.logged({ msg: 'a shadow demand could not be evaluated' });
-  assert.ok(!JSON.stringify(line).includes(broken.message));
+  assert.equal((line['error'] as { name: string }).name, 'TypeError');
+  assert.doesNotMatch(JSON.stringify(line), /Cannot read properties/, 'a message may quote a token');
 });

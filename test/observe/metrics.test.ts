@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { createMetrics, METRICS, type MetricSources } from '../../src/observe/metrics.ts';
+import { createTrafficMetrics, METRICS, type TrafficSources } from '../../src/observe/metrics.ts';
+import { createProcessMetrics, type ProcessSources } from '../../src/observe/process-metrics.ts';
 import type { Listener } from '../../src/policy/route.ts';
 import { reject } from '../../src/rejection/rejection.ts';
 import { makeCertificate } from '../support/pki.ts';
@@ -10,20 +11,23 @@ import { makeCertificate } from '../support/pki.ts';
 const ORDERS = { name: 'orders' };
 const PUBLIC = { name: 'public' };
 
-const makePolicy = (listeners: readonly unknown[] = []) => ({
-  listeners: listeners as Listener[],
-  replay: { capacity: 1000 },
-});
+const makePolicy = (listeners: readonly unknown[] = []) => ({ listeners: listeners as Listener[] });
 
-const makeMetrics = (over: Partial<MetricSources> = {}) =>
-  createMetrics({
+/** A supervisor with one worker. */
+const makeMetrics = (over: Partial<ProcessSources & TrafficSources> = {}) => {
+  const sources = {
     version: '0.1.0',
     policy: () => makePolicy(),
-    replay: { entries: 7, since: 0, remember: () => 'full' },
+    replay: () => ({ entries: 7, capacity: 1000 }),
     issuerKeys: () => [],
+    workers: () => [],
     connections: () => [],
     ...over,
-  });
+  };
+  const process = createProcessMetrics(sources);
+  const traffic = createTrafficMetrics(sources);
+  return { ...process, ...traffic, text: async () => process.text([await traffic.snapshot()]) };
+};
 
 async function samples(metrics: { text(): Promise<string> }, name: string): Promise<string[]> {
   return (await metrics.text()).split('\n').filter((line) => line.startsWith(name));
@@ -112,7 +116,7 @@ describe('what is read at each scrape', () => {
   test('the keys of each issuer: their age only once there are any, and nothing of issuers that are gone', async () => {
     const keys = (name: string, ageSeconds: number | undefined) =>
       ({ issuer: { name }, loadedOnce: ageSeconds !== undefined, ageSeconds }) as ReturnType<
-        MetricSources['issuerKeys']
+        ProcessSources['issuerKeys']
       > extends Iterable<infer One>
         ? One
         : never;
@@ -152,6 +156,64 @@ describe('what is read at each scrape', () => {
     assert.deepEqual(await samples(metrics, METRICS.certificateExpiry.name), [
       'holdfast_certificate_expiry_timestamp_seconds{listener="public",certificate="tls.crt"} 1800000000',
     ]);
+  });
+});
+
+describe('several workers', () => {
+  const counted = async (requests: number, connections: number) => {
+    const traffic = createTrafficMetrics({ connections: () => [[PUBLIC, connections]] });
+    for (let nth = 0; nth < requests; nth++) traffic.countRequest(ORDERS, 'DPoP', 'dpop', 'forwarded', 0.004);
+    return await traffic.snapshot();
+  };
+  const makeProcess = (workers: ProcessSources['workers'] = () => []) =>
+    createProcessMetrics({
+      version: '0.1.0',
+      policy: () => makePolicy(),
+      replay: () => ({ entries: 0, capacity: 0 }),
+      issuerKeys: () => [],
+      workers,
+    });
+
+  test('are added up: counters, histograms and what is open', async () => {
+    const text = await makeProcess().text([await counted(2, 3), await counted(5, 1)]);
+    for (const line of [
+      'holdfast_requests_total{route="orders",scheme="DPoP",binding="dpop",outcome="forwarded"} 7',
+      'holdfast_request_duration_seconds_count{route="orders"} 7',
+      'holdfast_connections{listener="public"} 4',
+    ]) {
+      assert.ok(text.split('\n').includes(line), line);
+    }
+  });
+
+  test('what a worker that died had counted goes on counting, so that no sum falls; what it had open is gone', async () => {
+    const metrics = makeProcess();
+    metrics.countLostWorker(await counted(2, 3));
+    metrics.countLostWorker(await counted(4, 1));
+    const text = await metrics.text([await counted(1, 1)]);
+    for (const line of [
+      'holdfast_requests_total{route="orders",scheme="DPoP",binding="dpop",outcome="forwarded"} 7',
+      'holdfast_request_duration_seconds_bucket{le="0.005",route="orders"} 7',
+      'holdfast_connections{listener="public"} 1',
+      'holdfast_worker_restarts_total 2',
+    ]) {
+      assert.ok(text.split('\n').includes(line), line);
+    }
+  });
+
+  test('are shown by state, and how busy each is', async () => {
+    const metrics = makeProcess(() => [
+      { index: 0, state: 'serving', utilization: 0.25 },
+      { index: 1, state: 'gone', utilization: 0 },
+    ]);
+    const text = await metrics.text([]);
+    for (const line of [
+      'holdfast_workers{state="serving"} 1',
+      'holdfast_workers{state="gone"} 1',
+      'holdfast_workers{state="starting"} 0',
+      'holdfast_worker_utilization_ratio{worker="0"} 0.25',
+    ]) {
+      assert.ok(text.split('\n').includes(line), line);
+    }
   });
 });
 

@@ -95,6 +95,7 @@ export async function makePorts(keys: readonly TestKey[], over: Partial<Ports> =
     nonces: new NonceKeys([], 120),
     replay: new ProcessReplayStore({ capacity: 10_000, since: 0 }),
     rememberFor: 75,
+    shorterMemories: [],
     seenCertificates: new SeenCertificates(),
     ...over,
   };

@@ -1,5 +1,6 @@
 // A whole gateway for tests: a policy file and certificates on disk, TLS listeners, an upstream that records, and clients.
 
+import { spawnHere } from './threads.ts';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, get, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -11,6 +12,7 @@ import type { TestContext } from 'node:test';
 import type { TLSSocket } from 'node:tls';
 import { type Gateway, startGateway } from '../../src/gateway.ts';
 import { createLog } from '../../src/observe/log.ts';
+import { spawnThread } from '../../src/threads/spawn.ts';
 import { compilePolicy } from '../../src/policy/compile.ts';
 import { formatProblem } from '../../src/policy/problem.ts';
 import { readPolicyFile } from '../../src/policy/read.ts';
@@ -201,6 +203,8 @@ export interface GatewayWishes extends PolicyWishes {
   readonly now?: () => number;
   /** For what no policy file may say. */
   readonly adjust?: (policy: Policy) => Policy;
+  /** Real worker threads, whose clock is the real one and whose log goes to standard output. */
+  readonly threads?: boolean;
   /** Do not wait for the keys of the issuers. */
   readonly unready?: boolean;
 }
@@ -210,10 +214,13 @@ export async function startTestGateway(t: Closing, wishes: GatewayWishes = {}): 
   const upstream = await startUpstream(t);
   const policy = (wishes.adjust ?? ((same) => same))(compileFile(writePolicy(t, wishes, upstream.origin)));
   const now = wishes.now ?? (() => Date.now() / 1000);
-  const log = new LogLines();
-  const running = await startGateway(policy, { version: '0.0.0-test', log: createLog(policy.log, log), now });
+  const lines = new LogLines();
+  // The threads of a test are silenced by the policy, the supervisor is not.
+  const log = createLog(wishes.threads ? { ...policy.log, level: 'info' } : policy.log, lines);
+  const spawn = wishes.threads ? spawnThread : spawnHere(log, now);
+  const running = await startGateway(policy, { version: '0.0.0-test', log, now, spawn });
   t.after(() => running.close());
-  if (!wishes.unready) await log.until({ msg: 'keys loaded' });
+  if (!wishes.unready) await lines.until({ msg: 'keys loaded' });
   const port = portOf(running.listeners[0]?.bind);
   const connect = () => openTls(port, { ca: SERVER_CA.cert });
   const page = (path: string) => readPage(portOf(running.telemetry), path);
@@ -221,7 +228,7 @@ export async function startTestGateway(t: Closing, wishes: GatewayWishes = {}): 
     running,
     policy,
     upstream,
-    log: log.lines,
+    log: lines.lines,
     now,
     request: (method, path, what) => sendRequest(port, method, path, what),
     connect,
@@ -232,7 +239,7 @@ export async function startTestGateway(t: Closing, wishes: GatewayWishes = {}): 
     },
     page,
     count: async (metric, labels = {}) => sumOf((await page('/metrics')).body, metric, labels),
-    logged: (members) => log.until(members),
+    logged: (members) => lines.until(members),
     close: () => running.close(),
   };
 }

@@ -13,6 +13,7 @@ export function makeProofTerms(
     accessToken: 'token',
     rememberedSince: 0,
     rememberFor: 75,
+    shorterMemories: [],
     keys: new LRUCache({ max: 100 }),
     ...given,
   };

@@ -1,0 +1,165 @@
+// The data path of one thread: listeners, the policy in force, its upstreams and caches; a reload swaps one reference.
+
+import { LRUCache } from 'lru-cache';
+import { SeenCertificates } from '../certificate/seen-certificates.ts';
+import { refuseUnread, type Runtime, serve } from '../edge/exchange.ts';
+import { compileIntake } from '../edge/facts.ts';
+import { compileFieldRules, pseudonymOf } from '../edge/fields.ts';
+import { type HandshakeRefusal, type OpenListener, openListener } from '../edge/listener.ts';
+import { type OpenUpstream, openUpstream } from '../edge/upstream.ts';
+import type { Log } from '../observe/log.ts';
+import { createTrafficMetrics, type TrafficMetrics } from '../observe/metrics.ts';
+import type { Bind, Listener, Policy, Upstream } from '../policy/route.ts';
+import { NonceKeys } from '../proof/nonce.ts';
+import { SharedReplayStore } from '../store/shared-replay-store.ts';
+import type { PolicyInForce, StartOrder } from './messages.ts';
+import { MirroredKeys } from './mirrored-keys.ts';
+
+/** Entries; one costs a signature check to get back. A token takes at most 16 KiB and its claims, a proof key a few KiB. */
+const CACHED_TOKENS = 10_000;
+const CACHED_PROOF_KEYS = 10_000;
+
+export interface DataPlaneOptions {
+  readonly log: Log;
+  /** Seconds since the epoch. */
+  readonly now: () => number;
+  /** Tells the supervisor of a kid that no key has; settles when the keys are as new as they get. */
+  readonly refreshKeys: (issuer: string, kid: string | undefined) => Promise<void>;
+}
+
+export class DataPlane {
+  readonly metrics: TrafficMetrics;
+  readonly #options: DataPlaneOptions;
+  readonly #order: StartOrder;
+  readonly #replay: SharedReplayStore;
+  /** What is verified by a proof key depends on no policy. */
+  readonly #proofKeys: Runtime['ports']['proofKeys'] = new LRUCache({ max: CACHED_PROOF_KEYS });
+  readonly #keys = new Map<string, MirroredKeys>();
+  readonly #open = new Map<string, OpenListener>();
+  #runtime: Runtime;
+  #stopping = false;
+
+  /** Opens nothing yet. */
+  constructor(order: StartOrder, options: DataPlaneOptions) {
+    this.#order = order;
+    this.#options = options;
+    this.#replay = new SharedReplayStore(order.shared.replay);
+    this.metrics = createTrafficMetrics({
+      connections: () => [...this.#open].map(([name, open]) => [{ name }, open.connections()] as const),
+    });
+    this.#runtime = this.#wire(order, new Map());
+  }
+
+  /** @throws Error for people, where TLS material is unusable or an address cannot be bound */
+  async open(): Promise<void> {
+    const { policy, binds, reusePort } = this.#order;
+    for (const listener of policy.listeners) {
+      const bind = binds.get(listener.name);
+      if (bind !== undefined) this.#open.set(listener.name, await this.#openListener(listener, bind, reusePort));
+    }
+  }
+
+  /**
+   * Puts another policy to work: for requests that come from now on, while those in flight keep theirs.
+   * @throws Error for people, where TLS material is unusable; everything is as it was then
+   */
+  adopt(next: PolicyInForce): void {
+    const { upstreams } = this.#runtime;
+    const runtime = this.#wire(next, upstreams);
+    this.#runtime = runtime;
+    for (const name of this.#keys.keys()) if (!next.keys.has(name)) this.#keys.delete(name);
+    this.#options.log.change(next.policy.log);
+    const kept = new Set(runtime.upstreams.values());
+    for (const upstream of upstreams.values()) if (!kept.has(upstream)) void upstream.pool.close();
+  }
+
+  updateKeys(issuer: string, keys: Parameters<MirroredKeys['update']>[0]): void {
+    this.#keys.get(issuer)?.update(keys);
+  }
+
+  /** Refuses new requests; settles when none is in flight any more. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await Promise.all([...this.#open.values()].map((listener) => listener.stop()));
+  }
+
+  /** Ends everything at once. */
+  async close(): Promise<void> {
+    this.#stopping = true;
+    await Promise.all([...this.#open.values()].map((listener) => listener.close()));
+    await Promise.all([...this.#runtime.upstreams.values()].map(({ pool }) => pool.destroy()));
+  }
+
+  #wire({ policy, keys, shorterMemories }: PolicyInForce, before: Runtime['upstreams']): Runtime {
+    const { listeners, routes, managedFields, nonce } = policy;
+    for (const [name, state] of keys) this.#keysOf(name).update(state);
+    const fieldRules = new Map(
+      routes.map((route) => [
+        route,
+        compileFieldRules(route, policy.id, managedFields, policy.withoutUpstreamNonce.has(route)),
+      ]),
+    );
+    const { log, now } = this.#options;
+    const secrets = nonce.secrets.length > 0 ? nonce.secrets : [this.#order.shared.nonceSecret];
+    return {
+      policy,
+      ports: {
+        keysOf: ({ name }) => this.#keys.get(name) ?? NO_KEYS,
+        tokens: new LRUCache({ max: CACHED_TOKENS }),
+        proofKeys: this.#proofKeys,
+        nonces: new NonceKeys(secrets, nonce.lifetime),
+        replay: this.#replay,
+        rememberFor: policy.replay.retention,
+        shorterMemories,
+        seenCertificates: new SeenCertificates(),
+      },
+      intake: new Map(listeners.map((one) => [one.name, compileIntake(one, managedFields, pseudonymOf(policy.id))])),
+      fieldRules,
+      upstreams: openUpstreams(policy, before),
+      metrics: this.metrics,
+      log,
+      now,
+      stopping: () => this.#stopping,
+    };
+  }
+
+  #keysOf(issuer: string): MirroredKeys {
+    const { now, refreshKeys } = this.#options;
+    const keys = this.#keys.get(issuer) ?? new MirroredKeys((kid) => refreshKeys(issuer, kid), now);
+    this.#keys.set(issuer, keys);
+    return keys;
+  }
+
+  #openListener(listener: Listener, bind: Bind, reusePort: boolean): Promise<OpenListener> {
+    const { name } = listener;
+    return openListener(
+      { ...listener, bind },
+      {
+        request: (request, response, connection, expectsContinue) =>
+          serve(this.#runtime, name, { request, response, connection, expectsContinue }),
+        refused: (rejection, connection) => refuseUnread(this.#runtime, name, rejection, connection),
+        refusedHandshake: (refusal, code) => this.#onHandshake(name, refusal, code),
+      },
+      reusePort,
+    );
+  }
+
+  #onHandshake(name: string, refusal: HandshakeRefusal, code: string): void {
+    this.metrics.countHandshakeFailure({ name }, refusal === 'failed' ? code : refusal.toUpperCase());
+    this.#options.log.event('info', 'handshake refused', { listener: name, refusal, code });
+  }
+}
+
+/** Opens the upstreams of a policy; those that another policy had as well keep their connections. */
+function openUpstreams(policy: Policy, before: Runtime['upstreams']): Runtime['upstreams'] {
+  void before;
+  return new Map(policy.upstreams.map((upstream) => [upstream, openOne(policy, upstream)]));
+}
+
+function openOne({ routes }: Policy, upstream: Upstream): OpenUpstream {
+  const connects = routes.filter((route) => route.upstream === upstream).map(({ timeouts }) => timeouts.connect);
+  return openUpstream(upstream, Math.max(1, ...connects));
+}
+
+/** For an issuer that is not of this policy; there is none. */
+const NO_KEYS = { current: () => undefined, refreshFor: async () => {} };

@@ -1,0 +1,59 @@
+// What the supervisor and its worker threads tell one another: plain data that is copied, and memory that is shared.
+
+import type { Bind, Policy } from '../policy/route.ts';
+import type { ShorterMemory } from '../proof/dpop-proof.ts';
+import type { KeyState } from '../store/held-keys.ts';
+import type { ReplayMemory } from '../store/shared-replay-store.ts';
+
+/** What all threads of one process share, for as long as it lives. */
+export interface SharedState {
+  readonly replay: ReplayMemory;
+  /** For nonces where the policy names no secret of its own. */
+  readonly nonceSecret: Uint8Array;
+}
+
+/** A policy, and what a thread needs beside it to put it to work. */
+export interface PolicyInForce {
+  /** Counts the policies of this process. */
+  readonly epoch: number;
+  readonly policy: Policy;
+  /** By the names of the issuers: the keys that the supervisor has. */
+  readonly keys: ReadonlyMap<string, KeyState>;
+  /** Of policies before this one. */
+  readonly shorterMemories: readonly ShorterMemory[];
+}
+
+export interface StartOrder extends PolicyInForce {
+  readonly type: 'start';
+  readonly shared: SharedState;
+  /** Where each listener is to listen, ports known; a listener that is not in it is served by another thread. */
+  readonly binds: ReadonlyMap<string, Bind>;
+  /** Several threads listen on one port (SO_REUSEPORT). */
+  readonly reusePort: boolean;
+}
+
+/** From the supervisor. The first one is `start`; they are obeyed in their order. */
+export type Order =
+  | StartOrder
+  | ({ readonly type: 'policy' } & PolicyInForce)
+  | { readonly type: 'keys'; readonly issuer: string; readonly keys: KeyState }
+  /** Answers `refresh`; new keys, if there are any, were sent before. */
+  | { readonly type: 'refreshed'; readonly ticket: number }
+  | { readonly type: 'snapshot' }
+  /** New requests are refused, those in flight are answered, `stopped` is reported when there are none left. */
+  | { readonly type: 'stop' }
+  | { readonly type: 'close' };
+
+/** From a worker. */
+export type Report =
+  | { readonly type: 'serving' }
+  /** It cannot start; the message is for people. */
+  | { readonly type: 'failed'; readonly message: string }
+  | { readonly type: 'adopted'; readonly epoch: number }
+  /** It has kept the policy that it had; the message is for people. */
+  | { readonly type: 'refused'; readonly epoch: number; readonly message: string }
+  /** A token names a key that is not there. */
+  | { readonly type: 'refresh'; readonly issuer: string; readonly kid: string | undefined; readonly ticket: number }
+  /** Its metrics, as prom-client hands them out. */
+  | { readonly type: 'snapshot'; readonly metrics: readonly object[] }
+  | { readonly type: 'stopped' };

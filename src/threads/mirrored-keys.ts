@@ -1,0 +1,44 @@
+// The keys of one issuer in a worker thread: a copy of the supervisor's, which alone talks to the issuer.
+
+import { HeldKeys, type KeyState } from '../store/held-keys.ts';
+import type { KeySource } from '../token/access-token.ts';
+import type { VerificationKey } from '../token/key-set.ts';
+
+/** Seconds between two questions for unknown kids: strangers who invent them cost the supervisor one message, not one each. */
+const QUIET = 1;
+
+export class MirroredKeys implements KeySource {
+  readonly #held = new HeldKeys();
+  readonly #ask: (kid: string | undefined) => Promise<void>;
+  readonly #now: () => number;
+  #asking: Promise<void> | undefined;
+  #askedAt = Number.NEGATIVE_INFINITY;
+
+  /**
+   * @param ask tells the supervisor that a kid is unknown; settles when the copy is as new as it gets
+   * @param now seconds since the epoch
+   */
+  constructor(ask: (kid: string | undefined) => Promise<void>, now: () => number) {
+    this.#ask = ask;
+    this.#now = now;
+  }
+
+  update(state: KeyState): void {
+    this.#held.replace(state);
+  }
+
+  current(now: number): readonly VerificationKey[] | undefined {
+    return this.#held.current(now);
+  }
+
+  /** The supervisor decides whether the issuer is asked (store/issuer-keys.ts). */
+  async refreshFor(kid: string | undefined): Promise<void> {
+    // By distance, so that a clock that steps back cannot prolong it.
+    if (this.#asking === undefined && Math.abs(this.#now() - this.#askedAt) < QUIET) return;
+    this.#asking ??= this.#ask(kid).finally(() => {
+      this.#asking = undefined;
+      this.#askedAt = this.#now();
+    });
+    await this.#asking;
+  }
+}

@@ -1,0 +1,44 @@
+// Starting worker threads.
+
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { Order, Report } from './messages.ts';
+
+/** A worker thread as its supervisor sees it. */
+export interface WorkerThread {
+  post(order: Order): void;
+  /** Ends it at once, whatever it does. */
+  terminate(): void;
+  /** Share of the time since the last call in which its event loop was busy, 0 to 1. */
+  utilization(): number;
+}
+
+export interface WorkerEvents {
+  readonly report: (report: Report) => void;
+  /** It is gone, as it was told to or not; `error` is what nobody caught. */
+  readonly gone: (error: unknown) => void;
+}
+
+export type Spawn = (index: number, events: WorkerEvents) => WorkerThread;
+
+/** Starts a thread, which waits for its first order. */
+export const spawnThread: Spawn = (index, { report, gone }) => {
+  // The same file, as it is run: TypeScript in development, JavaScript from dist/.
+  const file = new URL(`./thread${extname(import.meta.url)}`, import.meta.url);
+  const worker = new Worker(file, { name: `worker ${index}`, stdin: false });
+  let failure: unknown;
+  let before = worker.performance.eventLoopUtilization();
+  worker.on('message', report);
+  worker.on('error', (error) => (failure = error));
+  worker.on('exit', () => gone(failure));
+  return {
+    post: (order) => worker.postMessage(order),
+    terminate: () => void worker.terminate(),
+    utilization() {
+      const now = worker.performance.eventLoopUtilization();
+      const { utilization } = worker.performance.eventLoopUtilization(now, before);
+      before = now;
+      return utilization;
+    },
+  };
+};

@@ -1,0 +1,89 @@
+// A worker: obeys the supervisor's orders with a data plane of its own. Knows nothing of how it was started.
+
+import type { Log } from '../observe/log.ts';
+import { DataPlane } from './data-plane.ts';
+import type { Order, Report } from './messages.ts';
+
+export interface WorkerOptions {
+  readonly report: (report: Report) => void;
+  /** Made when the first order says how. */
+  readonly log: (order: Extract<Order, { type: 'start' }>) => Log;
+  /** Seconds since the epoch. */
+  readonly now: () => number;
+  /** Everything is closed and written: the thread can go. */
+  readonly ended: () => void;
+}
+
+/** Obeys orders one after the other; what fails and is nobody's fault but ours is thrown, and ends the thread. */
+export class Worker {
+  readonly #options: WorkerOptions;
+  readonly #refreshes = new Map<number, () => void>();
+  #plane: DataPlane | undefined;
+  #log: Log | undefined;
+  #tickets = 0;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+  }
+
+  async obey(order: Order): Promise<void> {
+    const { report } = this.#options;
+    switch (order.type) {
+      case 'start':
+        return this.#start(order);
+      case 'policy':
+        return this.#adopt(order);
+      case 'keys':
+        return this.#plane?.updateKeys(order.issuer, order.keys);
+      case 'refreshed':
+        this.#refreshes.get(order.ticket)?.();
+        this.#refreshes.delete(order.ticket);
+        return;
+      case 'snapshot':
+        return report({ type: 'snapshot', metrics: (await this.#plane?.metrics.snapshot()) ?? [] });
+      case 'stop':
+        await this.#plane?.stop();
+        return report({ type: 'stopped' });
+      case 'close':
+        await this.#plane?.close();
+        await this.#log?.flush();
+        return this.#options.ended();
+    }
+  }
+
+  async #start(order: Extract<Order, { type: 'start' }>): Promise<void> {
+    const { report, now } = this.#options;
+    this.#log = this.#options.log(order);
+    const refreshKeys = (issuer: string, kid: string | undefined) => this.#refresh(issuer, kid);
+    try {
+      this.#plane = new DataPlane(order, { log: this.#log, now, refreshKeys });
+      await this.#plane.open();
+      report({ type: 'serving' });
+    } catch (error) {
+      await this.#plane?.close();
+      report({ type: 'failed', message: messageOf(error) });
+    }
+  }
+
+  #adopt(order: Extract<Order, { type: 'policy' }>): void {
+    const { report } = this.#options;
+    try {
+      this.#plane?.adopt(order);
+      report({ type: 'adopted', epoch: order.epoch });
+    } catch (error) {
+      report({ type: 'refused', epoch: order.epoch, message: messageOf(error) });
+    }
+  }
+
+  #refresh(issuer: string, kid: string | undefined): Promise<void> {
+    const ticket = ++this.#tickets;
+    return new Promise((resolve) => {
+      this.#refreshes.set(ticket, resolve);
+      this.#options.report({ type: 'refresh', issuer, kid, ticket });
+    });
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'failed';
+}

@@ -1,0 +1,28 @@
+// Workers in the thread of the test: the same worker and messages, copied the same way, with a clock and a log of the test's own.
+
+import { MessageChannel } from 'node:worker_threads';
+import type { Log } from '../../src/observe/log.ts';
+import type { Order, Report } from '../../src/threads/messages.ts';
+import type { Spawn } from '../../src/threads/spawn.ts';
+import { Worker } from '../../src/threads/worker.ts';
+
+/** Their failures end the test run, as uncaught ones do. */
+export function spawnHere(log: Log, now: () => number): Spawn {
+  return (_index, { report, gone }) => {
+    const { port1, port2 } = new MessageChannel();
+    const worker = new Worker({
+      report: (message) => port2.postMessage(message),
+      log: () => log,
+      now,
+      ended: () => port2.close(),
+    });
+    port2.on('message', (order: Order) => void worker.obey(order));
+    port1.on('message', (message: Report) => report(message));
+    port1.once('close', () => gone(undefined));
+    return {
+      post: (order) => port1.postMessage(order),
+      terminate: () => void worker.obey({ type: 'close' }),
+      utilization: () => 0,
+    };
+  };
+}
