@@ -7,7 +7,7 @@ import { claimBind } from './edge/claim.ts';
 import { openTelemetry, type Readiness, type Telemetry } from './edge/telemetry.ts';
 import { compileTlsMaterial } from './edge/tls-material.ts';
 import type { Log } from './observe/log.ts';
-import { createProcessMetrics, type ProcessMetrics } from './observe/process-metrics.ts';
+import { createProcessMetrics, type LastReload, type ProcessMetrics } from './observe/process-metrics.ts';
 import type { Bind, Policy } from './policy/route.ts';
 import type { ShorterMemory } from './proof/dpop-proof.ts';
 import { IssuerKeys, type IssuerKeysEvent } from './store/issuer-keys.ts';
@@ -46,6 +46,8 @@ export interface Gateway {
    * has changed then
    */
   reload(policy: Policy): Promise<void>;
+  /** A configuration that cannot be put to work: nothing changes; it is logged, counted and shown. @param problems for people */
+  refuse(problems: readonly string[]): void;
   /** Not ready; after `drain.delay` no new connections; ends when nothing is in flight, or after `drain.grace`. */
   drain(): Promise<void>;
   /** Ends everything at once. */
@@ -82,6 +84,7 @@ class RunningGateway implements Gateway {
   readonly #keyNews = new Map<string, string>();
   readonly #metrics: ProcessMetrics;
   readonly #crew: Crew;
+  #reload: LastReload & { readonly problems: readonly string[] };
   #binds: ReadonlyMap<string, Bind> = new Map();
   #telemetry: Telemetry | undefined;
   /** Ends the waiting of a drain. */
@@ -95,12 +98,14 @@ class RunningGateway implements Gateway {
     const replay = createReplayMemory({ capacity: policy.replay.capacity, since: now() });
     this.#shared = { replay, nonceSecret: randomBytes(NONCE_SECRET_BYTES) };
     this.#replay = new SharedReplayStore(replay, now);
+    this.#reload = { result: 'adopted', adoptedAt: now(), problems: [] };
     this.#keys = new Map(policy.issuers.map((issuer) => [issuer.name, this.#keysOf(issuer)]));
     this.#metrics = createProcessMetrics({
       version,
       policy: () => this.#policy,
       replay: () => ({ entries: this.#replay.entries, capacity: replay.capacity }),
       issuerKeys: () => this.#keys.values(),
+      reload: () => this.#reload,
       workers: () => this.#crew.states,
     });
     this.#crew = new Crew({
@@ -189,6 +194,7 @@ class RunningGateway implements Gateway {
         state: this.#state,
         policy: this.#policy.id,
         workers: { serving, of: this.#crew.size },
+        last_reload: this.#reload,
         listeners: [...this.#binds.keys()],
         issuers,
       },
@@ -206,6 +212,15 @@ class RunningGateway implements Gateway {
     this.#log.change(policy.log);
     await this.#crew.adopt(this.#inForce);
     for (const one of dropped) one.stop();
+    this.#reload = { result: 'adopted', adoptedAt: this.#now(), problems: [] };
+    this.#metrics.countReload('adopted');
+    this.#log.event('info', 'policy adopted', { policy: policy.id, workers: this.#crew.size });
+  }
+
+  refuse(problems: readonly string[]): void {
+    this.#reload = { ...this.#reload, result: 'refused', problems };
+    this.#metrics.countReload('refused');
+    this.#log.event('error', 'configuration refused: nothing was changed', { policy: this.#policy.id, problems });
   }
 
   /** Those of issuers that stay as they are, read again where they come from a file; new ones are waited for, good or bad. */

@@ -22,6 +22,7 @@ const NOTHING: ProcessSources = {
   replay: () => ({ entries: 0, capacity: 0 }),
   issuerKeys: () => [],
   workers: () => [],
+  reload: () => ({ result: 'adopted', adoptedAt: 0 }),
 };
 
 /** The whole page. */

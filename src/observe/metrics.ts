@@ -81,6 +81,21 @@ export const METRICS = {
     help: 'Share of the last five seconds in which a worker thread was busy, 0 to 1.',
     labels: ['worker'],
   },
+  reloads: {
+    name: 'holdfast_reloads_total',
+    help: 'Attempts to put a changed configuration to work, by result: adopted or refused.',
+    labels: ['result'],
+  },
+  lastReload: {
+    name: 'holdfast_last_reload_successful',
+    help: '1 if the configuration that was read last is the one at work, 0 if it was refused.',
+    labels: [],
+  },
+  policyAdopted: {
+    name: 'holdfast_policy_adopted_timestamp_seconds',
+    help: 'When the policy at work was adopted.',
+    labels: [],
+  },
   buildInfo: { name: 'holdfast_build_info', help: 'Always 1; the label says which build runs.', labels: ['version'] },
 } as const;
 

@@ -13,6 +13,7 @@ export interface ProcessSources {
   readonly policy: () => Pick<Policy, 'listeners'>;
   readonly replay: () => { readonly entries: number; readonly capacity: number };
   readonly issuerKeys: () => Iterable<Pick<IssuerKeys, 'issuer' | 'loadedOnce' | 'ageSeconds'>>;
+  readonly reload: () => LastReload;
   readonly workers: () => readonly {
     readonly index: number;
     readonly state: 'starting' | 'serving' | 'stopped' | 'gone';
@@ -20,7 +21,15 @@ export interface ProcessSources {
   }[];
 }
 
+/** What came of the configuration that was read last. */
+export interface LastReload {
+  readonly result: 'adopted' | 'refused';
+  /** When the policy at work was adopted, seconds since the epoch. */
+  readonly adoptedAt: number;
+}
+
 export interface ProcessMetrics {
+  countReload(result: LastReload['result']): void;
   countKeyRefresh(event: IssuerKeysEvent): void;
   /** A worker was lost, and these are the metrics that it reported last: what it counted goes on counting. */
   countLostWorker(last: Snapshot): void;
@@ -35,11 +44,13 @@ export function createProcessMetrics(sources: ProcessSources): ProcessMetrics {
   const counter = ({ name, help, labels }: Definition) => new Counter({ name, help, labelNames: labels, registers });
   const issuerKeyRefreshes = counter(METRICS.issuerKeyRefreshes);
   const workerRestarts = counter(METRICS.workerRestarts);
+  const reloads = counter(METRICS.reloads);
   addGauges(registry, sources);
   collectDefaultMetrics({ register: registry });
   let lost: Promise<Snapshot> = Promise.resolve([]);
   return {
     countKeyRefresh: ({ issuer, result }) => issuerKeyRefreshes.inc({ issuer, result }),
+    countReload: (result) => reloads.inc({ result }),
     countLostWorker(last) {
       workerRestarts.inc();
       lost = lost.then((before) => addUp([before, last.filter(isCumulative)]).getMetricsAsJSON());
@@ -55,7 +66,7 @@ function isCumulative(metric: object): boolean {
   return 'type' in metric && metric.type !== 'gauge';
 }
 
-function addGauges(registry: Registry, { version, policy, replay, issuerKeys, workers }: ProcessSources): void {
+function addGauges(registry: Registry, { version, policy, replay, issuerKeys, reload, workers }: ProcessSources): void {
   const gauge = (definition: Definition, read: () => readonly Sample[]) => addGauge(registry, definition, read);
   gauge(METRICS.buildInfo, () => [[{ version }, 1]]);
   gauge(METRICS.replayEntries, () => [[{}, replay().entries]]);
@@ -68,6 +79,8 @@ function addGauges(registry: Registry, { version, policy, replay, issuerKeys, wo
       ageSeconds === undefined ? [] : [[{ issuer: issuer.name }, ageSeconds]],
     ),
   );
+  gauge(METRICS.lastReload, () => [[{}, reload().result === 'adopted' ? 1 : 0]]);
+  gauge(METRICS.policyAdopted, () => [[{}, reload().adoptedAt]]);
   gauge(METRICS.certificateExpiry, () => readExpiries(policy().listeners));
   gauge(METRICS.workers, () =>
     (['starting', 'serving', 'stopped', 'gone'] as const).map((state) => [

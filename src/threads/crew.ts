@@ -10,7 +10,7 @@ const SNAPSHOT_EVERY = 5000;
 const UNANSWERED = 6;
 /** Milliseconds for which a scrape waits for the slowest worker before it takes what that one said last. */
 const SNAPSHOT_PATIENCE = 1000;
-/** Milliseconds before a replacement that dies as well is tried again, doubling. */
+/** Milliseconds before one is replaced again that died soon after it started, doubling. */
 const RESTART = { min: 100, max: 10_000 };
 /** Milliseconds that a worker gets to close and write its log. */
 const LAST_WORDS = 2000;
@@ -107,7 +107,7 @@ class Member {
   #wanted = true;
   #last: Snapshot = [];
   #unanswered = 0;
-  #delay = RESTART.min;
+  #delay = 0;
   #restart: NodeJS.Timeout | undefined;
   /** Waiting for reports: each is called with every report, and with undefined when the thread is gone. */
   readonly #waiting = new Set<(report: Report | undefined) => void>();
@@ -143,7 +143,6 @@ class Member {
   #hear(report: Report): void {
     if (report.type === 'serving') {
       this.#state = 'serving';
-      this.#delay = RESTART.min;
     } else if (report.type === 'snapshot') {
       this.#last = report.metrics;
       this.#unanswered = 0;
@@ -171,8 +170,8 @@ class Member {
     this.#options.lost(this.#last);
     this.#last = [];
     this.#restarts += 1;
-    this.#restart = setTimeout(() => this.#spawn(), this.#restarts === 1 ? 0 : this.#delay);
-    this.#delay = Math.min(RESTART.max, this.#delay * 2);
+    this.#restart = setTimeout(() => this.#spawn(), this.#delay);
+    this.#delay = Math.min(RESTART.max, Math.max(RESTART.min, this.#delay * 2));
   }
 
   post(order: Order): void {
@@ -201,6 +200,7 @@ class Member {
   poll(): void {
     if (this.#thread === undefined) return;
     this.#utilization = this.#thread.utilization();
+    if (this.#state === 'serving') this.#delay = 0;
     this.#unanswered += 1;
     // Counted, not timed: after the process was suspended all threads are late alike.
     if (this.#unanswered <= UNANSWERED) return this.post({ type: 'snapshot' });

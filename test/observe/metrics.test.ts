@@ -21,6 +21,7 @@ const makeMetrics = (over: Partial<ProcessSources & TrafficSources> = {}) => {
     replay: () => ({ entries: 7, capacity: 1000 }),
     issuerKeys: () => [],
     workers: () => [],
+    reload: () => ({ result: 'adopted', adoptedAt: 1_800_000_000 }) as const,
     connections: () => [],
     ...over,
   };
@@ -172,6 +173,7 @@ describe('several workers', () => {
       replay: () => ({ entries: 0, capacity: 0 }),
       issuerKeys: () => [],
       workers,
+      reload: () => ({ result: 'adopted', adoptedAt: 0 }),
     });
 
   test('are added up: counters, histograms and what is open', async () => {

@@ -196,6 +196,8 @@ export interface TestGateway {
   readonly count: (metric: string, labels?: Readonly<Record<string, string>>) => Promise<number>;
   /** The line, now or later, that has all these members. */
   readonly logged: (members: LogLine) => Promise<LogLine>;
+  /** Another policy from other wishes, files and all. */
+  readonly reload: (wishes: GatewayWishes) => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
@@ -212,7 +214,9 @@ export interface GatewayWishes extends PolicyWishes {
 /** Reads, compiles and starts. Everything is closed when the test ends, or before by `close`. */
 export async function startTestGateway(t: Closing, wishes: GatewayWishes = {}): Promise<TestGateway> {
   const upstream = await startUpstream(t);
-  const policy = (wishes.adjust ?? ((same) => same))(compileFile(writePolicy(t, wishes, upstream.origin)));
+  const compile = (next: GatewayWishes) =>
+    (next.adjust ?? ((same: Policy) => same))(compileFile(writePolicy(t, next, upstream.origin)));
+  const policy = compile(wishes);
   const now = wishes.now ?? (() => Date.now() / 1000);
   const lines = new LogLines();
   // The threads of a test are silenced by the policy, the supervisor is not.
@@ -240,6 +244,7 @@ export async function startTestGateway(t: Closing, wishes: GatewayWishes = {}): 
     page,
     count: async (metric, labels = {}) => sumOf((await page('/metrics')).body, metric, labels),
     logged: (members) => lines.until(members),
+    reload: (next) => running.reload(compile(next)),
     close: () => running.close(),
   };
 }
