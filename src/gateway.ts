@@ -154,8 +154,7 @@ class RunningGateway implements Gateway {
 
   #openListener(listener: Listener): Promise<OpenListener> {
     return openListener(listener, {
-      request: (request, response, connection, expectsContinue) =>
-        serve(this.#runtime, listener.name, { request, response, connection, expectsContinue }),
+      request: (transaction, connection) => serve(this.#runtime, listener.name, { transaction, connection }),
       refused: (rejection, connection) => refuseUnread(this.#runtime, listener.name, rejection, connection),
       refusedHandshake: (refusal, code) => this.#onHandshake(listener, refusal, code),
     });

@@ -17,7 +17,9 @@ import type { Answer } from '../rejection/response.ts';
 import { answerRaw, hangUp } from './answer.ts';
 import { bindServer } from './bind.ts';
 import { type Connection, type ConnectionRules, readConnection } from './connection.ts';
+import { Http1Transaction } from './http1.ts';
 import { compileTlsMaterial, type TlsMaterial } from './tls-material.ts';
+import type { Transaction } from './transaction.ts';
 import { compileTrustedPeers } from './trusted-peer.ts';
 
 /** Why a TLS connection never carried a request: a closed set, fit for labels. */
@@ -30,8 +32,7 @@ export type HandshakeRefusal =
 
 /** Whom a listener serves. */
 export interface Serve {
-  /** A request; with `expectsContinue` the client waits for `100 Continue` before it sends the body. */
-  request(request: IncomingMessage, response: ServerResponse, connection: Connection, expectsContinue: boolean): void;
+  request(transaction: Transaction, connection: Connection): void;
   /** Counts what was refused before it became a request, and gives the answer to write. */
   refused(rejection: Rejection, connection: Connection): Answer;
   /** @param code of OpenSSL or Node, for the log: a name, nothing of the peer's */
@@ -190,7 +191,7 @@ class Door {
     if (request.headers.upgrade !== undefined) open.last = true;
     if (open.last || this.#stopped !== undefined) response.shouldKeepAlive = false;
     if (this.#stopped !== undefined) request.socket.setTimeout(0);
-    this.#serve.request(request, response, open.connection, expectsContinue);
+    this.#serve.request(new Http1Transaction(request, response, expectsContinue), open.connection);
   }
 
   /** No route has CONNECT, and its target is no path: it ends here (RFC 9110 §9.3.6). */
