@@ -65,6 +65,7 @@ export function readFacts(
   const asked = readAskedOrigin(listener, host, trusted, stated);
   const target = readTarget(request.target, request.method, host, asked.scheme);
   if (target === undefined) return reject('request_malformed', { what: 'request target' });
+  if (!schemeFits(request, listener, asked.scheme)) return reject('request_malformed', { what: ':scheme' });
   if (request.target.length > listener.limits.urlLength) return reject('uri_too_long');
   if (!expectationMet(lines)) return reject('expectation_failed');
   const forbidden = imitated ?? forbiddenOption(lines, rules.managed);
@@ -138,8 +139,13 @@ function imitatedName({ names }: ManagedFields, imitation: string): string {
 }
 
 /** HTTP version, framing (RFC 9112 §6.1, §6.3), Host (RFC 9112 §3.2) and loops (RFC 9110 §7.6.3). */
-function checkMessage({ httpVersion }: ReceivedRequest, lines: FieldLines, pseudonym: string): Rejection | undefined {
-  if (httpVersion !== '1.1' && httpVersion !== '1.0') return reject('request_malformed', { what: 'HTTP version' });
+function checkMessage(
+  { httpVersion, scheme }: ReceivedRequest,
+  lines: FieldLines,
+  pseudonym: string,
+): Rejection | undefined {
+  if (scheme === undefined && httpVersion !== '1.1' && httpVersion !== '1.0')
+    return reject('request_malformed', { what: 'HTTP version' });
   // Node tells us about a request before it refuses codings whose end it cannot find, and takes others off that we would lose.
   const codings = lines.get('transfer-encoding');
   if (codings !== undefined) {
@@ -152,6 +158,11 @@ function checkMessage({ httpVersion }: ReceivedRequest, lines: FieldLines, pseud
   }
   if (lines.get('via')?.some((value) => value.includes(pseudonym))) return reject('request_malformed', { what: 'Via' });
   return undefined;
+}
+
+/** A peer in front may repeat the scheme that its client used, or say how it connected itself. */
+function schemeFits({ scheme }: ReceivedRequest, { tls }: Listener, asked: Origin['scheme']): boolean {
+  return scheme === undefined || scheme === asked || scheme === (tls === undefined ? 'http' : 'https');
 }
 
 type Target = Pick<RequestFacts, 'target' | 'path' | 'matchPath' | 'encodedSlash' | 'query'>;

@@ -77,8 +77,8 @@ export class Http1Transaction implements Transaction {
     this.response.writeContinue();
   }
 
-  writeHead(status: number, fields: string[]): void {
-    this.response.writeHead(status, fields);
+  writeHead(status: number, fields: readonly string[]): void {
+    this.response.writeHead(status, fields as string[]);
   }
 
   flushHead(): void {
@@ -97,11 +97,11 @@ export class Http1Transaction implements Transaction {
    * What is left of the request's body is read and thrown away within 1 MiB and 2 s: closing at once would reset the connection
    * under the answer. A body that is announced as longer than 64 KiB, or not announced, costs the client its connection.
    */
-  answer(status: number, fields: string[], body: string): void {
+  answer(status: number, fields: readonly string[], body: string): void {
     const { request, response } = this;
     const length = request.complete ? 0 : this.bodyLength();
     if (length === undefined || length > KEPT_BODY || closes(fields)) response.shouldKeepAlive = false;
-    response.writeHead(status, fields);
+    response.writeHead(status, fields as string[]);
     if (length === 0) {
       response.end(body);
       return;

@@ -7,7 +7,9 @@ export interface ReceivedRequest {
   readonly method: string;
   /** The request target as received (RFC 9112 §3.2); in HTTP/2 `:path`. */
   readonly target: string;
-  /** `1.0`, `1.1` or `2`, as `Via` names it. */
+  /** `:scheme` (RFC 9113 §8.3.1); undefined in HTTP/1, where the connection says it. */
+  readonly scheme?: string | undefined;
+  /** `1.0`, `1.1` or `2.0`, as `Via` names it. */
   readonly httpVersion: string;
   /** Names and values in turn, repeated lines included; without pseudo-header fields, whose authority is a Host line. */
   readonly rawHeaders: readonly string[];
@@ -35,14 +37,14 @@ export interface Transaction extends ReceivedRequest {
   onDrain(listener: () => void): void;
   writeContinue(): void;
   /** @param fields names and values in turn; `Date` is added where there is none */
-  writeHead(status: number, fields: string[]): void;
+  writeHead(status: number, fields: readonly string[]): void;
   /** Sends the fields without waiting for the body. */
   flushHead(): void;
   /** @returns false: wait for `onDrain` */
   write(chunk: Uint8Array): boolean;
   end(): void;
   /** An answer of our own, as a whole; what is left of the request's body is not wanted (RFC 9112 §9.6, RFC 9113 §8.1). */
-  answer(status: number, fields: string[], body: string): void;
+  answer(status: number, fields: readonly string[], body: string): void;
   /** The answer is finished, and what is left of the request's body not wanted. */
   discard(): void;
   /** Ends the answer so that the client cannot take it for a complete one. */
