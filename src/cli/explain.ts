@@ -62,7 +62,7 @@ async function explainRequest(policy: Policy, line: CommandLine): Promise<Explan
   const connection = connectionWith(readEvidence(line.options['cert-file'], listener));
   const rawHeaders = ['Host', authority, ...credentialLines(line)];
   const intake = compileIntake(listener, policy.managedFields, pseudonymOf(policy.id));
-  const facts = readFacts({ method, url: target, httpVersion: '1.1', rawHeaders }, connection, intake, now);
+  const facts = readFacts({ method, target, httpVersion: '1.1', rawHeaders }, connection, intake, now);
   if (facts instanceof Rejection) return refusal(listener, undefined, undefined, facts);
   const route = chooseRoute(policy.routeTable, facts);
   if (route instanceof Rejection) return refusal(listener, undefined, facts, route);

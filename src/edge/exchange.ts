@@ -1,7 +1,6 @@
 // One exchange, from the facts of a request to its answer: the walk of architecture.md, and its one line in log and metrics.
 
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Permit } from '../binding/permit.ts';
 import { enforce, type Ports, shadow } from '../enforce.ts';
 import type { Log } from '../observe/log.ts';
@@ -17,6 +16,7 @@ import { corsFields, preflightAnswer } from './cors.ts';
 import { type EdgeFacts, type IntakeRules, readFacts } from './facts.ts';
 import type { FieldRules } from './fields.ts';
 import { forward, type Outcome } from './forward.ts';
+import type { Transaction } from './transaction.ts';
 import type { OpenUpstream } from './upstream.ts';
 
 /** One compiled policy at work. A reload makes another one; an exchange keeps the one it began with. */
@@ -36,11 +36,8 @@ export interface Runtime {
 
 /** A request as a listener hands it over. */
 export interface Arrival {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly transaction: Transaction;
   readonly connection: Connection;
-  /** `Expect: 100-continue` was sent and not answered yet. */
-  readonly expectsContinue: boolean;
 }
 
 /** To `OPTIONS *`, and to OPTIONS that must not go further (RFC 9110 §7.6.2, §9.3.7). */
@@ -112,7 +109,7 @@ class Exchange {
   #readFacts(now: number): EdgeFacts | Rejection {
     const intake = this.#runtime.intake.get(this.#listener);
     if (intake === undefined) throw new Error(`no listener ${this.#listener}`);
-    return readFacts(this.#arrival.request, this.#arrival.connection, intake, now);
+    return readFacts(this.#arrival.transaction, this.#arrival.connection, intake, now);
   }
 
   #forward(permit: Permit, facts: EdgeFacts, route: Route): void {
@@ -121,7 +118,7 @@ class Exchange {
     const upstream = upstreams.get(route.upstream);
     if (rules === undefined || upstream === undefined) throw new Error(`route ${route.name} has no upstream`);
     forward(permit, {
-      ...this.#arrival,
+      transaction: this.#arrival.transaction,
       facts,
       peer: facts.peer,
       rules,
@@ -176,14 +173,14 @@ class Exchange {
   }
 
   #write(own: Answer): void {
-    answer(this.#arrival.request, this.#arrival.response, own);
+    answer(this.#arrival.transaction, own);
   }
 
   #report(outcome: OutcomeLabel, status: number | undefined, rejection: Rejection | undefined, sent: number): void {
     if (this.#settled) return;
     this.#settled = true;
     const { metrics, log } = this.#runtime;
-    const { request, connection } = this.#arrival;
+    const { transaction, connection } = this.#arrival;
     const permitted = this.#permit?.facts;
     const facts = this.#facts;
     const scheme = permitted?.scheme ?? presentedScheme(facts?.authorization ?? []);
@@ -196,9 +193,9 @@ class Exchange {
       requestId: this.#requestId,
       listener: { name: this.#listener },
       route: this.#route,
-      method: request.method ?? '',
+      method: transaction.method,
       host: facts?.origin.authority,
-      target: request.url ?? '',
+      target: transaction.target,
       status,
       scheme,
       binding,
@@ -213,13 +210,13 @@ class Exchange {
 
   /** Fails closed: nothing more is forwarded, and an answer that has begun, or cannot be made, is broken off. */
   fail(error: unknown): void {
-    const { request, response } = this.#arrival;
+    const { transaction } = this.#arrival;
     this.#runtime.log.failure('a request could not be decided', error, this.#requestId);
     try {
-      if (response.headersSent) request.socket.destroy();
+      if (transaction.begun) transaction.breakOff();
       this.#refuse(reject('internal_error'));
     } catch (again) {
-      request.socket.destroy();
+      transaction.breakOff();
       this.#runtime.log.failure('a request could not be answered', again, this.#requestId);
     }
   }

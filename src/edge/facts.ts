@@ -10,14 +10,7 @@ import type { Connection } from './connection.ts';
 import { FORWARDED_FIELDS, type FieldLines, readStatedOrigin } from './forwarded.ts';
 import { chooseOrigin, readAskedOrigin } from './origin.ts';
 import type { Peer } from './request-fields.ts';
-
-/** What a request looks like to the edge: node:http's IncomingMessage has all of it. */
-export interface ReceivedRequest {
-  readonly method?: string | undefined;
-  readonly url?: string | undefined;
-  readonly httpVersion: string;
-  readonly rawHeaders: readonly string[];
-}
+import type { ReceivedRequest } from './transaction.ts';
 
 /** The facts that the decision needs, and those that only the edge does. */
 export interface EdgeFacts extends RequestFacts {
@@ -61,7 +54,6 @@ export function readFacts(
   now: number,
 ): EdgeFacts | Rejection {
   const { listener } = rules;
-  const { method = '', url = '' } = request;
   const { lines, imitated } = readLines(request.rawHeaders, rules);
   const trusted = now <= connection.trustedUntil;
 
@@ -71,9 +63,10 @@ export function readFacts(
   if (stated instanceof Rejection) return stated;
   const host = lines.get('host')?.[0] ?? '';
   const asked = readAskedOrigin(listener, host, trusted, stated);
-  const target = readTarget(url, method, host, asked.scheme);
+  const target = readTarget(request.target, request.method, host, asked.scheme);
   if (target === undefined) return reject('request_malformed', { what: 'request target' });
-  if (url.length > listener.limits.urlLength) return reject('uri_too_long');
+  if (!schemeFits(request, listener, asked.scheme)) return reject('request_malformed', { what: ':scheme' });
+  if (request.target.length > listener.limits.urlLength) return reject('uri_too_long');
   if (!expectationMet(lines)) return reject('expectation_failed');
   const forbidden = imitated ?? forbiddenOption(lines, rules.managed);
   if (forbidden !== undefined) return reject('field_forbidden', { what: forbidden });
@@ -85,15 +78,15 @@ export function readFacts(
   return {
     ...target,
     listener: listener.name,
-    method,
+    method: request.method,
     origin,
     authorization: lines.get('authorization') ?? NONE,
     dpop: lines.get('dpop') ?? NONE,
     certificate,
     now,
     peer: { address: connection.remoteAddress, trusted },
-    endsHere: method === 'OPTIONS' && (target.path === '*' || lines.get('max-forwards')?.some(isZero) === true),
-    ...readCors(method, lines),
+    endsHere: request.method === 'OPTIONS' && (target.path === '*' || lines.get('max-forwards')?.some(isZero) === true),
+    ...readCors(request.method, lines),
   };
 }
 
@@ -146,8 +139,13 @@ function imitatedName({ names }: ManagedFields, imitation: string): string {
 }
 
 /** HTTP version, framing (RFC 9112 §6.1, §6.3), Host (RFC 9112 §3.2) and loops (RFC 9110 §7.6.3). */
-function checkMessage({ httpVersion }: ReceivedRequest, lines: FieldLines, pseudonym: string): Rejection | undefined {
-  if (httpVersion !== '1.1' && httpVersion !== '1.0') return reject('request_malformed', { what: 'HTTP version' });
+function checkMessage(
+  { httpVersion, scheme }: ReceivedRequest,
+  lines: FieldLines,
+  pseudonym: string,
+): Rejection | undefined {
+  if (scheme === undefined && httpVersion !== '1.1' && httpVersion !== '1.0')
+    return reject('request_malformed', { what: 'HTTP version' });
   // Node tells us about a request before it refuses codings whose end it cannot find, and takes others off that we would lose.
   const codings = lines.get('transfer-encoding');
   if (codings !== undefined) {
@@ -160,6 +158,11 @@ function checkMessage({ httpVersion }: ReceivedRequest, lines: FieldLines, pseud
   }
   if (lines.get('via')?.some((value) => value.includes(pseudonym))) return reject('request_malformed', { what: 'Via' });
   return undefined;
+}
+
+/** A peer in front may repeat the scheme that its client used, or say how it connected itself. */
+function schemeFits({ scheme }: ReceivedRequest, { tls }: Listener, asked: Origin['scheme']): boolean {
+  return scheme === undefined || scheme === asked || scheme === (tls === undefined ? 'http' : 'https');
 }
 
 type Target = Pick<RequestFacts, 'target' | 'path' | 'matchPath' | 'encodedSlash' | 'query'>;

@@ -1,7 +1,5 @@
 // Forwarding: one permitted request to its upstream and the answer back, streamed both ways, ended in exactly one outcome.
 
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { TLSSocket } from 'node:tls';
 import type { Dispatcher } from 'undici';
 import type { Permit } from '../binding/permit.ts';
 import type { Timeouts } from '../policy/route.ts';
@@ -9,9 +7,10 @@ import { type Reason, type Rejection, reject } from '../rejection/rejection.ts';
 import type { RequestFacts } from '../token/request-facts.ts';
 import { answerFields } from './answer-fields.ts';
 import { type FieldRules, withoutNamed } from './fields.ts';
-import { readBodyLength, readFraming } from './framing.ts';
+import { readFraming } from './framing.ts';
 import { type Peer, requestFields } from './request-fields.ts';
-import { discardUpload, Upload, type UploadWatcher } from './upload.ts';
+import type { Transaction } from './transaction.ts';
+import { Upload, type UploadWatcher } from './upload.ts';
 import type { OpenUpstream } from './upstream.ts';
 
 /** How a forwarded request ended. `bytes` of the answer's body were passed on. */
@@ -25,8 +24,7 @@ export type Outcome =
   | { readonly kind: 'upstream_broke'; readonly status: number; readonly bytes: number; readonly code: string };
 
 export interface ForwardExchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly transaction: Transaction;
   readonly facts: Pick<RequestFacts, 'method' | 'origin' | 'target' | 'matchPath'>;
   readonly peer: Peer;
   /** Of the route (fields.ts). */
@@ -36,8 +34,6 @@ export interface ForwardExchange {
   /** Bytes; undefined: unlimited. */
   readonly bodyLimit: number | undefined;
   readonly stripPrefix: string | undefined;
-  /** The client sent `Expect: 100-continue` and has not been told to go on. */
-  readonly expectsContinue: boolean;
   /** Our CORS fields, names and values in turn, without `Vary`; empty where the route has no `cors`. */
   readonly cors: readonly string[];
   /** Called exactly once, perhaps before `forward` returns. */
@@ -105,13 +101,13 @@ class Forwarding implements Dispatcher.DispatchHandler, UploadWatcher {
   }
 
   start(): void {
-    const { request, response, facts, timeouts, upstream, bodyLimit, rules } = this.#exchange;
-    if (response.destroyed) return this.#settle({ kind: 'client_gone', bytes: 0 });
-    const length = readBodyLength(request.rawHeaders);
+    const { transaction, facts, timeouts, upstream, bodyLimit, rules } = this.#exchange;
+    if (transaction.gone) return this.#settle({ kind: 'client_gone', bytes: 0 });
+    const length = transaction.bodyLength();
     const limit = Math.min(bodyLimit ?? LONGEST_BODY, LONGEST_BODY);
     if (length !== undefined && length > limit) return this.#reject('body_too_large');
-    if (length !== 0) this.#upload = new Upload(request, limit, this);
-    response.once('close', () => this.#onClientClose());
+    if (length !== 0) this.#upload = new Upload(transaction, limit, this);
+    transaction.onClose(() => this.#onClientClose());
     if (timeouts.total !== undefined) this.#last = performance.now() + timeouts.total * 1000;
     this.#allow(timeouts.connect);
     const options: Dispatcher.DispatchOptions & { servername: string } = {
@@ -129,8 +125,9 @@ class Forwarding implements Dispatcher.DispatchHandler, UploadWatcher {
     this.#controller = controller;
     if (this.#phase !== 'connecting') return;
     this.#phase = 'sending';
-    if (this.#exchange.expectsContinue) this.#exchange.response.writeContinue();
-    this.#allow(this.#exchange.timeouts.idle);
+    const { transaction, timeouts } = this.#exchange;
+    if (transaction.expectsContinue) transaction.writeContinue();
+    this.#allow(timeouts.idle);
   }
 
   onRequestSent(): void {
@@ -146,12 +143,12 @@ class Forwarding implements Dispatcher.DispatchHandler, UploadWatcher {
   /** What it throws, for a status or value that Node does not write, undici hands to onResponseError. */
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
     if (this.#phase === 'settled' || status < 200) return;
-    const { response, rules, cors } = this.#exchange;
+    const { transaction, rules, cors } = this.#exchange;
     const received = (controller.rawHeaders as Buffer[]).map((text) => text.toString('latin1'));
     if (!this.#isDelimited(status, received)) return this.#reject('upstream_invalid', 'Transfer-Encoding');
     const fields = answerFields(received, rules, this.#permit.facts.freshNonce, cors);
     // RFC 9110 §8.6: none with 204, of which a client that goes by it would wait for the next answer's bytes.
-    response.writeHead(status, status === 204 ? withoutNamed(fields, 'content-length') : fields);
+    transaction.writeHead(status, status === 204 ? withoutNamed(fields, 'content-length') : fields);
     this.#phase = 'answering';
     this.#status = status;
     process.nextTick(flushFields, this);
@@ -160,14 +157,14 @@ class Forwarding implements Dispatcher.DispatchHandler, UploadWatcher {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#phase !== 'answering') return;
-    const { response, timeouts } = this.#exchange;
+    const { transaction, timeouts } = this.#exchange;
     this.#bytes += chunk.length;
     this.#allow(timeouts.idle);
-    if (response.write(chunk)) return;
+    if (transaction.write(chunk)) return;
     controller.pause();
     if (this.#drains) return;
     this.#drains = true;
-    response.on('drain', () => {
+    transaction.onDrain(() => {
       this.#allow(timeouts.idle);
       controller.resume();
     });
@@ -177,7 +174,7 @@ class Forwarding implements Dispatcher.DispatchHandler, UploadWatcher {
     if (this.#phase !== 'answering') return;
     this.#phase = 'flushing';
     this.#allow(this.#exchange.timeouts.idle);
-    this.#exchange.response.end();
+    this.#exchange.transaction.end();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: NodeJS.ErrnoException): void {
@@ -197,12 +194,11 @@ class Forwarding implements Dispatcher.DispatchHandler, UploadWatcher {
 
   /** An answer whose body does not follow at once (server-sent events) must not wait for it. */
   flushFields(): void {
-    if (this.#phase === 'answering' && this.#bytes === 0) this.#exchange.response.flushHeaders();
+    if (this.#phase === 'answering' && this.#bytes === 0) this.#exchange.transaction.flushHead();
   }
 
-  /** 'close' comes after 'finish' as well. */
   #onClientClose(): void {
-    const finished = this.#exchange.response.writableFinished;
+    const { finished } = this.#exchange.transaction;
     const bytes = this.#bytes;
     this.#settle(finished ? { kind: 'forwarded', status: this.#status, bytes } : { kind: 'client_gone', bytes });
   }
@@ -241,12 +237,8 @@ class Forwarding implements Dispatcher.DispatchHandler, UploadWatcher {
 
   /** What has begun cannot be answered otherwise any more; a client must not take it for the whole. */
   #breakOff(outcome: Outcome): void {
-    const { socket, httpVersionMinor } = this.#exchange.request;
     this.#settle(outcome);
-    // An HTTP/1.0 client takes the end of the connection for the end of the answer, unless TLS or TCP say that it is none.
-    if (httpVersionMinor === 0 && !(socket instanceof TLSSocket) && socket.remoteFamily !== undefined) {
-      socket.resetAndDestroy();
-    } else socket.destroy();
+    this.#exchange.transaction.breakOff();
   }
 
   #settle(outcome: Outcome): void {
@@ -255,7 +247,7 @@ class Forwarding implements Dispatcher.DispatchHandler, UploadWatcher {
     clearTimeout(this.#timer);
     this.#controller?.abort(ABORTED);
     this.#upload?.destroy();
-    if (outcome.kind === 'forwarded') discardUpload(this.#exchange.request);
+    if (outcome.kind === 'forwarded') this.#exchange.transaction.discard();
     this.#exchange.settled(outcome);
   }
 

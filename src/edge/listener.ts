@@ -17,7 +17,10 @@ import type { Answer } from '../rejection/response.ts';
 import { answerRaw, hangUp } from './answer.ts';
 import { bindServer } from './bind.ts';
 import { type Connection, type ConnectionRules, readConnection } from './connection.ts';
+import { Http1Transaction } from './http1.ts';
+import { Http2Connection } from './http2-connection.ts';
 import { compileTlsMaterial, type TlsMaterial } from './tls-material.ts';
+import type { Transaction } from './transaction.ts';
 import { compileTrustedPeers } from './trusted-peer.ts';
 
 /** Why a TLS connection never carried a request: a closed set, fit for labels. */
@@ -30,8 +33,7 @@ export type HandshakeRefusal =
 
 /** Whom a listener serves. */
 export interface Serve {
-  /** A request; with `expectsContinue` the client waits for `100 Continue` before it sends the body. */
-  request(request: IncomingMessage, response: ServerResponse, connection: Connection, expectsContinue: boolean): void;
+  request(transaction: Transaction, connection: Connection): void;
   /** Counts what was refused before it became a request, and gives the answer to write. */
   refused(rejection: Rejection, connection: Connection): Answer;
   /** @param code of OpenSSL or Node, for the log: a name, nothing of the peer's */
@@ -53,7 +55,7 @@ export interface OpenListener {
 }
 
 /**
- * Opens a listener. HTTP/1.1, strict parser. Every TLS handshake is a full one where client certificates are asked for, and
+ * Opens a listener. HTTP/1.1, strict parser, and HTTP/2 where TLS negotiates it. Every TLS handshake is a full one where client certificates are asked for, and
  * without renegotiation everywhere.
  * Throws an Error for people where TLS material is unusable (tls-material.ts) or the address cannot be bound (bind.ts).
  * @param reusePort other threads listen there as well
@@ -116,6 +118,7 @@ class Door {
   /** Sockets as accepted, in the middle of a handshake or past it. */
   readonly #accepted = new Set<Socket>();
   readonly #open = new Map<Duplex, Open>();
+  readonly #http2 = new Map<Duplex, Http2Connection>();
   #stopped: Promise<void> | undefined;
 
   constructor(listener: Listener, material: TlsMaterial | undefined, server: Server, serve: Serve) {
@@ -134,8 +137,14 @@ class Door {
       this.#accepted.add(socket);
       socket.once('close', () => this.#accepted.delete(socket));
     });
-    // Before Node's own listener, so that facts are there when the first byte is parsed.
-    server.prependListener(ready, (socket: Socket) => this.#admit(socket));
+    const serveHttp1 = server.listeners(ready);
+    server.removeAllListeners(ready);
+    server.on(ready, (socket: Socket) => {
+      const connection = this.#admit(socket);
+      if (connection === undefined) return;
+      if (socket instanceof TLSSocket && socket.alpnProtocol === 'h2') this.#serveHttp2(socket, connection);
+      else this.#serveHttp1(socket, connection, serveHttp1);
+    });
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => this.#failed(error, socket));
     server.on('request', (request, response) => this.#request(request, response, false));
     server.on('checkContinue', (request, response) => this.#request(request, response, true));
@@ -144,14 +153,26 @@ class Door {
     server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#clientError(error, socket));
   }
 
-  #admit(socket: Socket): void {
+  #admit(socket: Socket): Connection | undefined {
     if (socket instanceof TLSSocket) socket.disableRenegotiation();
     const connection = readConnection(socket, this.#rules);
-    if (connection === 'unreadable') return this.#refuseHandshake(socket, 'certificate_unreadable');
     const { request } = this.#listener.clientCertificate;
-    if (request === 'required' && connection.evidence === undefined) {
-      return this.#refuseHandshake(socket, 'certificate_missing');
-    }
+    if (connection === 'unreadable') this.#refuseHandshake(socket, 'certificate_unreadable');
+    else if (request === 'required' && connection.evidence === undefined) {
+      this.#refuseHandshake(socket, 'certificate_missing');
+    } else return connection;
+    return undefined;
+  }
+
+  #serveHttp2(socket: Socket, connection: Connection): void {
+    const http2 = new Http2Connection(socket, connection, this.#listener.limits, this.#serve);
+    this.#http2.set(socket, http2);
+    socket.once('close', () => this.#http2.delete(socket));
+    if (this.#stopped !== undefined) http2.stop();
+  }
+
+  /** Facts are there when the first byte is parsed. */
+  #serveHttp1(socket: Socket, connection: Connection, serveHttp1: readonly Function[]): void {
     const open: Open = {
       connection,
       newest: undefined,
@@ -162,6 +183,7 @@ class Door {
     };
     this.#open.set(socket, open);
     socket.once('close', () => this.#open.delete(socket));
+    for (const serve of serveHttp1) serve.call(this.#server, socket);
   }
 
   #refuseHandshake(socket: Socket, refusal: HandshakeRefusal): void {
@@ -191,7 +213,7 @@ class Door {
     if (request.headers.upgrade !== undefined) open.last = true;
     if (open.last || this.#stopped !== undefined) response.shouldKeepAlive = false;
     if (this.#stopped !== undefined) request.socket.setTimeout(0);
-    this.#serve.request(request, response, open.connection, expectsContinue);
+    this.#serve.request(new Http1Transaction(request, response, expectsContinue), open.connection);
   }
 
   /** No route has CONNECT, and its target is no path: it ends here (RFC 9110 §9.3.6). */
@@ -225,6 +247,7 @@ class Door {
     this.#stopped ??= new Promise((resolve) => {
       this.#server.close(() => resolve());
       for (const [socket, { newest }] of this.#open) this.#lastCall(socket as Socket, newest);
+      for (const http2 of this.#http2.values()) http2.stop();
     });
     return this.#stopped;
   }

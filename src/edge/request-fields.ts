@@ -6,6 +6,7 @@ import { formatEscapedPem } from '../certificate/pem-escaped.ts';
 import { formatXfcc } from '../certificate/xfcc.ts';
 import type { CertificateEvidence, RequestFacts } from '../token/request-facts.ts';
 import { type FieldRules, joinLines, requestAction, withoutNamed } from './fields.ts';
+import type { ReceivedRequest } from './transaction.ts';
 
 /** Who is at the other end of the client's connection. */
 export interface Peer {
@@ -16,8 +17,8 @@ export interface Peer {
 }
 
 /** What the fields of a request are written from, beside the permit. */
-export interface ReceivedRequest {
-  readonly request: { readonly rawHeaders: readonly string[]; readonly httpVersion: string };
+export interface Permitted {
+  readonly transaction: Pick<ReceivedRequest, 'rawHeaders' | 'httpVersion'>;
   readonly facts: Pick<RequestFacts, 'method' | 'origin'>;
   readonly peer: Peer;
 }
@@ -28,9 +29,9 @@ export interface ReceivedRequest {
  * lines in order. `Via` (RFC 9110 §7.6.3) is appended to; `Forwarded` (RFC 7239) and X-Forwarded-For only behind trusted peers.
  * Does not check for forbidden names, loops or Max-Forwards: 0 (facts.ts), nor the values of identity fields (identity.ts).
  */
-export function requestFields(received: ReceivedRequest, rules: FieldRules, permit: PermitFacts): string[] {
-  const { request, facts } = received;
-  const { rawHeaders } = request;
+export function requestFields(received: Permitted, rules: FieldRules, permit: PermitFacts): string[] {
+  const { facts } = received;
+  const { rawHeaders, httpVersion } = received.transaction;
   const passed: string[] = [];
   const kept = { connection: '', via: '', forwarded: '', 'x-forwarded-for': '', 'max-forwards': '' };
   for (let at = 0; at < rawHeaders.length; at += 2) {
@@ -42,7 +43,7 @@ export function requestFields(received: ReceivedRequest, rules: FieldRules, perm
   }
   const fields = withoutNamed(passed, kept.connection);
   fields.push('Host', rules.host ?? facts.origin.authority);
-  fields.push('Via', joinLines(kept.via, `${request.httpVersion} ${rules.pseudonym}`));
+  fields.push('Via', joinLines(kept.via, `${httpVersion} ${rules.pseudonym}`));
   if (kept['max-forwards'] !== '') fields.push('Max-Forwards', lessOne(kept['max-forwards'], facts.method));
   addForwarded(fields, kept.forwarded, kept['x-forwarded-for'], received);
   for (const [name, value] of permit.identity) fields.push(name, value);
@@ -53,7 +54,7 @@ export function requestFields(received: ReceivedRequest, rules: FieldRules, perm
   return fields;
 }
 
-function addForwarded(fields: string[], forwarded: string, forwardedFor: string, received: ReceivedRequest): void {
+function addForwarded(fields: string[], forwarded: string, forwardedFor: string, received: Permitted): void {
   const { authority, scheme } = received.facts.origin;
   const { address, trusted } = received.peer;
   const element = `for=${forwardedNode(address)};host=${quoteUnlessToken(authority)};proto=${scheme}`;

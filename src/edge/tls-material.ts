@@ -54,7 +54,7 @@ export function compileTlsMaterial(listener: Listener, tls: ListenerTls): TlsMat
       ...shared,
       cert: first.cert,
       key: first.key,
-      ALPNProtocols: ['http/1.1'],
+      ALPNProtocols: listener.http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
       SNICallback: (name, done) => done(null, chooseContext(names, name.toLowerCase())),
       handshakeTimeout: listener.limits.headerTimeout * 1000,
       ...clients.request,

@@ -151,6 +151,7 @@ export interface ListenerLimits {
   readonly urlLength: number;
   readonly requestBody: number | undefined;
   readonly connections: number;
+  readonly streamsPerConnection: number;
   /** Seconds. */
   readonly headerTimeout: number;
   readonly idleTimeout: number;
@@ -186,6 +187,7 @@ export interface Listener {
   readonly tls:
     | { readonly certificates: readonly CertificateFiles[]; readonly minVersion: 'TLSv1.2' | 'TLSv1.3' }
     | undefined;
+  readonly http2: boolean;
   readonly clientCertificate: ClientCertificatePolicy;
   readonly trustedPeers: readonly TrustedPeer[];
   readonly clientCertificateFrom: CertificateSource | undefined;

@@ -15,9 +15,7 @@ export interface LaterKey {
 export const LATER: readonly LaterKey[] = [
   { key: 'listeners.*.mode', taken: ['proxy'] },
   { key: 'listeners.*.dialect' },
-  { key: 'listeners.*.http2', taken: [false] },
   { key: 'listeners.*.proxy_protocol', taken: ['none', false] },
-  { key: 'listeners.*.limits.streams_per_connection' },
   { key: 'admin' },
   { key: 'tracing' },
   { key: 'issuers.*.introspection' },

@@ -135,8 +135,7 @@ export class DataPlane {
     return openListener(
       { ...listener, bind },
       {
-        request: (request, response, connection, expectsContinue) =>
-          serve(this.#runtime, name, { request, response, connection, expectsContinue }),
+        request: (transaction, connection) => serve(this.#runtime, name, { transaction, connection }),
         refused: (rejection, connection) => refuseUnread(this.#runtime, name, rejection, connection),
         refusedHandshake: (refusal, code) => this.#onHandshake(name, refusal, code),
       },

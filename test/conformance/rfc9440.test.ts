@@ -83,7 +83,7 @@ test('a chain never goes without Client-Cert: a field of another name carries th
   const names = (field: string) => {
     const rules = makeRules({ forward: { clientCertificate: [{ format: 'rfc9440', field }] } });
     const received = {
-      request: { rawHeaders: [], httpVersion: '1.1' },
+      transaction: { rawHeaders: [], httpVersion: '1.1' },
       facts: { method: 'GET', origin: { scheme: 'https', authority: 'api.example.com', pathPrefix: '' } },
       peer: { address: undefined, trusted: false },
     } as const;

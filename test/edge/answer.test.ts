@@ -14,7 +14,7 @@ const HOST = 'Host: api.example.com\r\n';
 const NOT_FOUND = refusal(reject('route_not_found'));
 
 async function refuser(t: Parameters<typeof serveListener>[0], given: Answer = NOT_FOUND) {
-  return await serveListener(t, makeListener(), (request, response) => answer(request, response, given));
+  return await serveListener(t, makeListener(), (_request, _response, { transaction }) => answer(transaction, given));
 }
 
 /** The answer of a client that sends its whole body before it looks at anything, as many do. */
@@ -142,9 +142,9 @@ test('a client that was never told to continue gets the final answer alone, and 
 });
 
 test('nothing is written into an answer that has begun', async (t) => {
-  const { port } = await serveListener(t, makeListener(), (request, response) => {
+  const { port } = await serveListener(t, makeListener(), (_request, response, { transaction }) => {
     response.write('begun');
-    answer(request, response, NOT_FOUND);
+    answer(transaction, NOT_FOUND);
     response.end();
   });
   const raw = await sendRaw(port, `GET / HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`);

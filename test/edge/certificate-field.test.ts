@@ -57,7 +57,7 @@ function read(
     trustedUntil: Number.POSITIVE_INFINITY,
     ...connection,
   };
-  const facts = readFacts({ method: 'GET', url: '/', httpVersion: '1.1', rawHeaders }, from, rules, 1_800_000_000);
+  const facts = readFacts({ method: 'GET', target: '/', httpVersion: '1.1', rawHeaders }, from, rules, 1_800_000_000);
   return facts instanceof Rejection ? facts.reason : facts.certificate;
 }
 

@@ -40,7 +40,7 @@ function read(lines: readonly string[] = ['Host: api.example.com'], sent: Sent =
   ]);
   const { method = 'GET', url = '/orders/1', httpVersion = '1.1', connection = STRANGER } = sent;
   const rules = compileIntake(listener, managed, 'holdfast-0a1b');
-  return readFacts({ method, url, httpVersion, rawHeaders }, connection, rules, NOW);
+  return readFacts({ method, target: url, httpVersion, rawHeaders }, connection, rules, NOW);
 }
 
 function facts(...sent: Parameters<typeof read>): EdgeFacts {

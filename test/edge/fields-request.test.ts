@@ -18,7 +18,7 @@ interface Wishes extends RuleWishes {
 /** Pairs as they are sent. */
 function run(rawHeaders: readonly string[], wishes: Wishes = {}): (readonly [string, string])[] {
   const received = {
-    request: { rawHeaders, httpVersion: wishes.httpVersion ?? '1.1' },
+    transaction: { rawHeaders, httpVersion: wishes.httpVersion ?? '1.1' },
     facts: {
       method: wishes.method ?? 'GET',
       origin: { scheme: 'https' as const, authority: wishes.authority ?? 'api.example.com', pathPrefix: '' },

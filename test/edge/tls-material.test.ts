@@ -68,12 +68,14 @@ test('a TLS 1.2 client without forward secrecy or AEAD finds no cipher', async (
   }
 });
 
-test('HTTP/1.1 is what ALPN offers, and a client that wants only something else gets no connection', async (t) => {
-  const { port } = await serveListener(t, makeListener({ tls: tls(api) }));
-  const socket = await openTls(port, { ca: ca.cert, ALPNProtocols: ['h2', 'http/1.1'] });
-  assert.equal(socket.alpnProtocol, 'http/1.1');
-  socket.destroy();
-  await assert.rejects(openTls(port, { ca: ca.cert, ALPNProtocols: ['h2'] }));
+test('ALPN chooses HTTP/2 unless http2 is false, then HTTP/1.1; a client that wants only something else gets no connection', async (t) => {
+  for (const http2 of [true, false]) {
+    const { port } = await serveListener(t, makeListener({ tls: tls(api), http2 }));
+    const socket = await openTls(port, { ca: ca.cert, ALPNProtocols: ['http/1.1', 'h2'] });
+    assert.equal(socket.alpnProtocol, http2 ? 'h2' : 'http/1.1');
+    socket.destroy();
+    await assert.rejects(openTls(port, { ca: ca.cert, ALPNProtocols: [http2 ? 'h3' : 'h2'] }));
+  }
 });
 
 /** Two requests, the second with the session of the first; whether that was resumed. */

@@ -93,10 +93,10 @@ const peer: Connection = {
 
 /** The text as target, as method, as name of a field and as value of every field that the edge looks at. */
 function requestsWith(text: string): void {
-  const request = { method: 'GET', url: '/', httpVersion: '1.1', rawHeaders: ['Host', 'api.example.com'] };
+  const request = { method: 'GET', target: '/', httpVersion: '1.1', rawHeaders: ['Host', 'api.example.com'] };
   const receive = (over: Partial<typeof request>) => readFacts({ ...request, ...over }, peer, intake, NOW);
-  receive({ url: text });
-  receive({ url: `/?${text}` });
+  receive({ target: text });
+  receive({ target: `/?${text}` });
   receive({ method: text });
   receive({ rawHeaders: ['Host', text] });
   receive({ rawHeaders: [...request.rawHeaders, text, text] });

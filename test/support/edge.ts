@@ -8,7 +8,9 @@ import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'n
 import { answer } from '../../src/edge/answer.ts';
 import type { Connection } from '../../src/edge/connection.ts';
 import { compileIntake, type EdgeFacts, readFacts } from '../../src/edge/facts.ts';
+import { Http1Transaction } from '../../src/edge/http1.ts';
 import { type HandshakeRefusal, type OpenListener, openListener } from '../../src/edge/listener.ts';
+import type { Transaction } from '../../src/edge/transaction.ts';
 import { compileManagedFields } from '../../src/policy/managed-fields.ts';
 import type { Bind, Listener } from '../../src/policy/route.ts';
 import { type Reason, Rejection } from '../../src/rejection/rejection.ts';
@@ -29,6 +31,7 @@ export function makeListener(over: Partial<Listener> = {}): Listener {
     bind: { host: '127.0.0.1', port: 0 },
     origins: [over.tls === undefined ? HTTP_ORIGIN : HTTPS_ORIGIN],
     tls: undefined,
+    http2: true,
     clientCertificate: { request: 'none', verify: 'chain', ca: undefined, crl: undefined },
     trustedPeers: [],
     clientCertificateFrom: undefined,
@@ -39,6 +42,7 @@ export function makeListener(over: Partial<Listener> = {}): Listener {
       urlLength: 8192,
       requestBody: undefined,
       connections: 100,
+      streamsPerConnection: 100,
       headerTimeout: 10,
       idleTimeout: 10,
       ...over.limits,
@@ -59,8 +63,9 @@ export function refusal(rejection: Rejection): Answer {
 }
 
 export interface Served {
-  readonly method: string | undefined;
-  readonly url: string | undefined;
+  readonly transaction: Transaction;
+  readonly method: string;
+  readonly url: string;
   readonly connection: Connection;
   readonly facts: EdgeFacts | Rejection;
   readonly expectsContinue: boolean;
@@ -91,12 +96,13 @@ export async function serveListener(
   const refusals = new EventTarget();
   const rules = compileIntake(listener, compileManagedFields([], [listener]), 'holdfast-test');
   const open = await openListener(listener, {
-    request(request, response, connection, expectsContinue) {
-      const facts = readFacts(request, connection, rules, Date.now() / 1000);
-      const seen = { method: request.method, url: request.url, connection, facts, expectsContinue };
+    request(transaction, connection) {
+      const facts = readFacts(transaction, connection, rules, Date.now() / 1000);
+      const { method, target: url, expectsContinue } = transaction;
+      const seen = { transaction, method, url, connection, facts, expectsContinue };
       served.push(seen);
-      if (facts instanceof Rejection) answer(request, response, refusal(facts));
-      else respond(request, response, seen);
+      if (facts instanceof Rejection) answer(transaction, refusal(facts));
+      else if (transaction instanceof Http1Transaction) respond(transaction.request, transaction.response, seen);
     },
     refused(rejection) {
       refused.push(rejection.reason);

@@ -7,6 +7,7 @@ import type { TestContext } from 'node:test';
 import { Permit, type PermitFacts } from '../../src/binding/permit.ts';
 import { compileFieldRules, type FieldRules } from '../../src/edge/fields.ts';
 import { type ForwardExchange, forward, type Outcome } from '../../src/edge/forward.ts';
+import { Http1Transaction } from '../../src/edge/http1.ts';
 import { openUpstream } from '../../src/edge/upstream.ts';
 import { compileManagedFields } from '../../src/policy/managed-fields.ts';
 import type { ForwardRules, Route, Timeouts, Upstream } from '../../src/policy/route.ts';
@@ -111,8 +112,7 @@ export async function openForwarder(t: TestContext, origin: string, wishes: Forw
   const take = async (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean) => {
     await wishes.decided?.(response);
     forward(makePermit(wishes.permit), {
-      request,
-      response,
+      transaction: new Http1Transaction(request, response, expectsContinue),
       facts: {
         method: request.method ?? '',
         origin: { scheme: 'https', authority: 'api.example.com', pathPrefix: '' },
@@ -125,7 +125,6 @@ export async function openForwarder(t: TestContext, origin: string, wishes: Forw
       timeouts,
       bodyLimit: undefined,
       stripPrefix: undefined,
-      expectsContinue,
       cors: [],
       ...wishes.exchange,
       settled: (outcome) => {

@@ -26,7 +26,7 @@ import { AUDIENCE, ISSUER, makeKey } from './tokens.ts';
 export const HOST = 'api.example.com';
 export const ORIGIN = `https://${HOST}`;
 
-const SERVER_CA = await makeCa({ subject: 'CN=Server CA' });
+export const SERVER_CA = await makeCa({ subject: 'CN=Server CA' });
 export const SERVER = await makeCertificate({ names: [HOST, '*.example.org'], ca: SERVER_CA });
 /** The root of all clients' certificates. */
 export const CLIENT_ROOT = await makeCa({ subject: 'CN=Client Root' });

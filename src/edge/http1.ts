@@ -1,0 +1,159 @@
+// Requests that came over HTTP/1: keep-alive, bodies that nobody wants, and answers that are broken off.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { TLSSocket } from 'node:tls';
+import { readBodyLength } from './framing.ts';
+import type { Transaction } from './transaction.ts';
+
+/** Bytes of a body that are read after an answer of ours, and the longest one for which the connection is kept. */
+const LINGER_BYTES = 1024 * 1024;
+const KEPT_BODY = 64 * 1024;
+/** Milliseconds for which a client may go on sending after the answer (RFC 9112 §9.6). */
+export const LINGER = 2000;
+/** Milliseconds for which a body that nobody wants is still read: a client that is sending would miss the answer to a closed connection. */
+const DISCARD = 5000;
+
+/** node:http's request and response as one. The parser was strict (listener.ts). */
+export class Http1Transaction implements Transaction {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly expectsContinue: boolean;
+
+  constructor(request: IncomingMessage, response: ServerResponse, expectsContinue = false) {
+    this.request = request;
+    this.response = response;
+    this.expectsContinue = expectsContinue;
+  }
+
+  get method(): string {
+    return this.request.method ?? '';
+  }
+
+  get target(): string {
+    return this.request.url ?? '';
+  }
+
+  get httpVersion(): string {
+    return this.request.httpVersion;
+  }
+
+  get rawHeaders(): readonly string[] {
+    return this.request.rawHeaders;
+  }
+
+  get body(): IncomingMessage {
+    return this.request;
+  }
+
+  bodyLength(): number | undefined {
+    return readBodyLength(this.request.rawHeaders);
+  }
+
+  get received(): boolean {
+    return this.request.complete;
+  }
+
+  get begun(): boolean {
+    return this.response.headersSent;
+  }
+
+  get finished(): boolean {
+    return this.response.writableFinished;
+  }
+
+  get gone(): boolean {
+    return this.response.destroyed;
+  }
+
+  onClose(listener: () => void): void {
+    this.response.once('close', listener);
+  }
+
+  onDrain(listener: () => void): void {
+    this.response.on('drain', listener);
+  }
+
+  writeContinue(): void {
+    this.response.writeContinue();
+  }
+
+  writeHead(status: number, fields: readonly string[]): void {
+    this.response.writeHead(status, fields as string[]);
+  }
+
+  flushHead(): void {
+    this.response.flushHeaders();
+  }
+
+  write(chunk: Uint8Array): boolean {
+    return this.response.write(chunk);
+  }
+
+  end(): void {
+    this.response.end();
+  }
+
+  /**
+   * What is left of the request's body is read and thrown away within 1 MiB and 2 s: closing at once would reset the connection
+   * under the answer. A body that is announced as longer than 64 KiB, or not announced, costs the client its connection.
+   */
+  answer(status: number, fields: readonly string[], body: string): void {
+    const { request, response } = this;
+    const length = request.complete ? 0 : this.bodyLength();
+    if (length === undefined || length > KEPT_BODY || closes(fields)) response.shouldKeepAlive = false;
+    response.writeHead(status, fields as string[]);
+    if (length === 0) {
+      response.end(body);
+      return;
+    }
+    // The answer is complete for the client from here on. Node would close a connection that is not kept at `end`.
+    if (body === '' || request.method === 'HEAD') response.flushHeaders();
+    else response.write(body);
+    linger(request, response);
+  }
+
+  /** Reads the rest, and closes the connection if that takes longer than five seconds (RFC 9112 §9.6). */
+  discard(): void {
+    const { request } = this;
+    if (request.complete) return;
+    const timer = setTimeout(() => request.socket.destroy(), DISCARD);
+    timer.unref();
+    request.once('end', () => clearTimeout(timer));
+    request.resume();
+  }
+
+  breakOff(): void {
+    const { socket, httpVersionMinor } = this.request;
+    // An HTTP/1.0 client takes the end of the connection for the end of the answer, unless TLS or TCP say that it is none.
+    if (httpVersionMinor === 0 && !(socket instanceof TLSSocket) && socket.remoteFamily !== undefined) {
+      socket.resetAndDestroy();
+    } else socket.destroy();
+  }
+}
+
+/** The only option that an answer of ours has in Connection is `close`. */
+function closes(fields: readonly string[]): boolean {
+  return fields.some((name, at) => at % 2 === 0 && name === 'Connection');
+}
+
+function linger(request: IncomingMessage, response: ServerResponse): void {
+  let left = LINGER_BYTES;
+  const end = () => {
+    clearTimeout(timer);
+    request.off('data', count);
+    response.end();
+  };
+  const hangUp = () => {
+    end();
+    request.socket.destroySoon();
+  };
+  const count = (chunk: Buffer) => {
+    left -= chunk.length;
+    if (left < 0) hangUp();
+  };
+  const timer = setTimeout(hangUp, LINGER);
+  request.on('data', count);
+  request.once('end', end);
+  request.once('close', end);
+  request.resume();
+}

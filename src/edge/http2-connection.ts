@@ -1,0 +1,121 @@
+// One connection that speaks HTTP/2: its streams become requests, and what it may cost is bounded.
+
+import {
+  type IncomingHttpHeaders,
+  performServerHandshake,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import type { Duplex } from 'node:stream';
+import type { ListenerLimits } from '../policy/route.ts';
+import { reject } from '../rejection/rejection.ts';
+import { answer } from './answer.ts';
+import type { Connection } from './connection.ts';
+import { Http2Transaction } from './http2.ts';
+import type { Serve } from './listener.ts';
+
+/** Milliseconds that a client gets to close a connection on which nothing will be answered any more. */
+const LAST_CALL = 1000;
+
+/** Streams that a client may open and reset at once, and how many per second after that (CVE-2023-44487). */
+const RESETS = 200;
+const RESETS_PER_SECOND = 33;
+
+/** Serves the streams of one connection until it ends. */
+export class Http2Connection {
+  readonly #socket: Duplex;
+  readonly #connection: Connection;
+  readonly #limits: ListenerLimits;
+  readonly #serve: Pick<Serve, 'request' | 'refused'>;
+  readonly #session: ServerHttp2Session;
+  /** Ends a connection without requests: the first has `header_timeout`, the next ones `idle_timeout`. */
+  #idle: NodeJS.Timeout;
+  #seen = false;
+  #streams = 0;
+
+  /**
+   * @param socket after ALPN chose `h2`, or before the client's preface on a plain connection
+   * NOT checked here: the grammar of frames and fields, which nghttp2 refuses by itself with RST_STREAM or GOAWAY.
+   */
+  constructor(
+    socket: Duplex,
+    connection: Connection,
+    limits: ListenerLimits,
+    serve: Pick<Serve, 'request' | 'refused'>,
+  ) {
+    this.#socket = socket;
+    this.#connection = connection;
+    this.#limits = limits;
+    this.#serve = serve;
+    this.#session = performServerHandshake(socket, {
+      settings: {
+        maxConcurrentStreams: limits.streamsPerConnection,
+        // Twice the limit, so that what is a little too large is answered and not only reset; nghttp2 counts 32 more per line.
+        maxHeaderListSize: limits.headerSize * 2,
+        enablePush: false,
+      },
+      maxHeaderListPairs: Math.ceil(limits.headerSize / 64),
+      streamResetBurst: RESETS,
+      streamResetRate: RESETS_PER_SECOND,
+      strictSingleValueFields: false, // answers pass as the upstream wrote them
+    });
+    this.#idle = setTimeout(() => this.#onIdle(), limits.headerTimeout * 1000);
+    this.#session.on('stream', (stream, headers, _flags, received) => this.#onStream(stream, headers, received));
+    // The connection has ended; streams tell their requests.
+    this.#session.on('error', () => {});
+    this.#session.once('close', () => clearTimeout(this.#idle));
+  }
+
+  /** GOAWAY: streams in flight finish, new ones are the client's to repeat elsewhere (RFC 9113 §6.8). */
+  stop(): void {
+    this.#session.close();
+    if (this.#streams === 0) this.#lastCall();
+  }
+
+  #onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, received: readonly string[]): void {
+    stream.on('error', () => {}); // whoever waits for it hears 'close'
+    if (stream.closed || stream.destroyed) return;
+    this.#count(stream);
+    const transaction = new Http2Transaction(stream, headers, received);
+    const refusal =
+      transaction.method === 'CONNECT'
+        ? reject('method_not_allowed', { allow: '' })
+        : sizeOf(received) > this.#limits.headerSize
+          ? reject('header_too_large')
+          : undefined;
+    if (refusal === undefined) this.#serve.request(transaction, this.#connection);
+    else answer(transaction, this.#serve.refused(refusal, this.#connection));
+  }
+
+  #count(stream: ServerHttp2Stream): void {
+    this.#streams += 1;
+    if (!this.#seen) {
+      this.#seen = true;
+      clearTimeout(this.#idle);
+      this.#idle = setTimeout(() => this.#onIdle(), this.#limits.idleTimeout * 1000);
+    }
+    stream.once('close', () => {
+      this.#streams -= 1;
+      if (this.#streams > 0) return;
+      if (this.#session.closed) this.#lastCall();
+      else this.#idle.refresh();
+    });
+  }
+
+  #onIdle(): void {
+    if (this.#streams === 0) this.stop();
+  }
+
+  /** What the client does not read keeps a closed session open. */
+  #lastCall(): void {
+    const timer = setTimeout(() => this.#socket.destroy(), LAST_CALL);
+    this.#socket.once('close', () => clearTimeout(timer));
+  }
+}
+
+/** Octets of the field lines as HTTP/1 would send them, so that the limit is the same. */
+function sizeOf(received: readonly string[]): number {
+  let size = 0;
+  for (const text of received) size += text.length + 2;
+  return size;
+}

@@ -1,0 +1,159 @@
+// Requests that came over HTTP/2: field lines as HTTP/1 has them, and streams that end or are reset.
+
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import { readAuthority } from '../proof/target-uri.ts';
+import { withoutNamed } from './fields.ts';
+import { readFraming } from './framing.ts';
+import type { Transaction } from './transaction.ts';
+
+/** Milliseconds after which a client that opens no window for an answer of ours is given up, at most twice as many. */
+const LINGER = 2000;
+
+const INTERRUPTED = new Error('the answer was broken off');
+
+/** A stream of node:http2, its core API: nghttp2 has checked names, values and pseudo-header fields (RFC 9113 §8.2.1, §8.3). */
+export class Http2Transaction implements Transaction {
+  readonly body: ServerHttp2Stream;
+  readonly method: string;
+  readonly target: string;
+  readonly scheme: string;
+  readonly httpVersion = '2.0';
+  readonly rawHeaders: readonly string[];
+  readonly expectsContinue: boolean;
+  #trailers: readonly string[] = [];
+
+  /** @param received names and values in turn, pseudo-header fields first */
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, received: readonly string[]) {
+    this.body = stream;
+    this.method = headers[':method'] ?? '';
+    this.target = headers[':path'] ?? '';
+    this.scheme = headers[':scheme'] ?? '';
+    this.rawHeaders = fieldLines(received, this.scheme);
+    this.expectsContinue = headers.expect?.toLowerCase() === '100-continue' && !stream.endAfterHeaders;
+  }
+
+  bodyLength(): number | undefined {
+    if (this.body.endAfterHeaders) return 0;
+    const framing = readFraming(this.rawHeaders);
+    return typeof framing === 'number' ? framing : undefined;
+  }
+
+  get received(): boolean {
+    return this.body.endAfterHeaders || this.body.readableEnded;
+  }
+
+  get begun(): boolean {
+    return this.body.headersSent;
+  }
+
+  /** Node ends the answer to HEAD before it has begun. */
+  get finished(): boolean {
+    return this.body.headersSent && this.body.writableFinished;
+  }
+
+  get gone(): boolean {
+    return this.body.destroyed || this.body.closed;
+  }
+
+  /** A stream closes when both sides have ended; the client may go on sending after the answer. */
+  onClose(listener: () => void): void {
+    this.body.once('close', listener);
+    if (this.received) return;
+    this.body.once('finish', () => {
+      if (this.begun) listener();
+    });
+  }
+
+  onDrain(listener: () => void): void {
+    this.body.on('drain', listener);
+  }
+
+  writeContinue(): void {
+    if (!this.gone) this.body.additionalHeaders({ ':status': 100 });
+  }
+
+  writeHead(status: number, fields: readonly string[], trailers = false): void {
+    if (this.gone) return;
+    const head = this.method === 'HEAD' || status === 204 || status === 304;
+    const lines = [':status', String(status), ...fields];
+    this.body.respond(lines, { endStream: head, waitForTrailers: trailers && !head });
+    if (trailers && !head) this.body.once('wantTrailers', () => this.#sendTrailers());
+  }
+
+  /** They were sent at once. */
+  flushHead(): void {}
+
+  write(chunk: Uint8Array): boolean {
+    return this.body.writableEnded || this.body.write(chunk);
+  }
+
+  end(trailers: readonly string[] = []): void {
+    this.#trailers = trailers;
+    this.body.end();
+  }
+
+  #sendTrailers(): void {
+    const lines: Record<string, string[]> = {};
+    for (let at = 0; at < this.#trailers.length; at += 2) {
+      (lines[this.#trailers[at] ?? ''] ??= []).push(this.#trailers[at + 1] ?? '');
+    }
+    this.body.sendTrailers(lines);
+  }
+
+  /** RFC 9113 §8.1: the answer, then RST_STREAM with NO_ERROR where the client is still sending. */
+  answer(status: number, fields: readonly string[], body: string): void {
+    if (this.gone) return;
+    this.writeHead(status, withoutNamed([...fields], 'connection'));
+    if (body === '' || this.method === 'HEAD') this.body.end();
+    else this.body.end(body);
+    if (!this.body.writableFinished) this.body.setTimeout(LINGER, () => this.breakOff());
+    this.discard();
+  }
+
+  discard(): void {
+    if (this.received || this.gone) return;
+    if (this.body.writableFinished) this.#stopSender();
+    else this.body.once('finish', () => this.#stopSender());
+  }
+
+  #stopSender(): void {
+    this.body.close(constants.NGHTTP2_NO_ERROR);
+    // What has arrived has to be read before the stream lets go of it.
+    this.body.resume();
+  }
+
+  /** `destroy`, since `close` ends the stream before it resets it. */
+  breakOff(): void {
+    this.body.destroy(INTERRUPTED);
+  }
+}
+
+/**
+ * The field lines without pseudo-header fields: `:authority` is the Host line, beside which another Host stays only where it says
+ * something else, and then there are two; the cookies are one line (RFC 9113 §8.2.3).
+ */
+function fieldLines(received: readonly string[], scheme: string): string[] {
+  const lines: string[] = [];
+  let authority: string | undefined;
+  let cookie = -1;
+  for (let at = 0; at < received.length; at += 2) {
+    const name = received[at] ?? '';
+    const value = received[at + 1] ?? '';
+    if (name === ':authority') {
+      authority = value;
+      lines.push('Host', value);
+    } else if (name === 'cookie' && cookie !== -1) lines[cookie] += `; ${value}`;
+    else if (!name.startsWith(':') && !(name === 'host' && isSame(value, authority, scheme))) {
+      if (name === 'cookie') cookie = lines.length + 1;
+      lines.push(name, value);
+    }
+  }
+  return lines;
+}
+
+function isSame(host: string, authority: string | undefined, scheme: string): boolean {
+  if (host === authority) return true;
+  if (authority === undefined || (scheme !== 'https' && scheme !== 'http')) return false;
+  const normal = readAuthority(host, scheme);
+  return normal !== undefined && normal === readAuthority(authority, scheme);
+}

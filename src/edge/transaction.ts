@@ -1,0 +1,52 @@
+// A request and the way to answer it, whatever version of HTTP brought it: what the edge asks of http1.ts and http2.ts.
+
+import type { Readable } from 'node:stream';
+
+/** What a request looks like to the edge. */
+export interface ReceivedRequest {
+  readonly method: string;
+  /** The request target as received (RFC 9112 §3.2); in HTTP/2 `:path`. */
+  readonly target: string;
+  /** `:scheme` (RFC 9113 §8.3.1); undefined in HTTP/1, where the connection says it. */
+  readonly scheme?: string | undefined;
+  /** `1.0`, `1.1` or `2.0`, as `Via` names it. */
+  readonly httpVersion: string;
+  /** Names and values in turn, repeated lines included; without pseudo-header fields, whose authority is a Host line. */
+  readonly rawHeaders: readonly string[];
+}
+
+/** One request with its answer. Nothing here throws but `writeHead`, for a status or value that Node does not write. */
+export interface Transaction extends ReceivedRequest {
+  /** `Expect: 100-continue` was sent and not answered yet. */
+  readonly expectsContinue: boolean;
+  /** The request's body. */
+  readonly body: Readable;
+  /** Octets of body that the request announces: 0 without one, undefined where it does not say how many. */
+  bodyLength(): number | undefined;
+  /** Whether the request has arrived as a whole. */
+  readonly received: boolean;
+  /** Whether the answer's fields were written. */
+  readonly begun: boolean;
+  /** Whether the answer as a whole was handed to the system. */
+  readonly finished: boolean;
+  /** Whether the client can no longer be answered. */
+  readonly gone: boolean;
+  /** Calls when the answer is finished or the client gone, perhaps more than once. */
+  onClose(listener: () => void): void;
+  /** Calls whenever `write` may go on. */
+  onDrain(listener: () => void): void;
+  writeContinue(): void;
+  /** @param fields names and values in turn; `Date` is added where there is none */
+  writeHead(status: number, fields: readonly string[]): void;
+  /** Sends the fields without waiting for the body. */
+  flushHead(): void;
+  /** @returns false: wait for `onDrain` */
+  write(chunk: Uint8Array): boolean;
+  end(): void;
+  /** An answer of our own, as a whole; what is left of the request's body is not wanted (RFC 9112 §9.6, RFC 9113 §8.1). */
+  answer(status: number, fields: readonly string[], body: string): void;
+  /** The answer is finished, and what is left of the request's body not wanted. */
+  discard(): void;
+  /** Ends the answer so that the client cannot take it for a complete one. */
+  breakOff(): void;
+}
