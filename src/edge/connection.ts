@@ -6,10 +6,11 @@ import { TLSSocket } from 'node:tls';
 import { buildChain } from '../certificate/chain.ts';
 import { readCertificate } from '../certificate/leaf.ts';
 import type { CertificateEvidence } from '../token/request-facts.ts';
+import type { Ends } from './proxy-header.ts';
 import { type TrustedPeers, trustedUntil } from './trusted-peer.ts';
 
 export interface Connection {
-  /** IPv4-mapped addresses as IPv4; undefined on unix sockets. */
+  /** Of the client, as the PROXY header says where one is required; IPv4-mapped addresses as IPv4; undefined: unix socket, or nobody's. */
   readonly remoteAddress: string | undefined;
   readonly remotePort: number | undefined;
   readonly localAddress: string | undefined;
@@ -29,21 +30,47 @@ export interface ConnectionRules {
   readonly peers: TrustedPeers;
 }
 
-/** Reads a connection; of TLS ones after the handshake. `unreadable`: a certificate was shown that is not one we can read. */
-export function readConnection(socket: Socket, rules: ConnectionRules): Connection | 'unreadable' {
+/**
+ * Reads a connection; of TLS ones after the handshake. `unreadable`: a certificate was shown that is not one we can read.
+ * @param ends of the connection where a PROXY header says them; `nobody`: the header does not say, and so nobody is trusted
+ */
+export function readConnection(
+  socket: Socket,
+  rules: ConnectionRules,
+  ends: Ends | 'nobody' = socket,
+): Connection | 'unreadable' {
   const evidence = socket instanceof TLSSocket ? readEvidence(socket, rules) : undefined;
   if (evidence === 'unreadable') return evidence;
-  const remoteAddress = readAddress(socket.remoteAddress);
+  const { remoteAddress, remotePort, localAddress, localPort } = ends === 'nobody' ? NO_ENDS : readEnds(ends);
   const servername = socket instanceof TLSSocket ? socket.servername : undefined;
   return {
     remoteAddress,
-    remotePort: socket.remotePort,
-    localAddress: readAddress(socket.localAddress),
-    localPort: socket.localPort,
+    remotePort,
+    localAddress,
+    localPort,
     servername: typeof servername === 'string' ? servername : undefined,
     evidence,
-    trustedUntil: trustedUntil(rules.peers, remoteAddress, evidence),
+    trustedUntil: ends === 'nobody' ? 0 : trustedUntil(rules.peers, remoteAddress, evidence),
   };
+}
+
+const NO_ENDS = { remoteAddress: undefined, remotePort: undefined, localAddress: undefined, localPort: undefined };
+
+function readEnds({ remoteAddress, remotePort, localAddress, localPort }: Ends) {
+  return {
+    remoteAddress: readAddress(remoteAddress),
+    remotePort,
+    localAddress: readAddress(localAddress),
+    localPort,
+  };
+}
+
+/**
+ * Whether a TCP peer may send a PROXY header: by its address alone, as its certificate is not known then, and the one that comes
+ * later is not its own.
+ */
+export function maySendHeader(peer: Socket, peers: TrustedPeers): boolean {
+  return trustedUntil(peers, readAddress(peer.remoteAddress), undefined) > 0;
 }
 
 /** `::ffff:192.0.2.1` → `192.0.2.1`: which one a socket says depends on how it was bound, not on the peer. */

@@ -16,20 +16,22 @@ import { type Rejection, reject } from '../rejection/rejection.ts';
 import type { Answer } from '../rejection/response.ts';
 import { answerRaw, hangUp } from './answer.ts';
 import { bindServer } from './bind.ts';
-import { type Connection, type ConnectionRules, readConnection } from './connection.ts';
+import { type Connection, type ConnectionRules, maySendHeader, readConnection } from './connection.ts';
 import { Http1Transaction } from './http1.ts';
 import { Http2Connection } from './http2-connection.ts';
+import { type ProxiedSockets, type ProxyHeaderRefusal, requireProxyHeaders } from './proxied-socket.ts';
 import { compileTlsMaterial, type TlsMaterial } from './tls-material.ts';
 import type { Transaction } from './transaction.ts';
 import { compileTrustedPeers } from './trusted-peer.ts';
 
-/** Why a TLS connection never carried a request: a closed set, fit for labels. */
+/** Why a connection never carried a request: a closed set, fit for labels. */
 export type HandshakeRefusal =
   | 'certificate_missing'
   | 'certificate_untrusted'
   | 'certificate_unreadable'
   | 'timed_out'
-  | 'failed';
+  | 'failed'
+  | ProxyHeaderRefusal;
 
 /** Whom a listener serves. */
 export interface Serve {
@@ -119,6 +121,7 @@ class Door {
   readonly #accepted = new Set<Socket>();
   readonly #open = new Map<Duplex, Open>();
   readonly #http2 = new Map<Duplex, Http2Connection>();
+  #proxied: ProxiedSockets | undefined;
   #stopped: Promise<void> | undefined;
 
   constructor(listener: Listener, material: TlsMaterial | undefined, server: Server, serve: Serve) {
@@ -133,10 +136,6 @@ class Door {
 
   #listen(ready: 'connection' | 'secureConnection'): void {
     const server = this.#server;
-    server.prependListener('connection', (socket: Socket) => {
-      this.#accepted.add(socket);
-      socket.once('close', () => this.#accepted.delete(socket));
-    });
     const serveHttp1 = server.listeners(ready);
     server.removeAllListeners(ready);
     server.on(ready, (socket: Socket) => {
@@ -144,6 +143,11 @@ class Door {
       if (connection === undefined) return;
       if (socket instanceof TLSSocket && socket.alpnProtocol === 'h2') this.#serveHttp2(socket, connection);
       else this.#serveHttp1(socket, connection, serveHttp1);
+    });
+    if (this.#listener.proxyProtocol) this.#proxied = this.#requireProxyHeaders();
+    server.prependListener('connection', (socket: Socket) => {
+      this.#accepted.add(socket);
+      socket.once('close', () => this.#accepted.delete(socket));
     });
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => this.#failed(error, socket));
     server.on('request', (request, response) => this.#request(request, response, false));
@@ -153,9 +157,19 @@ class Door {
     server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#clientError(error, socket));
   }
 
+  #requireProxyHeaders(): ProxiedSockets {
+    return requireProxyHeaders(this.#server, {
+      timeout: this.#listener.limits.headerTimeout * 1000,
+      trusts: (peer) => maySendHeader(peer, this.#rules.peers),
+      refused: (refusal) => this.#serve.refusedHandshake(refusal, refusal.toUpperCase()),
+    });
+  }
+
   #admit(socket: Socket): Connection | undefined {
     if (socket instanceof TLSSocket) socket.disableRenegotiation();
-    const connection = readConnection(socket, this.#rules);
+    const ends = this.#proxied === undefined ? socket : this.#proxied.endsOf(socket);
+    if (ends === undefined) return void socket.destroy();
+    const connection = readConnection(socket, this.#rules, ends);
     const { request } = this.#listener.clientCertificate;
     if (connection === 'unreadable') this.#refuseHandshake(socket, 'certificate_unreadable');
     else if (request === 'required' && connection.evidence === undefined) {

@@ -67,7 +67,7 @@ export const METRICS = {
   connections: { name: 'holdfast_connections', help: 'Open client connections.', labels: ['listener'] },
   handshakeFailures: {
     name: 'holdfast_tls_handshake_failures_total',
-    help: 'TLS handshakes of clients that failed, by reason.',
+    help: 'Connections that failed before their first request, in the PROXY header or the TLS handshake, by reason.',
     labels: ['listener', 'reason'],
   },
   workers: { name: 'holdfast_workers', help: 'Worker threads by state.', labels: ['state'] },
@@ -107,6 +107,8 @@ const HANDSHAKE_FAILURES: readonly (readonly [RegExp, string])[] = [
   [/ALERT_(?:BAD_CERTIFICATE|CERTIFICATE_|UNKNOWN_CA|ACCESS_DENIED)/, 'server_certificate_refused'],
   [/CERT|CRL|LEAF_SIGNATURE/, 'client_certificate_refused'],
   [/HTTP_REQUEST|HTTPS_PROXY_REQUEST|WRONG_VERSION_NUMBER|PACKET_LENGTH/, 'no_tls'],
+  [/^PROXY_PEER_UNTRUSTED$/, 'proxy_peer_untrusted'],
+  [/^PROXY_HEADER_MALFORMED$/, 'proxy_header_malformed'],
   [/UNSUPPORTED_PROTOCOL|PROTOCOL_VERSION|INAPPROPRIATE_FALLBACK/, 'version'],
   [/NO_SHARED|NO_SUITABLE|NO_APPLICATION_PROTOCOL/, 'parameters'],
 ];

@@ -51,6 +51,7 @@ function compileListener(compilation: Compilation, at: ConfigPath, config: Liste
     clientCertificate: compileClientCertificate(compilation, [...at, 'client_certificate'], config),
     trustedPeers: config.trusted_peers.map((peer) => ({ cidr: peer.cidr, certificateSan: peer.certificate_san })),
     clientCertificateFrom: compileSource(compilation, [...at, 'client_certificate_from'], config),
+    proxyProtocol: compileProxyProtocol(compilation, [...at, 'proxy_protocol'], config),
     explainToClients: config.explain_to_clients,
     limits: {
       headerSize: limits.header_size,
@@ -194,6 +195,24 @@ function compileSource(
   }
   checkSettableField(compilation, [...at, 'field'], config.field);
   return { format: config.format, field: config.field.toLowerCase() };
+}
+
+/** The header comes before TLS, so that its sender is known by its address or not at all. */
+function compileProxyProtocol(compilation: Compilation, at: ConfigPath, config: ListenerConfig): boolean {
+  if (config.proxy_protocol !== 'required') return false;
+  if ('path' in config.bind) {
+    compilation.problem(
+      at,
+      'is required on a unix socket, where no peer has an address to be trusted by, expected a bind of host:port, or none',
+    );
+  } else if (!config.trusted_peers.some((peer) => peer.cidr !== undefined && peer.certificate_san === undefined)) {
+    compilation.problem(
+      at,
+      'is required and taken from nobody, expected an entry with cidr alone in trusted_peers: the balancer that sends the ' +
+        'header, whose certificate is not known when it comes',
+    );
+  }
+  return true;
 }
 
 /** Whether both cannot be bound at once; port 0 is a new port each time. */

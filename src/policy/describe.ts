@@ -35,7 +35,7 @@ export function formatBind(bind: Bind): string {
 }
 
 function describeListener(listener: Listener): string {
-  const { name, bind, origins, tls, clientCertificate, clientCertificateFrom, trustedPeers } = listener;
+  const { name, bind, origins, tls, clientCertificate, clientCertificateFrom, trustedPeers, proxyProtocol } = listener;
   const urls = origins.map(({ scheme, authority, pathPrefix }) => `${scheme}://${authority}${pathPrefix}`).join(', ');
   const transport = tls === undefined ? 'plain HTTP' : `TLS from ${tls.minVersion.replace('TLSv', '')}`;
   const { request, verify } = clientCertificate;
@@ -44,6 +44,7 @@ function describeListener(listener: Listener): string {
   const peers = trustedPeers.map(({ cidr, certificateSan }) => [cidr, certificateSan].filter(Boolean).join(' as '));
   const parts = [
     `${formatBind(bind)} as ${urls || 'any origin'}`,
+    ...(proxyProtocol ? ['every connection begins with a PROXY header of a trusted peer'] : []),
     transport,
     certificates,
     ...(peers.length > 0 ? [`believes the forwarding fields of ${peers.join(', ')}`] : []),

@@ -191,6 +191,8 @@ export interface Listener {
   readonly clientCertificate: ClientCertificatePolicy;
   readonly trustedPeers: readonly TrustedPeer[];
   readonly clientCertificateFrom: CertificateSource | undefined;
+  /** Every connection begins with a PROXY header. */
+  readonly proxyProtocol: boolean;
   readonly explainToClients: boolean;
   readonly limits: ListenerLimits;
 }

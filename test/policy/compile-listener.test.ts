@@ -320,6 +320,30 @@ describe('trusted peers', () => {
     );
   });
 
+  test('a PROXY header comes before any certificate, so somebody must be trusted to send it by address alone', () => {
+    const from = (peers: string) => listener(`  trusted_peers: [${peers}]\n  proxy_protocol: «required\n`);
+    const nobody =
+      'listeners[0].proxy_protocol: is required and taken from nobody, expected an entry with cidr alone in trusted_peers: ' +
+      'the balancer that sends the header, whose certificate is not known when it comes';
+    assertProblems(from(''), [nobody]);
+    const both = '{ cidr: 10.0.0.0/8, certificate_san: lb.internal }';
+    const named = `${ORIGIN}  client_certificate: { request: optional, ca_file: ca.pem }\n`;
+    const ca_file = { 'listeners.0.client_certificate.ca_file': ca.cert };
+    const keyed = (peers: string) => `${named}  trusted_peers: [${peers}]\n  proxy_protocol: «required\n`;
+    assertTlsProblems(keyed(both), ca_file, [nobody]);
+    assertTlsProblems(keyed('{ certificate_san: lb.internal }'), ca_file, [nobody]);
+    const [sections, surroundings] = tls(keyed(`${both}, { cidr: 10.0.0.7/32 }`).replace('«', ''), ca_file);
+    assert.equal(policyOf(sections, surroundings).listeners[0]?.proxyProtocol, true);
+  });
+
+  test('on a unix socket no peer has an address, so nobody could send a PROXY header', () => {
+    const keys = 'origins: ["http://a.example"], trusted_peers: [{ cidr: 10.0.0.0/8 }], proxy_protocol: «required';
+    assertProblems({ listeners: `- { name: public, bind: "unix:/run/holdfast.sock", ${keys} }` }, [
+      'listeners[0].proxy_protocol: is required on a unix socket, where no peer has an address to be trusted by, ' +
+        'expected a bind of host:port, or none',
+    ]);
+  });
+
   test('trusting every address is worth a warning', () => {
     assert.deepEqual(warningsOf(listener('  trusted_peers: [{ cidr: 0.0.0.0/0 }]')), [
       'listeners[0].trusted_peers[0].cidr: is every address: whoever reaches this port can claim any origin, client and certificate',

@@ -35,6 +35,7 @@ export function makeListener(over: Partial<Listener> = {}): Listener {
     clientCertificate: { request: 'none', verify: 'chain', ca: undefined, crl: undefined },
     trustedPeers: [],
     clientCertificateFrom: undefined,
+    proxyProtocol: false,
     explainToClients: false,
     ...over,
     limits: {

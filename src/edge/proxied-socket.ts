@@ -1,0 +1,97 @@
+// Connections that begin with a PROXY header: read before anything else looks at them, and handed on with the bytes behind it.
+
+import type { Server, Socket } from 'node:net';
+import { type Ends, type ProxyHeader, readProxyHeader } from './proxy-header.ts';
+
+/** Why a connection was closed before anybody looked at what the client sent: a closed set, fit for labels. */
+export type ProxyHeaderRefusal = 'proxy_peer_untrusted' | 'proxy_header_malformed' | 'proxy_header_timed_out';
+
+export interface ProxyHeaderRules {
+  /** Milliseconds from accept to the end of the header. */
+  readonly timeout: number;
+  /** Whether this TCP peer may send a header at all. */
+  trusts(peer: Socket): boolean;
+  refused(refusal: ProxyHeaderRefusal): void;
+}
+
+export interface ProxiedSockets {
+  /**
+   * By which ends the connection began, as its header says; `nobody`: the header does not say (proxy-header.ts).
+   * undefined: no header was read, or the connection is gone, so that it must not be served.
+   * @param socket as accepted, or the TLS socket over it
+   */
+  endsOf(socket: Socket): Ends | 'nobody' | undefined;
+}
+
+/**
+ * From now on every connection of this server begins with a PROXY header. Whoever listens to `connection` up to now gets a
+ * socket only after its header, which is not in it any more; whoever listens later still gets it as accepted. Everything else is
+ * closed and refused: a TCP peer that is not trusted, at once; no header within the timeout; bytes that are none. Peers that
+ * connect and leave without a byte, as health checks do, are no refusal.
+ * The protocol leaves no choice (§2): without a header nothing is served, so that nobody gains by leaving it out.
+ */
+export function requireProxyHeaders(server: Server, rules: ProxyHeaderRules): ProxiedSockets {
+  const headers = new Map<string, ProxyHeader>();
+  const onward = server.rawListeners('connection');
+  server.removeAllListeners('connection');
+  server.on('connection', (socket: Socket) => {
+    if (!rules.trusts(socket)) {
+      socket.destroy();
+      return rules.refused('proxy_peer_untrusted');
+    }
+    awaitHeader(socket, rules, (header) => {
+      const key = keyOf(socket);
+      headers.set(key, header);
+      socket.once('close', () => {
+        if (headers.get(key) === header) headers.delete(key);
+      });
+      for (const listener of onward) Reflect.apply(listener, server, [socket]);
+    });
+  });
+  return {
+    endsOf(socket) {
+      const header = headers.get(keyOf(socket));
+      return header && (header.ends ?? 'nobody');
+    },
+  };
+}
+
+/** What a socket and the TLS socket over it have in common, and no two open connections. */
+function keyOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
+}
+
+function awaitHeader(socket: Socket, rules: ProxyHeaderRules, done: (header: ProxyHeader) => void): void {
+  let read = Buffer.alloc(0);
+  const timer = setTimeout(() => refuse('proxy_header_timed_out'), rules.timeout);
+  const leave = () => {
+    clearTimeout(timer);
+    socket.off('readable', onReadable).off('end', onEnd).off('error', onError).off('close', leave);
+  };
+  const refuse = (refusal: ProxyHeaderRefusal) => {
+    leave();
+    socket.on('error', () => {}).destroy();
+    rules.refused(refusal);
+  };
+  const onReadable = () => {
+    const chunk = socket.read() as Buffer | null;
+    if (chunk === null) return;
+    read = Buffer.concat([read, chunk]);
+    const header = readProxyHeader(read);
+    if (header === 'incomplete') return;
+    if (header === 'malformed') return refuse('proxy_header_malformed');
+    leave();
+    if (read.length > header.length) socket.unshift(read.subarray(header.length));
+    done(header);
+  };
+  const onEnd = () => {
+    if (read.length > 0) return refuse('proxy_header_malformed');
+    leave();
+    socket.destroy();
+  };
+  const onError = () => {
+    leave();
+    socket.destroy();
+  };
+  socket.on('readable', onReadable).on('end', onEnd).on('error', onError).on('close', leave);
+}
