@@ -22,6 +22,8 @@ const REASONS = new Set([
   'server_certificate_refused',
   'client_certificate_refused',
   'no_tls',
+  'proxy_peer_untrusted',
+  'proxy_header_malformed',
   'version',
   'parameters',
   'other',
