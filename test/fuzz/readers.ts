@@ -14,6 +14,7 @@ import { compileIntake, readFacts } from '../../src/edge/facts.ts';
 import { FORWARDED_FIELDS, readStatedOrigin } from '../../src/edge/forwarded.ts';
 import { readBodyLength, readFraming } from '../../src/edge/framing.ts';
 import { readAskedOrigin } from '../../src/edge/origin.ts';
+import { readProxyHeader } from '../../src/edge/proxy-header.ts';
 import { compileManagedFields } from '../../src/policy/managed-fields.ts';
 import { readSource } from '../../src/policy/read-source.ts';
 import { NonceKeys } from '../../src/proof/nonce.ts';
@@ -35,6 +36,7 @@ import { readScopes } from '../../src/token/scope.ts';
 import { makeListener } from '../support/edge.ts';
 import { makeFacts } from '../support/facts.ts';
 import { makeCertificate } from '../support/pki.ts';
+import { block, vector } from '../support/proxy-headers.ts';
 
 export interface Reader {
   /** Reads the text, in every place where the reader takes text. */
@@ -238,6 +240,15 @@ export const READERS: Readonly<Record<string, Reader>> = {
     samples: ['12', 'chunked'],
   },
   readBodyLength: { read: (text) => readBodyLength(['Content-Length', text]), samples: ['12'] },
+  readProxyHeader: {
+    read: (text) => readProxyHeader(Buffer.from(text, 'latin1')),
+    samples: [
+      'PROXY TCP4 192.0.2.7 198.51.100.1 40000 443\r\n',
+      'PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n',
+      block().toString('latin1'),
+      block({ vectors: [vector(0x03, 'abcd')] }).toString('latin1'),
+    ],
+  },
   readFacts: {
     read: requestsWith,
     samples: ['/orders/1?a=b', 'http://api.example.com/', 'close, ', 'X-Forwarded-', '100-continue'],
