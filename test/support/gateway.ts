@@ -165,6 +165,8 @@ export interface RequestWishes {
   readonly fields?: readonly (readonly [name: string, value: string])[];
   readonly body?: string;
   readonly agent?: Agent;
+  /** Address of loopback from which the client calls. */
+  readonly from?: string;
 }
 
 export interface Answered {
@@ -280,6 +282,7 @@ export function sendRequest(port: number, method: string, path: string, wishes: 
       headers: fields.flat(),
       agent: agent ?? false,
       ca: SERVER_CA.cert,
+      ...(wishes.from && { localAddress: wishes.from }),
       ...(client && { cert: client.chain, key: client.key }),
       signal: AbortSignal.timeout(10_000),
     });

@@ -1,0 +1,82 @@
+// Behind a real nginx, set up as docs/balancers.md has it: its stream module with PROXY headers, and its http module with TLS of its own.
+
+import assert from 'node:assert/strict';
+import { before, describe, test, type TestContext } from 'node:test';
+import { startNginx } from '../support/balancers.ts';
+import type { TestGateway } from '../support/gateway.ts';
+import { makeCertificate } from '../support/pki.ts';
+import { findProgram, INSTALLING } from '../support/programs.ts';
+import { assertAddress, assertCertificates, assertLogged, assertProofs, seenBy } from './balanced.ts';
+import { BALANCER, CLIENT_ADDRESS, FILES, fitSnippet, gatewayPort, startBehind, through } from './behind.ts';
+import { CLIENT, issue, TO_CERTIFICATE } from './credentials.ts';
+
+async function balance(t: TestContext, gateway: TestGateway, name: string, change = (text: string) => text) {
+  const { port, text } = await fitSnippet('nginx', name, gateway);
+  await startNginx(t, change(text), FILES);
+  return through(gateway, port);
+}
+
+describe('nginx', () => {
+  before(() => findProgram('nginx'), INSTALLING);
+
+  test("passes TLS on: the client's address arrives, and proofs and certificates are those of the handshake", async (t) => {
+    const gateway = await startBehind(t, 'passing');
+    const client = await balance(t, gateway, 'passing');
+    await assertAddress(client, CLIENT_ADDRESS);
+    await assertLogged(client);
+    await assertProofs(client);
+    await assertCertificates(client);
+    // Neither a start of nginx, which is a connection without a byte here, nor anything else was a failure.
+    assert.equal(await gateway.count('holdfast_tls_handshake_failures_total'), 0);
+  });
+
+  test('that passes TLS on without a header gets nothing through', async (t) => {
+    const gateway = await startBehind(t, 'passing');
+    const client = await balance(t, gateway, 'passing', (text) =>
+      text.replace('proxy_protocol on', 'proxy_protocol off'),
+    );
+    await assert.rejects(client.request('GET', '/open/1'));
+    await gateway.logged({ msg: 'handshake refused', refusal: 'proxy_header_malformed' });
+  });
+
+  for (const verify of ['optional', 'optional_no_ca']) {
+    test(`terminates TLS with ssl_verify_client ${verify}, and says who called and with which certificate`, async (t) => {
+      const gateway = await startBehind(t, 'terminating-nginx');
+      const client = await balance(t, gateway, 'terminating', (text) =>
+        text.replace('client optional;', `client ${verify};`),
+      );
+      await assertAddress(client, `${CLIENT_ADDRESS}, ${BALANCER}`);
+      await assertProofs(client);
+      await assertCertificates(client);
+    });
+  }
+
+  test('with ssl_verify_client on lets nobody without a certificate through, and its certificate is what counts', async (t) => {
+    const gateway = await startBehind(t, 'terminating-nginx');
+    const client = await balance(t, gateway, 'terminating', (text) => text.replace('client optional;', 'client on;'));
+    const token = await issue(gateway, TO_CERTIFICATE);
+    assert.equal((await client.request('GET', '/mtls/1', { token, client: CLIENT })).status, 200);
+    assert.match((await client.request('GET', '/mtls/1', { token })).body, /No required SSL certificate was sent/);
+    assert.equal(gateway.upstream.seen.length, 1);
+  });
+
+  test('with optional_no_ca passes on what it did not verify, and the gateway does not trust it', async (t) => {
+    const gateway = await startBehind(t, 'terminating-nginx');
+    const client = await balance(t, gateway, 'terminating', (text) =>
+      text.replace('client optional;', 'client optional_no_ca;'),
+    );
+    const own = await makeCertificate({ names: ['client.example.net'] });
+    const token = await issue(gateway, { cnf: { 'x5t#S256': own.thumbprint } });
+    assert.equal((await client.request('GET', '/mtls/1', { token, client: own })).reason, 'certificate_untrusted');
+  });
+
+  test('is not asked by who goes past it: the same fields are removed, and count for nothing', async (t) => {
+    const gateway = await startBehind(t, 'terminating-nginx');
+    const stranger = through(gateway, gatewayPort(gateway));
+    const fields = [['ssl-client-cert', encodeURIComponent(CLIENT.cert)]] as const;
+    const token = await issue(gateway, TO_CERTIFICATE);
+    assert.equal((await stranger.request('GET', '/mtls/1', { token, fields })).reason, 'certificate_missing');
+    assert.equal((await stranger.request('GET', '/open/1', { fields })).status, 200);
+    assert.equal(seenBy(gateway).one('ssl-client-cert'), undefined);
+  });
+});

@@ -1,0 +1,146 @@
+// Programs of the system that tests run as they are: found, installed once where that is possible, started, and ended with the test.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, rmSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+
+/** Debian packages of each program, and a file that must be there beside it. */
+const PROGRAMS = {
+  haproxy: { packages: ['haproxy'], beside: undefined },
+  nginx: { packages: ['nginx-light', 'libnginx-mod-stream'], beside: '/usr/lib/nginx/modules/ngx_stream_module.so' },
+} as const;
+
+export type ProgramName = keyof typeof PROGRAMS;
+
+/** For the `before` of tests that need a program: its installation may take minutes. */
+export const INSTALLING = { timeout: 300_000 };
+
+const found = new Map<ProgramName, Promise<string>>();
+
+/**
+ * Path of a program. Where it is missing and this is root on Debian, it is installed, once, even if several processes want it.
+ * Rejects where that cannot be, and says what to install.
+ */
+export function findProgram(name: ProgramName): Promise<string> {
+  const before = found.get(name);
+  if (before !== undefined) return before;
+  const finding = find(name);
+  found.set(name, finding);
+  return finding;
+}
+
+async function find(name: ProgramName): Promise<string> {
+  const here = lookFor(name);
+  if (here !== undefined) return here;
+  const { packages } = PROGRAMS[name];
+  const wanted = `the tests need ${name} (Debian: apt-get install ${packages.join(' ')})`;
+  if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) throw new Error(wanted);
+  process.stderr.write(`holdfast: ${wanted}; installing …\n`);
+  const said = await install(packages);
+  const installed = lookFor(name);
+  if (installed === undefined) throw new Error(`${wanted}, and that failed:\n${said}`);
+  return installed;
+}
+
+function lookFor(name: ProgramName): string | undefined {
+  const { beside } = PROGRAMS[name];
+  if (beside !== undefined && !existsSync(beside)) return undefined;
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin'];
+  return folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
+}
+
+/** flock, because apt-get does not wait for another one that updates; RUNLEVEL, because nobody wants the service started. */
+async function install(packages: readonly string[]): Promise<string> {
+  const missing = `dpkg-query -W ${packages.join(' ')} >/dev/null 2>&1`;
+  const get = 'apt-get -q -y -o DPkg::Lock::Timeout=120';
+  const script = `${missing} || { ${get} update && ${get} install --no-install-recommends ${packages.join(' ')}; }`;
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
+  const lock = join(tmpdir(), 'holdfast-programs.lock');
+  const child = spawn('flock', [lock, 'sh', '-c', script], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  return await outputOf(child);
+}
+
+async function outputOf(child: ChildProcess): Promise<string> {
+  let text = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+  }
+  child.on('error', (error) => (text += String(error)));
+  await new Promise((resolve) => child.once('close', resolve).once('error', resolve));
+  return text;
+}
+
+/** A program at work. */
+export interface Running {
+  /** Everything that it wrote to standard output and standard error. */
+  output(): string;
+  signal(name: NodeJS.Signals): void;
+  /** Resolves when it has ended. */
+  readonly ended: Promise<void>;
+}
+
+export interface Start {
+  readonly file: string;
+  readonly args: readonly string[];
+  /** Where it runs; removed when it has ended. */
+  readonly folder: string;
+  /** Ports of loopback at which it must accept connections before it counts as started. */
+  readonly ports: readonly number[];
+}
+
+/** Starts a program in the foreground, and waits for its ports. It is ended with the test. Rejects with its output if it ends before. */
+export async function startProgram(
+  t: Pick<TestContext, 'after'>,
+  { file, args, folder, ports }: Start,
+): Promise<Running> {
+  const child = spawn(file, args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+  let text = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+  }
+  let alive = true;
+  const ended = new Promise<void>((resolve) => {
+    const end = (why: unknown) => {
+      if (why instanceof Error) text += String(why);
+      alive = false;
+      resolve();
+    };
+    child.once('close', end).once('error', end);
+  });
+  t.after(async () => {
+    child.kill('SIGTERM');
+    const late = setTimeout(() => child.kill('SIGKILL'), 5000);
+    await ended;
+    clearTimeout(late);
+    rmSync(folder, { recursive: true, force: true });
+  });
+  for (const port of ports) {
+    while (alive && !(await accepts(port))) await pause(10);
+  }
+  if (!alive) throw new Error(`${file} ended at once:\n${text}`);
+  return { output: () => text, signal: (name) => void child.kill(name), ended };
+}
+
+async function accepts(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1');
+  const connected = await new Promise<boolean>((resolve) => {
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+  });
+  socket.destroy();
+  return connected;
+}
+
+/** A port of loopback on which nobody listens now. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
