@@ -35,6 +35,8 @@ export function requireProxyHeaders(server: Server, rules: ProxyHeaderRules): Pr
   const onward = server.rawListeners('connection');
   server.removeAllListeners('connection');
   server.on('connection', (socket: Socket) => {
+    // A check that was reset before we looked: nobody can say whose it was.
+    if (socket.remoteAddress === undefined) return void socket.destroy();
     if (!rules.trusts(socket)) {
       socket.destroy();
       return rules.refused('proxy_peer_untrusted');
