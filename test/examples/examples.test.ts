@@ -3,11 +3,12 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { suite, type TestContext, test } from 'node:test';
+import { before, suite, type TestContext, test } from 'node:test';
 import { LATER } from '../../src/policy/schema-later.ts';
 import { NonceKeys } from '../../src/proof/nonce.ts';
 import { type Answered, ISSUER_KEY, sendRequest } from '../support/gateway.ts';
 import { makeCa, makeCertificate, makeCrl } from '../support/pki.ts';
+import { findProgram, INSTALLING } from '../support/programs.ts';
 import { makeKey } from '../support/tokens.ts';
 import { startBalancer } from './balancer.ts';
 import {
@@ -25,6 +26,7 @@ import {
   THIEF,
   TLS,
 } from './example.ts';
+import { playPassing } from './passing.ts';
 
 const INTERNAL_CA = await makeCa({ subject: 'CN=Internal CA' });
 const INTERNAL = await makeCertificate({ names: ['gateway.internal'], ca: INTERNAL_CA });
@@ -60,6 +62,11 @@ const PLAYS: Readonly<Record<string, Play>> = {
     ],
     play: playKeycloak,
   },
+  'haproxy-passes-tls-on.yaml': {
+    files: { ...TLS, 'tls/clients.pem': `${CA.cert}\n${ROOT.cert}` },
+    warnings: [],
+    play: (t, files) => playPassing(t, files, PARTNER),
+  },
   'bearer-to-dpop-migration.yaml': {
     files: TLS,
     warnings: ['routes[0].require: lets unbound tokens pass on route orders: whoever steals one can use it'],
@@ -81,6 +88,8 @@ const PLAYS: Readonly<Record<string, Play>> = {
 };
 
 suite('config/examples/', () => {
+  before(() => findProgram('haproxy'), INSTALLING);
+
   test('every example is played here, and nothing else lies beside them', () => {
     assert.deepEqual(readdirSync(EXAMPLES).toSorted(), Object.keys(PLAYS).toSorted());
   });

@@ -1,7 +1,7 @@
 // What must hold behind every balancer, whichever it is and however it is set up: addresses, proofs, certificates, forgeries.
 
 import assert from 'node:assert/strict';
-import { type Answered, type TestGateway } from '../support/gateway.ts';
+import type { Answered, TestGateway } from '../support/gateway.ts';
 import { CLIENT_ADDRESS } from './behind.ts';
 import { CLIENT, dpop, issue, OTHER_CLIENT, TO_CERTIFICATE } from './credentials.ts';
 

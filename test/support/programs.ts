@@ -103,11 +103,11 @@ export async function startProgram(
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
   }
-  let alive = true;
+  const state = { alive: true };
   const ended = new Promise<void>((resolve) => {
     const end = (why: unknown) => {
       if (why instanceof Error) text += String(why);
-      alive = false;
+      state.alive = false;
       resolve();
     };
     child.once('close', end).once('error', end);
@@ -120,9 +120,9 @@ export async function startProgram(
     rmSync(folder, { recursive: true, force: true });
   });
   for (const port of ports) {
-    while (alive && !(await accepts(port))) await pause(10);
+    while (state.alive && !(await accepts(port))) await pause(10);
   }
-  if (!alive) throw new Error(`${file} ended at once:\n${text}`);
+  if (!state.alive) throw new Error(`${file} ended at once:\n${text}`);
   return { output: () => text, signal: (name) => void child.kill(name), ended };
 }
 
