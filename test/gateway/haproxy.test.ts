@@ -1,9 +1,11 @@
 // Behind a real HAProxy, set up as docs/balancers.md has it: PROXY headers, terminated TLS, health checks, and clients that forge.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect as connectHttp2 } from 'node:http2';
 import { before, describe, test, type TestContext } from 'node:test';
 import { startHaproxy } from '../support/balancers.ts';
-import type { TestGateway } from '../support/gateway.ts';
+import { HOST, SERVER, type TestGateway } from '../support/gateway.ts';
 import { findProgram, freePort, INSTALLING } from '../support/programs.ts';
 import { assertAddress, assertCertificates, assertLogged, assertProofs, seenBy } from './balanced.ts';
 import { BALANCER, CLIENT_ADDRESS, FILES, fitSnippet, gatewayPort, startBehind, through } from './behind.ts';
@@ -38,6 +40,21 @@ describe('HAProxy passes TLS on', () => {
       assert.equal(await failures(gateway), 0);
     });
   }
+
+  test('the client may speak HTTP/2: its address arrives with every stream', async (t) => {
+    const gateway = await startBehind(t, 'passing');
+    const { port } = await balance(t, gateway, 'passing');
+    const tls = { ca: SERVER.issuer?.cert ?? '', servername: HOST, localAddress: CLIENT_ADDRESS };
+    const session = connectHttp2(`https://127.0.0.1:${port}`, tls);
+    t.after(() => session.destroy());
+    for (const path of ['/open/1', '/open/2']) {
+      const stream = session.request({ ':path': path, ':authority': HOST });
+      const [fields] = (await once(stream, 'response')) as [Readonly<Record<string, unknown>>];
+      assert.equal(fields[':status'], 200);
+      stream.resume();
+      assert.equal(seenBy(gateway).one('x-forwarded-for'), CLIENT_ADDRESS);
+    }
+  });
 
   test('nobody else gets in: neither past HAProxy, nor through one that sends no header', async (t) => {
     const gateway = await startBehind(t, 'passing');

@@ -61,4 +61,11 @@ describe('a route in plain words', () => {
       'unix:/run/h.sock',
     ]);
   });
+  test('a listener that requires PROXY headers says so', () => {
+    const keys = 'origins: ["http://a.example"], trusted_peers: [{ cidr: 10.0.0.7/32 }]';
+    const described = (more: string) =>
+      describePolicy(policyOf({ listeners: `- { name: a, bind: "127.0.0.1:0", ${keys}${more} }` })).listeners;
+    assert.ok(says(described(', proxy_protocol: required'), 'begins with a PROXY header of a trusted peer'));
+    assert.ok(!says(described(''), 'PROXY'));
+  });
 });
