@@ -89,6 +89,9 @@ function createServer({ limits }: Listener, tls: TlsMaterial['options'] | undefi
   return server;
 }
 
+/** Node's own way of serving a connection. */
+type ServeSocket = (this: Server, socket: Socket) => void;
+
 /** What is kept per connection that is ready. */
 interface Open {
   readonly connection: Connection;
@@ -136,7 +139,7 @@ class Door {
 
   #listen(ready: 'connection' | 'secureConnection'): void {
     const server = this.#server;
-    const serveHttp1 = server.listeners(ready);
+    const serveHttp1 = server.listeners(ready) as ServeSocket[];
     server.removeAllListeners(ready);
     server.on(ready, (socket: Socket) => {
       const connection = this.#admit(socket);
@@ -186,7 +189,7 @@ class Door {
   }
 
   /** Facts are there when the first byte is parsed. */
-  #serveHttp1(socket: Socket, connection: Connection, serveHttp1: readonly Function[]): void {
+  #serveHttp1(socket: Socket, connection: Connection, serveHttp1: readonly ServeSocket[]): void {
     const open: Open = {
       connection,
       newest: undefined,
