@@ -14,7 +14,7 @@ import { createMetrics, type Metrics } from './observe/metrics.ts';
 import type { Bind, Listener, Policy, Upstream } from './policy/route.ts';
 import { NonceKeys } from './proof/nonce.ts';
 import { IssuerKeys, type IssuerKeysEvent } from './store/issuer-keys.ts';
-import { ProcessReplayStore } from './store/process-replay-store.ts';
+import { createReplayMemory, SharedReplayStore } from './store/shared-replay-store.ts';
 import { readKeySet } from './token/key-set.ts';
 
 /** Entries; one costs a signature check to get back. A token takes at most 16 KiB and its claims, a proof key a few KiB. */
@@ -62,7 +62,7 @@ class RunningGateway implements Gateway {
   readonly #keys: ReadonlyMap<string, IssuerKeys>;
   /** What was last said of an issuer's keys: refreshes that change nothing are not logged. */
   readonly #keyNews = new Map<string, string>();
-  readonly #replay: ProcessReplayStore;
+  readonly #replay: SharedReplayStore;
   readonly #metrics: Metrics;
   readonly #runtime: Runtime;
   readonly #open = new Map<Listener, OpenListener>();
@@ -75,7 +75,7 @@ class RunningGateway implements Gateway {
     this.#policy = policy;
     this.#log = log;
     this.#now = now;
-    this.#replay = new ProcessReplayStore({ capacity: policy.replay.capacity, since: now() });
+    this.#replay = new SharedReplayStore(createReplayMemory({ capacity: policy.replay.capacity, since: now() }), now);
     this.#keys = new Map(policy.issuers.map((issuer) => [issuer.name, this.#keysOf(issuer)]));
     this.#metrics = createMetrics({
       version,

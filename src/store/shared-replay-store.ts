@@ -1,0 +1,60 @@
+// The memory of proofs of a process: one table in shared memory, read and written by all of its threads.
+
+import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
+import type { Remembered, ReplayStore } from './replay-store.ts';
+import { allocateReplayTable, type Fingerprint, ReplayTable } from './replay-table.ts';
+
+/** What the threads of a process share; plain data, to be handed to each of them. */
+export interface ReplayMemory {
+  /** Proofs that it holds at least. */
+  readonly capacity: number;
+  /** Seconds since the epoch from which on every use is remembered. */
+  readonly since: number;
+  /** Random per process, so that nobody can search for two proofs that share 128 bits. */
+  readonly secret: Uint8Array;
+  readonly table: SharedArrayBuffer;
+}
+
+/**
+ * Made once, before any thread serves. Live entries are never evicted.
+ * @param capacity live entries
+ * @param since start of the process, seconds since the epoch
+ */
+export function createReplayMemory({ capacity, since }: Pick<ReplayMemory, 'capacity' | 'since'>): ReplayMemory {
+  return { capacity, since, secret: new Uint8Array(randomBytes(32)), table: allocateReplayTable(capacity) };
+}
+
+/**
+ * Remembers proofs until they expire, together with every other store over the same memory. What was forgotten can never be
+ * fresh again, even when a clock steps back: expiries up to the last one overwritten count as used.
+ */
+export class SharedReplayStore implements ReplayStore {
+  readonly since: number;
+  readonly #secret: KeyObject;
+  readonly #table: ReplayTable;
+  readonly #now: () => number;
+
+  /** @param now seconds since the epoch, for `entries` alone */
+  constructor({ capacity, since, secret, table }: ReplayMemory, now: () => number = () => Date.now() / 1000) {
+    this.since = since;
+    this.#secret = createSecretKey(secret);
+    this.#table = new ReplayTable(table, capacity);
+    this.#now = now;
+  }
+
+  /** Counted when asked: about 2 ns per entry of capacity. */
+  get entries(): number {
+    return this.#table.count(Math.ceil(this.#now()));
+  }
+
+  remember(jkt: string, jti: string, expiresAt: number, now: number): Remembered {
+    // An entry lives through the second of its expiry.
+    return this.#table.insert(this.#fingerprintOf(jkt, jti), Math.ceil(expiresAt), Math.ceil(now));
+  }
+
+  /** The length keeps (jkt, jti) apart from every other pair that concatenates to the same text. */
+  #fingerprintOf(jkt: string, jti: string): Fingerprint {
+    const mac = createHmac('sha256', this.#secret).update(`${jkt.length}:${jkt}${jti}`).digest();
+    return [mac.readInt32LE(0), mac.readInt32LE(4), mac.readInt32LE(8), mac.readInt32LE(12)];
+  }
+}
