@@ -18,7 +18,7 @@ import { readAuthority } from '../proof/target-uri.ts';
 import { Rejection } from '../rejection/rejection.ts';
 import { type Answer, rejectionAnswer } from '../rejection/response.ts';
 import { IssuerKeys } from '../store/issuer-keys.ts';
-import { ProcessReplayStore } from '../store/process-replay-store.ts';
+import { createReplayMemory, SharedReplayStore } from '../store/shared-replay-store.ts';
 import { readKeySet } from '../token/key-set.ts';
 import { presentedScheme } from '../token/presentation.ts';
 import type { CertificateEvidence } from '../token/request-facts.ts';
@@ -116,7 +116,7 @@ async function openPorts(policy: Policy, route: Route, now: number): Promise<Ope
     tokens: new LRUCache({ max: 1 }),
     proofKeys: new LRUCache({ max: 1 }),
     nonces: new NonceKeys(policy.nonce.secrets, policy.nonce.lifetime),
-    replay: new ProcessReplayStore({ capacity: 1, since: Math.min(0, now) }),
+    replay: new SharedReplayStore(createReplayMemory({ capacity: 1, since: Math.min(0, now) })),
     rememberFor: policy.replay.retention,
     shorterMemories: [],
     seenCertificates: new SeenCertificates(),

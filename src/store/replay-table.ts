@@ -76,7 +76,7 @@ export class ReplayTable {
   insert(key: Fingerprint, second: number, tick: number): 'fresh' | 'replayed' | 'full' {
     // What has expired by the caller's own clock nobody remembers; NaN ends here too.
     if (!(second >= tick && second - tick < HORIZON)) return 'replayed';
-    if (second <= this.#forgotten) return 'replayed';
+    if (second <= this.#forgottenUntil()) return 'replayed';
     const bucket = this.#bucketOf(key);
     let own = NO_SLOT;
     for (;;) {
@@ -101,7 +101,7 @@ export class ReplayTable {
       if (Atomics.compareExchange(this.#words, bucket, header, committed) !== header) continue;
       this.#settle(bucket, committed);
       // Last, so that it covers whatever was overwritten during the search.
-      return second <= this.#forgotten ? 'replayed' : 'fresh';
+      return second <= this.#forgottenUntil() ? 'replayed' : 'fresh';
     }
   }
 
@@ -112,7 +112,7 @@ export class ReplayTable {
       const first = this.#metaOf(this.#startOf(nth), 1);
       for (let at = first; at < first + this.#slots; at++) {
         const meta = this.#words[at] ?? FREE;
-        if ((meta & STATE) === LIVE && !hasExpired(meta, tick)) count += 1;
+        if ((meta & STATE) === LIVE && !hasExpired(meta, tick | 0)) count += 1;
       }
     }
     return count;
@@ -131,7 +131,7 @@ export class ReplayTable {
   }
 
   /** Entries that expire at this second or before may have been overwritten: expiries up to it count as used. */
-  get #forgotten(): number {
+  #forgottenUntil(): number {
     return Atomics.load(this.#words, FORGOTTEN) >>> 0;
   }
 
@@ -168,37 +168,47 @@ export class ReplayTable {
   #isEntry(bucket: number, slot: number, key: Fingerprint, tick: number): boolean {
     const at = this.#metaOf(bucket, slot);
     const meta = Atomics.load(this.#words, at);
-    if ((meta & STATE) !== LIVE || hasExpired(meta, tick)) return false;
-    const same = key.every((word, nth) => Atomics.load(this.#words, bucket + slot + nth * this.#slots) === word);
+    if ((meta & STATE) !== LIVE || hasExpired(meta, tick | 0)) return false;
+    let place = bucket + slot;
+    for (const word of key) {
+      if (Atomics.load(this.#words, place) !== word) return false;
+      place += this.#slots;
+    }
     // The words belong together if nobody took the slot meanwhile: a new entry in it would have a later expiry.
-    return same && Atomics.load(this.#words, at) === meta;
+    return Atomics.load(this.#words, at) === meta;
   }
 
   /** Takes a free slot or one with an expired entry; never `last`, so that the header names no slot that is being written. */
   #claim(bucket: number, key: Fingerprint, last: number, tick: number): number {
-    const slots = this.#slots;
-    const from = key[2] >>> 0;
-    for (let nth = 0; nth < slots; nth++) {
-      const slot = 1 + ((from + nth) % slots);
-      const at = this.#metaOf(bucket, slot);
-      const meta = this.#words[at] ?? FREE;
-      if (slot === last || !isAvailable(meta, tick)) continue;
-      if (meta !== FREE) this.#forget(secondOf(meta, tick));
-      if (Atomics.compareExchange(this.#words, at, meta, CLAIMED) === meta) return slot;
+    const first = this.#metaOf(bucket, 1);
+    const end = first + this.#slots;
+    let at = first + ((key[2] >>> 0) % this.#slots);
+    for (let left = this.#slots; left > 0; left--) {
+      const meta = this.#words[at] ?? CLAIMED;
+      const slot = 1 + at - first;
+      if (isAvailable(meta, tick | 0) && slot !== last) {
+        if (meta !== FREE) this.#forget(tick + secondsLeft(meta, tick | 0));
+        if (Atomics.compareExchange(this.#words, at, meta, CLAIMED) === meta) return slot;
+      }
+      at = at + 1 === end ? first : at + 1;
     }
     return NO_SLOT;
   }
 
-  /** Where nothing is available but the expired slot that the header names: a commit of nothing makes it available. */
+  /** Where nothing is available but the expired slot that the header names: its name is taken out. */
   #retire(bucket: number, header: number, tick: number): boolean {
     const slot = header & SLOT;
-    if (slot === NO_SLOT || !isAvailable(Atomics.load(this.#words, this.#metaOf(bucket, slot)), tick)) return false;
-    Atomics.compareExchange(this.#words, bucket, header, (header & ~SLOT) + COMMIT);
+    if (slot === NO_SLOT || !isAvailable(Atomics.load(this.#words, this.#metaOf(bucket, slot)), tick | 0)) return false;
+    Atomics.compareExchange(this.#words, bucket, header, header & ~SLOT);
     return true;
   }
 
   #write(bucket: number, slot: number, key: Fingerprint, second: number): void {
-    key.forEach((word, nth) => Atomics.store(this.#words, bucket + slot + nth * this.#slots, word));
+    let place = bucket + slot;
+    for (const word of key) {
+      Atomics.store(this.#words, place, word);
+      place += this.#slots;
+    }
     Atomics.store(this.#words, this.#metaOf(bucket, slot), PENDING | (second & SECOND));
   }
 
@@ -208,16 +218,13 @@ export class ReplayTable {
   }
 }
 
+/** @param tick 32 bits of it: V8 keeps them out of floating point */
 function isAvailable(meta: number, tick: number): boolean {
   return meta === FREE || ((meta & STATE) === LIVE && hasExpired(meta, tick));
 }
 
 function hasExpired(meta: number, tick: number): boolean {
   return secondsLeft(meta, tick) < 0;
-}
-
-function secondOf(meta: number, tick: number): number {
-  return tick + secondsLeft(meta, tick);
 }
 
 /** The difference modulo 2^30, as a number from -2^29 to 2^29 - 1; the shifts drop the state. */

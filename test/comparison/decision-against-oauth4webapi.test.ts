@@ -5,7 +5,7 @@ import { before, test } from 'node:test';
 import * as oauth from 'oauth4webapi';
 import { readCertificate } from '../../src/certificate/leaf.ts';
 import type { Ports } from '../../src/enforce.ts';
-import { ProcessReplayStore } from '../../src/store/process-replay-store.ts';
+import { createReplayMemory, SharedReplayStore } from '../../src/store/shared-replay-store.ts';
 import type { Issuer } from '../../src/token/issuer.ts';
 import type { CertificateEvidence } from '../../src/token/request-facts.ts';
 import { decide, DPOP_RULES, makeIssuer, makePorts, makeRoute } from '../support/enforcing.ts';
@@ -50,7 +50,7 @@ let ports: Ports;
 before(async () => {
   const made = SIGNERS.map(async (alg) => [alg, await makeKey(alg, alg)] as const);
   signers = Object.fromEntries(await Promise.all(made));
-  ports = await makePorts(Object.values(signers));
+  ports = await makePorts(Object.values(signers), { rememberFor: RULES.maxAge + RULES.clockTolerance });
   [holder, stranger] = [await makeKey(), await makeKey()];
   const facts = readCertificate((await makeCertificate()).der);
   assert.ok(facts !== undefined);
@@ -130,7 +130,7 @@ async function decideOurs(asked: DecisionRecipe, { authorization, dpop }: Sent):
     dpop: dpop.map((line) => line.trim()),
     certificate: asked.certificate ? certificate : undefined,
   });
-  const replay = new ProcessReplayStore({ capacity: 1, since: 0 });
+  const replay = new SharedReplayStore(createReplayMemory({ capacity: 1, since: 0 }));
   const decision = await decide(facts, route, { ...ports, replay });
   return decision === 'permit' ? 'accepted' : decision;
 }

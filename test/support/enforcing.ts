@@ -8,7 +8,7 @@ import type { Demand, Route } from '../../src/policy/route.ts';
 import type { DpopRules } from '../../src/proof/dpop-proof.ts';
 import { NonceKeys } from '../../src/proof/nonce.ts';
 import type { Reason } from '../../src/rejection/rejection.ts';
-import { ProcessReplayStore } from '../../src/store/process-replay-store.ts';
+import { createReplayMemory, SharedReplayStore } from '../../src/store/shared-replay-store.ts';
 import type { Issuer } from '../../src/token/issuer.ts';
 import { readKeySet } from '../../src/token/key-set.ts';
 import type { RequestFacts } from '../../src/token/request-facts.ts';
@@ -93,7 +93,7 @@ export async function makePorts(keys: readonly TestKey[], over: Partial<Ports> =
     tokens: new LRUCache({ max: 1000 }),
     proofKeys: new LRUCache({ max: 1000 }),
     nonces: new NonceKeys([], 120),
-    replay: new ProcessReplayStore({ capacity: 10_000, since: 0 }),
+    replay: new SharedReplayStore(createReplayMemory({ capacity: 10_000, since: 0 })),
     rememberFor: 75,
     shorterMemories: [],
     seenCertificates: new SeenCertificates(),

@@ -5,7 +5,7 @@ import { before, describe, test } from 'node:test';
 import { exportJWK } from 'jose';
 import type { Ports } from '../../src/enforce.ts';
 import type { Route } from '../../src/policy/route.ts';
-import { ProcessReplayStore } from '../../src/store/process-replay-store.ts';
+import { createReplayMemory, SharedReplayStore } from '../../src/store/shared-replay-store.ts';
 import {
   cook,
   type Edit,
@@ -174,7 +174,7 @@ async function outcomeOf({ token: tokenEdits = [], proof: proofEdits = [], nonce
 
 /** Sees to it that no refusal writes to the memory of proofs. */
 async function decideOnce(token: string, proof: string, route: Route): Promise<string> {
-  const replay = new ProcessReplayStore({ capacity: 10, since: 0 });
+  const replay = new SharedReplayStore(createReplayMemory({ capacity: 10, since: 0 }), () => NOW);
   const request = makeFacts({ now: NOW, authorization: [`DPoP ${token}`], dpop: [proof] });
   const decision = await decide(request, route, { ...ports, replay });
   assert.equal(replay.entries, decision === 'permit' ? 1 : 0, `${decision} and the memory of proofs`);

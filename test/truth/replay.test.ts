@@ -5,7 +5,7 @@ import { before, describe, test } from 'node:test';
 import type { Ports } from '../../src/enforce.ts';
 import type { Demand } from '../../src/policy/route.ts';
 import { NonceKeys } from '../../src/proof/nonce.ts';
-import { ProcessReplayStore } from '../../src/store/process-replay-store.ts';
+import { createReplayMemory, SharedReplayStore } from '../../src/store/shared-replay-store.ts';
 import type { RequestFacts } from '../../src/token/request-facts.ts';
 import { decide, DPOP_RULES, makeIssuer, makePorts, makeRoute } from '../support/enforcing.ts';
 import { makeFacts } from '../support/facts.ts';
@@ -44,7 +44,7 @@ const prove = (claims: Record<string, unknown>, options: Omit<ProofOptions, 'cla
 /** A gate with a memory of its own. */
 function openGate(over: Partial<Demand> = {}, { capacity = 1000, since = 0, nonces = base.nonces } = {}) {
   const issuer = makeIssuer();
-  const replay = new ProcessReplayStore({ capacity, since });
+  const replay = new SharedReplayStore(createReplayMemory({ capacity, since }), () => NOW);
   const route = makeRoute(issuer, { requirement: 'dpop', ...over });
   const send = (proof: string, request: Partial<RequestFacts> = {}, accessToken = token) =>
     decide(makeFacts({ now: NOW, authorization: [`DPoP ${accessToken}`], dpop: [proof], ...request }), route, {
@@ -58,7 +58,11 @@ function openGate(over: Partial<Demand> = {}, { capacity = 1000, since = 0, nonc
 describe('a proof', () => {
   test('that one route permitted is not permitted later by a route which takes older proofs', async () => {
     const rememberFor = 600 + clockTolerance;
-    const ports = { ...base, rememberFor, replay: new ProcessReplayStore({ capacity: 10, since: 0 }) };
+    const ports = {
+      ...base,
+      rememberFor,
+      replay: new SharedReplayStore(createReplayMemory({ capacity: 10, since: 0 }), () => NOW),
+    };
     const ask = async (proof: string, maxAgeOfRoute: number, now: number) => {
       const dpop = { ...DPOP_RULES, maxAge: maxAgeOfRoute };
       const route = makeRoute(makeIssuer(), { requirement: 'dpop', dpop });

@@ -177,7 +177,7 @@ export const RFC_9449: Specification = {
         'gateway/reasons > proof_replayed: the proof was used before',
         'gateway/nonce > of fifty copies of one proof that come at once, exactly one passes',
         'gateway/nonce > a replay is one whatever is respelled: the query, or the signature by the same key',
-        'store/process-replay-store > never lets a proof be fresh twice, whatever the clock does',
+        'store/shared-replay-store > never lets a proof be fresh twice, whatever the clock does',
         'gateway/nonce > a proof with a nonce is remembered as long as its nonce counts',
       ],
     },
@@ -187,7 +187,7 @@ export const RFC_9449: Specification = {
       requirement: 'What is remembered of a `jti` is bounded: large ones are refused, of the others a digest is kept.',
       tests: [
         'conformance/rfc9449 > a jti of 256 bytes is the largest that is accepted',
-        'store/process-replay-store > refuses new proofs, still knows the old ones and evicts none',
+        'store/shared-replay-store > refuses new proofs, still knows the old ones and evicts none',
       ],
     },
     {
