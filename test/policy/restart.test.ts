@@ -1,6 +1,8 @@
 // What a reload cannot change: each key of the contract that needs a restart, and nothing else.
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { jsonSchema } from '../../src/policy/json-schema.ts';
 import { formatProblem } from '../../src/policy/problem.ts';
@@ -70,6 +72,13 @@ describe('a key that needs a restart', () => {
     const marked = keysDescribed(jsonSchema() as Node, 'A change needs a restart.');
     const known = new Set(RESTART_KEYS.map((key) => marked.find((one) => key === one || key.startsWith(`${one}.`))));
     assert.deepEqual(known, new Set(marked));
+  });
+
+  it('has its row in docs/reload.md, and no other key has', () => {
+    const page = readFileSync(join(import.meta.dirname, '../../docs/reload.md'), 'utf8');
+    const [, section = ''] = page.split('## What needs a restart');
+    const rows = [...(section.split('##')[0] ?? '').matchAll(/^\| `([^`]+)` \|/gm)].map(([, key]) => key);
+    assert.deepEqual(rows, [...RESTART_KEYS]);
   });
 
   it('is compared by its value, however it is written', () => {
