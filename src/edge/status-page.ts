@@ -2,7 +2,6 @@
 
 import { hash } from 'node:crypto';
 import type { RouteDescription } from '../policy/describe.ts';
-import { formatProblem } from '../policy/problem.ts';
 import type { IssuerStatus, Reload, Status, UpstreamStatus, WorkerStatus } from './status.ts';
 
 /** Text that is HTML already; only `html` makes it, so that nothing gets into a page without being escaped. */
@@ -92,11 +91,11 @@ function reloadLines(reload: Reload | undefined): Html {
   const { at, cause, result, changes, problems } = reload;
   const why = cause === 'signal' ? 'by SIGHUP' : 'because files changed';
   const what = changes.length > 0 ? html`: ${changes.join(', ')}` : html``;
-  return html`<p>Last reload ${moment(at)}, ${why}: ${mark(result !== 'refused', result)}${what}</p>${list(problems.map(formatProblem))}`;
+  return html`<p>Last reload ${moment(at)}, ${why}: ${mark(result !== 'refused', result)}${what}</p>${list(problems)}`;
 }
 
-function workerRow({ id, state, restarts, utilisation }: WorkerStatus): readonly Inner[] {
-  return [id, mark(state === 'serving', state), restarts, percent(utilisation)];
+function workerRow({ index, state, restarts, utilization }: WorkerStatus): readonly Inner[] {
+  return [index, mark(state === 'serving', state), restarts, percent(utilization)];
 }
 
 function routeRow({ name, match, upstream, demands, shadow, notEnforced }: RouteDescription): readonly Inner[] {

@@ -1,7 +1,6 @@
 // The status of a gateway: plain data without secrets, filled in by whoever runs it, shown as a page or as JSON.
 
 import type { RouteDescription } from '../policy/describe.ts';
-import type { Problem } from '../policy/problem.ts';
 
 /** Times are seconds since the epoch. */
 export interface Status {
@@ -27,20 +26,20 @@ export interface Reload {
   readonly at: number;
   readonly cause: 'signal' | 'files';
   /** `refused`: the configuration of before is in force. */
-  readonly result: 'applied' | 'unchanged' | 'refused';
-  /** In words, such as `routes`, `certificates of public`. */
+  readonly result: 'adopted' | 'refused';
+  /** In words (policy/changes.ts). */
   readonly changes: readonly string[];
-  /** Why it was refused. */
-  readonly problems: readonly Problem[];
+  /** Why it was refused, for people: `FILE:LINE:COLUMN …`. */
+  readonly problems: readonly string[];
 }
 
 export interface WorkerStatus {
-  readonly id: number;
-  readonly state: 'starting' | 'serving' | 'draining' | 'gone';
+  readonly index: number;
+  readonly state: 'starting' | 'serving' | 'stopped' | 'gone';
   /** How often this one had to be replaced. */
   readonly restarts: number;
   /** Share of the last seconds in which its event loop was busy, 0 to 1. */
-  readonly utilisation: number;
+  readonly utilization: number;
 }
 
 export interface ListenerStatus {

@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, it, test } from 'node:test';
+import { METRICS } from '../../src/observe/metrics.ts';
 import { jsonSchema } from '../../src/policy/json-schema.ts';
 import { formatProblem } from '../../src/policy/problem.ts';
 import { changedRestartKeys, RESTART_KEYS } from '../../src/policy/restart.ts';
@@ -60,6 +61,17 @@ const CHANGES: Readonly<Record<(typeof RESTART_KEYS)[number], readonly [Sections
   ],
 };
 
+const page = readFileSync(join(import.meta.dirname, '../../docs/reload.md'), 'utf8');
+
+test('docs/reload.md names metrics that there are', () => {
+  const names = new Set<string>(Object.values(METRICS).map(({ name }) => name));
+  const named = [...page.matchAll(/holdfast_[a-z_]+/g)].map(([name]) => name);
+  assert.deepEqual(
+    named.filter((name) => !names.has(name)),
+    [],
+  );
+});
+
 describe('a key that needs a restart', () => {
   for (const [key, [before, after, expected]] of Object.entries(CHANGES)) {
     it(`is refused where its value differs, at the place of the new one: ${key}`, () => {
@@ -75,7 +87,6 @@ describe('a key that needs a restart', () => {
   });
 
   it('has its row in docs/reload.md, and no other key has', () => {
-    const page = readFileSync(join(import.meta.dirname, '../../docs/reload.md'), 'utf8');
     const [, section = ''] = page.split('## What needs a restart');
     const rows = [...(section.split('##')[0] ?? '').matchAll(/^\| `([^`]+)` \|/gm)].map(([, key]) => key);
     assert.deepEqual(rows, [...RESTART_KEYS]);

@@ -14,11 +14,11 @@ export const STATUS: Status = {
     cause: 'files',
     result: 'refused',
     changes: [],
-    problems: [{ file: 'holdfast.yaml', line: 7, column: 11, path: 'listeners[0].bind', message: 'needs a restart' }],
+    problems: ['holdfast.yaml:7:11 listeners[0].bind: needs a restart'],
   },
   workers: [
-    { id: 1, state: 'serving', restarts: 0, utilisation: 0.25 },
-    { id: 2, state: 'starting', restarts: 3, utilisation: 0 },
+    { index: 1, state: 'serving', restarts: 0, utilization: 0.25 },
+    { index: 2, state: 'starting', restarts: 3, utilization: 0 },
   ],
   listeners: [{ name: 'public', description: 'public: 0.0.0.0:8443 as https://api.example.com', connections: 12 }],
   routes: [
