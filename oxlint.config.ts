@@ -13,7 +13,7 @@ export const ROOMS = [
   ['proof', 'certificate'],
   ['policy'],
   ['enforce'],
-  ['edge'],
+  ['edge', 'watch'],
   ['threads'],
   ['gateway'],
   ['cli'],
@@ -167,7 +167,7 @@ export default defineConfig({
         'no-restricted-globals': 'off',
       },
     },
-    ...['edge', 'gateway', 'cli'].map(outerRoom),
+    ...['edge', 'watch', 'gateway', 'cli'].map(outerRoom),
     ...SIDE_ROOMS.map(sideRoom),
     { files: ['src/main.ts'], rules: { 'no-restricted-properties': ['error', grant] } },
     {

@@ -34,6 +34,7 @@ function configuration(port: number, telemetry: number, upstream: number, keySet
         client_certificate: { request: 'optional', verify: 'chain', ca_file: made.client.ca },
       },
     ],
+    admin: { bind: '127.0.0.1:0' },
     telemetry: { bind: `127.0.0.1:${telemetry}` },
     log: { level: 'warn' },
     issuers: { login: { issuer: ISSUER, audience: [AUDIENCE], keys: { jwks_file: keySet } } },

@@ -15,6 +15,7 @@ export const PORTS = {
   gateway: { variable: 'HOLDFAST_PORT', port: 8443, what: 'the gateway' },
   issuer: { variable: 'HOLDFAST_ISSUER_PORT', port: 8444, what: 'the authorization server' },
   upstream: { variable: 'HOLDFAST_UPSTREAM_PORT', port: 8445, what: 'the echo upstream' },
+  admin: { variable: 'HOLDFAST_ADMIN_PORT', port: 9901, what: 'the admin port of the gateway' },
   telemetry: { variable: 'HOLDFAST_TELEMETRY_PORT', port: 9902, what: 'the telemetry port of the gateway' },
 } as const;
 export type PortName = keyof typeof PORTS;
@@ -26,6 +27,7 @@ export interface Addresses {
   readonly gateway: string;
   readonly issuer: string;
   readonly upstream: string;
+  readonly admin: string;
   readonly telemetry: string;
 }
 
@@ -35,6 +37,7 @@ export function addressesOf(ports: Ports): Addresses {
     gateway: `https://localhost:${ports.gateway}`,
     issuer: `https://localhost:${ports.issuer}`,
     upstream: `http://127.0.0.1:${ports.upstream}`,
+    admin: `http://127.0.0.1:${ports.admin}`,
     telemetry: `http://127.0.0.1:${ports.telemetry}`,
   };
 }
@@ -51,9 +54,10 @@ export function readPorts(env: NodeJS.ProcessEnv): Ports {
     gateway: port('gateway'),
     issuer: port('issuer'),
     upstream: port('upstream'),
+    admin: port('admin'),
     telemetry: port('telemetry'),
   };
-  if (new Set(Object.values(ports)).size < 4) {
+  if (new Set(Object.values(ports)).size < 5) {
     const variables = Object.values(PORTS).map(({ variable }) => variable);
     throw new Problem(`${variables.join(', ')}: two of them name the same port`);
   }

@@ -51,7 +51,7 @@ function examplesOf({ gateway }: Addresses): readonly (readonly [string, readonl
 }
 
 function welcome(addresses: Addresses): string {
-  const { gateway, issuer, upstream, telemetry } = addresses;
+  const { gateway, issuer, upstream, admin, telemetry } = addresses;
   const examples = examplesOf(addresses).map(
     ([sentence, commands]) => `${style('dim', `# ${sentence}`)}\n${commands.map((line) => `  ${line}`).join('\n')}`,
   );
@@ -61,6 +61,7 @@ ${style('bold', 'Holdfast is running.')}
   gateway               ${gateway}
   authorization server  ${issuer}
   echo upstream         ${upstream}
+  status                ${admin}/status
   metrics, readiness    ${telemetry}/metrics, ${telemetry}/readyz
   configuration         ${relative(ROOT, CONFIG)}
   log                   ${relative(ROOT, LOG_FILE)} (JSON; below in plain words)

@@ -4,10 +4,15 @@ import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { claimBind } from './edge/claim.ts';
+import { openAdmin } from './edge/admin.ts';
+import type { OpenPages } from './edge/pages.ts';
+import type { Reload, Status } from './edge/status.ts';
 import { openTelemetry, type Readiness, type Telemetry } from './edge/telemetry.ts';
 import { compileTlsMaterial } from './edge/tls-material.ts';
 import type { Log } from './observe/log.ts';
-import { createProcessMetrics, type LastReload, type ProcessMetrics } from './observe/process-metrics.ts';
+import { describeChanges } from './policy/changes.ts';
+import { collectStatus } from './gateway/status.ts';
+import { createProcessMetrics, type ProcessMetrics } from './observe/process-metrics.ts';
 import type { Bind, Policy } from './policy/route.ts';
 import type { ShorterMemory } from './proof/dpop-proof.ts';
 import { IssuerKeys, type IssuerKeysEvent } from './store/issuer-keys.ts';
@@ -18,15 +23,20 @@ import { type Spawn, spawnThread } from './threads/spawn.ts';
 import type { Issuer } from './token/issuer.ts';
 import { readKeySet } from './token/key-set.ts';
 
-const NONCE_SECRET_BYTES = 32;
+const SECRET_BYTES = 32;
 /** Seconds. No route accepts a proof that is older than max_age and tolerance at their longest. */
 const OLDEST_PROOF = 1200;
 /** Seconds within which every worker has taken a new policy, clients' clocks ahead included. */
 const CHANGEOVER = 60;
 
+export type ReloadCause = Reload['cause'];
+
 export interface GatewayOptions {
   readonly version: string;
   readonly log: Log;
+  /** Name of the configuration file, and the configuration in force without secrets: for the admin port. */
+  readonly file?: string;
+  readonly config?: string;
   /** Seconds since the epoch; for tests. */
   readonly now?: () => number;
   /** How workers are started; for tests. */
@@ -38,6 +48,7 @@ export interface Gateway {
   /** As bound: ports are known where the policy said 0. */
   readonly listeners: readonly { readonly name: string; readonly bind: Bind }[];
   readonly telemetry: Bind;
+  readonly admin: Bind;
   readonly ready: () => Readiness;
   readonly workers: readonly WorkerState[];
   /**
@@ -45,9 +56,9 @@ export interface Gateway {
    * What needs a restart (policy/restart.ts) must be the same. @throws Error for people where TLS material is unusable: nothing
    * has changed then
    */
-  reload(policy: Policy): Promise<void>;
+  reload(policy: Policy, of: { readonly cause: ReloadCause; readonly config: string }): Promise<void>;
   /** A configuration that cannot be put to work: nothing changes; it is logged, counted and shown. @param problems for people */
-  refuse(problems: readonly string[]): void;
+  refuse(problems: readonly string[], cause: ReloadCause): void;
   /** Not ready; after `drain.delay` no new connections; ends when nothing is in flight, or after `drain.grace`. */
   drain(): Promise<void>;
   /** Ends everything at once. */
@@ -84,28 +95,37 @@ class RunningGateway implements Gateway {
   readonly #keyNews = new Map<string, string>();
   readonly #metrics: ProcessMetrics;
   readonly #crew: Crew;
-  #reload: LastReload & { readonly problems: readonly string[] };
+  readonly #options: GatewayOptions;
+  readonly #startedAt: number;
+  #adoptedAt: number;
+  /** The configuration in force, without secrets. */
+  #config: string;
+  #lastReload: Reload | undefined;
   #binds: ReadonlyMap<string, Bind> = new Map();
   #telemetry: Telemetry | undefined;
+  #admin: OpenPages | undefined;
   /** Ends the waiting of a drain. */
   readonly #closed = new AbortController();
   #state: 'starting' | 'serving' | 'draining' | 'stopping' = 'starting';
 
-  constructor(policy: Policy, { version, log, now = () => Date.now() / 1000, spawn = spawnThread }: GatewayOptions) {
+  constructor(policy: Policy, options: GatewayOptions) {
+    const { version, log, config = '', now = () => Date.now() / 1000, spawn = spawnThread } = options;
+    this.#options = options;
     this.#policy = policy;
+    this.#config = config;
+    this.#startedAt = this.#adoptedAt = now();
     this.#log = log;
     this.#now = now;
     const replay = createReplayMemory({ capacity: policy.replay.capacity, since: now() });
-    this.#shared = { replay, nonceSecret: randomBytes(NONCE_SECRET_BYTES) };
+    this.#shared = { replay, nonceSecret: randomBytes(SECRET_BYTES), ticketSecret: randomBytes(SECRET_BYTES) };
     this.#replay = new SharedReplayStore(replay, now);
-    this.#reload = { result: 'adopted', adoptedAt: now(), problems: [] };
     this.#keys = new Map(policy.issuers.map((issuer) => [issuer.name, this.#keysOf(issuer)]));
     this.#metrics = createProcessMetrics({
       version,
       policy: () => this.#policy,
       replay: () => ({ entries: this.#replay.entries, capacity: replay.capacity }),
       issuerKeys: () => this.#keys.values(),
-      reload: () => this.#reload,
+      reload: () => ({ result: this.#lastReload?.result ?? 'adopted', adoptedAt: this.#adoptedAt }),
       workers: () => this.#crew.states,
     });
     this.#crew = new Crew({
@@ -164,6 +184,11 @@ class RunningGateway implements Gateway {
       metrics: async () => this.#metrics.text(await this.#crew.snapshots()),
       onFailure: (error) => this.#log.failure('the telemetry port failed', error),
     });
+    this.#admin = await openAdmin(this.#policy.admin, {
+      status: () => this.#status(),
+      config: () => this.#config,
+      onFailure: (error) => this.#log.failure('the admin port failed', error),
+    });
     this.#state = 'serving';
   }
 
@@ -173,6 +198,10 @@ class RunningGateway implements Gateway {
 
   get telemetry(): Bind {
     return this.#telemetry?.bind ?? this.#policy.telemetry;
+  }
+
+  get admin(): Bind {
+    return this.#admin?.bind ?? this.#policy.admin;
   }
 
   get workers(): readonly WorkerState[] {
@@ -194,15 +223,36 @@ class RunningGateway implements Gateway {
         state: this.#state,
         policy: this.#policy.id,
         workers: { serving, of: this.#crew.size },
-        last_reload: this.#reload,
+        last_reload: this.#lastReload?.result,
         listeners: [...this.#binds.keys()],
         issuers,
       },
     };
   }
 
-  async reload(policy: Policy): Promise<void> {
+  async #status(): Promise<Status> {
+    const { version, file = '' } = this.#options;
+    const { capacity } = this.#shared.replay;
+    return collectStatus({
+      version,
+      file,
+      policy: this.#policy,
+      state: this.#state,
+      ready: this.ready().ready,
+      now: this.#now(),
+      startedAt: this.#startedAt,
+      adoptedAt: this.#adoptedAt,
+      lastReload: this.#lastReload,
+      workers: this.#crew.states,
+      keys: [...this.#keys.values()],
+      replay: { entries: this.#replay.entries, capacity },
+      snapshots: await this.#crew.snapshots(),
+    });
+  }
+
+  async reload(policy: Policy, { cause, config }: { cause: ReloadCause; config: string }): Promise<void> {
     compileListeners(policy);
+    const changes = describeChanges(this.#policy, policy);
     const keys = await this.#takeOverKeys(policy);
     this.#shorterMemories = this.#remember(policy);
     const dropped = [...this.#keys.values()].filter((one) => keys.get(one.issuer.name) !== one);
@@ -212,15 +262,18 @@ class RunningGateway implements Gateway {
     this.#log.change(policy.log);
     await this.#crew.adopt(this.#inForce);
     for (const one of dropped) one.stop();
-    this.#reload = { result: 'adopted', adoptedAt: this.#now(), problems: [] };
+    this.#adoptedAt = this.#now();
+    this.#config = config;
+    this.#lastReload = { at: this.#adoptedAt, cause, result: 'adopted', changes, problems: [] };
     this.#metrics.countReload('adopted');
-    this.#log.event('info', 'policy adopted', { policy: policy.id, workers: this.#crew.size });
+    this.#log.event('info', 'policy adopted', { policy: policy.id, cause, changes, workers: this.#crew.size });
   }
 
-  refuse(problems: readonly string[]): void {
-    this.#reload = { ...this.#reload, result: 'refused', problems };
+  refuse(problems: readonly string[], cause: ReloadCause): void {
+    this.#lastReload = { at: this.#now(), cause, result: 'refused', changes: [], problems };
     this.#metrics.countReload('refused');
-    this.#log.event('error', 'configuration refused: nothing was changed', { policy: this.#policy.id, problems });
+    const { id } = this.#policy;
+    this.#log.event('error', 'configuration refused: nothing was changed', { policy: id, cause, problems });
   }
 
   /** Those of issuers that stay as they are, read again where they come from a file; new ones are waited for, good or bad. */
@@ -267,6 +320,7 @@ class RunningGateway implements Gateway {
     await this.#crew.close();
     for (const keys of this.#keys.values()) keys.stop();
     await this.#telemetry?.close();
+    await this.#admin?.close();
   }
 
   kill(worker: number): void {

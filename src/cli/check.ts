@@ -16,9 +16,12 @@ export function check(file: string, stdin: string | undefined, json: boolean): P
   return { exit: EXIT.ok, stdout, stderr: '' };
 }
 
-function printDescription({ listeners, telemetry, routes }: PolicyDescription, warnings: readonly Problem[]): string {
+function printDescription(
+  { listeners, admin, telemetry, routes }: PolicyDescription,
+  warnings: readonly Problem[],
+): string {
   const blocks = [
-    [...listeners.map((one) => `listener ${one}`), `telemetry ${telemetry}`].join('\n'),
+    [...listeners.map((one) => `listener ${one}`), `admin ${admin}`, `telemetry ${telemetry}`].join('\n'),
     ...routes.map(printRoute),
     ...(warnings.length > 0 ? [`Worth a look:\n${warnings.map((one) => `  ${formatProblem(one)}`).join('\n')}`] : []),
     `The configuration is good: ${routes.length} ${routes.length === 1 ? 'route' : 'routes'}.`,

@@ -3,8 +3,9 @@
 import { availableParallelism } from 'node:os';
 import { compilePolicy } from '../policy/compile.ts';
 import { formatProblem, inOrder, type Problem } from '../policy/problem.ts';
-import { readPolicyFile } from '../policy/read.ts';
+import { type ReadPolicy, readPolicyFile } from '../policy/read.ts';
 import type { Policy } from '../policy/route.ts';
+import type { Sources } from '../policy/sources.ts';
 import { EXIT } from './arguments.ts';
 
 /** What a command prints, and how it ends. */
@@ -14,17 +15,21 @@ export interface Printed {
   readonly stderr: string;
 }
 
+/** A policy and what it was read from, or everything that is wrong with it; `sources` has to be watched for a change in any case. */
+export type Loaded = { readonly sources: Sources } & (
+  | { readonly policy: Policy; readonly warnings: readonly Problem[]; readonly read: ReadPolicy }
+  | { readonly problems: readonly Problem[] }
+);
+
 /** @param stdin the text of the configuration where `file` is `-` */
-export function loadPolicy(
-  file: string,
-  stdin?: string,
-): { policy: Policy; warnings: readonly Problem[] } | { problems: readonly Problem[] } {
+export function loadPolicy(file: string, stdin?: string): Loaded {
   const read = readPolicyFile(file, { env: process.env, ...(stdin === undefined ? {} : { stdin }) });
+  const { sources } = read;
   const now = Date.now() / 1000;
-  if (!('problems' in read)) return compilePolicy(read, now, availableParallelism());
+  if (!('problems' in read)) return { ...compilePolicy(read, now, availableParallelism()), read, sources };
   const rest = read.rest && compilePolicy(read.rest, now);
   const more = rest !== undefined && 'problems' in rest ? rest.problems : [];
-  return { problems: inOrder([...read.problems, ...more]) };
+  return { problems: inOrder([...read.problems, ...more]), sources };
 }
 
 /** Problems end a command: on standard error as text, one line each and a count, or on standard output as JSON. */

@@ -3,8 +3,10 @@
 import { type Gateway, startGateway } from '../gateway.ts';
 import { createLog, type Log } from '../observe/log.ts';
 import { formatBind } from '../policy/describe.ts';
+import { effectiveConfig } from '../policy/effective.ts';
 import type { Policy } from '../policy/route.ts';
 import { EXIT } from './arguments.ts';
+import { Reloading } from './reloading.ts';
 import { loadPolicy, type Printed, printFailure, printProblems } from './policy.ts';
 
 /** Settles when the gateway has ended; a second signal ends it at once. */
@@ -15,8 +17,11 @@ export async function serveUntilSignal(file: string, version: string, json: bool
   const signals = hearSignals();
   const broken = hearFailures(log);
   try {
-    const gateway = await startGateway(loaded.policy, { version, log });
+    const config = effectiveConfig(loaded.read);
+    const gateway = await startGateway(loaded.policy, { version, log, file, config });
     announce(gateway, loaded.policy, log, version);
+    const reloading = new Reloading(file, loaded, gateway);
+    void signals.first.then(() => reloading.stop());
     await Promise.race([drainOnSignal(gateway, log, signals), broken]);
     return { exit: EXIT.ok, stdout: '', stderr: '' };
   } catch (error) {
@@ -28,7 +33,13 @@ export async function serveUntilSignal(file: string, version: string, json: bool
 
 function announce(gateway: Gateway, policy: Policy, log: Log, version: string): void {
   const listeners = gateway.listeners.map(({ name, bind }) => `${name} ${formatBind(bind)}`);
-  log.event('info', 'serving', { version, policy: policy.id, listeners, telemetry: formatBind(gateway.telemetry) });
+  log.event('info', 'serving', {
+    version,
+    policy: policy.id,
+    listeners,
+    telemetry: formatBind(gateway.telemetry),
+    admin: formatBind(gateway.admin),
+  });
 }
 
 interface Signals {

@@ -3,11 +3,13 @@
 import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import { isDeepStrictEqual } from 'node:util';
 import { buildChain } from '../certificate/chain.ts';
 import { readCertificate } from '../certificate/leaf.ts';
+import type { Listener } from '../policy/route.ts';
 import type { CertificateEvidence } from '../token/request-facts.ts';
 import type { Ends } from './proxy-header.ts';
-import { type TrustedPeers, trustedUntil } from './trusted-peer.ts';
+import { compileTrustedPeers, type TrustedPeers, trustedUntil } from './trusted-peer.ts';
 
 export interface Connection {
   /** Of the client, as the PROXY header says where one is required; IPv4-mapped addresses as IPv4; undefined: unix socket, or nobody's. */
@@ -71,6 +73,28 @@ function readEnds({ remoteAddress, remotePort, localAddress, localPort }: Ends) 
  */
 export function maySendHeader(peer: Socket, peers: TrustedPeers): boolean {
   return trustedUntil(peers, readAddress(peer.remoteAddress), undefined) > 0;
+}
+
+/** Whether a connection may live on. @param peer its socket, whose address is the TCP peer's */
+export type Standing = (connection: Connection, peer: Socket) => boolean;
+
+/**
+ * Whether connections made under `before` may live on under `now`, because their facts would be the same: they came the same way,
+ * their peer is trusted as it was, also to send PROXY headers, and if there is a certificate, the rules by which it was read have
+ * not changed (checks.md §5).
+ */
+export function compileStanding(before: Listener, now: Listener): Standing {
+  const { proxyProtocol, clientCertificate } = now;
+  const sameTransport =
+    (before.tls === undefined) === (now.tls === undefined) && before.proxyProtocol === proxyProtocol;
+  const sameRules = isDeepStrictEqual(before.clientCertificate, clientCertificate);
+  const peers = compileTrustedPeers(now.trustedPeers);
+  return ({ remoteAddress, evidence, trustedUntil: until }, peer) => {
+    const sameEvidence = sameRules || (evidence === undefined && clientCertificate.request !== 'required');
+    const nobody = proxyProtocol && remoteAddress === undefined;
+    const sameTrust = (nobody ? 0 : trustedUntil(peers, remoteAddress, evidence)) === until;
+    return sameTransport && sameEvidence && sameTrust && (!proxyProtocol || maySendHeader(peer, peers));
+  };
 }
 
 /** `::ffff:192.0.2.1` → `192.0.2.1`: which one a socket says depends on how it was bound, not on the peer. */

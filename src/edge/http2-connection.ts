@@ -1,6 +1,7 @@
 // One connection that speaks HTTP/2: its streams become requests, and what it may cost is bounded.
 
 import {
+  constants,
   type IncomingHttpHeaders,
   performServerHandshake,
   type ServerHttp2Session,
@@ -24,13 +25,14 @@ const RESETS_PER_SECOND = 33;
 /** Serves the streams of one connection until it ends. */
 export class Http2Connection {
   readonly #socket: Duplex;
-  readonly #connection: Connection;
+  readonly connection: Connection;
   readonly #limits: ListenerLimits;
   readonly #serve: Pick<Serve, 'request' | 'refused'>;
   readonly #session: ServerHttp2Session;
   /** Ends a connection without requests: the first has `header_timeout`, the next ones `idle_timeout`. */
   #idle: NodeJS.Timeout;
   #seen = false;
+  #retired = false;
   #streams = 0;
 
   /**
@@ -44,7 +46,7 @@ export class Http2Connection {
     serve: Pick<Serve, 'request' | 'refused'>,
   ) {
     this.#socket = socket;
-    this.#connection = connection;
+    this.connection = connection;
     this.#limits = limits;
     this.#serve = serve;
     this.#session = performServerHandshake(socket, {
@@ -72,10 +74,17 @@ export class Http2Connection {
     if (this.#streams === 0) this.#lastCall();
   }
 
+  /** The same, and no stream that begins later is served: what is known of this client does not count any more. */
+  retire(): void {
+    this.#retired = true;
+    this.stop();
+  }
+
   #onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, received: readonly string[]): void {
     stream.on('error', () => {}); // whoever waits for it hears 'close'
     if (stream.closed || stream.destroyed) return;
     this.#count(stream);
+    if (this.#retired) return stream.close(constants.NGHTTP2_REFUSED_STREAM); // not looked at (RFC 9113 §8.7)
     const transaction = new Http2Transaction(stream, headers, received);
     const refusal =
       transaction.method === 'CONNECT'
@@ -83,8 +92,8 @@ export class Http2Connection {
         : sizeOf(received) > this.#limits.headerSize
           ? reject('header_too_large')
           : undefined;
-    if (refusal === undefined) this.#serve.request(transaction, this.#connection);
-    else answer(transaction, this.#serve.refused(refusal, this.#connection));
+    if (refusal === undefined) this.#serve.request(transaction, this.connection);
+    else answer(transaction, this.#serve.refused(refusal, this.connection));
   }
 
   #count(stream: ServerHttp2Stream): void {

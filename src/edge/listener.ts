@@ -1,5 +1,6 @@
 // A listener: sockets in, requests out, and a clear answer to everything that never becomes a request.
 
+import { randomBytes } from 'node:crypto';
 import {
   createServer as createPlainServer,
   type IncomingMessage,
@@ -10,19 +11,28 @@ import {
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { TLSSocket } from 'node:tls';
-import type { Bind, Listener } from '../policy/route.ts';
+import { Server as TlsServer, TLSSocket } from 'node:tls';
+import type { Listener } from '../policy/route.ts';
 import { type Rejection, reject } from '../rejection/rejection.ts';
 import type { Answer } from '../rejection/response.ts';
 import { answerRaw, hangUp } from './answer.ts';
-import { bindServer } from './bind.ts';
-import { type Connection, type ConnectionRules, maySendHeader, readConnection } from './connection.ts';
+import {
+  compileStanding,
+  type Connection,
+  type ConnectionRules,
+  maySendHeader,
+  readConnection,
+  type Standing,
+} from './connection.ts';
+import { type Door, openDoors, type OpenListener } from './doors.ts';
 import { Http1Transaction } from './http1.ts';
 import { Http2Connection } from './http2-connection.ts';
 import { type ProxiedSockets, type ProxyHeaderRefusal, requireProxyHeaders } from './proxied-socket.ts';
-import { compileTlsMaterial, type TlsMaterial } from './tls-material.ts';
+import { compileTicketKeys, compileTlsMaterial, type TlsMaterial } from './tls-material.ts';
 import type { Transaction } from './transaction.ts';
 import { compileTrustedPeers } from './trusted-peer.ts';
+
+export type { OpenListener } from './doors.ts';
 
 /** Why a connection never carried a request: a closed set, fit for labels. */
 export type HandshakeRefusal =
@@ -42,34 +52,26 @@ export interface Serve {
   refusedHandshake(refusal: HandshakeRefusal, code: string): void;
 }
 
-export interface OpenListener {
-  /** As bound: the port is known where the policy said 0. */
-  readonly bind: Bind;
-  /** Connections that are open now, handshakes included. */
-  connections(): number;
-  /**
-   * Takes no new connections and ends those that exist with the answer they wait for; idle ones at once. Resolves when all
-   * have ended. Requests that still come in are served, with `Connection: close`.
-   */
-  stop(): Promise<void>;
-  /** Stops and breaks off whatever is left. */
-  close(): Promise<void>;
-}
-
 /**
  * Opens a listener. HTTP/1.1, strict parser, and HTTP/2 where TLS negotiates it. Every TLS handshake is a full one where client certificates are asked for, and
  * without renegotiation everywhere.
  * Throws an Error for people where TLS material is unusable (tls-material.ts) or the address cannot be bound (bind.ts).
  * @param reusePort other threads listen there as well
+ * @param ticketSecret from which ticket keys are derived; listeners of several threads that share it resume each other's sessions
  * NOT checked: anything about requests (facts.ts), the number of requests on a connection, and how long bodies take (upload.ts).
  */
-export async function openListener(listener: Listener, serve: Serve, reusePort = false): Promise<OpenListener> {
-  const material = listener.tls && compileTlsMaterial(listener, listener.tls);
-  const server = createServer(listener, material?.options);
-  const door = new Door(listener, material, server, serve);
-  const bind = await bindServer(server, listener.bind, `listener "${listener.name}"`, reusePort);
-  server.on('error', ({ name, code = name }: NodeJS.ErrnoException) => serve.refusedHandshake('failed', code)); // of accept(2)
-  return { bind, connections: () => door.connections, stop: () => door.stop(), close: () => door.close() };
+export async function openListener(
+  first: Listener,
+  serve: Serve,
+  reusePort = false,
+  ticketSecret: Uint8Array = randomBytes(32),
+): Promise<OpenListener> {
+  return await openDoors(first, {
+    reusePort,
+    ticketSecret,
+    door: (listener, secret) => new HttpDoor(listener, serve, secret),
+    onError: ({ name, code = name }) => serve.refusedHandshake('failed', code), // of accept(2)
+  });
 }
 
 function createServer({ limits }: Listener, tls: TlsMaterial['options'] | undefined): Server {
@@ -84,7 +86,6 @@ function createServer({ limits }: Listener, tls: TlsMaterial['options'] | undefi
     connectionsCheckingInterval: Math.min(1000, headersTimeout / 2),
   };
   const server = tls === undefined ? createPlainServer(options) : createTlsServer({ ...options, ...tls });
-  server.maxConnections = limits.connections;
   server.maxHeadersCount = 0; // bounded by bytes: with a number Node would drop the lines beyond it without a word
   return server;
 }
@@ -115,8 +116,8 @@ const PIPELINED = 100;
 /** Milliseconds that a connection which has not sent a whole request yet gets for it while the process stops. */
 const LAST_CALL = 1000;
 
-class Door {
-  readonly #listener: Listener;
+class HttpDoor implements Door {
+  readonly listener: Listener;
   readonly #rules: ConnectionRules;
   readonly #server: Server;
   readonly #serve: Serve;
@@ -125,16 +126,35 @@ class Door {
   readonly #open = new Map<Duplex, Open>();
   readonly #http2 = new Map<Duplex, Http2Connection>();
   #proxied: ProxiedSockets | undefined;
-  #stopped: Promise<void> | undefined;
+  #stopped = false;
+  /** Told when the last connection of a retired door has ended. */
+  #emptied: (() => void) | undefined;
+  #stands: Standing = () => true;
 
-  constructor(listener: Listener, material: TlsMaterial | undefined, server: Server, serve: Serve) {
-    this.#listener = listener;
-    this.#server = server;
+  constructor(listener: Listener, serve: Serve, ticketSecret: Uint8Array) {
+    const material = listener.tls && compileTlsMaterial(listener, listener.tls);
+    this.listener = listener;
     this.#serve = serve;
+    this.#server = createServer(listener, material?.options);
+    this.setTicketSecret(ticketSecret);
     const { verify } = listener.clientCertificate;
     const peers = compileTrustedPeers(listener.trustedPeers);
     this.#rules = { verify, authorities: material?.authorities ?? [], peers };
     this.#listen(material === undefined ? 'connection' : 'secureConnection');
+  }
+
+  setTicketSecret(secret: Uint8Array): void {
+    if (this.#server instanceof TlsServer) this.#server.setTicketKeys(compileTicketKeys(secret, this.listener));
+  }
+
+  /** Node counts the seconds of header sections only in a server that listens; this one gets its sockets from doors.ts. */
+  open(): void {
+    this.#server.emit('listening');
+  }
+
+  take(socket: Socket): void {
+    socket.allowHalfOpen = this.listener.tls === undefined; // as node:http and node:https have it
+    this.#server.emit('connection', socket);
   }
 
   #listen(ready: 'connection' | 'secureConnection'): void {
@@ -147,10 +167,13 @@ class Door {
       if (socket instanceof TLSSocket && socket.alpnProtocol === 'h2') this.#serveHttp2(socket, connection);
       else this.#serveHttp1(socket, connection, serveHttp1);
     });
-    if (this.#listener.proxyProtocol) this.#proxied = this.#requireProxyHeaders();
+    if (this.listener.proxyProtocol) this.#proxied = this.#requireProxyHeaders();
     server.prependListener('connection', (socket: Socket) => {
       this.#accepted.add(socket);
-      socket.once('close', () => this.#accepted.delete(socket));
+      socket.once('close', () => {
+        this.#accepted.delete(socket);
+        this.#checkEmpty();
+      });
     });
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => this.#failed(error, socket));
     server.on('request', (request, response) => this.#request(request, response, false));
@@ -162,7 +185,7 @@ class Door {
 
   #requireProxyHeaders(): ProxiedSockets {
     return requireProxyHeaders(this.#server, {
-      timeout: this.#listener.limits.headerTimeout * 1000,
+      timeout: this.listener.limits.headerTimeout * 1000,
       trusts: (peer) => maySendHeader(peer, this.#rules.peers),
       refused: (refusal) => this.#serve.refusedHandshake(refusal, refusal.toUpperCase()),
     });
@@ -173,19 +196,20 @@ class Door {
     const ends = this.#proxied === undefined ? socket : this.#proxied.endsOf(socket);
     if (ends === undefined) return void socket.destroy();
     const connection = readConnection(socket, this.#rules, ends);
-    const { request } = this.#listener.clientCertificate;
+    const { request } = this.listener.clientCertificate;
     if (connection === 'unreadable') this.#refuseHandshake(socket, 'certificate_unreadable');
     else if (request === 'required' && connection.evidence === undefined) {
       this.#refuseHandshake(socket, 'certificate_missing');
-    } else return connection;
+    } else if (this.#stands(connection, socket)) return connection;
+    else hangUp(socket); // the handshake was under way when the listener changed
     return undefined;
   }
 
   #serveHttp2(socket: Socket, connection: Connection): void {
-    const http2 = new Http2Connection(socket, connection, this.#listener.limits, this.#serve);
+    const http2 = new Http2Connection(socket, connection, this.listener.limits, this.#serve);
     this.#http2.set(socket, http2);
     socket.once('close', () => this.#http2.delete(socket));
-    if (this.#stopped !== undefined) http2.stop();
+    if (this.#stopped) http2.stop();
   }
 
   /** Facts are there when the first byte is parsed. */
@@ -228,8 +252,8 @@ class Door {
     open.newest = response;
     // Node loses what came with a request that has an Upgrade field, and would take the middle of it for the next request.
     if (request.headers.upgrade !== undefined) open.last = true;
-    if (open.last || this.#stopped !== undefined) response.shouldKeepAlive = false;
-    if (this.#stopped !== undefined) request.socket.setTimeout(0);
+    if (open.last || this.#stopped) response.shouldKeepAlive = false;
+    if (this.#stopped) request.socket.setTimeout(0);
     this.#serve.request(new Http1Transaction(request, response, expectsContinue), open.connection);
   }
 
@@ -260,13 +284,25 @@ class Door {
     return this.#accepted.size;
   }
 
-  stop(): Promise<void> {
-    this.#stopped ??= new Promise((resolve) => {
-      this.#server.close(() => resolve());
-      for (const [socket, { newest }] of this.#open) this.#lastCall(socket as Socket, newest);
-      for (const http2 of this.#http2.values()) http2.stop();
-    });
-    return this.#stopped;
+  retire(now: Listener, emptied: () => void): void {
+    this.#stands = compileStanding(this.listener, now);
+    this.#emptied = emptied;
+    for (const [socket, open] of this.#open) if (!this.#stands(open.connection, socket as Socket)) finish(socket, open);
+    for (const [socket, http2] of this.#http2) if (!this.#stands(http2.connection, socket as Socket)) http2.retire();
+    this.#checkEmpty();
+  }
+
+  #checkEmpty(): void {
+    if (this.#emptied === undefined || this.#accepted.size > 0) return;
+    this.#server.close();
+    this.#emptied();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#server.close(); // it never listened: this ends idle connections and its timer
+    for (const [socket, { newest }] of this.#open) this.#lastCall(socket as Socket, newest);
+    for (const http2 of this.#http2.values()) http2.stop();
   }
 
   #lastCall(socket: Socket, newest: ServerResponse | undefined): void {
@@ -278,11 +314,18 @@ class Door {
     newest.once('close', () => this.#server.closeIdleConnections());
   }
 
-  close(): Promise<void> {
-    const stopped = this.stop();
+  close(): void {
     for (const socket of [...this.#open.keys(), ...this.#accepted]) socket.destroy();
-    return stopped;
   }
+}
+
+/** Ends a connection behind the answers that are on their way; whatever else the client sends is no request any more. */
+function finish(socket: Duplex, open: Open): void {
+  const { newest } = open;
+  open.last = true;
+  if (newest === undefined || !isPending(newest)) return hangUp(socket);
+  newest.shouldKeepAlive = false;
+  newest.once('close', () => hangUp(socket));
 }
 
 const HANDSHAKE_REFUSALS: Readonly<Record<string, HandshakeRefusal>> = {

@@ -1,6 +1,6 @@
 // TLS of a listener: certificates by name, versions, and how clients' certificates are asked for.
 
-import { constants, X509Certificate } from 'node:crypto';
+import { constants, hash, hkdfSync, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContext, type SecureContextOptions, type TlsOptions } from 'node:tls';
 import { readAuthorities } from '../certificate/chain.ts';
 import { readCertificate } from '../certificate/leaf.ts';
@@ -60,6 +60,18 @@ export function compileTlsMaterial(listener: Listener, tls: ListenerTls): TlsMat
       ...clients.request,
     },
   };
+}
+
+/** Bytes: a name, an AES key and an HMAC key (Node's `ticketKeys`). */
+const TICKET_KEYS = 48;
+
+/**
+ * Keys of session tickets (RFC 5077 §4), different ones for each listener and each `client_certificate`: tickets cross neither
+ * (checks.md §0), and a reload that changes CA or CRL rotates them (§5). Whoever has the same secret derives the same keys.
+ */
+export function compileTicketKeys(secret: Uint8Array, { name, clientCertificate }: Listener): Buffer {
+  const info = JSON.stringify(['holdfast session tickets', name, clientCertificate]);
+  return Buffer.from(hkdfSync('sha256', secret, '', hash('sha256', info, 'buffer'), TICKET_KEYS));
 }
 
 /**

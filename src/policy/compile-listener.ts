@@ -16,8 +16,11 @@ type ListenerConfig = Config['listeners'][number];
  * NOT checked: whether routes need what a listener lacks (compile-reach.ts).
  */
 export function compileListeners(compilation: Compilation): readonly Listener[] {
-  const { listeners, telemetry } = compilation.read.config;
-  const taken: { what: string; bind: Bind }[] = [{ what: 'telemetry', bind: telemetry.bind }];
+  const { listeners, telemetry, admin } = compilation.read.config;
+  const taken: { what: string; bind: Bind }[] = [
+    { what: 'telemetry', bind: telemetry.bind },
+    { what: 'admin', bind: admin.bind },
+  ];
   return listeners.map((config, index) => {
     const at = ['listeners', index];
     const other = taken.find(({ bind }) => collide(bind, config.bind));
@@ -28,6 +31,18 @@ export function compileListeners(compilation: Compilation): readonly Listener[] 
     taken.push({ what: `listener ${config.name}`, bind: config.bind });
     return compileListener(compilation, at, config);
   });
+}
+
+/** The ports for operators: one address each, and the admin port where nobody else reaches it. */
+export function checkPorts(compilation: Compilation): void {
+  const { admin, telemetry } = compilation.read.config;
+  const at = ['admin', 'bind'];
+  if (collide(admin.bind, telemetry.bind)) {
+    compilation.problem(at, 'is the address of telemetry too, expected another one');
+  }
+  if (!('path' in admin.bind) && !isLoopback(admin.bind.host)) {
+    compilation.warning(at, 'is beyond loopback: whoever reaches it reads the status and the configuration');
+  }
 }
 
 function compileListener(compilation: Compilation, at: ConfigPath, config: ListenerConfig): Listener {

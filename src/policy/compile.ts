@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import type { DpopRules } from '../proof/dpop-proof.ts';
 import { Compilation } from './compilation.ts';
 import { compileIssuers } from './compile-issuer.ts';
-import { compileListeners } from './compile-listener.ts';
+import { checkPorts, compileListeners } from './compile-listener.ts';
 import { checkChosen, checkReach, publicBesideNonces } from './compile-reach.ts';
 import { compileRoutes } from './compile-route.ts';
 import { compileUpstreams } from './compile-upstream.ts';
@@ -33,6 +33,7 @@ export type Compiled =
  */
 export function compilePolicy(read: ReadPolicy, now: number, cores = 1): Compiled {
   const compilation = new Compilation(read, now);
+  checkPorts(compilation);
   const listeners = compileListeners(compilation);
   const names = listeners.map(({ name }) => name);
   const issuers = compileIssuers(compilation);
@@ -49,6 +50,7 @@ export function compilePolicy(read: ReadPolicy, now: number, cores = 1): Compile
     id: createHash('sha256').update(read.text).update(JSON.stringify(config)).digest('hex').slice(0, 8),
     workers,
     listeners,
+    admin: config.admin.bind,
     telemetry: config.telemetry.bind,
     log: { level: config.log.level, sampleSuccesses: config.log.sample_successes },
     drain: config.drain,

@@ -15,6 +15,7 @@ export interface RouteDescription {
 
 export interface PolicyDescription {
   readonly listeners: readonly string[];
+  readonly admin: string;
   readonly telemetry: string;
   readonly routes: readonly RouteDescription[];
 }
@@ -23,6 +24,7 @@ export interface PolicyDescription {
 export function describePolicy(policy: Policy): PolicyDescription {
   return {
     listeners: policy.listeners.map(describeListener),
+    admin: formatBind(policy.admin),
     telemetry: formatBind(policy.telemetry),
     routes: policy.routes.map((route) => describeRoute(route, policy)),
   };

@@ -10,6 +10,7 @@ import { type Environment, readSource, type Source } from './read-source.ts';
 import type { Config } from './schema.ts';
 import { checkConfig, type Finding } from './schema-check.ts';
 import { select } from './schema-later.ts';
+import { digestContents, isPattern, type Sources } from './sources.ts';
 
 /** A file that a key names. */
 export interface NamedFile {
@@ -27,11 +28,19 @@ export interface ReadPolicy {
   position(path: ConfigPath): Position;
   /** The same path as counted in the file it is written in: what a Problem shows. */
   shownPath(path: ConfigPath): string;
+  /** The scalar at a path as it stands in the file, before the environment went in: safe to show. undefined: a default. */
+  written(path: ConfigPath): string | undefined;
   /** Whether it is written in an included file. */
   included(path: ConfigPath): boolean;
   /** Source of all files, environment not substituted. */
   readonly text: string;
+  /** All files as one, environment substituted, without defaults. */
+  readonly data: unknown;
 }
+
+export type PolicyRead = (ReadPolicy | { readonly problems: readonly Problem[]; readonly rest?: ReadPolicy }) & {
+  readonly sources: Sources;
+};
 
 export interface ReadOptions {
   /** The text of the configuration where its name is `-`. */
@@ -58,18 +67,26 @@ const FILE_KEYS = [
  * Relative names are relative to the file they stand in. An include with `*`, `?`, `[ ]` or `{ }` may match nothing; one
  * without names a file that has to be there. Where a file is no YAML, only that is reported: the rest would be guesses.
  * @returns all problems at once, sorted by file and line, or what compilePolicy takes; beside problems `rest`, the configuration
- * without the keys that should not be there, if that is all that is wrong: compilePolicy may find more in it
+ * without the keys that should not be there, if that is all that is wrong: compilePolicy may find more in it; and in any case
+ * `sources`, all that has to be watched for a change
  * NOT checked: what keys mean together (compile.ts), and the content of the files that keys name.
  */
-export function readPolicyFile(
+export function readPolicyFile(file: string, options: ReadOptions): PolicyRead {
+  const reader = new Reader(file === '-' ? '.' : dirname(file));
+  if (file !== '-') reader.bytes(file);
+  return { ...readWith(reader, file, options), sources: reader.sources() };
+}
+
+function readWith(
+  reader: Reader,
   file: string,
   { stdin = '', env }: ReadOptions,
 ): ReadPolicy | { readonly problems: readonly Problem[]; readonly rest?: ReadPolicy } {
   const name = file === '-' ? '<stdin>' : file;
-  const text = file === '-' ? stdin : readText(file);
+  const text = file === '-' ? stdin : reader.text(file);
   if (typeof text !== 'string') return { problems: [{ file: name, line: 1, column: 1, path: '', ...text }] };
   const main = readSource(name, text, env);
-  const { sources: included, problems: missing } = readIncludes(main, env);
+  const { sources: included, problems: missing } = readIncludes(reader, main, env);
   const sources = [main, ...included];
   const early = [...sources.flatMap(({ problems }) => problems), ...missing];
   if (sources.some(({ data }) => data === undefined)) return { problems: inOrder(early) };
@@ -78,7 +95,7 @@ export function readPolicyFile(
     const home = merged.home(path);
     return home.source.written(home.path);
   });
-  const { files, problems: unread } = readFiles(merged);
+  const { files, problems: unread } = readFiles(reader, merged);
   const wrong = checked.findings.map((finding) => problemAt(merged, finding));
   const problems = firstOfEachPlace(firstOfEachPlace([...early, ...merged.problems], wrong), unread);
   const { config } = checked;
@@ -96,8 +113,13 @@ function placesIn(merged: Merged, main: Source, sources: readonly Source[]): Omi
       return home.source.position(home.path);
     },
     shownPath: (path) => formatPath(merged.home(path).path),
+    written: (path) => {
+      const home = merged.home(path);
+      return home.source.written(home.path);
+    },
     included: (path) => merged.home(path).source !== main,
     text: sources.map((source) => source.text).join('\n'),
+    data: merged.data,
   };
 }
 
@@ -106,37 +128,72 @@ interface Unreadable {
   readonly message: string;
 }
 
-/** The reason is the system's; the name is not repeated, since what stands in its place can be a secret by mistake. */
-function readBytes(path: string): Buffer | Unreadable {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    const { errno = 0 } = error as NodeJS.ErrnoException;
-    const [code, reason] = getSystemErrorMap().get(errno) ?? ['', 'not the name of a file'];
-    return { message: `cannot be read (${code === '' ? reason : `${code}: ${reason}`}), expected a readable file` };
+/** Reads files, each once, and keeps account of them. */
+class Reader {
+  /** As named on the command line: names in it are shown to people. */
+  readonly #directory: string;
+  readonly #contents = new Map<string, Buffer | undefined>();
+  readonly #files = new Set<string>();
+  readonly #patterns: string[] = [];
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  /** Files that a name or pattern of `include` stands for, sorted by name. */
+  names(pattern: string): readonly string[] {
+    const names = isPattern(pattern) ? globSync(pattern, { cwd: this.#directory }).toSorted() : [pattern];
+    const files = names.map((name) => (isAbsolute(name) ? name : join(this.#directory, name)));
+    if (isPattern(pattern)) this.#patterns.push(pattern);
+    else for (const file of files) this.#files.add(resolve(file));
+    return files;
+  }
+
+  /** A file that a key names, or the main one. */
+  bytes(path: string): Buffer | Unreadable {
+    this.#files.add(resolve(path));
+    return this.#read(path);
+  }
+
+  /** The same, or one of `names`, as text. */
+  text(path: string): string | Unreadable {
+    const bytes = this.#read(path);
+    if (!Buffer.isBuffer(bytes)) return bytes;
+    return isUtf8(bytes) ? bytes.toString('utf8') : { message: 'is no text, expected YAML in UTF-8' };
+  }
+
+  /** The reason is the system's; the name is not repeated, since what stands in its place can be a secret by mistake. */
+  #read(path: string): Buffer | Unreadable {
+    const name = resolve(path);
+    try {
+      const content = this.#contents.get(name) ?? readFileSync(path);
+      this.#contents.set(name, content);
+      return content;
+    } catch (error) {
+      this.#contents.set(name, undefined);
+      const { errno = 0 } = error as NodeJS.ErrnoException;
+      const [code, reason] = getSystemErrorMap().get(errno) ?? ['', 'not the name of a file'];
+      return { message: `cannot be read (${code === '' ? reason : `${code}: ${reason}`}), expected a readable file` };
+    }
+  }
+
+  sources(): Sources {
+    const directory = resolve(this.#directory);
+    return { files: [...this.#files], patterns: this.#patterns, directory, digest: digestContents(this.#contents) };
   }
 }
 
-function readText(path: string): string | Unreadable {
-  const bytes = readBytes(path);
-  if (!Buffer.isBuffer(bytes)) return bytes;
-  return isUtf8(bytes) ? bytes.toString('utf8') : { message: 'is no text, expected YAML in UTF-8' };
-}
-
 /** The files that `include` names or matches, sorted by name, each once, and never the main file itself. */
-function readIncludes(main: Source, env: Environment): { sources: Source[]; problems: Problem[] } {
-  const directory = dirname(main.file);
+function readIncludes(reader: Reader, main: Source, env: Environment): { sources: Source[]; problems: Problem[] } {
   const sources: Source[] = [];
   const problems: Problem[] = [];
   const seen = new Set([resolve(main.file)]);
   for (const [path, pattern] of select(main.data, 'include.*')) {
     if (typeof pattern !== 'string') continue;
-    const names = /[*?[\]{}]/.test(pattern) ? globSync(pattern, { cwd: directory }).toSorted() : [pattern];
-    for (const name of names) {
-      const file = isAbsolute(name) ? name : join(directory, name);
+    for (const file of reader.names(pattern)) {
       if (seen.has(resolve(file))) continue;
       seen.add(resolve(file));
-      const text = readText(file);
+      const text = reader.text(file);
       if (typeof text === 'string') sources.push(readSource(file, text, env));
       else problems.push({ ...main.position(path), path: formatPath(path), ...text });
     }
@@ -144,13 +201,13 @@ function readIncludes(main: Source, env: Environment): { sources: Source[]; prob
   return { sources, problems };
 }
 
-function readFiles(merged: Merged): { files: ReadonlyMap<string, NamedFile>; problems: Problem[] } {
+function readFiles(reader: Reader, merged: Merged): { files: ReadonlyMap<string, NamedFile>; problems: Problem[] } {
   const files = new Map<string, NamedFile>();
   const problems: Problem[] = [];
   for (const [path, name] of FILE_KEYS.flatMap((key) => select(merged.data, key))) {
     if (typeof name !== 'string' || name === '') continue;
     const file = resolve(dirname(merged.home(path).source.file), name);
-    const content = readBytes(file);
+    const content = reader.bytes(file);
     if (Buffer.isBuffer(content)) files.set(path.join('.'), { path: file, content });
     else problems.push(problemAt(merged, { path, atKey: false, ...content }));
   }

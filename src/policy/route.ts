@@ -215,6 +215,7 @@ export interface Policy {
   /** Serving threads. */
   readonly workers: number;
   readonly listeners: readonly Listener[];
+  readonly admin: Bind;
   readonly telemetry: Bind;
   readonly log: LogRules;
   /** Seconds. */

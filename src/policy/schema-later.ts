@@ -15,7 +15,6 @@ export interface LaterKey {
 export const LATER: readonly LaterKey[] = [
   { key: 'listeners.*.mode', taken: ['proxy'] },
   { key: 'listeners.*.dialect' },
-  { key: 'admin' },
   { key: 'tracing' },
   { key: 'issuers.*.introspection' },
   { key: 'replay.store', taken: ['memory'] },

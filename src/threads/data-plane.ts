@@ -65,8 +65,10 @@ export class DataPlane {
    */
   adopt(next: PolicyInForce): void {
     const { upstreams } = this.#runtime;
+    const apply = next.policy.listeners.map((listener) => this.#open.get(listener.name)?.prepare(listener));
     const runtime = this.#wire(next, upstreams);
     this.#runtime = runtime;
+    for (const change of apply) change?.();
     for (const name of this.#keys.keys()) if (!next.keys.has(name)) this.#keys.delete(name);
     this.#options.log.change(next.policy.log);
     const kept = new Set(runtime.upstreams.values());
@@ -140,6 +142,7 @@ export class DataPlane {
         refusedHandshake: (refusal, code) => this.#onHandshake(name, refusal, code),
       },
       reusePort,
+      this.#order.shared.ticketSecret,
     );
   }
 

@@ -10,6 +10,8 @@ export interface SharedState {
   readonly replay: ReplayMemory;
   /** For nonces where the policy names no secret of its own. */
   readonly nonceSecret: Uint8Array;
+  /** Session tickets of one thread are good at the others. */
+  readonly ticketSecret: Uint8Array;
 }
 
 /** A policy, and what a thread needs beside it to put it to work. */

@@ -66,7 +66,12 @@ export function compileExample(file: string, env: Environment): Compiled {
 /** The same, listening on free ports of loopback. */
 function onFreePorts(policy: Policy): Policy {
   const bind = { host: '127.0.0.1', port: 0 };
-  return { ...policy, listeners: policy.listeners.map((listener) => ({ ...listener, bind })), telemetry: bind };
+  return {
+    ...policy,
+    listeners: policy.listeners.map((listener) => ({ ...listener, bind })),
+    admin: bind,
+    telemetry: bind,
+  };
 }
 
 export interface Example {

@@ -48,16 +48,16 @@ export class Command {
     });
   }
 
-  signal(name: 'SIGTERM' | 'SIGINT'): void {
+  signal(name: 'SIGTERM' | 'SIGINT' | 'SIGHUP'): void {
     this.#child.kill(name);
   }
 
-  /** The log line with this message; rejects where the command ends before. */
-  logged(msg: string): Promise<LogLine> {
+  /** The log line with this message, or the `nth` of them; rejects where the command ends before. */
+  logged(msg: string, nth = 1): Promise<LogLine> {
     return new Promise((resolve, reject) => {
       this.#look = () => {
         const lines = this.#stdout.split('\n').slice(0, -1);
-        const line = lines.map((text) => JSON.parse(text) as LogLine).find((one) => one['msg'] === msg);
+        const line = lines.map((text) => JSON.parse(text) as LogLine).filter((one) => one['msg'] === msg)[nth - 1];
         if (line !== undefined) resolve(line);
         else if (this.#child.exitCode !== null) reject(new Error(`ended without "${msg}": ${this.#stderr}`));
       };

@@ -2,9 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { Agent } from 'node:https';
-import { test } from 'node:test';
-import { startTestGateway } from '../support/gateway.ts';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { type TestContext, test } from 'node:test';
+import { portOf, readPage, sendRequest, startTestGateway, startUpstream, writePolicy } from '../support/gateway.ts';
 import { AUDIENCE, ISSUER, makeKey, makeToken } from '../support/tokens.ts';
+import { Command } from './command.ts';
 import { dpop, issue, prove, TO_KEY } from './credentials.ts';
 
 const route = (path: string, rest: string) => `- { name: orders, match: { path: ${path} }, upstream: orders, ${rest} }`;
@@ -124,14 +126,64 @@ test('TLS material that cannot be used changes nothing at all', async (t) => {
 
 test('a configuration that was refused is logged, counted and shown, and the policy before it goes on', async (t) => {
   const gateway = await startTestGateway(t, { routes: OPEN });
-  gateway.running.refuse(['holdfast.yaml:7:3 routes[0].match: is required']);
+  gateway.running.refuse(['holdfast.yaml:7:3 routes[0].match: is required'], 'signal');
   const line = await gateway.logged({ msg: 'configuration refused: nothing was changed' });
   assert.deepEqual(line['problems'], ['holdfast.yaml:7:3 routes[0].match: is required']);
   assert.equal(await gateway.count('holdfast_reloads_total', { result: 'refused' }), 1);
   assert.equal(await gateway.count('holdfast_last_reload_successful'), 0);
-  const { status, body } = await gateway.page('/readyz');
-  assert.equal(status, 200);
-  assert.match(body, /routes\[0\]\.match: is required/);
+  assert.equal((await gateway.page('/readyz')).status, 200);
+  const page = await readPage(portOf(gateway.running.admin), '/status');
+  assert.match(page.body, /routes\[0\]\.match: is required/);
   await gateway.reload({ routes: OPEN });
   assert.equal(await gateway.count('holdfast_last_reload_successful'), 1);
+});
+
+/** The gateway as a process of its own. */
+async function serve(t: TestContext, routes: string) {
+  const upstream = await startUpstream(t);
+  const file = writePolicy(t, { routes }, upstream.origin);
+  const command = new Command(t, ['serve', '--config', file]);
+  const line = await command.logged('serving');
+  await command.logged('keys loaded');
+  const [listener] = line['listeners'] as string[];
+  const ask = (path: string) => sendRequest(Number(/:(\d+)$/.exec(listener ?? '')?.[1]), 'GET', path);
+  const change = (edit: (text: string) => string) => {
+    writeFileSync(`${file}.new`, edit(readFileSync(file, 'utf8')));
+    renameSync(`${file}.new`, file);
+  };
+  return { command, file, ask, change };
+}
+
+test('a file that changes is read again, one that is wrong is refused with its places, and SIGHUP does it too', async (t) => {
+  const { command, file, ask, change } = await serve(t, OPEN);
+  assert.equal((await ask('/1')).status, 200);
+
+  change((text) => text.replace('path: /*', 'path: /moved/*'));
+  const adopted = await command.logged('policy adopted');
+  assert.deepEqual([adopted['cause'], adopted['changes']], ['files', ['route orders: match']]);
+  assert.deepEqual([(await ask('/1')).reason, (await ask('/moved/1')).status], ['route_not_found', 200]);
+
+  change((text) => text.replace('require: public', 'require: nothing'));
+  const wrong = await command.logged('configuration refused: nothing was changed');
+  assert.match(String(wrong['problems']), /holdfast\.yaml:\d+:\d+ routes\[0\]\.require: is "nothing", expected/);
+  assert.equal((await ask('/moved/1')).status, 200);
+
+  change((text) =>
+    text.replace('require: nothing', 'require: public').replace(/^version: 1$/m, 'version: 1\nworkers: 3'),
+  );
+  const restart = await command.logged('configuration refused: nothing was changed', 2);
+  assert.match(String(restart['problems']), /holdfast\.yaml:2:10 workers: needs a restart/);
+
+  change((text) => text.replace('\nworkers: 3', '').replace('/moved/*', '/again/*'));
+  await command.logged('policy adopted', 2);
+  assert.equal((await ask('/again/1')).status, 200);
+  command.signal('SIGHUP');
+  assert.equal((await command.logged('policy adopted', 3))['cause'], 'signal');
+  rmSync(file);
+  command.signal('SIGHUP');
+  assert.match(
+    String((await command.logged('configuration refused: nothing was changed', 3))['problems']),
+    /cannot be read/,
+  );
+  assert.equal((await ask('/again/1')).status, 200);
 });

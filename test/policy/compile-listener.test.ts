@@ -69,6 +69,18 @@ describe('addresses and names', () => {
     );
   });
 
+  test('the admin port has an address of its own, and one beyond loopback is worth a look', () => {
+    assertProblems({ more: 'admin: { bind: «"127.0.0.1:9902" }\n' }, [
+      'admin.bind: is the address of telemetry too, expected another one',
+    ]);
+    assertProblems({ listeners: '- { name: a, bind: «"127.0.0.1:9901", origins: ["http://a.example"] }' }, [
+      'listeners[0].bind: is the address of admin too, expected another one',
+    ]);
+    const warning = 'admin.bind: is beyond loopback: whoever reaches it reads the status and the configuration';
+    assert.deepEqual(warningsOf({ more: 'admin: { bind: "0.0.0.0:9901" }\n' }), [warning]);
+    assert.deepEqual(warningsOf({ more: 'admin: { bind: "unix:/run/holdfast/admin.sock" }\n' }), []);
+  });
+
   test('two listeners do not share a name', () => {
     assertProblems(
       {

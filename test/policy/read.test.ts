@@ -188,6 +188,53 @@ routes:
   });
 });
 
+describe('the sources of a configuration', () => {
+  const at = (name: string) => join(folder, 'sources', name);
+  const main = () =>
+    write({
+      'sources/main.yaml': `${MINIMAL}include: [teams/*.yaml, more.yaml, "*.yaml"]\nnonce: { secret_files: [a, a, gone] }\n`,
+      'sources/teams/b.yaml': 'routes: []\n',
+      'sources/more.yaml': 'routes: []\n',
+      'sources/a': 'x'.repeat(32),
+    });
+
+  it('are the files that are named, those that are not there included, and the patterns', () => {
+    const { sources } = readPolicyFile(main(), { env: {} });
+    assert.deepEqual(sources.files, ['main.yaml', 'more.yaml', 'a', 'gone'].map(at));
+    assert.deepEqual([sources.patterns, sources.directory], [['teams/*.yaml', '*.yaml'], join(folder, 'sources')]);
+  });
+
+  it('have another digest when a byte, a name or the presence of a file changes, and only then', () => {
+    const digest = () => readPolicyFile(main(), { env: {} }).sources.digest;
+    const before = digest();
+    assert.equal(digest(), before);
+    const changes = [
+      { 'sources/teams/b.yaml': 'routes: [ ]\n' },
+      { 'sources/a': 'y'.repeat(32) },
+      { 'sources/teams/c.yaml': '' },
+    ];
+    const seen = changes.map((change) => {
+      const file = main();
+      write(change);
+      return readPolicyFile(file, { env: {} }).sources.digest;
+    });
+    rmSync(at('teams/c.yaml'));
+    write({ 'sources/gone': '' });
+    seen.push(digest());
+    rmSync(at('gone'));
+    assert.equal(new Set([before, ...seen]).size, 5);
+    assert.equal(digest(), before);
+  });
+
+  it('are known of a configuration that is bad, too: as far as it was read', () => {
+    const { files, digest } = readPolicyFile(write({ 'sources/bad.yaml': 'routes: [' }), { env: {} }).sources;
+    assert.deepEqual(files, [at('bad.yaml')]);
+    assert.notEqual(digest, readPolicyFile(join(folder, 'no.yaml'), { env: {} }).sources.digest);
+    assert.deepEqual(readPolicyFile(join(folder, 'no.yaml'), { env: {} }).sources.files, [join(folder, 'no.yaml')]);
+    assert.deepEqual(readPolicyFile('-', { env: {}, stdin: MINIMAL }).sources.files, []);
+  });
+});
+
 describe('standard input', () => {
   it('is read for the name -, and called <stdin> in problems', () => {
     assert.equal(read('-', {}, MINIMAL).config.routes[0]?.name, 'orders');

@@ -10,7 +10,13 @@ import { createInterface } from 'node:readline';
 import { suite, test } from 'node:test';
 
 const ROOT = join(import.meta.dirname, '../..');
-const VARIABLES = ['HOLDFAST_PORT', 'HOLDFAST_ISSUER_PORT', 'HOLDFAST_UPSTREAM_PORT', 'HOLDFAST_TELEMETRY_PORT'];
+const VARIABLES = [
+  'HOLDFAST_PORT',
+  'HOLDFAST_ISSUER_PORT',
+  'HOLDFAST_UPSTREAM_PORT',
+  'HOLDFAST_ADMIN_PORT',
+  'HOLDFAST_TELEMETRY_PORT',
+];
 
 async function bound(): Promise<Server> {
   const server = createServer();

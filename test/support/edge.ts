@@ -9,7 +9,7 @@ import { answer } from '../../src/edge/answer.ts';
 import type { Connection } from '../../src/edge/connection.ts';
 import { compileIntake, type EdgeFacts, readFacts } from '../../src/edge/facts.ts';
 import { Http1Transaction } from '../../src/edge/http1.ts';
-import { type HandshakeRefusal, type OpenListener, openListener } from '../../src/edge/listener.ts';
+import { type HandshakeRefusal, type OpenListener, openListener, type Serve } from '../../src/edge/listener.ts';
 import type { Transaction } from '../../src/edge/transaction.ts';
 import { compileManagedFields } from '../../src/policy/managed-fields.ts';
 import type { Bind, Listener } from '../../src/policy/route.ts';
@@ -90,13 +90,14 @@ export async function serveListener(
   context: Pick<TestContext, 'after'>,
   listener: Listener,
   respond: Respond = (request, response) => void request.resume().once('end', () => response.end('ok')),
+  ticketSecret?: Uint8Array,
 ): Promise<TestListener> {
   const served: Served[] = [];
   const refused: Reason[] = [];
   const handshakes: (readonly [HandshakeRefusal, string])[] = [];
   const refusals = new EventTarget();
   const rules = compileIntake(listener, compileManagedFields([], [listener]), 'holdfast-test');
-  const open = await openListener(listener, {
+  const serve: Serve = {
     request(transaction, connection) {
       const facts = readFacts(transaction, connection, rules, Date.now() / 1000);
       const { method, target: url, expectsContinue } = transaction;
@@ -113,7 +114,8 @@ export async function serveListener(
       handshakes.push([reason, code]);
       refusals.dispatchEvent(new Event('refused'));
     },
-  });
+  };
+  const open = await openListener(listener, serve, false, ticketSecret);
   context.after(() => open.close());
   return {
     open,

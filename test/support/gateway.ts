@@ -85,7 +85,7 @@ function policyText(wishes: PolicyWishes, upstream: string): string {
     issuers: wishes.issuers ?? `login: { issuer: ${ISSUER}, audience: [${AUDIENCE}], keys: { jwks_file: keys.json } }`,
     upstreams: `orders: { targets: ["${upstream}"] }\n${wishes.upstreams ?? ''}`,
     ...(wishes.routes === undefined ? {} : { routes: wishes.routes }),
-    more: `telemetry: { bind: "${wishes.telemetry ?? '127.0.0.1:0'}" }\n${wishes.more ?? 'drain: { delay: 0s, grace: 5s }'}\n`,
+    more: `admin: { bind: "127.0.0.1:0" }\ntelemetry: { bind: "${wishes.telemetry ?? '127.0.0.1:0'}" }\n${wishes.more ?? 'drain: { delay: 0s, grace: 5s }'}\n`,
   });
 }
 
@@ -246,7 +246,7 @@ export async function startTestGateway(t: Closing, wishes: GatewayWishes = {}): 
     page,
     count: async (metric, labels = {}) => sumOf((await page('/metrics')).body, metric, labels),
     logged: (members) => lines.until(members),
-    reload: (next) => running.reload(compile(next)),
+    reload: (next) => running.reload(compile(next), { cause: 'files', config: '' }),
     close: () => running.close(),
   };
 }

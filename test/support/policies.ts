@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { type Compiled, compilePolicy } from '../../src/policy/compile.ts';
 import { type ConfigPath, formatPath, formatProblem } from '../../src/policy/problem.ts';
-import { readSource } from '../../src/policy/read-source.ts';
+import { type Environment, readSource } from '../../src/policy/read-source.ts';
 import type { NamedFile, ReadPolicy } from '../../src/policy/read.ts';
 import type { Policy } from '../../src/policy/route.ts';
 import { schema } from '../../src/policy/schema.ts';
@@ -26,7 +26,7 @@ export interface Surroundings {
   /** Contents by the dotted path of the key that names the file. */
   readonly files?: Readonly<Record<string, string>>;
   /** What was written in an included file. */
-  readonly included?: (path: ConfigPath) => boolean;
+  readonly included?: ((path: ConfigPath) => boolean) | undefined;
   readonly now?: number;
 }
 
@@ -51,22 +51,31 @@ export function configuration(sections: Sections): string {
 }
 
 export function compileText(text: string, { files = {}, included, now }: Surroundings = {}): Compiled {
-  const source = readSource(FILE, text, {});
+  return compilePolicy(readText(text, { files, included }), now ?? Date.now() / 1000);
+}
+
+/** A text as if it had been read from a file. */
+export function readText(
+  text: string,
+  { files = {}, included, env = {} }: Surroundings & { env?: Environment } = {},
+): ReadPolicy {
+  const source = readSource(FILE, text, env);
   assert.deepEqual(source.problems, []);
   const config = schema.parse(source.data);
   const named = Object.entries(files).map(([key, content]): [string, NamedFile] => [
     key,
     { path: `/etc/holdfast/${key}`, content: Buffer.from(content, 'latin1') },
   ]);
-  const read: ReadPolicy = {
+  return {
     config,
     files: new Map(named),
     position: (path) => source.position(path),
     shownPath: formatPath,
+    written: (path) => source.written(path),
     included: included ?? (() => false),
     text,
+    data: source.data,
   };
-  return compilePolicy(read, now ?? Date.now() / 1000);
 }
 
 export function policyOf(sections: Sections, surroundings?: Surroundings): Policy {

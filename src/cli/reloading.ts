@@ -1,0 +1,69 @@
+// Live change: when a file of the configuration changes, or SIGHUP comes, everything is read again and put to work, or refused.
+
+import type { Gateway, ReloadCause } from '../gateway.ts';
+import { effectiveConfig } from '../policy/effective.ts';
+import { formatProblem } from '../policy/problem.ts';
+import type { ReadPolicy } from '../policy/read.ts';
+import { changedRestartKeys } from '../policy/restart.ts';
+import type { Policy } from '../policy/route.ts';
+import { SourcesWatch } from '../watch.ts';
+import { type Loaded, loadPolicy } from './policy.ts';
+
+/** A configuration that was good. */
+type Good = Extract<Loaded, { policy: Policy }>;
+
+/**
+ * Keeps a gateway at what its files say. One reload after the other; a configuration that is wrong, or changes what needs a
+ * restart, changes nothing. A configuration from standard input cannot be read again.
+ * @param started what the gateway was started with
+ */
+export class Reloading {
+  readonly #file: string;
+  readonly #gateway: Gateway;
+  readonly #watch: SourcesWatch | undefined;
+  #running: ReadPolicy;
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(file: string, started: Good, gateway: Gateway) {
+    this.#file = file;
+    this.#gateway = gateway;
+    this.#running = started.read;
+    this.#watch = file === '-' ? undefined : new SourcesWatch(started.sources, () => this.#reload('files'));
+    process.on('SIGHUP', this.#onSignal);
+  }
+
+  readonly #onSignal = (): void => this.#reload('signal');
+
+  stop(): void {
+    process.off('SIGHUP', this.#onSignal);
+    this.#watch?.close();
+  }
+
+  #reload(cause: ReloadCause): void {
+    this.#last = this.#last.then(() => this.#readAgain(cause));
+  }
+
+  async #readAgain(cause: ReloadCause): Promise<void> {
+    if (this.#watch === undefined) {
+      return this.#gateway.refuse(
+        ['the configuration was read from standard input, which cannot be read again'],
+        cause,
+      );
+    }
+    const loaded = loadPolicy(this.#file);
+    const problems = 'policy' in loaded ? changedRestartKeys(this.#running, loaded.read) : loaded.problems;
+    if (problems.length > 0) this.#gateway.refuse(problems.map(formatProblem), cause);
+    else if ('policy' in loaded) await this.#adopt(loaded, cause);
+    this.#watch.follow(loaded.sources);
+  }
+
+  async #adopt({ policy, read }: Good, cause: ReloadCause): Promise<void> {
+    try {
+      await this.#gateway.reload(policy, { cause, config: effectiveConfig(read) });
+      this.#running = read;
+    } catch (error) {
+      // Nothing has changed (Gateway.reload); what was thrown was written for people.
+      this.#gateway.refuse([error instanceof Error ? error.message : 'failed'], cause);
+    }
+  }
+}

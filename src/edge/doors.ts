@@ -1,0 +1,148 @@
+// The doors of a listener: sockets go in by the newest one; a reload puts a new door in front, and the old ones empty.
+
+import { createServer, type Socket } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
+import type { Bind, Listener } from '../policy/route.ts';
+import { bindServer } from './bind.ts';
+
+/** Serves connections by one version of a listener's configuration, from the handshake to their end. */
+export interface Door {
+  readonly listener: Listener;
+  /** Connections of this door that are open, handshakes included. */
+  readonly connections: number;
+  /** From now on sockets may be taken. */
+  open(): void;
+  take(socket: Socket): void;
+  /**
+   * The listener has become another: connections for which this changes whom they are from, or how they came, end gracefully;
+   * all others live on. Calls `emptied` when the last one has ended, at once where there is none.
+   */
+  retire(now: Listener, emptied: () => void): void;
+  /** The secret from which ticket keys are derived is another one. */
+  setTicketSecret(secret: Uint8Array): void;
+  stop(): void;
+  close(): void;
+}
+
+export interface OpenListener {
+  /** As bound: the port is known where the policy said 0. */
+  readonly bind: Bind;
+  /** Connections that are open now, handshakes included. */
+  connections(): number;
+  /**
+   * Makes ready for another version of the listener, whose `bind` is not looked at, and changes nothing yet: so that all listeners are
+   * ready before the first one changes. The answer makes it count, at once: whoever handles requests by a new policy calls it in
+   * the same turn.
+   *
+   * Connections that come in then are of the new version. Others keep their handshake, limits and timeouts. Some end gracefully,
+   * idle ones at once and others behind the answers that are on their way: all of them if `tls` came or went; those with a
+   * certificate if anything of `client_certificate` changed (checks.md §5), those without if one is required now; and those
+   * whose peer is now trusted otherwise than before. Ticket keys change with `client_certificate`.
+   * Throws an Error for people where TLS material is unusable (tls-material.ts).
+   */
+  prepare(listener: Listener): () => void;
+  /** Tickets of before are no longer taken. @param secret the same in every worker, so that each takes the others' tickets */
+  setTicketSecret(secret: Uint8Array): void;
+  /**
+   * Takes no new connections and ends those that exist with the answer they wait for; idle ones at once. Resolves when all
+   * have ended. Requests that still come in are served, with `Connection: close`.
+   */
+  stop(): Promise<void>;
+  /** Stops and breaks off whatever is left. */
+  close(): Promise<void>;
+}
+
+/** What makes the doors of a listener. */
+interface Making {
+  /** Other threads listen there as well. */
+  readonly reusePort: boolean;
+  readonly ticketSecret: Uint8Array;
+  /** Throws an Error for people where the listener cannot be served so. */
+  readonly door: (listener: Listener, ticketSecret: Uint8Array) => Door;
+  /** Told of connections that could not be accepted. */
+  readonly onError: (error: NodeJS.ErrnoException) => void;
+}
+
+/** Binds a listener's address, and hands every socket that comes in to the newest door. */
+export async function openDoors(first: Listener, making: Making): Promise<OpenListener> {
+  const { reusePort, ticketSecret, door, onError } = making;
+  let secret = ticketSecret;
+  const doors = new Doors(door(first, secret));
+  const acceptor = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => doors.newest.take(socket));
+  acceptor.maxConnections = first.limits.connections;
+  const bind = await bindServer(acceptor, first.bind, `listener "${first.name}"`, reusePort).catch((error: unknown) => {
+    doors.stop();
+    throw error;
+  });
+  acceptor.on('error', onError);
+  let stopped: Promise<void> | undefined;
+  const stop = () => {
+    stopped ??= new Promise((resolve) => {
+      acceptor.close(() => resolve());
+      doors.stop();
+    });
+    return stopped;
+  };
+  return {
+    bind,
+    connections: () => doors.connections,
+    prepare(wanted) {
+      const listener = { ...wanted, bind: first.bind };
+      if (isDeepStrictEqual(listener, doors.newest.listener)) return () => {};
+      const next = door(listener, secret);
+      return () => {
+        acceptor.maxConnections = listener.limits.connections;
+        doors.replace(next);
+      };
+    },
+    setTicketSecret(next) {
+      secret = next;
+      doors.newest.setTicketSecret(next);
+    },
+    stop,
+    async close() {
+      const all = stop();
+      doors.close();
+      await all;
+    },
+  };
+}
+
+/** Every door that still has connections, the newest last. */
+class Doors {
+  readonly #all = new Set<Door>();
+  #newest: Door;
+
+  constructor(first: Door) {
+    this.#newest = first;
+    this.#put(first);
+  }
+
+  get newest(): Door {
+    return this.#newest;
+  }
+
+  get connections(): number {
+    return [...this.#all].reduce((sum, door) => sum + door.connections, 0);
+  }
+
+  replace(next: Door): void {
+    const before = [...this.#all];
+    this.#newest = next;
+    this.#put(next);
+    for (const door of before) door.retire(next.listener, () => this.#all.delete(door));
+  }
+
+  #put(door: Door): void {
+    this.#all.add(door);
+    door.open();
+  }
+
+  stop(): void {
+    for (const door of this.#all) door.stop();
+  }
+
+  close(): void {
+    for (const door of this.#all) door.close();
+  }
+}

@@ -1,0 +1,83 @@
+// The status of a gateway: plain data without secrets, filled in by whoever runs it, shown as a page or as JSON.
+
+import type { RouteDescription } from '../policy/describe.ts';
+
+/** Times are seconds since the epoch. */
+export interface Status {
+  readonly version: string;
+  readonly state: 'starting' | 'serving' | 'draining' | 'stopping';
+  readonly ready: boolean;
+  readonly now: number;
+  readonly startedAt: number;
+  /** The configuration in force, and since when. */
+  readonly policy: { readonly id: string; readonly file: string; readonly since: number };
+  /** undefined: none since the start. */
+  readonly lastReload: Reload | undefined;
+  readonly workers: readonly WorkerStatus[];
+  readonly listeners: readonly ListenerStatus[];
+  readonly routes: readonly RouteDescription[];
+  readonly issuers: readonly IssuerStatus[];
+  /** Of the memory of proofs. */
+  readonly replay: { readonly entries: number; readonly capacity: number };
+  readonly upstreams: readonly UpstreamStatus[];
+}
+
+export interface Reload {
+  readonly at: number;
+  readonly cause: 'signal' | 'files';
+  /** `refused`: the configuration of before is in force. */
+  readonly result: 'adopted' | 'refused';
+  /** In words (policy/changes.ts). */
+  readonly changes: readonly string[];
+  /** Why it was refused, for people: `FILE:LINE:COLUMN …`. */
+  readonly problems: readonly string[];
+}
+
+export interface WorkerStatus {
+  readonly index: number;
+  readonly state: 'starting' | 'serving' | 'stopped' | 'gone';
+  /** How often this one had to be replaced. */
+  readonly restarts: number;
+  /** Share of the last seconds in which its event loop was busy, 0 to 1. */
+  readonly utilization: number;
+}
+
+export interface ListenerStatus {
+  readonly name: string;
+  /** In words (describe.ts). */
+  readonly description: string;
+  readonly connections: number;
+}
+
+export interface IssuerStatus {
+  readonly name: string;
+  readonly issuer: string;
+  /** Keys that verify tokens now. */
+  readonly keys: number;
+  /** Of the last good answer; undefined: none yet. */
+  readonly loadedAt: number | undefined;
+  /** Of the last attempt, in words without secrets; undefined: it was good. */
+  readonly lastError: string | undefined;
+}
+
+export interface UpstreamStatus {
+  readonly name: string;
+  readonly targets: readonly {
+    readonly target: string;
+    readonly health: 'healthy' | 'unhealthy' | 'unknown';
+    /** Requests that wait for their answers. */
+    readonly pending: number;
+  }[];
+}
+
+/** The same, with member names as in the other JSON of this gateway: `started_at`. */
+export function statusJson(status: Status): string {
+  return `${JSON.stringify(snakeCased(status), undefined, 2)}\n`;
+}
+
+function snakeCased(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(snakeCased);
+  if (typeof value !== 'object' || value === null) return value;
+  const rename = (name: string) => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [rename(name), snakeCased(inner)]));
+}

@@ -1,0 +1,60 @@
+// What the admin port shows: the policy in force, and what supervisor and workers know of it.
+
+import type { IssuerStatus, Status, UpstreamStatus } from '../edge/status.ts';
+import { METRICS, type Snapshot } from '../observe/metrics.ts';
+import { describePolicy } from '../policy/describe.ts';
+import type { Policy } from '../policy/route.ts';
+import type { IssuerKeys } from '../store/issuer-keys.ts';
+
+export interface StatusSources extends Omit<Status, 'policy' | 'listeners' | 'routes' | 'issuers' | 'upstreams'> {
+  readonly file: string;
+  readonly policy: Policy;
+  readonly adoptedAt: number;
+  readonly keys: readonly IssuerKeys[];
+  /** Of the workers. */
+  readonly snapshots: readonly Snapshot[];
+}
+
+export function collectStatus({ file, policy, adoptedAt, keys, snapshots, ...rest }: StatusSources): Status {
+  const { listeners, routes } = describePolicy(policy);
+  return {
+    ...rest,
+    policy: { id: policy.id, file, since: adoptedAt },
+    listeners: policy.listeners.map(({ name }, index) => ({
+      name,
+      description: listeners[index] ?? '',
+      connections: sum(snapshots, METRICS.connections.name, { listener: name }),
+    })),
+    routes,
+    issuers: keys.map((one) => issuerStatus(one, rest.now)),
+    upstreams: policy.upstreams.map(upstreamStatus),
+  };
+}
+
+function issuerStatus({ issuer, state, ageSeconds, lastError }: IssuerKeys, now: number): IssuerStatus {
+  return {
+    name: issuer.name,
+    issuer: issuer.issuer,
+    keys: state.keys?.length ?? 0,
+    loadedAt: ageSeconds === undefined ? undefined : now - ageSeconds,
+    lastError,
+  };
+}
+
+function upstreamStatus({ name, targets }: Policy['upstreams'][number]): UpstreamStatus {
+  return { name, targets: targets.map(({ origin }) => ({ target: origin, health: 'unknown', pending: 0 })) };
+}
+
+/** What prom-client's JSON looks like, as far as it is read here. */
+interface Metric {
+  readonly name: string;
+  readonly values: readonly { readonly value: number; readonly labels: Readonly<Record<string, string>> }[];
+}
+
+function sum(snapshots: readonly Snapshot[], name: string, labels: Readonly<Record<string, string>>): number {
+  return (snapshots.flat() as Metric[])
+    .filter((metric) => metric.name === name)
+    .flatMap(({ values }) => values)
+    .filter((one) => Object.entries(labels).every(([label, value]) => one.labels[label] === value))
+    .reduce((total, { value }) => total + value, 0);
+}

@@ -1,0 +1,56 @@
+// What a reload changed, in words for the log and the status page: names and keys, never a value.
+
+import { isDeepStrictEqual } from 'node:util';
+import type { Demand, Policy, Route } from './route.ts';
+
+/** What has no name of its own: the section as people know it. */
+const SECTIONS = {
+  log: 'log',
+  drain: 'drain',
+  nonce: 'nonce',
+  replay: 'replay',
+} as const satisfies { readonly [K in keyof Policy]?: string };
+
+/** One line for each listener, issuer, upstream and route that is new, gone or another one, and each section that differs. */
+export function describeChanges(before: Policy, after: Policy): readonly string[] {
+  return [
+    ...changesByName('listener', before.listeners, after.listeners),
+    ...changesByName('issuer', before.issuers, after.issuers),
+    ...changesByName('upstream', before.upstreams, after.upstreams),
+    ...changesByName('route', before.routes.map(alone), after.routes.map(alone)),
+    ...Object.entries(SECTIONS)
+      .filter(([key]) => !isDeepStrictEqual(before[key as keyof Policy], after[key as keyof Policy]))
+      .map(([, section]) => `${section}: changed`),
+  ];
+}
+
+interface Named {
+  readonly name: string;
+}
+
+function changesByName<T extends Named>(kind: string, before: readonly T[], after: readonly T[]): readonly string[] {
+  const old = new Map(before.map((one) => [one.name, one]));
+  const gone = before.filter(({ name }) => !after.some((one) => one.name === name));
+  const lines = after.flatMap((one) => {
+    const was = old.get(one.name);
+    if (was === undefined) return [`${kind} ${one.name}: new`];
+    const keys = differing(was, one);
+    return keys.length === 0 ? [] : [`${kind} ${one.name}: ${keys.join(', ')}`];
+  });
+  return [...lines, ...gone.map(({ name }) => `${kind} ${name}: gone`)];
+}
+
+/** Keys whose values differ, as the configuration spells them. */
+function differing(before: object, after: object): readonly string[] {
+  const [old, now] = [before, after] as readonly Readonly<Record<string, unknown>>[];
+  return Object.keys({ ...old, ...now })
+    .filter((key) => !isDeepStrictEqual(old?.[key], now?.[key]))
+    .map((key) => key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
+}
+
+/** A route without the content of what it names: that is told once, where it is. */
+function alone({ upstream, demand, shadow, challenge, ...rest }: Route): Named {
+  const named = ({ issuers, ...others }: Demand) => ({ issuers: issuers.map(({ name }) => name), ...others });
+  void challenge; // made of the demand
+  return { ...rest, upstream: upstream.name, demand: named(demand), shadow: shadow && named(shadow) } as Named;
+}

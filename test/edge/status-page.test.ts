@@ -1,0 +1,71 @@
+// The status page: everything an operator looks for, and no way for a name or a message to become markup.
+
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { test } from 'node:test';
+import { CONTENT_SECURITY_POLICY, statusPage } from '../../src/edge/status-page.ts';
+import { STATUS } from '../support/status.ts';
+
+/** A page as it is read: without tags, white space collapsed. */
+function readable(page: string): string {
+  return page
+    .replace(/<style>[^]*<\/style>/, '')
+    .replaceAll(/<[^>]*>/g, ' ')
+    .replaceAll(/&#(\d+);/g, (_, code) => String.fromCharCode(Number(code)))
+    .replaceAll(/\s+/g, ' ');
+}
+
+test('the page says what runs, since when, and what became of the last reload', () => {
+  const text = readable(statusPage(STATUS));
+  for (const part of [
+    'Holdfast 0.2.0: ready',
+    'serving, up 1 d 3 h, since 2027-01-15 08:00:00 UTC',
+    'Policy abcd1234 of /etc/holdfast/holdfast.yaml',
+    'because files changed: refused',
+    'holdfast.yaml:7:11 listeners[0].bind: needs a restart',
+    'Proofs remembered: 500 of 2000 (25 %)',
+    '2 starting 3 0 %',
+    'public: 0.0.0.0:8443 as https://api.example.com 12',
+    'orders GET api.example.com /orders/* an access token bound to a DPoP key Shadow: and a certificate',
+    'login https://login.example.com 2 10 min ago good',
+    'other https://other.example.com 0 never no answer in 5 s',
+    'http://127.0.0.1:9001 unhealthy 0',
+  ]) {
+    assert.ok(text.includes(part), `${part} is not in ${text}`);
+  }
+  assert.match(
+    readable(statusPage({ ...STATUS, lastReload: undefined, ready: false })),
+    /not ready .* No reload since the start/,
+  );
+});
+
+test('whatever stands in a name, a path or a message stays text', () => {
+  const nasty = `"><script>alert(1)</script><img src=x onerror='alert(1)'>&lt;`;
+  const spoil = (value: unknown): unknown => {
+    if (typeof value === 'string') return nasty;
+    if (Array.isArray(value)) return value.map(spoil);
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, spoil(inner)]));
+  };
+  const page = statusPage(spoil(STATUS) as typeof STATUS);
+  assert.doesNotMatch(page, /<script|<img|alert\(1\)</i);
+  const tags = (text: string) => [...text.matchAll(/<\/?[a-z0-9]+/g)].map(([tag]) => tag);
+  const known = new Set(tags(statusPage(STATUS)));
+  assert.deepEqual(
+    tags(page).filter((tag) => !known.has(tag)),
+    [],
+  );
+  assert.ok(readable(page).includes(nasty));
+});
+
+test('the page needs nothing else: no script, no other resource, and the one style that its policy allows', () => {
+  const page = statusPage(STATUS);
+  const [, style = ''] = /<style>([^]*)<\/style>/.exec(page) ?? [];
+  assert.ok(CONTENT_SECURITY_POLICY.includes(createHash('sha256').update(style).digest('base64')));
+  assert.doesNotMatch(page, /<(?:script|link|img|iframe|form)\b| style="| on[a-z]+="|src=/);
+  assert.deepEqual(
+    [...page.matchAll(/href="([^"]*)"/g)].map(([, href]) => href),
+    ['/status.json', '/config'],
+  );
+  assert.match(page, /<meta name="viewport"/);
+});
