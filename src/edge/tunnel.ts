@@ -1,6 +1,7 @@
 // A tunnel: two connections joined byte for byte, until one of them ends or the time is over that the permit gives it.
 
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type { PermitFacts } from '../binding/permit.ts';
 import type { TunnelEnd, TunnelFacts } from '../observe/log.ts';
 import { LINGER } from './http1.ts';
@@ -74,7 +75,8 @@ class Joined {
     });
     side.once('close', () => {
       this.#end ??= 'stopped';
-      if (side.readableEnded && side.errored === null) other.destroySoon();
+      if (side.errored !== null) reset(other);
+      else if (side.readableEnded) other.destroySoon();
       else other.destroy();
       this.#open -= 1;
       if (this.#open === 0) this.#finish(this.#end);
@@ -104,4 +106,10 @@ class Joined {
     clearTimeout(this.#timer);
     this.#tunnel.ended(this.#sent, { end, received: this.#received });
   }
+}
+
+/** So that the other end cannot take it for a close. TLS says that by what it does not say (RFC 8446 §6.1); unix sockets cannot. */
+function reset(socket: Socket): void {
+  if (socket instanceof TLSSocket || socket.remoteFamily === undefined) socket.destroy();
+  else socket.resetAndDestroy();
 }

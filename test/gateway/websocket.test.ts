@@ -36,7 +36,7 @@ const ROUTES = `
   upstream: chat
   require: token
   ${WEAKER}
-  forward: { identity: { X-User: sub, X-Issuer: $issuer } }
+  forward: { identity: { X-User: sub, X-Issuer: "@issuer" } }
 - { name: scoped, match: { path: /scoped/* }, upstream: chat, require: token, ${WEAKER}, scope: { any: [chat] } }
 - { name: dpop, match: { path: /dpop/* }, upstream: chat, require: dpop, dpop: { nonce: required } }
 - name: mtls
@@ -144,7 +144,7 @@ test('a refused WebSocket is answered as any request: challenge, scope, route, m
   assert.match(missing.fields.all('www-authenticate').join(), /DPoP algs=.*Bearer realm="api\.example\.com"/);
   const scope = await refusal(connect('/scoped/1', bearer(await issue(gateway))));
   assert.equal(scope.status, 403);
-  assert.match(scope.fields.one('www-authenticate') ?? '', /insufficient_scope/);
+  assert.match(scope.fields.all('www-authenticate').join(), /insufficient_scope/);
   assert.equal((await refusal(connect('/post'))).status, 405);
   assert.equal((await refusal(connect('/x', { headers: { Host: 'else.example' } }))).status, 421);
   assert.equal((await refusal(connect('/x', { headers: { Via: `1.1 holdfast-${gateway.policy.id}` } }))).status, 400);
