@@ -165,15 +165,10 @@ test('the 101 carries what an answer may: no hop-by-hop, certificate or length f
   const client = await rig.open(opening('/token/1').replace('/token/1', '/x'));
   await client.until(({ text }) => text.endsWith('\r\n\r\nframes'));
   const names = [...client.text.matchAll(/^([\w-]+):/gm)].map(([, name]) => name?.toLowerCase());
-  assert.deepEqual(names.toSorted(), [
-    'connection',
-    'date',
-    'dpop-nonce',
-    'sec-websocket-accept',
-    'upgrade',
-    'via',
-    'x-kept',
-  ]);
+  assert.deepEqual(
+    names.toSorted((one = '', other = '') => one.localeCompare(other)),
+    ['connection', 'date', 'dpop-nonce', 'sec-websocket-accept', 'upgrade', 'via', 'x-kept'],
+  );
   assert.match(client.text, /^HTTP\/1\.1 101 Switching Protocols\r\n/);
 });
 

@@ -1,7 +1,7 @@
 // WebSockets for tests: a real ws server behind the gateway, on TCP, TLS or a unix socket, and a real ws client in front of it.
 
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { type ClientOptions, WebSocket, WebSocketServer } from 'ws';
@@ -92,7 +92,7 @@ export async function say(socket: WebSocket, message: string | Buffer): Promise<
 
 /** Status of the answer that was none of 101, with its fields and its body. */
 export async function refusal(socket: WebSocket): Promise<{ status: number; fields: Fields; body: string }> {
-  const [, response] = (await once(socket, 'unexpected-response')) as [unknown, import('node:http').IncomingMessage];
+  const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage];
   let body = '';
   for await (const chunk of response.setEncoding('latin1')) body += String(chunk);
   return { status: response.statusCode ?? 0, fields: new Fields(response.rawHeaders), body };
