@@ -54,6 +54,7 @@ export interface ForwardExchange {
  * Rejections: `body_too_large` (announced, before anything is sent; or while streaming), `upstream_unreachable`,
  * `upstream_invalid`, `upstream_timed_out`, `request_timed_out` (the client stopped in the middle of its body), `internal_error`
  * (a field that undici refuses: identity.ts let something through).
+ * A request for a WebSocket whose 101 is verified becomes a tunnel (tunnel.ts), and `opened` is called.
  * Timeouts: `connect` until there is a connection for this request, a free one of the pool or a new one; `idle` while the
  * body or the answer moves, either way; `response_header` from the end of the body; `total` from now.
  * An answer that ends with its connection is complete when that is closed and broken when it is reset (RFC 9112 §8); over TLS,

@@ -73,6 +73,7 @@ class Joined {
     side.on('error', () => {
       this.#end ??= broke;
     });
+    side.on('timeout', () => this.#cut('idle'));
     side.once('close', () => {
       this.#end ??= 'stopped';
       if (side.errored !== null) reset(other);
@@ -86,7 +87,7 @@ class Joined {
   /** Every byte that moves is read on the one connection and written on the other, and so counts for both. */
   #limitIdle(milliseconds: number): void {
     for (const side of [this.#tunnel.client, this.#tunnel.upstream]) {
-      side.removeAllListeners('timeout').setTimeout(Math.min(milliseconds, LONGEST_TIMER), () => this.#cut('idle'));
+      side.setTimeout(Math.max(1, Math.min(milliseconds, LONGEST_TIMER)));
     }
   }
 
