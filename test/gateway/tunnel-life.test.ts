@@ -8,6 +8,7 @@ import { request as requestTls } from 'node:https';
 import type { Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { createGunzip, createGzip } from 'node:zlib';
+import type { WebSocket } from 'ws';
 import { HOST, portOf, SERVER_CA, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { closed, openWebSocket, say, startWebSockets } from '../support/websockets.ts';
 
@@ -121,6 +122,30 @@ test('a tunnel ends when idle, pings being movement, and by the total time of it
   busy.send('on');
   assert.equal(await closed(busy), 1006);
   await total.gateway.logged({ tunnel_end: 'total' });
+});
+
+test('of many tunnels, however each of them ends, nothing is left', async (t) => {
+  const { gateway, upstream, connect } = await startRig(t);
+  const endings: readonly ((socket: WebSocket) => void)[] = [
+    (socket) => socket.close(1000),
+    (socket) => socket.terminate(),
+    (socket) => socket.send('close'),
+    (socket) => socket.send('terminate'),
+  ];
+  upstream.sockets.on('connection', (there) => {
+    there.on('message', (message) => (String(message) === 'close' ? there.close() : there.terminate()));
+  });
+  const all = Array.from({ length: 80 }, async (_, nth) => {
+    const socket = connect();
+    await once(socket, 'open');
+    const ended = closed(socket);
+    endings[nth % endings.length]?.(socket);
+    await ended;
+  });
+  await Promise.all(all);
+  while ((await gateway.count('holdfast_tunnels')) + (await gateway.count('holdfast_connections')) > 0);
+  assert.equal(await gateway.count('holdfast_requests_total', { route: 'chat' }), 80);
+  assert.equal(upstream.sockets.clients.size, 0);
 });
 
 /** Opens an event stream; nothing is awaited but its fields. */
