@@ -51,23 +51,36 @@ test('what follows an upgrade that the upstream declines never reaches it', asyn
   assert.deepEqual(new Set(rig.upstream.seen), new Set(['GET /x HTTP/1.1']));
 });
 
-test('bytes of the client wait for the 101, and those of the upstream that come with it follow it', async (t) => {
-  const rig = await startRig(t);
-  const asked = Promise.withResolvers<void>();
-  rig.upstream.script = (_connection, complete) => complete === 1 && asked.resolve();
-  const client = await rig.open(`${opening('/x')}early `);
-  await asked.promise;
-  client.send('and late');
-  const [connection = assert.fail()] = rig.upstream.connections;
-  assert.match(connection.text, /\r\n\r\n$/);
-  connection.socket.write(`${SWITCH}with the 101 `);
-  await rig.upstream.until(({ text }) => text.endsWith('\r\n\r\nearly and late'));
-  connection.socket.write('and behind it');
-  await client.until(({ text }) => text.endsWith('\r\n\r\nwith the 101 and behind it'));
-  // In the tunnel a request is data like any other.
-  client.send(SMUGGLED);
-  await rig.upstream.until(({ text }) => text.endsWith(`early and late${SMUGGLED}`));
-});
+const PROXIED = `- name: public
+  bind: "127.0.0.1:0"
+  origins: ["http://api.example.com"]
+  proxy_protocol: required
+  trusted_peers: [{ cidr: 127.0.0.0/8 }]`;
+const KINDS = [
+  ['TLS', {}, ''],
+  ['plain TCP', { plain: true }, ''],
+  ['the PROXY protocol', { plain: true, listeners: PROXIED }, 'PROXY TCP4 192.0.2.7 198.51.100.1 40000 80\r\n'],
+] as const;
+
+for (const [kind, wishes, first] of KINDS) {
+  test(`bytes of the client wait for the 101, and those of the upstream that come with it follow it: ${kind}`, async (t) => {
+    const rig = await startRig(t, wishes);
+    const asked = Promise.withResolvers<void>();
+    rig.upstream.script = (_connection, complete) => complete === 1 && asked.resolve();
+    const client = await rig.open(`${first}${opening('/x')}early `);
+    await asked.promise;
+    client.send('and late');
+    const [connection = assert.fail()] = rig.upstream.connections;
+    assert.match(connection.text, /\r\n\r\n$/);
+    connection.socket.write(`${SWITCH}with the 101 `);
+    await rig.upstream.until(({ text }) => text.endsWith('\r\n\r\nearly and late'));
+    connection.socket.write('and behind it');
+    await client.until(({ text }) => text.endsWith('\r\n\r\nwith the 101 and behind it'));
+    // In the tunnel a request is data like any other.
+    client.send(SMUGGLED);
+    await rig.upstream.until(({ text }) => text.endsWith(`early and late${SMUGGLED}`));
+  });
+}
 
 const BAD_SWITCHES: Readonly<Record<string, string>> = {
   'another protocol': `Connection: upgrade\r\nUpgrade: h2c\r\nSec-WebSocket-Accept: ${ACCEPT}\r\n`,
