@@ -133,7 +133,7 @@ test('of many tunnels, however each of them ends, nothing is left', async (t) =>
     (socket) => socket.send('terminate'),
   ];
   upstream.sockets.on('connection', (there) => {
-    there.on('message', (message) => (String(message) === 'close' ? there.close() : there.terminate()));
+    there.on('message', (message: Buffer) => (message.toString() === 'close' ? there.close() : there.terminate()));
   });
   const all = Array.from({ length: 80 }, async (_, nth) => {
     const socket = connect();
