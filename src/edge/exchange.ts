@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Permit } from '../binding/permit.ts';
 import { enforce, type Ports, shadow } from '../enforce.ts';
-import type { Log } from '../observe/log.ts';
+import type { Log, TunnelFacts } from '../observe/log.ts';
 import type { Outcome as OutcomeLabel, TrafficMetrics } from '../observe/metrics.ts';
 import { chooseRoute, groupOf } from '../policy/route-table.ts';
 import type { Listener, Policy, Route, Upstream } from '../policy/route.ts';
@@ -17,6 +17,7 @@ import { type EdgeFacts, type IntakeRules, readFacts } from './facts.ts';
 import type { FieldRules } from './fields.ts';
 import { forward, type Outcome } from './forward.ts';
 import type { Transaction } from './transaction.ts';
+import { permitLasts } from './tunnel.ts';
 import type { OpenUpstream } from './upstream.ts';
 
 /** One compiled policy at work. A reload makes another one; an exchange keeps the one it began with. */
@@ -61,6 +62,8 @@ class Exchange {
   #permit: Permit | undefined;
   #shadowed: Rejection | undefined;
   #settled = false;
+  /** When its tunnel opened, on the monotonic clock. */
+  #opened: number | undefined;
 
   constructor(runtime: Runtime, listener: string, arrival: Arrival) {
     this.#runtime = runtime;
@@ -127,6 +130,7 @@ class Exchange {
       bodyLimit: route.requestBody ?? this.#listenerOf(policy)?.limits.requestBody,
       stripPrefix: route.stripPrefix,
       cors: route.cors ? corsFields(route.cors, facts.browserOrigin).flat() : [],
+      opened: () => this.#onTunnel(permit),
       settled: (outcome) => this.#settle(outcome),
     });
   }
@@ -138,8 +142,15 @@ class Exchange {
   #settle(outcome: Outcome): void {
     if (outcome.kind === 'rejected') return this.#refuse(outcome.rejection);
     const status = outcome.kind === 'client_gone' ? undefined : outcome.status;
-    const label = outcome.kind === 'upstream_broke' ? 'upstream_failed' : outcome.kind;
-    this.#report(label, status, undefined, outcome.bytes);
+    const tunnel = outcome.kind === 'tunnelled' ? outcome.tunnel : undefined;
+    if (tunnel !== undefined) this.#runtime.metrics.countTunnel(this.#route, -1);
+    this.#report(labelOf(outcome), status, undefined, outcome.bytes, tunnel);
+  }
+
+  #onTunnel(permit: Permit): number {
+    this.#opened = performance.now();
+    this.#runtime.metrics.countTunnel(this.#route, 1);
+    return permitLasts(permit.facts, this.#runtime.now());
   }
 
   #refuse(rejection: Rejection): void {
@@ -176,7 +187,13 @@ class Exchange {
     answer(this.#arrival.transaction, own);
   }
 
-  #report(outcome: OutcomeLabel, status: number | undefined, rejection: Rejection | undefined, sent: number): void {
+  #report(
+    outcome: OutcomeLabel,
+    status: number | undefined,
+    rejection: Rejection | undefined,
+    sent: number,
+    tunnel?: TunnelFacts,
+  ): void {
     if (this.#settled) return;
     this.#settled = true;
     const { metrics, log } = this.#runtime;
@@ -185,8 +202,9 @@ class Exchange {
     const facts = this.#facts;
     const scheme = permitted?.scheme ?? presentedScheme(facts?.authorization ?? []);
     const binding = permitted?.binding ?? 'none';
-    const seconds = (performance.now() - this.#started) / 1000;
-    metrics.countRequest(this.#route, scheme, binding, outcome, seconds);
+    const now = performance.now();
+    // A 101 is the whole answer; what follows it in the tunnel is none of HTTP (RFC 9110 §15.2.2).
+    metrics.countRequest(this.#route, scheme, binding, outcome, ((this.#opened ?? now) - this.#started) / 1000);
     if (this.#shadowed !== undefined) metrics.countRejection(this.#route, this.#shadowed, 'shadow');
     if (permitted?.unknownConfirmations) metrics.countUnknownConfirmations(permitted.unknownConfirmations);
     log.request({
@@ -202,9 +220,10 @@ class Exchange {
       outcome,
       rejection,
       shadow: this.#shadowed,
-      seconds,
+      seconds: (now - this.#started) / 1000,
       client: connection.remoteAddress,
       sent,
+      tunnel,
     });
   }
 
@@ -220,6 +239,11 @@ class Exchange {
       this.#runtime.log.failure('a request could not be answered', again, this.#requestId);
     }
   }
+}
+
+function labelOf(outcome: Exclude<Outcome, { kind: 'rejected' }>): OutcomeLabel {
+  if (outcome.kind === 'tunnelled') return outcome.tunnel.end === 'upstream_broke' ? 'upstream_failed' : 'forwarded';
+  return outcome.kind === 'upstream_broke' ? 'upstream_failed' : outcome.kind;
 }
 
 /**
@@ -247,6 +271,7 @@ export function refuseUnread(runtime: Runtime, listener: string, rejection: Reje
     seconds: 0,
     client: connection.remoteAddress,
     sent: 0,
+    tunnel: undefined,
   });
   return rejectionAnswer(rejection, {
     requestId,

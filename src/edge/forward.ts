@@ -1,7 +1,10 @@
 // Forwarding: one permitted request to its upstream and the answer back, streamed both ways, ended in exactly one outcome.
 
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { Permit } from '../binding/permit.ts';
+import type { TunnelFacts } from '../observe/log.ts';
 import type { Timeouts } from '../policy/route.ts';
 import { type Reason, type Rejection, reject } from '../rejection/rejection.ts';
 import type { RequestFacts } from '../token/request-facts.ts';
@@ -11,11 +14,15 @@ import { readFraming } from './framing.ts';
 import { type Peer, requestFields } from './request-fields.ts';
 import type { Transaction } from './transaction.ts';
 import { Upload, type UploadWatcher } from './upload.ts';
+import { openTunnel } from './tunnel.ts';
+import { verifySwitch } from './upgrade.ts';
 import type { OpenUpstream } from './upstream.ts';
 
 /** How a forwarded request ended. `bytes` of the answer's body were passed on. */
 export type Outcome =
   | { readonly kind: 'forwarded'; readonly status: number; readonly bytes: number }
+  /** The upstream answered 101; `bytes` went through the tunnel to the client. */
+  | { readonly kind: 'tunnelled'; readonly status: 101; readonly bytes: number; readonly tunnel: TunnelFacts }
   /** Nothing was answered yet: the caller answers. */
   | { readonly kind: 'rejected'; readonly rejection: Rejection }
   /** The client closed its connection, stopped reading, or was cut off for a body that grew too large after the answer had begun. */
@@ -36,6 +43,8 @@ export interface ForwardExchange {
   readonly stripPrefix: string | undefined;
   /** Our CORS fields, names and values in turn, without `Vary`; empty where the route has no `cors`. */
   readonly cors: readonly string[];
+  /** Called when a tunnel opens. @returns seconds from now for which the permit is good */
+  readonly opened: () => number;
   /** Called exactly once, perhaps before `forward` returns. */
   readonly settled: (outcome: Outcome) => void;
 }
@@ -45,6 +54,7 @@ export interface ForwardExchange {
  * Rejections: `body_too_large` (announced, before anything is sent; or while streaming), `upstream_unreachable`,
  * `upstream_invalid`, `upstream_timed_out`, `request_timed_out` (the client stopped in the middle of its body), `internal_error`
  * (a field that undici refuses: identity.ts let something through).
+ * A request for a WebSocket whose 101 is verified becomes a tunnel (tunnel.ts), and `opened` is called.
  * Timeouts: `connect` until there is a connection for this request, a free one of the pool or a new one; `idle` while the
  * body or the answer moves, either way; `response_header` from the end of the body; `total` from now.
  * An answer that ends with its connection is complete when that is closed and broken when it is reset (RFC 9112 §8); over TLS,
@@ -76,7 +86,7 @@ const LONGEST_BODY = Number.MAX_SAFE_INTEGER;
 /** Milliseconds; Node takes longer ones for 1. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
-type Phase = 'connecting' | 'sending' | 'awaiting' | 'answering' | 'flushing' | 'settled';
+type Phase = 'connecting' | 'sending' | 'awaiting' | 'answering' | 'flushing' | 'tunnelling' | 'settled';
 
 class Forwarding implements Dispatcher.DispatchHandler, UploadWatcher {
   readonly #permit: Permit;
@@ -116,6 +126,7 @@ class Forwarding implements Dispatcher.DispatchHandler, UploadWatcher {
       headers: requestFields(this.#exchange, rules, this.#permit.facts),
       body: this.#upload ?? null,
       servername: upstream.serverName,
+      upgrade: transaction.upgrade === undefined ? null : 'websocket',
     };
     upstream.pool.dispatch(options, this);
   }
@@ -142,9 +153,11 @@ class Forwarding implements Dispatcher.DispatchHandler, UploadWatcher {
 
   /** What it throws, for a status or value that Node does not write, undici hands to onResponseError. */
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+    // RFC 9110 §7.8: a 101 without Upgrade, which is why it comes here, or one that nobody asked for.
+    if (status === 101) return this.#reject('upstream_invalid', 'Upgrade');
     if (this.#phase === 'settled' || status < 200) return;
     const { transaction, rules, cors } = this.#exchange;
-    const received = (controller.rawHeaders as Buffer[]).map((text) => text.toString('latin1'));
+    const received = receivedFields(controller);
     if (!this.#isDelimited(status, received)) return this.#reject('upstream_invalid', 'Transfer-Encoding');
     const fields = answerFields(received, rules, this.#permit.facts.freshNonce, cors);
     // RFC 9110 §8.6: none with 204, of which a client that goes by it would wait for the next answer's bytes.
@@ -153,6 +166,34 @@ class Forwarding implements Dispatcher.DispatchHandler, UploadWatcher {
     this.#status = status;
     process.nextTick(flushFields, this);
     this.#allow(this.#exchange.timeouts.idle);
+  }
+
+  /** undici gives the connection away, out of its pool. What this throws comes back to onResponseError, and ends the connection. */
+  onRequestUpgrade(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    _headers: unknown,
+    upstream: Duplex,
+  ): void {
+    if (this.#phase === 'settled') return void upstream.destroy();
+    const { transaction, rules, cors, timeouts, opened, settled } = this.#exchange;
+    const { upgrade } = transaction;
+    const received = status === 101 ? receivedFields(controller) : [];
+    if (upgrade === undefined || !verifySwitch(received, upgrade.key)) {
+      upstream.destroy();
+      return this.#reject('upstream_invalid', 'Upgrade');
+    }
+    const client = upgrade.open(answerFields(received, rules, this.#permit.facts.freshNonce, cors));
+    this.#phase = 'tunnelling';
+    clearTimeout(this.#timer);
+    const [total, good] = [(this.#last - performance.now()) / 1000, opened()];
+    openTunnel({
+      client,
+      upstream: upstream as Socket,
+      idle: timeouts.idle,
+      lasts: total < good ? [total, 'total'] : [good, 'expired'],
+      ended: (bytes, tunnel) => settled({ kind: 'tunnelled', status: 101, bytes, tunnel }),
+    });
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -198,6 +239,7 @@ class Forwarding implements Dispatcher.DispatchHandler, UploadWatcher {
   }
 
   #onClientClose(): void {
+    if (this.#phase === 'tunnelling') return;
     const { finished } = this.#exchange.transaction;
     const bytes = this.#bytes;
     this.#settle(finished ? { kind: 'forwarded', status: this.#status, bytes } : { kind: 'client_gone', bytes });
@@ -271,6 +313,10 @@ class Forwarding implements Dispatcher.DispatchHandler, UploadWatcher {
     if (performance.now() < this.#deadline) this.#setTimer();
     else this.#onDeadline();
   }
+}
+
+function receivedFields(controller: Dispatcher.DispatchController): string[] {
+  return (controller.rawHeaders as Buffer[]).map((text) => text.toString('latin1'));
 }
 
 function flushFields(forwarding: Forwarding): void {

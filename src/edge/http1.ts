@@ -3,7 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
 import { readBodyLength } from './framing.ts';
-import type { Transaction } from './transaction.ts';
+import type { Transaction, Upgrade } from './transaction.ts';
 
 /** Bytes of a body that are read after an answer of ours, and the longest one for which the connection is kept. */
 const LINGER_BYTES = 1024 * 1024;
@@ -18,11 +18,13 @@ export class Http1Transaction implements Transaction {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly expectsContinue: boolean;
+  readonly upgrade: Upgrade | undefined;
 
-  constructor(request: IncomingMessage, response: ServerResponse, expectsContinue = false) {
+  constructor(request: IncomingMessage, response: ServerResponse, expectsContinue = false, upgrade?: Upgrade) {
     this.request = request;
     this.response = response;
     this.expectsContinue = expectsContinue;
+    this.upgrade = upgrade;
   }
 
   get method(): string {

@@ -29,8 +29,9 @@ import { Http1Transaction } from './http1.ts';
 import { Http2Connection } from './http2-connection.ts';
 import { type ProxiedSockets, type ProxyHeaderRefusal, requireProxyHeaders } from './proxied-socket.ts';
 import { compileTicketKeys, compileTlsMaterial, type TlsMaterial } from './tls-material.ts';
-import type { Transaction } from './transaction.ts';
+import type { Transaction, Upgrade } from './transaction.ts';
 import { compileTrustedPeers } from './trusted-peer.ts';
+import { prepareUpgrade, readUpgrade } from './upgrade.ts';
 
 export type { OpenListener } from './doors.ts';
 
@@ -74,7 +75,11 @@ export async function openListener(
   });
 }
 
-function createServer({ limits }: Listener, tls: TlsMaterial['options'] | undefined): Server {
+function createServer(
+  { limits }: Listener,
+  tls: TlsMaterial['options'] | undefined,
+  shouldUpgradeCallback: (request: IncomingMessage) => boolean,
+): Server {
   const headersTimeout = limits.headerTimeout * 1000;
   const options: ServerOptions = {
     insecureHTTPParser: false,
@@ -84,6 +89,7 @@ function createServer({ limits }: Listener, tls: TlsMaterial['options'] | undefi
     requestTimeout: 0,
     keepAliveTimeout: limits.idleTimeout * 1000,
     connectionsCheckingInterval: Math.min(1000, headersTimeout / 2),
+    shouldUpgradeCallback,
   };
   const server = tls === undefined ? createPlainServer(options) : createTlsServer({ ...options, ...tls });
   server.maxHeadersCount = 0; // bounded by bytes: with a number Node would drop the lines beyond it without a word
@@ -135,7 +141,7 @@ class HttpDoor implements Door {
     const material = listener.tls && compileTlsMaterial(listener, listener.tls);
     this.listener = listener;
     this.#serve = serve;
-    this.#server = createServer(listener, material?.options);
+    this.#server = createServer(listener, material?.options, (request) => this.#takesUpgrade(request));
     this.setTicketSecret(ticketSecret);
     const { verify } = listener.clientCertificate;
     const peers = compileTrustedPeers(listener.trustedPeers);
@@ -179,6 +185,7 @@ class HttpDoor implements Door {
     server.on('request', (request, response) => this.#request(request, response, false));
     server.on('checkContinue', (request, response) => this.#request(request, response, true));
     server.on('checkExpectation', (request, response) => this.#request(request, response, false));
+    server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
     server.on('connect', (request: IncomingMessage) => this.#refuseConnect(request));
     server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#clientError(error, socket));
   }
@@ -241,7 +248,7 @@ class HttpDoor implements Door {
     else if (code !== 'ECONNRESET') this.#serve.refusedHandshake(HANDSHAKE_REFUSALS[code] ?? 'failed', code);
   }
 
-  #request(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+  #request(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean, upgrade?: Upgrade): void {
     const open = this.#open.get(request.socket);
     if (open === undefined) return;
     open.waiting += 1;
@@ -254,7 +261,21 @@ class HttpDoor implements Door {
     if (request.headers.upgrade !== undefined) open.last = true;
     if (open.last || this.#stopped) response.shouldKeepAlive = false;
     if (this.#stopped) request.socket.setTimeout(0);
-    this.#serve.request(new Http1Transaction(request, response, expectsContinue), open.connection);
+    this.#serve.request(new Http1Transaction(request, response, expectsContinue, upgrade), open.connection);
+  }
+
+  /** A WebSocket is all that is upgraded to, and only where no earlier answer is still on its way (RFC 9110 §7.8). */
+  #takesUpgrade(request: IncomingMessage): boolean {
+    const open = this.#open.get(request.socket);
+    const free = open !== undefined && !open.last && !isPending(open.newest) && !endsConnection(open.newest);
+    return free && readUpgrade(request) !== undefined;
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const key = readUpgrade(request);
+    if (key === undefined || socket !== request.socket) return void socket.destroy();
+    const { response, upgrade } = prepareUpgrade(request, request.socket, head, key);
+    this.#request(request, response, false, upgrade);
   }
 
   /** No route has CONNECT, and its target is no path: it ends here (RFC 9110 §9.3.6). */

@@ -1,5 +1,6 @@
 // A request and the way to answer it, whatever version of HTTP brought it: what the edge asks of http1.ts and http2.ts.
 
+import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 
 /** What a request looks like to the edge. */
@@ -15,10 +16,20 @@ export interface ReceivedRequest {
   readonly rawHeaders: readonly string[];
 }
 
+/** A WebSocket that the client asks for (upgrade.ts). */
+export interface Upgrade {
+  /** Sec-WebSocket-Key. */
+  readonly key: string;
+  /** Writes the 101. @returns the client's connection, with what it sent behind its request */
+  open(fields: string[]): Socket;
+}
+
 /** One request with its answer. Nothing here throws but `writeHead`, for a status or value that Node does not write. */
 export interface Transaction extends ReceivedRequest {
   /** `Expect: 100-continue` was sent and not answered yet. */
   readonly expectsContinue: boolean;
+  /** undefined: none is asked for, or this version of HTTP has no such thing. */
+  readonly upgrade?: Upgrade | undefined;
   /** The request's body. */
   readonly body: Readable;
   /** Octets of body that the request announces: 0 without one, undefined where it does not say how many. */

@@ -6,6 +6,15 @@ import type { Listener, LogRules, Route } from '../policy/route.ts';
 import type { Rejection, RejectionFacts } from '../rejection/rejection.ts';
 import type { Outcome, SchemeLabel } from './metrics.ts';
 
+/** Why a tunnel ended: a closed set, for the log. `stopped`: the gateway closes its connections. */
+export type TunnelEnd = 'client' | 'upstream' | 'upstream_broke' | 'idle' | 'total' | 'expired' | 'stopped';
+
+/** How a tunnel went. `received`: bytes from the client. */
+export interface TunnelFacts {
+  readonly end: TunnelEnd;
+  readonly received: number;
+}
+
 /** What the log says about one request. Texts of the client are its method, host and path, all of them cut. */
 export interface RequestLine {
   readonly requestId: string;
@@ -28,8 +37,10 @@ export interface RequestLine {
   readonly seconds: number;
   /** IP address of the client; undefined on unix sockets. */
   readonly client: string | undefined;
-  /** Bytes of the answer's body. */
+  /** Bytes of the answer's body, or to the client through its tunnel. */
   readonly sent: number;
+  /** How the tunnel of the request went; undefined: none was opened. */
+  readonly tunnel: TunnelFacts | undefined;
 }
 
 /** Fields of an event of the gateway itself: names, addresses, counts. */
@@ -112,6 +123,8 @@ function requestFields(line: RequestLine) {
     duration_ms: Math.round(line.seconds * 1e6) / 1e3,
     client: line.client,
     sent_bytes: line.sent,
+    received_bytes: line.tunnel?.received,
+    tunnel_end: line.tunnel?.end,
   };
 }
 

@@ -65,6 +65,7 @@ export const METRICS = {
     labels: ['listener', 'certificate'],
   },
   connections: { name: 'holdfast_connections', help: 'Open client connections.', labels: ['listener'] },
+  tunnels: { name: 'holdfast_tunnels', help: 'Open tunnels of WebSockets.', labels: ['route'] },
   handshakeFailures: {
     name: 'holdfast_tls_handshake_failures_total',
     help: 'Connections that failed before their first request, in the PROXY header or the TLS handshake, by reason.',
@@ -132,6 +133,8 @@ type RouteOf = Pick<Route, 'name'> | undefined;
 export interface TrafficMetrics {
   /** @param seconds from the end of the header section to the end of the answer */
   countRequest(route: RouteOf, scheme: SchemeLabel, binding: BindingName, outcome: Outcome, seconds: number): void;
+  /** @param by 1: one opened, -1: one ended */
+  countTunnel(route: RouteOf, by: 1 | -1): void;
   countRejection(route: RouteOf, rejection: Rejection, mode: Mode): void;
   countNonceChallenge(): void;
   /** @param members of `cnf` in one token that are none of those we check */
@@ -148,14 +151,18 @@ export interface TrafficMetrics {
 export function createTrafficMetrics({ connections }: TrafficSources): TrafficMetrics {
   const registry = new Registry();
   const registers = [registry];
-  const counter = ({ name, help, labels }: Definition) => new Counter({ name, help, labelNames: labels, registers });
+  const counter = (definition: Definition) => new Counter({ ...namesOf(definition), registers });
   const requests = counter(METRICS.requests);
   const rejections = counter(METRICS.rejections);
   const nonceChallenges = counter(METRICS.nonceChallenges);
-  const { name, help, labels: labelNames } = METRICS.requestDuration;
-  const requestDuration = new Histogram({ name, help, labelNames, registers, buckets: DURATION_BUCKETS });
+  const requestDuration = new Histogram({
+    ...namesOf(METRICS.requestDuration),
+    registers,
+    buckets: DURATION_BUCKETS,
+  });
   const unknownConfirmations = counter(METRICS.unknownConfirmations);
   const handshakeFailures = counter(METRICS.handshakeFailures);
+  const tunnels = new Gauge({ ...namesOf(METRICS.tunnels), registers });
   addGauge(registry, METRICS.connections, () =>
     [...connections()].map(([{ name: listener }, open]) => [{ listener }, open]),
   );
@@ -165,6 +172,7 @@ export function createTrafficMetrics({ connections }: TrafficSources): TrafficMe
       requests.inc({ route, scheme, binding, outcome });
       requestDuration.observe({ route }, seconds);
     },
+    countTunnel: (of, by) => tunnels.inc({ route: of?.name ?? 'none' }, by),
     countRejection(of, { reason, stage }, mode) {
       rejections.inc({ route: of?.name ?? 'none', reason, stage, mode });
     },
@@ -183,6 +191,8 @@ export interface Definition {
   readonly help: string;
   readonly labels: readonly string[];
 }
+
+const namesOf = ({ name, help, labels }: Definition) => ({ name, help, labelNames: labels });
 
 export type Sample = readonly [labels: Readonly<Record<string, string>>, value: number];
 

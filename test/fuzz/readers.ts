@@ -15,6 +15,7 @@ import { FORWARDED_FIELDS, readStatedOrigin } from '../../src/edge/forwarded.ts'
 import { readBodyLength, readFraming } from '../../src/edge/framing.ts';
 import { readAskedOrigin } from '../../src/edge/origin.ts';
 import { readProxyHeader } from '../../src/edge/proxy-header.ts';
+import { readUpgrade } from '../../src/edge/upgrade.ts';
 import { compileManagedFields } from '../../src/policy/managed-fields.ts';
 import { readSource } from '../../src/policy/read-source.ts';
 import { NonceKeys } from '../../src/proof/nonce.ts';
@@ -240,6 +241,15 @@ export const READERS: Readonly<Record<string, Reader>> = {
     samples: ['12', 'chunked'],
   },
   readBodyLength: { read: (text) => readBodyLength(['Content-Length', text]), samples: ['12'] },
+  readUpgrade: {
+    read: (text) =>
+      [
+        ['Upgrade', 'websocket', 'Sec-WebSocket-Key', text],
+        ['Upgrade', text, 'Sec-WebSocket-Key', 'dGhlIHNhbXBsZSBub25jZQ=='],
+        ['Upgrade', 'websocket', text, text],
+      ].map((rawHeaders) => readUpgrade({ method: 'GET', httpVersion: '1.1', rawHeaders })),
+    samples: ['websocket', 'dGhlIHNhbXBsZSBub25jZQ=='],
+  },
   readProxyHeader: {
     read: (text) => readProxyHeader(Buffer.from(text, 'latin1')),
     samples: [

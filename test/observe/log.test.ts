@@ -24,6 +24,7 @@ const GOOD: RequestLine = {
   seconds: 0.0123456,
   client: '192.0.2.7',
   sent: 99,
+  tunnel: undefined,
 };
 
 function makeLog(rules: Partial<LogRules> = {}) {

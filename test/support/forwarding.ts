@@ -126,6 +126,7 @@ export async function openForwarder(t: TestContext, origin: string, wishes: Forw
       bodyLimit: undefined,
       stripPrefix: undefined,
       cors: [],
+      opened: () => Number.POSITIVE_INFINITY,
       ...wishes.exchange,
       settled: (outcome) => {
         if (outcome.kind === 'rejected') answer(response, outcome.rejection.status, outcome.rejection.reason);

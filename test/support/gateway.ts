@@ -26,6 +26,7 @@ import { AUDIENCE, ISSUER, makeKey } from './tokens.ts';
 export const HOST = 'api.example.com';
 export const ORIGIN = `https://${HOST}`;
 
+/** Vouches for the gateway, and for upstreams with TLS. */
 export const SERVER_CA = await makeCa({ subject: 'CN=Server CA' });
 export const SERVER = await makeCertificate({ names: [HOST, '*.example.org'], ca: SERVER_CA });
 /** The root of all clients' certificates. */
