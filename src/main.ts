@@ -1,56 +1,10 @@
 #!/usr/bin/env node
-// The command `holdfast`: argv → serve, check, explain, schema, version; the only place that ends the process.
+// The command `holdfast`; the only place that ends the process.
 
-import { readFileSync } from 'node:fs';
-import { check } from './cli/check.ts';
-import { type CommandLine, demand, EXIT, readCommandLine, USAGE, UsageError } from './cli/arguments.ts';
-import { explain } from './cli/explain.ts';
-import { type Printed, printFailure } from './cli/policy.ts';
-import { serveUntilSignal } from './cli/serve.ts';
-import { jsonSchema } from './policy/json-schema.ts';
+import { keepCompiledCode } from './threads/compile-cache.ts';
 
-const printed = (stdout: string): Printed => ({ exit: EXIT.ok, stdout, stderr: '' });
-
-async function run(argv: readonly string[]): Promise<Printed> {
-  const line = readCommandLine(argv);
-  const json = line.options.json ?? false;
-  switch (line.command) {
-    case 'serve':
-      return serveUntilSignal(demand(line, 'config'), version(), json);
-    case 'check':
-      return checkFile(line, json);
-    case 'explain':
-      return explain(line);
-    case 'schema':
-      return printed(`${JSON.stringify(jsonSchema(), undefined, 2)}\n`);
-    case 'version':
-      return printed(
-        json ? `${JSON.stringify({ version: version(), node: process.version })}\n` : `holdfast ${version()}\n`,
-      );
-    case 'help':
-      return printed(USAGE);
-  }
-}
-
-function checkFile(line: CommandLine, json: boolean): Printed {
-  const file = demand(line, 'config');
-  return check(file, file === '-' ? readFileSync(0, 'utf8') : undefined, json);
-}
-
-function version(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
-}
-
-function failure(error: unknown): Printed {
-  const json = process.argv.includes('--json');
-  const hint = 'Try holdfast --help.\n';
-  if (error instanceof UsageError) return printFailure(EXIT.usage, error.message, json, hint);
-  // Of an error that nobody expected only the kind is told: its message may quote a file.
-  const kind = error instanceof Error ? error.name : 'unknown error';
-  return printFailure(EXIT.failed, `failed unexpectedly (${kind}); please report this`, json);
-}
-
-const { exit, stdout, stderr } = await run(process.argv.slice(2)).catch(failure);
+keepCompiledCode();
+const { run } = await import('./cli/run.ts');
+const { exit, stdout, stderr } = await run(process.argv.slice(2));
 process.stderr.write(stderr);
 process.stdout.write(stdout, () => process.exit(exit));

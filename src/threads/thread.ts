@@ -1,18 +1,6 @@
-// The file that a worker thread runs: a worker on the thread's own port, with the log on standard output.
+// The file that a worker thread runs.
 
-import { parentPort } from 'node:worker_threads';
-import { createLog } from '../observe/log.ts';
-import type { Order } from './messages.ts';
-import { Worker } from './worker.ts';
+import { keepCompiledCode } from './compile-cache.ts';
 
-const port = parentPort;
-if (port === null) throw new Error('this file runs in a worker thread');
-
-const worker = new Worker({
-  report: (report) => port.postMessage(report),
-  log: ({ policy }) => createLog(policy.log),
-  now: () => Date.now() / 1000,
-  ended: () => port.close(),
-});
-// An order that fails unexpectedly ends the thread, of which the supervisor hears.
-port.on('message', (order: Order) => void worker.obey(order));
+keepCompiledCode();
+await import('./port.ts');

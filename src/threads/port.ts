@@ -1,0 +1,18 @@
+// A worker on its thread's own port, with the log on standard output.
+
+import { parentPort } from 'node:worker_threads';
+import { createLog } from '../observe/log.ts';
+import type { Order } from './messages.ts';
+import { Worker } from './worker.ts';
+
+const port = parentPort;
+if (port === null) throw new Error('this file runs in a worker thread');
+
+const worker = new Worker({
+  report: (report) => port.postMessage(report),
+  log: ({ policy }) => createLog(policy.log),
+  now: () => Date.now() / 1000,
+  ended: () => port.close(),
+});
+// An order that fails unexpectedly ends the thread, of which the supervisor hears.
+port.on('message', (order: Order) => void worker.obey(order));
