@@ -42,7 +42,8 @@ export function requestFields(received: Permitted, rules: FieldRules, permit: Pe
     else if (action !== 'drop') kept[action] = joinLines(kept[action], value);
   }
   const fields = withoutNamed(passed, kept.connection);
-  fields.push('Host', rules.host ?? facts.origin.authority);
+  // undici sends the authority of its own target where there is none.
+  if (rules.host === 'preserve') fields.push('Host', facts.origin.authority);
   fields.push('Via', joinLines(kept.via, `${httpVersion} ${rules.pseudonym}`));
   if (kept['max-forwards'] !== '') fields.push('Max-Forwards', lessOne(kept['max-forwards'], facts.method));
   addForwarded(fields, kept.forwarded, kept['x-forwarded-for'], received);

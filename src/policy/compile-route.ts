@@ -21,6 +21,10 @@ const MISSING_UPSTREAM: Upstream = {
   name: '',
   targets: [],
   connections: 0,
+  balance: 'least-pending',
+  health: undefined,
+  circuit: undefined,
+  retries: 0,
   tls: { ca: undefined, cert: undefined, key: undefined, serverName: undefined },
 };
 
