@@ -143,6 +143,9 @@ describe('a target that dies under load', () => {
     assert.equal(refused(), before + 1);
     assert.equal(balanced.events.count('retried'), before + 1);
     assert.equal(alive.seen.length, 106);
+    const then = performance.now();
+    await until(() => dead.ready);
+    assert.ok(performance.now() - then > 800, 'the second pause is as short as the first');
   });
 });
 
@@ -187,6 +190,56 @@ describe('retries', () => {
     for (let n = 0; n < 5; n += 1) await balanced.ask('/');
     assert.ok(performance.now() - then < 95, 'the hung target is not passed over');
     assert.deepEqual(balanced.events.failures, ['timed_out']);
+  });
+
+  it('end with upstream_timed_out where the other target hangs as well, after timeouts.connect each', async (t) => {
+    const origins = await Promise.all([script(t, () => {}), script(t, () => {})]);
+    const hung = origins.map((origin) => origin.replace('http:', 'https:'));
+    const balanced = await openBalanced(t, hung, {}, { timeouts: { connect: 0.1 } });
+    const began = performance.now();
+    assert.equal((await balanced.ask('/')).body, 'upstream_timed_out');
+    assert.ok(performance.now() - began >= 195);
+    assert.deepEqual(balanced.events.failures, ['timed_out', 'timed_out']);
+  });
+
+  it('leave the first target for good: it never gets the request, even when a connection of it is free later', async (t) => {
+    const targets = await openTargets(t, 2);
+    const [busy, free] = targets;
+    assert.ok(busy && free);
+    const held: (() => void)[] = [];
+    busy.answer = (_request, response) => held.push(() => response.end('late'));
+    const upstream = { connections: 1, balance: 'round-robin' } as const;
+    const balanced = await openBalanced(t, targets, upstream, { timeouts: { connect: 0.05 } });
+    const first = balanced.ask('/1');
+    await until(() => held.length === 1);
+    assert.equal((await balanced.ask('/2')).body, 'b ');
+    assert.equal((await balanced.ask('/3', 'a body')).body, 'b a body');
+    held[0]?.();
+    assert.equal((await first).body, 'late');
+    free.kill();
+    const last = balanced.ask('/4');
+    await until(() => held.length === 2);
+    held[1]?.();
+    assert.equal((await last).body, 'late');
+    assert.deepEqual(busy.seen, ['/1', '/4']);
+  });
+
+  it('go to a target that is left alone rather than to the one that just failed', async (t) => {
+    const [sick] = await openTargets(t, 1);
+    assert.ok(sick);
+    sick.checked = (_request, response) => response.writeHead(500).end();
+    const held: (() => void)[] = [];
+    sick.answer = (_request, response) => held.push(() => response.end('done'));
+    const health = { path: '/healthz', interval: 0.02, unhealthyAfter: 1, healthyAfter: 1 };
+    const balanced = await openBalanced(t, [sick, 'http://127.0.0.1:1'], { health });
+    await until(() => balanced.events.count('unhealthy') === 2);
+    const asked = [balanced.ask('/1')];
+    await until(() => held.length === 1);
+    asked.push(balanced.ask('/2'));
+    await until(() => held.length === 2);
+    for (const answer of held) answer();
+    for (const one of asked) assert.equal((await one).body, 'done');
+    assert.equal(balanced.events.count('retried'), 1);
   });
 
   it('end with timeouts.total', async (t) => {

@@ -70,6 +70,27 @@ describe('the circuit of a target that hangs', () => {
     assert.equal(balanced.events.count('circuit_closed'), 1);
   });
 
+  it('is neither closed nor kept open by what was sent before it opened', async (t) => {
+    const [target] = await openTargets(t, 1);
+    assert.ok(target);
+    const held: (() => void)[] = [];
+    target.answer = ({ url }, response) => {
+      if (url === '/slow') held.push(() => response.end('slow'));
+    };
+    const circuit = { failures: 1, open: 60 };
+    const balanced = await openBalanced(t, [target], { circuit }, { timeouts: { responseHeader: 0.2 } });
+    const first = balanced.ask('/1');
+    await until(() => target.seen.includes('/1'));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const others = [balanced.ask('/slow'), balanced.ask('/2')];
+    assert.equal((await first).body, 'upstream_timed_out');
+    const opensIn = balanced.upstream.opensIn();
+    held[0]?.();
+    assert.deepEqual(await bodies(others), ['slow', 'upstream_timed_out']);
+    assert.ok(balanced.upstream.opensIn() < opensIn && balanced.upstream.opensIn() > 0);
+    assert.equal((await balanced.ask('/3')).body, 'upstream_circuit_open');
+  });
+
   it('sends its requests to the other targets', async (t) => {
     const [hung, alive] = await openTargets(t, 2);
     assert.ok(hung && alive);
@@ -101,6 +122,16 @@ describe('a failure', () => {
 
   it('is an answer that is none', async (t) => {
     const liar = await script(t, (socket) => socket.on('data', () => socket.end('SMTP ready\r\n\r\n')));
+    const balanced = await openBalanced(t, [liar], { circuit: { failures: 2, open: 60 } });
+    assert.deepEqual(
+      [await balanced.ask('/'), await balanced.ask('/'), await balanced.ask('/')].map(({ body }) => body),
+      ['upstream_invalid', 'upstream_invalid', 'upstream_circuit_open'],
+    );
+  });
+
+  it('is an answer whose head is good and whose framing is not', async (t) => {
+    const answer = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nx';
+    const liar = await script(t, (socket) => socket.on('data', () => socket.end(answer)));
     const balanced = await openBalanced(t, [liar], { circuit: { failures: 2, open: 60 } });
     assert.deepEqual(
       [await balanced.ask('/'), await balanced.ask('/'), await balanced.ask('/')].map(({ body }) => body),

@@ -16,10 +16,10 @@ describe('a target whose health checks fail', () => {
     const [sick, well] = targets;
     assert.ok(sick && well);
     let [status, checks] = [500, 0];
-    const hosts = new Set<unknown>();
+    const asked = new Set<unknown>();
     sick.checked = ({ headers, method }, response) => {
       checks += 1;
-      hosts.add(`${method} ${headers.host}`);
+      asked.add(`${method} ${headers.host} ${headers.connection}`);
       response.writeHead(status).end();
     };
     const balanced = await openBalanced(t, targets, RULES);
@@ -34,7 +34,7 @@ describe('a target whose health checks fail', () => {
     assert.equal(checks, 2);
     await Promise.all([balanced.ask('/3'), balanced.ask('/3')]);
     assert.deepEqual(sick.seen, ['/1', '/3']);
-    assert.deepEqual([...hosts], [`GET ${new URL(sick.origin).host}`]);
+    assert.deepEqual([...asked], [`GET ${new URL(sick.origin).host} close`]);
   });
 
   it('is one that dies, and one that accepts and never answers', async (t) => {
@@ -99,20 +99,23 @@ describe('health checks', () => {
     await bad.events.until('unhealthy');
   });
 
-  it('end when the upstream is closed', async (t) => {
+  it('end when the upstream is closed, and the one under way tells nothing', async (t) => {
     const [target] = await openTargets(t, 1);
     assert.ok(target);
     let checks = 0;
     target.checked = (_request, response) => {
       checks += 1;
-      response.end();
+      if (checks < 3) response.end();
     };
-    const upstream = openUpstream(makeUpstream(target.origin, RULES), { connect: 1 });
-    await until(() => checks >= 2);
+    const told: unknown[] = [];
+    const health = { ...HEALTH, unhealthyAfter: 1 };
+    const upstream = openUpstream(makeUpstream(target.origin, { health }), {
+      connect: 1,
+      onEvent: (event) => told.push(event),
+    });
+    await until(() => checks === 3);
     await upstream.close();
-    const then = checks;
     await new Promise((resolve) => setTimeout(resolve, 150));
-    assert.ok(checks <= then + 1);
-    assert.equal(target.connections, 0);
+    assert.deepEqual([checks, told, target.connections], [3, [], 0]);
   });
 });
