@@ -34,7 +34,7 @@ export interface TargetTerms {
 }
 
 /**
- * Left alone, in three ways that end in three ways: while its health checks fail (health.ts); for a growing time after a
+ * Left alone, in three ways that end in three ways: while its health checks fail (upstream-health.ts); for a growing time after a
  * connection failed; for `circuit.open` after too many failures in a row. After the latter two one request is let through at a
  * time as a trial, and its success ends the pause; until the next trial passes the same time again, so that a trial that hangs,
  * or whose client goes away, holds nobody up.
