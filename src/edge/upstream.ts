@@ -128,7 +128,7 @@ export class OpenUpstream implements Targets {
     await sleep(this.#linger * 1000, undefined, { ref: false, signal }).catch((error: unknown) => {
       if (!signal.aborted) throw error;
     });
-    await Promise.all(this.targets.map(({ pool }) => pool.close()));
+    if (!signal.aborted) await Promise.all(this.targets.map(({ pool }) => pool.close()));
   }
 
   /** Ends everything at once, also while it closes. */

@@ -111,6 +111,7 @@ describe('health checks', () => {
     const health = { ...HEALTH, unhealthyAfter: 1 };
     const upstream = openUpstream(makeUpstream(target.origin, { health }), {
       connect: 1,
+      linger: 0,
       onEvent: (event) => told.push(event),
     });
     await until(() => checks === 3);

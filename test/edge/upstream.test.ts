@@ -147,33 +147,39 @@ describe('closing', () => {
     assert.ok(target);
     const held: (() => void)[] = [];
     target.answer = (_request, response) => held.push(() => response.end('done'));
-    const balanced = await openBalanced(t, [target], { connections: 1 });
+    const balanced = await openBalanced(t, [target], { connections: 1 }, { open: { linger: 0.1 } });
     const asked = ['/1', '/2'].map((path) => balanced.ask(path));
     await until(() => held.length >= 1);
     let closed = false;
     const closing = balanced.upstream.close().then(() => (closed = true));
+    asked.push(balanced.ask('/late'));
     held[0]?.();
     await until(() => held.length >= 2);
     assert.equal(closed, false);
     held[1]?.();
+    await until(() => held.length >= 3);
+    held[2]?.();
     for (const one of asked) assert.deepEqual(await one, { status: 200, body: 'done' });
     await closing;
     await until(() => target.connections === 0);
     assert.equal((await balanced.ask('/3')).body, 'upstream_unreachable');
   });
 
-  it('ends at once when it is destroyed, also while it closes', async (t) => {
-    const [target] = await openTargets(t, 1);
-    assert.ok(target);
-    target.answer = () => {};
-    const balanced = await openBalanced(t, [target]);
-    const asked = balanced.ask('/1');
-    await until(() => target.seen.length > 0);
-    const closing = balanced.upstream.close();
-    await balanced.upstream.destroy();
-    assert.equal((await asked).body, 'upstream_unreachable');
-    await closing;
-  });
+  for (const linger of [0, 60]) {
+    it(`ends at once when it is destroyed while it closes, having lingered for ${linger} s`, async (t) => {
+      const [target] = await openTargets(t, 1);
+      assert.ok(target);
+      target.answer = () => {};
+      const balanced = await openBalanced(t, [target], {}, { open: { linger } });
+      const asked = balanced.ask('/1');
+      await until(() => target.seen.length > 0);
+      const closing = balanced.upstream.close();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      await balanced.upstream.destroy();
+      assert.equal((await asked).body, 'upstream_unreachable');
+      await closing;
+    });
+  }
 
   it('is not needed for an upstream that a new policy has unchanged, contents of its files included', (t) => {
     const tls = { ...NO_TLS, ca: ca.cert };
