@@ -202,6 +202,17 @@ describe('retries', () => {
     assert.deepEqual(balanced.events.failures, ['timed_out', 'timed_out']);
   });
 
+  it('end with upstream_timed_out where every target is busy, after timeouts.connect each', async (t) => {
+    const targets = await openTargets(t, 2);
+    for (const target of targets) target.answer = () => {};
+    const balanced = await openBalanced(t, targets, { connections: 1 }, { timeouts: { connect: 0.05 } });
+    for (const path of ['/1', '/2']) void balanced.ask(path).catch(() => {});
+    await until(() => targets.every(({ seen }) => seen.length === 1));
+    const began = performance.now();
+    assert.equal((await balanced.ask('/3')).body, 'upstream_timed_out');
+    assert.ok(performance.now() - began >= 95 && performance.now() - began < 2000);
+  });
+
   it('leave the first target for good: it never gets the request, even when a connection of it is free later', async (t) => {
     const targets = await openTargets(t, 2);
     const [busy, free] = targets;
