@@ -8,7 +8,9 @@ import type { Demand, Route } from './policy/route.ts';
 import { type ProofKeyCache, type ShorterMemory, type VerifiedProof, verifyProof } from './proof/dpop-proof.ts';
 import type { NonceKeys } from './proof/nonce.ts';
 import { targetUri } from './proof/target-uri.ts';
+import type { Quota } from './rejection/quota.ts';
 import { Rejection, reject } from './rejection/rejection.ts';
+import type { RateLimiter } from './store/rate-limiter.ts';
 import type { ReplayStore } from './store/replay-store.ts';
 import { type KeySource, type TokenCache, type VerifiedToken, verifyAccessToken } from './token/access-token.ts';
 import { checkAuthentication, checkClaims } from './token/claims.ts';
@@ -16,6 +18,7 @@ import { readConfirmation } from './token/confirmation.ts';
 import { readIdentity } from './token/identity.ts';
 import type { Issuer } from './token/issuer.ts';
 import { type Presentation, readPresentation } from './token/presentation.ts';
+import { rateKey, type Sender } from './token/rate-limit.ts';
 import type { CertificateEvidence, RequestFacts } from './token/request-facts.ts';
 import { checkScope, readScopes } from './token/scope.ts';
 
@@ -26,6 +29,7 @@ export interface Ports {
   readonly proofKeys: ProofKeyCache;
   readonly nonces: NonceKeys;
   readonly replay: ReplayStore;
+  readonly rates: RateLimiter;
   /** Seconds after its `iat` for which a proof must be remembered: the longest of any route of the policy. */
   readonly rememberFor: number;
   /** Of policies before the last reload. */
@@ -51,7 +55,7 @@ interface Examined {
  */
 export async function enforce(request: RequestFacts, route: Route, ports: Ports): Promise<Permit | Rejection> {
   const certificate = forwardableCertificate(request);
-  if (route.demand.requirement === 'public') return permitPublic(route, certificate);
+  if (route.demand.requirement === 'public') return decidePublic(request, route, certificate, ports);
 
   // 1–7. What the sender presents, and whether it meets the demand.
   const examined = await examine(request, route.demand, ports);
@@ -61,11 +65,17 @@ export async function enforce(request: RequestFacts, route: Route, ports: Ports)
   const identity = identify(examined, route, certificate);
   if (identity instanceof Rejection) return identity;
 
-  // 9. Last of all: the proof is remembered, in one atomic call, and only now that everything else is good.
+  // 9. The rate of the route counts what would pass: no challenge, and nothing that was refused.
+  const { claims } = examined.token;
+  const thumbprint = thumbprintOf(examined.obligation);
+  const quota = countRequest(request, route, { claims, thumbprint, address: request.clientAddress }, ports.rates);
+  if (quota instanceof Rejection) return quota;
+
+  // 10. Last of all: the proof is remembered, in one atomic call, and only now that everything else is good.
   const replayed = await rememberProof(examined.proof, request.now, ports.replay);
   if (replayed !== undefined) return replayed;
 
-  // 10. The way is open.
+  // 11. The way is open.
   const { presentation, obligation, proof, unknownConfirmations } = examined;
   return Permit.grant({
     route: route.name,
@@ -75,7 +85,8 @@ export async function enforce(request: RequestFacts, route: Route, ports: Ports)
     identity,
     certificate,
     freshNonce: proof?.nonceAges ? ports.nonces.mint(request.now) : undefined,
-    expiresAt: Number(examined.token.claims.exp),
+    expiresAt: Number(claims.exp),
+    quota,
     unknownConfirmations,
   });
 }
@@ -182,12 +193,29 @@ function identify({ token, obligation }: Examined, route: Route, certificate: Ce
     scopeClaims: token.issuer.scopeClaim,
     facts: {
       binding: obligation.binding,
-      thumbprint: obligation.proofBy ?? obligation.certificate,
+      thumbprint: thumbprintOf(obligation),
       issuer: token.issuer.issuer,
       expires: String(token.claims.exp),
       certificate_subject: subjectOf(certificate),
     },
   });
+}
+
+/** Of the key or certificate that was shown; undefined: the token is bound to none. */
+function thumbprintOf({ proofBy, certificate }: Obligation): string | undefined {
+  return proofBy ?? certificate;
+}
+
+/** @returns what is left, undefined without a limit; Rejection: rate_limited */
+function countRequest(
+  { now }: RequestFacts,
+  { rateLimit }: Route,
+  sender: Sender,
+  rates: RateLimiter,
+): Quota | Rejection | undefined {
+  if (rateLimit === undefined) return undefined;
+  const { quota, retryAfter } = rates.take(rateLimit, rateKey(rateLimit.key, sender), now);
+  return retryAfter === undefined ? quota : reject('rate_limited', { what: rateLimit.name, retryAfter, quota });
 }
 
 /** Under `possession` the names in a certificate are the sender's own words (RFC 8705 §6.2). */
@@ -212,7 +240,16 @@ async function rememberProof(
   return reason === undefined ? undefined : reject(reason);
 }
 
-function permitPublic(route: Route, certificate: CertificateEvidence | undefined): Permit {
+/** Anybody may call a public route, as often as its rate lets an address. */
+function decidePublic(
+  request: RequestFacts,
+  route: Route,
+  certificate: CertificateEvidence | undefined,
+  { rates }: Ports,
+): Permit | Rejection {
+  const sender = { claims: undefined, thumbprint: undefined, address: request.clientAddress };
+  const quota = countRequest(request, route, sender, rates);
+  if (quota instanceof Rejection) return quota;
   return Permit.grant({
     route: route.name,
     scheme: 'none',
@@ -222,6 +259,7 @@ function permitPublic(route: Route, certificate: CertificateEvidence | undefined
     certificate,
     freshNonce: undefined,
     expiresAt: undefined,
+    quota,
     unknownConfirmations: 0,
   });
 }

@@ -16,6 +16,7 @@ import { createProcessMetrics, type ProcessMetrics } from './observe/process-met
 import type { Bind, Policy } from './policy/route.ts';
 import type { ShorterMemory } from './proof/dpop-proof.ts';
 import { IssuerKeys, type IssuerKeysEvent } from './store/issuer-keys.ts';
+import { createRateMemory } from './store/rate-limiter.ts';
 import { createReplayMemory, SharedReplayStore } from './store/shared-replay-store.ts';
 import { Crew, type WorkerState } from './threads/crew.ts';
 import type { PolicyInForce, SharedState, StartOrder } from './threads/messages.ts';
@@ -117,7 +118,12 @@ class RunningGateway implements Gateway {
     this.#log = log;
     this.#now = now;
     const replay = createReplayMemory({ capacity: policy.replay.capacity, since: now() });
-    this.#shared = { replay, nonceSecret: randomBytes(SECRET_BYTES), ticketSecret: randomBytes(SECRET_BYTES) };
+    this.#shared = {
+      replay,
+      rates: createRateMemory(now()),
+      nonceSecret: randomBytes(SECRET_BYTES),
+      ticketSecret: randomBytes(SECRET_BYTES),
+    };
     this.#replay = new SharedReplayStore(replay, now);
     this.#keys = new Map(policy.issuers.map((issuer) => [issuer.name, this.#keysOf(issuer)]));
     this.#metrics = createProcessMetrics({

@@ -1,6 +1,7 @@
 // The only key to the upstream: a value that nothing but enforce.ts can make and that forward() demands.
 
 import type { Scheme } from '../rejection/challenge.ts';
+import type { Quota } from '../rejection/quota.ts';
 import type { CertificateEvidence } from '../token/request-facts.ts';
 
 export type BindingName = 'dpop' | 'mtls' | 'dpop+mtls' | 'none';
@@ -21,6 +22,8 @@ export interface PermitFacts {
   readonly freshNonce: string | undefined;
   /** `exp` of the access token, seconds since the epoch: a tunnel ends with it; undefined on public routes. */
   readonly expiresAt: number | undefined;
+  /** What the rate limit of the route leaves the sender; undefined: there is none. */
+  readonly quota: Quota | undefined;
   /** Members of `cnf` that nobody checks, beside one that was checked: counted. */
   readonly unknownConfirmations: number;
 }

@@ -18,6 +18,7 @@ import { readAuthority } from '../proof/target-uri.ts';
 import { Rejection } from '../rejection/rejection.ts';
 import { type Answer, rejectionAnswer } from '../rejection/response.ts';
 import { IssuerKeys } from '../store/issuer-keys.ts';
+import { createRateMemory, SharedRateLimiter } from '../store/rate-limiter.ts';
 import { createReplayMemory, SharedReplayStore } from '../store/shared-replay-store.ts';
 import { readKeySet } from '../token/key-set.ts';
 import { presentedScheme } from '../token/presentation.ts';
@@ -117,6 +118,7 @@ async function openPorts(policy: Policy, route: Route, now: number): Promise<Ope
     proofKeys: new LRUCache({ max: 1 }),
     nonces: new NonceKeys(policy.nonce.secrets, policy.nonce.lifetime),
     replay: new SharedReplayStore(createReplayMemory({ capacity: 1, since: Math.min(0, now) })),
+    rates: new SharedRateLimiter(createRateMemory(now)),
     rememberFor: policy.replay.retention,
     shorterMemories: [],
     seenCertificates: new SeenCertificates(),

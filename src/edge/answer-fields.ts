@@ -1,5 +1,6 @@
 // The field lines of the upstream's answer as the client gets them.
 
+import { type Quota, quotaFields } from '../rejection/quota.ts';
 import { type FieldRules, joinLines, requestAction, withoutNamed } from './fields.ts';
 
 /**
@@ -10,12 +11,14 @@ import { type FieldRules, joinLines, requestAction, withoutNamed } from './field
  * Does not check values: `writeHead` refuses those that are none.
  * @param freshNonce value of our own DPoP-Nonce, which also makes the answer `no-store`
  * @param cors our CORS fields, names and values in turn, without `Vary`; taken only where the route has `cors`
+ * @param quota what the route's rate limit leaves; the upstream's fields for that are removed where the route has a limit
  */
 export function answerFields(
   rawHeaders: readonly string[],
   rules: FieldRules,
   freshNonce: string | undefined,
   cors: readonly string[],
+  quota?: Quota,
 ): string[] {
   const passed: string[] = [];
   const kept = { connection: '', via: '', vary: '' };
@@ -40,6 +43,7 @@ export function answerFields(
   const vary = mergeVary(rules, kept.vary);
   if (vary !== '') fields.push('Vary', vary);
   if (rules.cors) fields.push(...cors);
+  if (quota !== undefined) fields.push(...quotaFields(quota).flat());
   return fields;
 }
 

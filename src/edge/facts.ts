@@ -7,7 +7,7 @@ import { Rejection, reject } from '../rejection/rejection.ts';
 import type { CertificateEvidence, Origin, RequestFacts } from '../token/request-facts.ts';
 import { type CertificateFieldReader, compileCertificateField } from './certificate-field.ts';
 import type { Connection } from './connection.ts';
-import { FORWARDED_FIELDS, type FieldLines, readStatedOrigin } from './forwarded.ts';
+import { FORWARDED_FIELDS, type FieldLines, readStatedClient, readStatedOrigin } from './forwarded.ts';
 import { chooseOrigin, readAskedOrigin } from './origin.ts';
 import type { Peer } from './request-fields.ts';
 import type { ReceivedRequest } from './transaction.ts';
@@ -83,6 +83,7 @@ export function readFacts(
     authorization: lines.get('authorization') ?? NONE,
     dpop: lines.get('dpop') ?? NONE,
     certificate,
+    clientAddress: (trusted ? readStatedClient(lines) : undefined) ?? connection.remoteAddress,
     now,
     peer: { address: connection.remoteAddress, trusted },
     endsHere: request.method === 'OPTIONS' && (target.path === '*' || lines.get('max-forwards')?.some(isZero) === true),
@@ -107,6 +108,7 @@ const WATCHED: ReadonlySet<string> = new Set([
   'access-control-request-method',
   'access-control-request-headers',
   ...FORWARDED_FIELDS,
+  'x-forwarded-for',
 ]);
 
 interface ReadLines {

@@ -1,5 +1,6 @@
 // What happens to each field on its way through: compiled once per route, read by request-fields.ts and answer-fields.ts.
 
+import { QUOTA_FIELDS } from '../rejection/quota.ts';
 import { checkFieldName } from '../policy/managed-fields.ts';
 import type { CertificateFieldRule, Demand, ManagedFields, Route } from '../policy/route.ts';
 import type { CertificateEvidence } from '../token/request-facts.ts';
@@ -49,7 +50,7 @@ const HOP_BY_HOP = [
  * @param policyId `Policy.id`; the same text makes a loop visible in `Via`
  */
 export function compileFieldRules(
-  route: Pick<Route, 'forward' | 'cors'> & { readonly demand: Pick<Demand, 'requirement'> },
+  route: Pick<Route, 'forward' | 'cors' | 'rateLimit'> & { readonly demand: Pick<Demand, 'requirement'> },
   policyId: string,
   managed: ManagedFields,
   withoutUpstreamNonce = false,
@@ -70,6 +71,7 @@ export function compileFieldRules(
     ]),
     answer: new Map<string, AnswerAction>([
       ...[...HOP_BY_HOP, 'client-cert', 'client-cert-chain'].map((name) => [name, 'drop'] as const),
+      ...(route.rateLimit ? QUOTA_FIELDS.map((name) => [name.toLowerCase(), 'drop'] as const) : []),
       ['connection', 'connection'],
       ['via', 'via'],
       ['vary', 'vary'],

@@ -163,8 +163,9 @@ class Forwarding implements Sender, UploadWatcher {
     if (this.#phase === 'settled' || status < 200) return;
     const { transaction, rules, cors } = this.#exchange;
     const received = receivedFields(controller);
+    const { freshNonce, quota } = this.#permit.facts;
     if (!this.#isDelimited(status, received)) return this.#reject('upstream_invalid', 'Transfer-Encoding');
-    const fields = answerFields(received, rules, this.#permit.facts.freshNonce, cors);
+    const fields = answerFields(received, rules, freshNonce, cors, quota);
     // RFC 9110 §8.6: none with 204, of which a client that goes by it would wait for the next answer's bytes.
     transaction.writeHead(status, status === 204 ? withoutNamed(fields, 'content-length') : fields);
     this.#phase = 'answering';
@@ -188,7 +189,8 @@ class Forwarding implements Sender, UploadWatcher {
       upstream.destroy();
       return this.#reject('upstream_invalid', 'Upgrade');
     }
-    const client = upgrade.open(answerFields(received, rules, this.#permit.facts.freshNonce, cors));
+    const { freshNonce, quota } = this.#permit.facts;
+    const client = upgrade.open(answerFields(received, rules, freshNonce, cors, quota));
     this.#phase = 'tunnelling';
     clearTimeout(this.#timer);
     const [total, good] = [(this.#last - performance.now()) / 1000, opened()];

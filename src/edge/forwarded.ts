@@ -1,5 +1,6 @@
 // What a trusted peer says about the request it got: Forwarded (RFC 7239), X-Forwarded-Host and X-Forwarded-Proto.
 
+import { isIP } from 'node:net';
 import { readAuthority } from '../proof/target-uri.ts';
 import { type Rejection, reject } from '../rejection/rejection.ts';
 import type { Origin } from '../token/request-facts.ts';
@@ -40,6 +41,21 @@ export function readStatedOrigin(lines: FieldLines): StatedOrigin | Rejection {
     return reject('request_malformed', { what: 'x-forwarded-host' });
   }
   return { scheme, host };
+}
+
+/**
+ * The address of the client as a trusted peer saw it: `for` of the last element of `Forwarded` (RFC 7239 §6), or else the last of
+ * X-Forwarded-For; IPv4-mapped ones as IPv4. undefined: not said, hidden by the peer (`unknown`, `_name`), or no address.
+ * NOT checked: who the peer is, and who was before the hop that it saw.
+ */
+export function readStatedClient(lines: FieldLines): string | undefined {
+  const node =
+    readLastElement(lines.get('forwarded')?.[0] ?? '')?.get('for') ??
+    lines.get('x-forwarded-for')?.at(-1)?.split(',').at(-1)?.trim();
+  const [, inBrackets, v4] = /^(?:\[(.*)\]|([0-9.]+))(?::[0-9]{1,5})?$/.exec(node ?? '') ?? [];
+  const address = inBrackets ?? v4 ?? node ?? '';
+  if (isIP(address) === 0) return undefined;
+  return address.toLowerCase().startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
 }
 
 /** Neither a scheme nor a host. */

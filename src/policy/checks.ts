@@ -297,6 +297,14 @@ const CHECKS: readonly Check[] = [
     expected: ({ route }) => `encoding ${route.forward.encoding}`,
     received: ({ token }) => `sub ${claimed(token, 'sub')}`,
   },
+  {
+    reasons: ['rate_limited'],
+    check: 'rate',
+    rfc: 'RFC 6585 §4',
+    expected: ({ route }) => route.rateLimit?.text ?? 'any',
+    received: () => 'this one request',
+    owed: ({ route }) => route.rateLimit !== undefined,
+  },
 ];
 
 /**

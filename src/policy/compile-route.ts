@@ -1,10 +1,13 @@
 // Compiles routes: which requests each one is for, and everything that is merged under it.
 
 import { readAuthority, readRequestPath } from '../proof/target-uri.ts';
+import { QUOTA_FIELDS } from '../rejection/quota.ts';
 import type { Issuer } from '../token/issuer.ts';
+import type { RateLimit } from '../token/rate-limit.ts';
 import { type Compilation, listed, merged, unlessNone } from './compilation.ts';
 import { compileChallenge, compileDemands, type RouteConfig } from './compile-demand.ts';
 import { checkFields, compileForward } from './compile-forward.ts';
+import { compileRouteLimit } from './compile-rate-limit.ts';
 import { checkWeaker } from './compile-weaker.ts';
 import type { ConfigPath } from './problem.ts';
 import type { CorsRules, Route, RouteMatch, Upstream } from './route.ts';
@@ -14,6 +17,7 @@ export interface Named {
   readonly listeners: readonly string[];
   readonly issuers: ReadonlyMap<string, Issuer>;
   readonly upstreams: ReadonlyMap<string, Upstream>;
+  readonly rateLimits: ReadonlyMap<string, RateLimit>;
 }
 
 /** Stands in for an upstream that does not exist, so that the rest of its route is looked at too. */
@@ -56,6 +60,8 @@ function compileRoute(compilation: Compilation, at: ConfigPath, config: RouteCon
   const { defaults } = compilation.read.config;
   const timeouts = merged(defaults.timeouts, config.timeouts);
   const body = config.limits?.request_body;
+  const limitAt = [...at, 'rate_limit'];
+  const rateLimit = compileRouteLimit(compilation, limitAt, config.rate_limit, demand.requirement, named.rateLimits);
   return {
     name: config.name,
     match,
@@ -66,7 +72,8 @@ function compileRoute(compilation: Compilation, at: ConfigPath, config: RouteCon
     encodedSlash: config.encoded.includes('slash'),
     stripPrefix: compileStripPrefix(compilation, at, config, match.path),
     forward: compileForward(compilation, at, config, demand.issuers.length),
-    cors: config.cors && compileCors(compilation, [...at, 'cors'], config.cors),
+    cors: config.cors && compileCors(compilation, [...at, 'cors'], config.cors, rateLimit !== undefined),
+    rateLimit,
     requestBody: body === 'none' ? Number.POSITIVE_INFINITY : body,
     timeouts: {
       connect: timeouts.connect,
@@ -169,7 +176,13 @@ function compileStripPrefix(
   return undefined;
 }
 
-function compileCors(compilation: Compilation, at: ConfigPath, config: NonNullable<RouteConfig['cors']>): CorsRules {
+/** @param limited pages may read what a rate limit leaves them */
+function compileCors(
+  compilation: Compilation,
+  at: ConfigPath,
+  config: NonNullable<RouteConfig['cors']>,
+  limited: boolean,
+): CorsRules {
   for (const [index, origin] of config.origins.entries()) {
     const serialised = serialiseOrigin(origin);
     if (serialised === origin) continue;
@@ -178,7 +191,7 @@ function compileCors(compilation: Compilation, at: ConfigPath, config: NonNullab
   }
   return {
     origins: config.origins,
-    expose: config.expose,
+    expose: limited ? [...new Set([...config.expose, ...QUOTA_FIELDS, 'Retry-After'])] : config.expose,
     maxAge: Math.floor(config.max_age),
     credentials: config.credentials,
   };

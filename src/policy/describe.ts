@@ -61,13 +61,13 @@ function describeListener(listener: Listener): string {
 }
 
 function describeRoute(route: Route, policy: Policy): RouteDescription {
-  const { match, upstream, demand, shadow } = route;
+  const { match, upstream, demand, shadow, rateLimit } = route;
   const where = [match.listeners && `on ${match.listeners.join(', ')}`, match.host ?? 'any host', match.path];
   return {
     name: route.name,
     match: [(match.methods ?? ['any method']).join(' '), ...where.filter((part) => part !== undefined)].join(' '),
     upstream: describeUpstream(upstream),
-    demands: describeDemand(demand),
+    demands: [...describeDemand(demand), ...(rateLimit ? [`rate: ${rateLimit.text}`] : [])],
     forwards: describeForward(route),
     shadow: shadow === undefined ? [] : describeDemand(shadow),
     notEnforced: missing(route, policy),

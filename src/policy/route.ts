@@ -7,6 +7,7 @@ import type { ChallengeTerms } from '../rejection/challenge.ts';
 import type { ClaimRule } from '../token/claims.ts';
 import type { Encoding, IdentityRule } from '../token/identity.ts';
 import type { Issuer } from '../token/issuer.ts';
+import type { RateLimit } from '../token/rate-limit.ts';
 import type { Origin } from '../token/request-facts.ts';
 import type { ScopeRule } from '../token/scope.ts';
 
@@ -111,6 +112,7 @@ export interface Route {
   readonly stripPrefix: string | undefined;
   readonly forward: ForwardRules;
   readonly cors: CorsRules | undefined;
+  readonly rateLimit: RateLimit | undefined;
   /** Bytes, infinite for `none`; undefined: the listener's limit. */
   readonly requestBody: number | undefined;
   readonly timeouts: Timeouts;

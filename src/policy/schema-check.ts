@@ -163,7 +163,7 @@ function isBelow(path: ConfigPath, outer: ConfigPath): boolean {
 }
 
 /** The word that a slip of the pen most likely meant: at most four in ten letters differ. */
-function nearest(word: string, words: readonly string[]): string | undefined {
+export function nearest(word: string, words: readonly string[]): string | undefined {
   const ranked = words.map((other) => ({ other, distance: distance(word, other) }));
   const best = ranked.toSorted((a, b) => a.distance - b.distance)[0];
   return best !== undefined && best.distance <= 0.4 * Math.max(word.length, best.other.length) ? best.other : undefined;

@@ -20,11 +20,10 @@ export const LATER: readonly LaterKey[] = [
   { key: 'replay.store', taken: ['memory'] },
   { key: 'replay.redis' },
   { key: 'replay.when_unavailable', taken: ['reject'] },
-  { key: 'rate_limits' },
+  { key: 'rate_limits.*.shared', taken: [false] },
   { key: 'defaults.forward.assertion' },
   { key: 'routes.*.forward.assertion' },
   { key: 'routes.*.resource' },
-  { key: 'routes.*.rate_limit' },
 ];
 
 export const NOT_BUILT_YET = 'is part of the contract but not built yet';

@@ -1,5 +1,7 @@
 // The table of reasons: everything Holdfast knows about a refusal, and the value that carries one.
 
+import type { Quota } from './quota.ts';
+
 /** The stages of the path, in the order in which a request meets them. */
 export const STAGES = [
   'edge',
@@ -206,6 +208,8 @@ export interface RejectionFacts {
   readonly renewedCertificate?: boolean;
   /** Seconds for `Retry-After`. */
   readonly retryAfter?: number;
+  /** Of the rate limit that refused. */
+  readonly quota?: Quota;
   /** Value of `Allow`. */
   readonly allow?: string;
 }

@@ -1,6 +1,7 @@
 // The answer to a refusal: status, fields and a problem document (RFC 9457).
 
 import { type ChallengeTerms, challenges, type Scheme } from './challenge.ts';
+import { quotaFields } from './quota.ts';
 import { type Reason, REASONS, type Rejection } from './rejection.ts';
 
 export type Field = readonly [name: string, value: string];
@@ -34,7 +35,7 @@ const CLOSING: ReadonlySet<Reason> = new Set(['draining', 'request_malformed']);
  */
 export function rejectionAnswer(rejection: Rejection, terms: AnswerTerms): Answer {
   const { status, title, remedy, error } = REASONS[rejection.reason];
-  const { retryAfter, allow, htuPath, clockOffset } = rejection.facts;
+  const { retryAfter, quota, allow, htuPath, clockOffset } = rejection.facts;
   const fields: Field[] = [
     ['Content-Type', 'application/problem+json'],
     ['Cache-Control', 'no-store'],
@@ -43,6 +44,7 @@ export function rejectionAnswer(rejection: Rejection, terms: AnswerTerms): Answe
   for (const value of challenged) fields.push(['WWW-Authenticate', value]);
   if (error === 'use_dpop_nonce') fields.push(['DPoP-Nonce', terms.nonce()]);
   if (retryAfter !== undefined) fields.push(['Retry-After', String(Math.ceil(retryAfter))]);
+  if (quota !== undefined) fields.push(...quotaFields(quota));
   if (allow !== undefined) fields.push(['Allow', allow]);
   if (CLOSING.has(rejection.reason)) fields.push(['Connection', 'close']);
   const body = {

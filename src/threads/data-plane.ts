@@ -12,6 +12,7 @@ import type { Log } from '../observe/log.ts';
 import { createTrafficMetrics, type TrafficMetrics } from '../observe/metrics.ts';
 import type { Bind, Listener, Policy, Upstream } from '../policy/route.ts';
 import { NonceKeys } from '../proof/nonce.ts';
+import { SharedRateLimiter } from '../store/rate-limiter.ts';
 import { SharedReplayStore } from '../store/shared-replay-store.ts';
 import type { PolicyInForce, StartOrder } from './messages.ts';
 import { MirroredKeys } from './mirrored-keys.ts';
@@ -33,6 +34,7 @@ export class DataPlane {
   readonly #options: DataPlaneOptions;
   readonly #order: StartOrder;
   readonly #replay: SharedReplayStore;
+  readonly #rates: SharedRateLimiter;
   /** What is verified by a proof key depends on no policy. */
   readonly #proofKeys: Runtime['ports']['proofKeys'] = new LRUCache({ max: CACHED_PROOF_KEYS });
   readonly #keys = new Map<string, MirroredKeys>();
@@ -45,6 +47,7 @@ export class DataPlane {
     this.#order = order;
     this.#options = options;
     this.#replay = new SharedReplayStore(order.shared.replay);
+    this.#rates = new SharedRateLimiter(order.shared.rates);
     this.metrics = createTrafficMetrics({
       connections: () => [...this.#open].map(([name, open]) => [{ name }, open.connections()] as const),
       upstreams: () => this.#runtime.upstreams.values(),
@@ -113,6 +116,7 @@ export class DataPlane {
         proofKeys: this.#proofKeys,
         nonces: new NonceKeys(secrets, nonce.lifetime),
         replay: this.#replay,
+        rates: this.#rates,
         rememberFor: policy.replay.retention,
         shorterMemories,
         seenCertificates: new SeenCertificates(),

@@ -3,11 +3,13 @@
 import type { Bind, Policy } from '../policy/route.ts';
 import type { ShorterMemory } from '../proof/dpop-proof.ts';
 import type { KeyState } from '../store/held-keys.ts';
+import type { RateMemory } from '../store/rate-limiter.ts';
 import type { ReplayMemory } from '../store/shared-replay-store.ts';
 
 /** What all threads of one process share, for as long as it lives. */
 export interface SharedState {
   readonly replay: ReplayMemory;
+  readonly rates: RateMemory;
   /** For nonces where the policy names no secret of its own. */
   readonly nonceSecret: Uint8Array;
   /** Session tickets of one thread are good at the others. */

@@ -59,6 +59,8 @@ export interface RequestFacts {
   readonly dpop: readonly string[];
   /** The client's certificate on this connection (or from a trusted peer), whether trusted or not; undefined: none was shown. */
   readonly certificate: CertificateEvidence | undefined;
+  /** IP address of the client, as far as it is known; IPv4-mapped ones as IPv4. */
+  readonly clientAddress: string | undefined;
   /** Arrival, seconds since the epoch (fractional). */
   readonly now: number;
 }

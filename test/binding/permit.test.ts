@@ -13,6 +13,7 @@ const facts: PermitFacts = {
   certificate: undefined,
   freshNonce: undefined,
   expiresAt: 1_800_000_600,
+  quota: undefined,
   unknownConfirmations: 0,
 };
 

@@ -71,6 +71,7 @@ test('a plain request has the facts of its lines', () => {
     authorization: ['DPoP t'],
     dpop: ['p'],
     certificate: undefined,
+    clientAddress: '192.0.2.7',
     now: NOW,
     peer: { address: '192.0.2.7', trusted: false },
     endsHere: false,
@@ -390,4 +391,10 @@ test('a preflight is OPTIONS with one Origin and one Access-Control-Request-Meth
   assert.equal(facts(lines.slice(0, 2), { method: 'OPTIONS' }).preflight, undefined);
   assert.equal(facts([...lines, 'Origin: https://other.example.com'], { method: 'OPTIONS' }).preflight, undefined);
   assert.equal(facts([...lines, 'Origin: https://other.example.com']).browserOrigin, undefined);
+});
+
+test('the client of a trusted peer is the one that it names', () => {
+  const client = (connection: Connection) =>
+    facts([HOST, 'X-Forwarded-For: 203.0.113.9'], { connection }).clientAddress;
+  assert.deepEqual([client(PEER), client(STRANGER)], ['203.0.113.9', '192.0.2.7']);
 });

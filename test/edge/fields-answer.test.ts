@@ -3,12 +3,20 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { answerFields } from '../../src/edge/answer-fields.ts';
+import type { Quota } from '../../src/rejection/quota.ts';
 import { makeRules, type RuleWishes } from '../support/forwarding.ts';
+import { makeLimit } from '../support/rate-limits.ts';
 
 const CORS = { origins: ['https://app.example.com'], expose: [], maxAge: 600, credentials: false };
 
-function run(raw: readonly string[], wishes: RuleWishes & { freshNonce?: string; ours?: readonly string[] } = {}) {
-  const flat = answerFields(raw, makeRules(wishes), wishes.freshNonce, wishes.ours ?? []);
+interface Wishes extends RuleWishes {
+  readonly freshNonce?: string;
+  readonly ours?: readonly string[];
+  readonly quota?: Quota;
+}
+
+function run(raw: readonly string[], wishes: Wishes = {}) {
+  const flat = answerFields(raw, makeRules(wishes), wishes.freshNonce, wishes.ours ?? [], wishes.quota);
   const pairs = flat.flatMap((name, at) => (at % 2 === 0 ? [[name, flat[at + 1] ?? ''] as const] : []));
   return (name: string) => pairs.filter(([found]) => found.toLowerCase() === name).map(([, value]) => value);
 }
@@ -65,6 +73,20 @@ describe('DPoP-Nonce', () => {
     const valuesOf = run(['DPoP-Nonce', 'theirs', 'Cache-Control', 'public'], { freshNonce: 'ours', forward });
     assert.deepEqual(valuesOf('dpop-nonce'), ['ours']);
     assert.deepEqual(valuesOf('cache-control'), ['no-store']);
+  });
+});
+
+describe('fields of rate limits', () => {
+  const theirs = ['RateLimit', '"theirs";r=1', 'ratelimit-policy', '"theirs";q=1', 'Connection', 'ratelimit'];
+  it('of the upstream are replaced on a route with a limit', () => {
+    const quota = { name: 'ours', quota: 5, window: 60, remaining: 4, resetAfter: 1 };
+    const valuesOf = run(theirs, { rateLimit: makeLimit(), quota });
+    assert.deepEqual(valuesOf('ratelimit'), ['"ours";r=4;t=1']);
+    assert.deepEqual(valuesOf('ratelimit-policy'), ['"ours";q=5;w=60']);
+  });
+  it('of the upstream pass on a route without one', () => {
+    assert.deepEqual(run(theirs.slice(0, 4))('ratelimit'), ['"theirs";r=1']);
+    assert.deepEqual(run(theirs.slice(0, 4))('ratelimit-policy'), ['"theirs";q=1']);
   });
 });
 

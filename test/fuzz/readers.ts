@@ -11,7 +11,7 @@ import { readXfcc } from '../../src/certificate/xfcc.ts';
 import { readCommandLine, UsageError } from '../../src/cli/arguments.ts';
 import type { Connection } from '../../src/edge/connection.ts';
 import { compileIntake, readFacts } from '../../src/edge/facts.ts';
-import { FORWARDED_FIELDS, readStatedOrigin } from '../../src/edge/forwarded.ts';
+import { FORWARDED_FIELDS, readStatedClient, readStatedOrigin } from '../../src/edge/forwarded.ts';
 import { readBodyLength, readFraming } from '../../src/edge/framing.ts';
 import { readAskedOrigin } from '../../src/edge/origin.ts';
 import { readProxyHeader } from '../../src/edge/proxy-header.ts';
@@ -215,6 +215,10 @@ export const READERS: Readonly<Record<string, Reader>> = {
       readAskedOrigin(listener, 'a', true, { scheme: 'https', host: text }),
     ],
     samples: ['api.example.com'],
+  },
+  readStatedClient: {
+    read: (text) => ['forwarded', 'x-forwarded-for'].map((name) => readStatedClient(new Map([[name, [text]]]))),
+    samples: ['for=192.0.2.1', 'for="[::1]:1", for=a', '192.0.2.1, [2001:db8::1]:443', '::ffff:192.0.2.1'],
   },
   readStatedOrigin: {
     read: (text) => [

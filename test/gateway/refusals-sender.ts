@@ -199,6 +199,8 @@ export const PROOF: readonly Refusal[] = [
   },
 ];
 
+/** A clock that stands still. */
+const STILL = Math.floor(Date.now() / 1000);
 const policy = { stage: 'policy', status: 403 } as const;
 const strength = { error: 'insufficient_user_authentication', acr_values: 'urn:example:loa3', max_age: '600' };
 
@@ -242,6 +244,20 @@ export const POLICY: readonly Refusal[] = [
     when: 'sub would break out of its field',
     challenges: [DPOP, BEARER],
     send: bearer('/any/1', { sub: 'MARK\r\nX-Auth-Scope: admin' }),
+  },
+  {
+    reason: 'rate_limited',
+    when: 'its client had the only request of an hour',
+    stage: 'policy',
+    status: 429,
+    challenges: [],
+    fields: { 'retry-after': '3600', ratelimit: '"hourly";r=0;t=3600', 'ratelimit-policy': '"hourly";q=1;w=3600' },
+    reached: 1,
+    wishes: { now: () => STILL },
+    send: async (gateway) => {
+      assert.equal((await bearer('/rare/1', {})(gateway)).status, 200);
+      return bearer('/rare/2', {})(gateway);
+    },
   },
 ];
 

@@ -10,6 +10,7 @@ import { PRESENTATION, TOKEN } from './refusals-token.ts';
 /** One route per demand; /open demands nothing, so that only the edge can refuse. */
 const ASKING = 'client_certificate: { request: optional, verify: chain, ca_file: clients.pem }';
 export const POLICY_OF_ALL = {
+  more: 'drain: { delay: 0s, grace: 5s }\nrate_limits: { hourly: { key: client, rate: 1/h, burst: 1 } }',
   listener: ASKING,
   upstreams: 'gone: { targets: ["http://127.0.0.1:1"] }',
   routes: `
@@ -31,6 +32,7 @@ export const POLICY_OF_ALL = {
   acr: [urn:example:loa3]
   max_auth_age: 10m
   weaker_than_defaults: [require]
+- { name: rare, match: { path: /rare/* }, upstream: orders, require: token, rate_limit: hourly, weaker_than_defaults: [require] }
 - { name: open, match: { path: /open/* }, upstream: orders, require: public, weaker_than_defaults: [require] }
 - { name: few, match: { path: /few/*, methods: [GET, POST] }, upstream: orders, require: public, weaker_than_defaults: [require] }
 - { name: gone, match: { path: /gone/* }, upstream: gone, require: public, weaker_than_defaults: [require] }

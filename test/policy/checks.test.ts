@@ -27,7 +27,7 @@ describe('list of checks', () => {
     assert.ok(outcomes.every(([, outcome]) => outcome === 'passed' || outcome === 'not owed'));
     assert.deepEqual(
       outcomes.filter(([, outcome]) => outcome === 'not owed').map(([check]) => check),
-      ['client certificate', 'acr and auth_time', 'claims'],
+      ['client certificate', 'acr and auth_time', 'claims', 'rate'],
     );
   });
   test('what stands before the reason passed, what stands behind was not reached', async () => {
@@ -41,7 +41,7 @@ describe('list of checks', () => {
   test('every reason that a sender can cause belongs to exactly one check', async () => {
     const given = await facts();
     const stages = new Set(['presentation', 'token', 'binding', 'certificate', 'proof', 'policy']);
-    const elsewhere: readonly Reason[] = ['token_inactive', 'rate_limited'];
+    const elsewhere: readonly Reason[] = ['token_inactive'];
     for (const reason of REASON_NAMES.filter((name) => stages.has(REASONS[name].stage) && !elsewhere.includes(name))) {
       const steps: readonly CheckedStep[] = listChecks(given, route, reason);
       assert.equal(steps.filter(({ outcome }) => outcome === 'failed').length, 1, reason);

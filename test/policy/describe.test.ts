@@ -11,6 +11,7 @@ const routeOf = (keys: string): RouteDescription => {
   assert.ok(route);
   return route;
 };
+const LIMIT = 'rate_limits: { per_client: { key: client, rate: 100/m, burst: 20 } }\n';
 const says = (lines: readonly string[], text: string | RegExp) =>
   lines.some((line) => (typeof text === 'string' ? line.includes(text) : text.test(line)));
 
@@ -41,6 +42,12 @@ describe('a route in plain words', () => {
       'orders (http://127.0.0.1:9000, unix:/run/b.sock; least-pending; GET /healthz every 5 s; ' +
         'left alone for 5 s after 3 failures in a row)',
     );
+  });
+  test('names its rate limit', () => {
+    const routes = '- { name: orders, match: { path: /* }, upstream: orders, rate_limit: per_client }';
+    const [route] = describePolicy(policyOf({ more: LIMIT, routes })).routes;
+    assert.deepEqual(route?.demands.at(-1), 'rate: 100/m, 20 at once, by client');
+    assert.ok(!says(routeOf('require: dpop').demands, 'rate'));
   });
   test('a public route enforces nothing, and says so', () => {
     const { demands, notEnforced } = routeOf('require: public, weaker_than_defaults: [require]');

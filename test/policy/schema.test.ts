@@ -117,8 +117,13 @@ describe('values that would fail later', () => {
 describe('keys whose feature is not built yet', () => {
   /** The minimal configuration with `value` where a pattern of keys points. */
   function withKey(key: string, value: unknown): unknown {
-    const data: Data = minimal();
-    const names: Readonly<Record<string, string>> = { issuers: 'login', upstreams: 'orders' };
+    const limit = { key: 'client', rate: '100/s', burst: 200 };
+    const data: Data = { ...minimal(), ...(key.startsWith('rate_limits') && { rate_limits: { per_client: limit } }) };
+    const names: Readonly<Record<string, string>> = {
+      issuers: 'login',
+      upstreams: 'orders',
+      rate_limits: 'per_client',
+    };
     const parts = key
       .split('.')
       .map((part, index, all) => (part === '*' ? (names[all[index - 1] ?? ''] ?? '0') : part));

@@ -8,6 +8,7 @@ import type { Demand, Route } from '../../src/policy/route.ts';
 import type { DpopRules } from '../../src/proof/dpop-proof.ts';
 import { NonceKeys } from '../../src/proof/nonce.ts';
 import type { Reason } from '../../src/rejection/rejection.ts';
+import { createRateMemory, SharedRateLimiter } from '../../src/store/rate-limiter.ts';
 import { createReplayMemory, SharedReplayStore } from '../../src/store/shared-replay-store.ts';
 import type { Issuer } from '../../src/token/issuer.ts';
 import { readKeySet } from '../../src/token/key-set.ts';
@@ -83,6 +84,7 @@ export function makeRoute(issuer: Issuer, over: Partial<Demand> = {}): Route {
       clientCertificate: [],
     },
     cors: undefined,
+    rateLimit: undefined,
     requestBody: undefined,
     timeouts: { connect: 1, responseHeader: 1, idle: 1, total: undefined },
   };
@@ -98,6 +100,7 @@ export async function makePorts(keys: readonly TestKey[], over: Partial<Ports> =
     proofKeys: new LRUCache({ max: 1000 }),
     nonces: new NonceKeys([], 120),
     replay: new SharedReplayStore(createReplayMemory({ capacity: 10_000, since: 0 })),
+    rates: new SharedRateLimiter(createRateMemory(0)),
     rememberFor: 75,
     shorterMemories: [],
     seenCertificates: new SeenCertificates(),

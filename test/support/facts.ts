@@ -15,6 +15,7 @@ export function makeFacts(over: Partial<RequestFacts> = {}): RequestFacts {
     authorization: [],
     dpop: [],
     certificate: undefined,
+    clientAddress: '192.0.2.7',
     now: 1_800_000_000.5,
     ...over,
   };

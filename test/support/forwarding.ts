@@ -31,6 +31,7 @@ export function makePermit(over: Partial<PermitFacts> = {}): Permit {
     certificate: undefined,
     freshNonce: undefined,
     expiresAt: undefined,
+    quota: undefined,
     unknownConfirmations: 0,
     ...over,
   });
@@ -54,14 +55,16 @@ export interface RuleWishes {
   readonly forward?: Partial<ForwardRules>;
   readonly requirement?: Route['demand']['requirement'];
   readonly cors?: Route['cors'];
+  readonly rateLimit?: Route['rateLimit'];
 }
 
-export function makeRules({ forward: over, requirement = 'dpop', cors }: RuleWishes = {}): FieldRules {
+export function makeRules({ forward: over, requirement = 'dpop', cors, rateLimit }: RuleWishes = {}): FieldRules {
   const rules = { ...FORWARD, ...over };
   const route = {
     forward: rules,
     demand: { requirement },
     cors,
+    rateLimit,
   };
   return compileFieldRules(route, 'p01', compileManagedFields([{ forward: rules }], []));
 }

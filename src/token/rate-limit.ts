@@ -1,0 +1,60 @@
+// A rate limit as the policy describes it, and whom it counts.
+
+import type { JsonObject } from './jws.ts';
+
+export type RateKey = 'client' | 'subject' | 'thumbprint' | 'address';
+
+export interface RateLimit {
+  readonly name: string;
+  readonly key: RateKey;
+  /** Seconds that one request takes up. */
+  readonly interval: number;
+  /** Requests that pass at once after a rest. */
+  readonly burst: number;
+  /** The same for clients, as whole numbers: requests per `window` seconds, at least `burst`. */
+  readonly quota: number;
+  readonly window: number;
+  /** For people: `100/s, 200 at once, by client`. */
+  readonly text: string;
+}
+
+/** Who sends a request: verified values only. */
+export interface Sender {
+  /** undefined on public routes. */
+  readonly claims: JsonObject | undefined;
+  /** Thumbprint of the key or certificate to which the token is bound; undefined: to none. */
+  readonly thumbprint: string | undefined;
+  /** undefined: not known, as on unix sockets. */
+  readonly address: string | undefined;
+}
+
+/** As in the default of X-Auth-Client. */
+const CLIENT_CLAIMS = ['client_id', 'azp', 'cid'];
+
+/**
+ * The text by which requests are counted together. Clients and subjects belong to their issuer; IPv6 addresses count by their
+ * /64, of which one host has every address. Whoever lacks what is counted shares one key with all who do, of the same issuer.
+ */
+export function rateKey(key: RateKey, { claims = {}, thumbprint, address }: Sender): string {
+  if (key === 'thumbprint') return `thumbprint ${thumbprint ?? ''}`;
+  if (key === 'address') return `address ${address === undefined ? '' : networkOf(address)}`;
+  const issuer = String(claims.iss);
+  const names = key === 'client' ? CLIENT_CLAIMS : ['sub'];
+  const values = names.map((name) => claims[name]).filter((claim) => typeof claim === 'string');
+  const value = values.find((claim) => claim !== '');
+  // The length keeps issuer and value apart.
+  return `${key} ${issuer.length} ${issuer}${value === undefined ? '' : ` ${value}`}`;
+}
+
+/** IPv4 addresses as they are; of IPv6 ones the first four groups, without leading zeros. */
+function networkOf(address: string): string {
+  if (!address.includes(':')) return address;
+  const [head = '', tail] = address.toLowerCase().split('::');
+  const before = head === '' ? [] : head.split(':');
+  const after = tail === undefined || tail === '' ? [] : tail.split(':');
+  // An IPv4 address at the end stands for two groups.
+  const length = before.length + after.length + (after.at(-1)?.includes('.') ? 1 : 0);
+  const zeros = tail === undefined ? [] : Array.from({ length: Math.max(0, 8 - length) }, () => '0');
+  const groups = [...before, ...zeros, ...after].slice(0, 4);
+  return `${groups.map((group) => group.replace(/^0+(?=.)/, '')).join(':')}::/64`;
+}
