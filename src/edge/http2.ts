@@ -38,17 +38,18 @@ export class Http2Transaction implements Transaction {
     return typeof framing === 'number' ? framing : undefined;
   }
 
+  /** A stream that was reset ends as well, even with NO_ERROR; what matters is that it ended before. */
   get received(): boolean {
-    return this.body.endAfterHeaders || this.body.readableEnded;
+    return this.body.endAfterHeaders || (this.body.readableEnded && !this.body.closed);
   }
 
   get begun(): boolean {
     return this.body.headersSent;
   }
 
-  /** Node ends the answer to HEAD before it has begun. */
+  /** Node ends the answer to HEAD before it has begun, and any other when its stream is reset. */
   get finished(): boolean {
-    return this.body.headersSent && this.body.writableFinished;
+    return this.body.headersSent && this.body.writableFinished && !this.body.aborted;
   }
 
   get gone(): boolean {
