@@ -1,17 +1,20 @@
-// The connections to one upstream: a pool of HTTP/1.1 connections with certificates always verified.
+// The connections to one upstream: a pool with certificates always verified.
 
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { buildConnector, Pool } from 'undici';
 import type { Upstream } from '../policy/route.ts';
+import { Http2Pool } from './http2-pool.ts';
 
 /** Bytes of an answer's fields; longer ones are `upstream_invalid`. */
 const MAX_ANSWER_FIELDS = 65_536;
 
 export interface OpenUpstream {
-  readonly pool: Pool;
+  readonly pool: Pick<Pool, 'dispatch' | 'close' | 'destroy'>;
   /** What undici is told in place of the client's Host, so that it neither verifies nor reconnects for that name. */
   readonly serverName: string;
   readonly secure: boolean;
+  readonly http2: boolean;
 }
 
 /**
@@ -26,13 +29,33 @@ export function openUpstream(upstream: Upstream, connect: number): OpenUpstream 
   const { ca, cert, key, serverName } = upstream.tls;
   const connector = buildConnector({
     timeout: connect * 1000,
-    allowH2: false,
+    ...(upstream.http2 && { preferH2: true, useH2c: true }),
+    allowH2: upstream.http2,
     socketPath: target.socketPath ?? null,
     rejectUnauthorized: true,
     ...(ca !== undefined && { ca }),
     ...(cert !== undefined && { cert }),
     ...(key !== undefined && { key }),
   });
+  const connectNamed: buildConnector.connector = (options, callback) => {
+    connector({ ...options, servername: serverName ?? '' }, (error, socket) => {
+      if (error !== null) return callback(error, null);
+      if (upstream.http2 && socket instanceof TLSSocket && socket.alpnProtocol !== 'h2') {
+        socket.destroy();
+        return callback(new NotHttp2(), null);
+      }
+      socket.on('error', tellResetFromEnd);
+      callback(null, socket);
+    });
+  };
+  const { hostname, protocol } = new URL(target.origin);
+  const terms = { serverName: serverName ?? hostname, secure: protocol === 'https:', http2: upstream.http2 };
+  if (upstream.http2) {
+    return {
+      ...terms,
+      pool: new Http2Pool(target.origin, { connections: upstream.connections, connect: connectNamed }),
+    };
+  }
   const pool = new Pool(target.origin, {
     connections: upstream.connections,
     pipelining: 1,
@@ -41,16 +64,14 @@ export function openUpstream(upstream: Upstream, connect: number): OpenUpstream 
     headersTimeout: 0,
     bodyTimeout: 0,
     strictContentLength: true,
-    connect: (options, callback) => {
-      connector({ ...options, servername: serverName ?? '' }, (error, socket) => {
-        if (error !== null) return callback(error, null);
-        socket.on('error', tellResetFromEnd);
-        callback(null, socket);
-      });
-    },
+    connect: connectNamed,
   });
-  const { hostname, protocol } = new URL(target.origin);
-  return { pool, serverName: serverName ?? hostname, secure: protocol === 'https:' };
+  return { ...terms, pool };
+}
+
+/** The server does not speak HTTP/2, and nothing else was asked for. */
+class NotHttp2 extends Error {
+  readonly code = 'HTTP2_NOT_NEGOTIATED';
 }
 
 /**

@@ -20,6 +20,7 @@ export interface Named {
 const MISSING_UPSTREAM: Upstream = {
   name: '',
   targets: [],
+  http2: false,
   connections: 0,
   tls: { ca: undefined, cert: undefined, key: undefined, serverName: undefined },
 };

@@ -30,6 +30,7 @@ function compileUpstream(compilation: Compilation, name: string, config: Upstrea
   return {
     name,
     targets: targets.filter((target) => target !== undefined),
+    http2: config.http2,
     connections: config.connections,
     tls: {
       ca: authoritiesAt(compilation, [...at, 'tls', 'ca_file']),

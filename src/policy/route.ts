@@ -61,6 +61,8 @@ export interface Upstream {
   readonly name: string;
   /** Exactly one until several targets are built. */
   readonly targets: readonly Target[];
+  /** HTTP/2 alone; otherwise HTTP/1.1 alone. */
+  readonly http2: boolean;
   readonly connections: number;
   readonly tls: {
     readonly ca: string | undefined;

@@ -40,6 +40,7 @@ export function makeUpstream(origin: string, over: Partial<Upstream> = {}): Upst
   return {
     name: 'orders',
     targets: [{ origin, socketPath: undefined }],
+    http2: false,
     connections: 4,
     tls: { ca: undefined, cert: undefined, key: undefined, serverName: undefined },
     ...over,
