@@ -12,8 +12,6 @@ const MAX_ANSWER_FIELDS = 65_536;
 const IDLE = 4000;
 /** Milliseconds within which a connection that has not answered a request has to answer a PING. */
 const PROBE = 5000;
-/** Until the server has said how many it takes. */
-const STREAMS = 100;
 
 /** @types/node knows `strictSingleValueFields` of servers only; Node has it here too. Fields pass as the client wrote them. */
 const SESSION: ClientSessionOptions & { strictSingleValueFields: boolean } = {
@@ -27,6 +25,11 @@ export interface Http2PoolOptions {
   readonly connections: number;
   /** Makes one; must have negotiated `h2` where it is TLS. */
   readonly connect: buildConnector.connector;
+}
+
+/** The server does not speak HTTP/2, and nothing else was asked for. */
+export class NotHttp2 extends Error {
+  readonly code = 'HTTP2_NOT_SPOKEN';
 }
 
 /** One connection and the requests on it. */
@@ -46,6 +49,7 @@ export class Http2Pool {
   readonly #options: Http2PoolOptions;
   readonly #open = new Set<Open>();
   readonly #waiting = new Set<Http2Request>();
+  readonly #greeting = new Set<ClientHttp2Session>();
   #connecting = 0;
   #closing: (() => void) | undefined;
   #ended = false;
@@ -93,13 +97,14 @@ export class Http2Pool {
     });
   }
 
+  /** Ends everything at once. */
   async destroy(): Promise<void> {
     this.#ended = true;
     const gone = new Error('the pool is closed');
     for (const request of this.#waiting) request.fail(gone);
     this.#waiting.clear();
+    for (const session of this.#greeting) session.destroy();
     for (const { session } of this.#open) session.destroy();
-    await this.close();
   }
 
   #assign(): void {
@@ -120,7 +125,7 @@ export class Http2Pool {
   #free(): Open | undefined {
     for (const open of this.#open) {
       const { session, running } = open;
-      const most = session.remoteSettings.maxConcurrentStreams ?? STREAMS;
+      const most = session.remoteSettings.maxConcurrentStreams ?? 0;
       if (!session.closed && !session.destroyed && running.size < most) return open;
     }
     return undefined;
@@ -140,36 +145,54 @@ export class Http2Pool {
     this.#connecting += 1;
     const { hostname, host, port, protocol } = this.#origin;
     this.#options.connect({ hostname, host, port, protocol }, (error, socket) => {
-      this.#connecting -= 1;
-      if (error !== null) this.#refuse(error);
-      else if (this.#ended && this.#waiting.size === 0) socket.destroy();
-      else this.#admit(socket);
-      this.#assign();
+      if (error !== null) this.#connected(error);
+      else if (this.#ended && this.#waiting.size === 0) this.#connected(socket.destroy());
+      else this.#greet(socket);
+    });
+  }
+
+  /** Nothing is sent before the server's preface, its SETTINGS, has come (RFC 9113 §3.4): it says how much may be sent. */
+  #greet(socket: Socket): void {
+    const session = connect(this.#origin, { ...SESSION, createConnection: () => socket });
+    let failure: Error = new NotHttp2();
+    const gone = () => {
+      this.#greeting.delete(session);
+      this.#connected(failure);
+    };
+    this.#greeting.add(session);
+    session.on('error', (error) => (failure = error));
+    session.once('close', gone);
+    session.once('remoteSettings', () => {
+      session.off('close', gone);
+      this.#greeting.delete(session);
+      this.#admit(session);
+      this.#connected();
     });
   }
 
   /** Whoever waits, waits for the connection that has failed. */
-  #refuse(error: Error): void {
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
-    for (const request of waiting) request.fail(error);
+  #connected(failure?: unknown): void {
+    this.#connecting -= 1;
+    if (failure instanceof Error) {
+      const waiting = [...this.#waiting];
+      this.#waiting.clear();
+      for (const request of waiting) request.fail(failure);
+    }
+    this.#assign();
   }
 
-  #admit(socket: Socket): void {
-    const session = connect(this.#origin, { ...SESSION, createConnection: () => socket });
+  #admit(session: ClientHttp2Session): void {
     const idle = setTimeout(() => {
       if (open.running.size === 0) session.close();
     }, IDLE);
     const open: Open = { session, running: new Set(), idle, probing: false };
     this.#open.add(open);
-    session.on('error', () => {}); // requests hear it from their streams
-    const leave = () => {
+    session.once('goaway', () => process.nextTick(() => this.#assign()));
+    session.once('close', () => {
       clearTimeout(idle);
       this.#open.delete(open);
       this.#assign();
-    };
-    session.once('goaway', () => process.nextTick(() => this.#assign()));
-    session.once('close', leave);
+    });
   }
 
   /** A connection whose other end is gone without a word would swallow requests for ever. */

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { buildConnector, Pool } from 'undici';
 import type { Upstream } from '../policy/route.ts';
-import { Http2Pool } from './http2-pool.ts';
+import { Http2Pool, NotHttp2 } from './http2-pool.ts';
 
 /** Bytes of an answer's fields; longer ones are `upstream_invalid`. */
 const MAX_ANSWER_FIELDS = 65_536;
@@ -67,11 +67,6 @@ export function openUpstream(upstream: Upstream, connect: number): OpenUpstream 
     connect: connectNamed,
   });
   return { ...terms, pool };
-}
-
-/** The server does not speak HTTP/2, and nothing else was asked for. */
-class NotHttp2 extends Error {
-  readonly code = 'HTTP2_NOT_NEGOTIATED';
 }
 
 /**

@@ -52,14 +52,21 @@ export interface RuleWishes {
   readonly requirement?: Route['demand']['requirement'];
   readonly cors?: Route['cors'];
   readonly origin?: string;
+  readonly upstream?: Partial<Upstream>;
 }
 
-export function makeRules({ forward: over, requirement = 'dpop', cors, origin }: RuleWishes = {}): FieldRules {
+export function makeRules({
+  forward: over,
+  requirement = 'dpop',
+  cors,
+  origin,
+  upstream,
+}: RuleWishes = {}): FieldRules {
   const rules = { ...FORWARD, ...over };
   const route = {
     forward: rules,
     demand: { requirement },
-    upstream: makeUpstream(origin ?? 'http://127.0.0.1:9000'),
+    upstream: makeUpstream(origin ?? 'http://127.0.0.1:9000', upstream),
     cors,
   };
   return compileFieldRules(route, 'p01', compileManagedFields([{ forward: rules }], []));
@@ -68,7 +75,6 @@ export function makeRules({ forward: over, requirement = 'dpop', cors, origin }:
 export const TIMEOUTS: Timeouts = { connect: 5, responseHeader: 5, idle: 5, total: undefined };
 
 export interface ForwarderWishes extends RuleWishes {
-  readonly upstream?: Partial<Upstream>;
   readonly permit?: Partial<PermitFacts>;
   readonly exchange?: Partial<ForwardExchange>;
   readonly timeouts?: Partial<Timeouts>;
