@@ -9,6 +9,7 @@ import { answer } from '../../src/edge/answer.ts';
 import type { Connection } from '../../src/edge/connection.ts';
 import { compileIntake, type EdgeFacts, readFacts } from '../../src/edge/facts.ts';
 import { Http1Transaction } from '../../src/edge/http1.ts';
+import { Http2Transaction } from '../../src/edge/http2.ts';
 import { type HandshakeRefusal, type OpenListener, openListener, type Serve } from '../../src/edge/listener.ts';
 import type { Transaction } from '../../src/edge/transaction.ts';
 import { compileManagedFields } from '../../src/policy/managed-fields.ts';
@@ -104,6 +105,7 @@ export async function serveListener(
       const seen = { transaction, method, url, connection, facts, expectsContinue };
       served.push(seen);
       if (facts instanceof Rejection) answer(transaction, refusal(facts));
+      else if (transaction instanceof Http2Transaction) answer(transaction, { status: 200, fields: [], body: '' });
       else if (transaction instanceof Http1Transaction) respond(transaction.request, transaction.response, seen);
     },
     refused(rejection) {
