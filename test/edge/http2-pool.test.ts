@@ -63,7 +63,7 @@ test('requests share a connection, and are answered in any order', async (t) => 
   });
   const clients = [1, 2, 3].map(() => send(t, port, GET));
   const texts = await Promise.all(clients.map((client) => client.until(/\r\n\r\n\d$/)));
-  assert.deepEqual(texts.map((text) => text.at(-1)).toSorted(), ['1', '3', '5']);
+  assert.deepEqual(new Set(texts.map((text) => text.at(-1))), new Set(['1', '3', '5']));
   assert.match(texts[0] ?? '', /\r\nVia: 2.0 holdfast-p01\r\n/i);
   assert.equal(opened.length, 1);
 });

@@ -290,6 +290,26 @@ test('an answer that comes before the end of the request is passed on, then the 
   await gateway.logged({ outcome: 'forwarded' });
 });
 
+test('trailers that an upstream over HTTP/1.1 announces reach clients over HTTP/2, after the body', async (t) => {
+  const gateway = await startTestGateway(t, { routes: ROUTES });
+  const session = await open(t, gateway);
+  gateway.upstream.answer = (request, response) => {
+    response.writeHead(200, request.url === '/open/1' ? { Trailer: 'X-Sum' } : {});
+    response.write('body');
+    response.addTrailers({ 'X-Sum': 'abc', 'Set-Cookie': 'a=b', 'Client-Cert': ':AA==:' });
+    response.end();
+  };
+  const announced = await ask(session, { ':path': '/open/1' });
+  assert.equal(announced.body, 'body');
+  assert.equal(announced.fields.trailer, undefined);
+  assert.equal(announced.trailers?.['x-sum'], 'abc');
+  assert.equal(announced.trailers['set-cookie'], undefined);
+  assert.equal(announced.trailers['client-cert'], undefined);
+  const unannounced = await ask(session, { ':path': '/open/2' });
+  assert.equal(unannounced.body, 'body');
+  assert.equal(unannounced.trailers, undefined);
+});
+
 test('a drain sends GOAWAY, lets streams in flight finish, and closes the connection', async (t) => {
   const gateway = await startTestGateway(t, { routes: ROUTES });
   const session = await open(t, gateway);
