@@ -32,6 +32,11 @@ export class NotHttp2 extends Error {
   readonly code = 'HTTP2_NOT_SPOKEN';
 }
 
+/** RFC 9113 §8.6: HTTP/2 has no Upgrade. */
+class NoUpgrade extends Error {
+  readonly code = 'HTTP2_NO_UPGRADE';
+}
+
 /** One connection and the requests on it. */
 interface Open {
   readonly session: ClientHttp2Session;
@@ -76,6 +81,7 @@ export class Http2Pool {
       handler,
     );
     if (this.#ended) request.fail(new Error('the pool is closed'));
+    else if (options.upgrade) request.fail(new NoUpgrade());
     else {
       this.#waiting.add(request);
       this.#assign();
