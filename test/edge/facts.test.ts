@@ -26,7 +26,6 @@ interface Sent {
   readonly method?: string;
   readonly url?: string;
   readonly httpVersion?: string;
-  readonly scheme?: string;
   readonly connection?: Connection;
   readonly listener?: Partial<Listener>;
 }
@@ -41,7 +40,7 @@ function read(lines: readonly string[] = ['Host: api.example.com'], sent: Sent =
   ]);
   const { method = 'GET', url = '/orders/1', httpVersion = '1.1', connection = STRANGER } = sent;
   const rules = compileIntake(listener, managed, 'holdfast-0a1b');
-  return readFacts({ method, target: url, httpVersion, rawHeaders, scheme: sent.scheme }, connection, rules, NOW);
+  return readFacts({ method, target: url, httpVersion, rawHeaders }, connection, rules, NOW);
 }
 
 function facts(...sent: Parameters<typeof read>): EdgeFacts {
@@ -240,18 +239,6 @@ test('a coding other than chunked alone, or in HTTP/1.0, is request_malformed, w
   assert.equal(reason([HOST, 'Transfer-Encoding: identity', 'Transfer-Encoding: chunked']), 'request_malformed');
   assert.equal(reason([HOST, 'Transfer-Encoding: chunked'], { httpVersion: '1.0' }), 'request_malformed');
   assert.equal(reason([HOST, 'Transfer-Encoding: Chunked']), 'accepted');
-});
-
-test(':scheme of HTTP/2 is that of the listener, or what a trusted peer says that its client used', () => {
-  const sent = { httpVersion: '2.0', scheme: 'https' };
-  assert.equal(reason([HOST], sent), 'accepted');
-  assert.equal(reason([HOST], { ...sent, scheme: 'http' }), 'request_malformed');
-  assert.equal(reason([HOST], { ...sent, scheme: '' }), 'request_malformed');
-  const plain = { ...sent, listener: { tls: undefined, origins: [HTTPS_ORIGIN] } };
-  const proto = 'X-Forwarded-Proto: https';
-  assert.equal(reason([HOST, proto], { ...plain, connection: PEER }), 'accepted');
-  assert.equal(reason([HOST, proto], { ...plain, connection: PEER, scheme: 'http' }), 'accepted');
-  assert.equal(reason([HOST, proto], plain), 'request_malformed');
 });
 
 test('versions other than 1.0 and 1.1 are request_malformed', () => {

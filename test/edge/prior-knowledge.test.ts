@@ -2,10 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { test, type TestContext } from 'node:test';
-import { makeListener, readAll, sendRaw, serveListener, statusOf } from '../support/edge.ts';
+import { answer } from '../../src/edge/answer.ts';
+import { makeListener, readAll, sendRaw, serveListener, statusOf, type TestListener } from '../support/edge.ts';
 import { FLAG, FRAME, frame, type Line, PREFACE, RawHttp2, request, settings } from '../support/frames.ts';
 
 const GET: readonly Line[] = [
@@ -14,7 +16,15 @@ const GET: readonly Line[] = [
   [':path', '/orders/1'],
   [':authority', 'api.example.com'],
 ];
+const NOTHING = { status: 200, fields: [], body: '' };
 const HOST = 'Host: api.example.com\r\n';
+
+/** A listener that answers over both versions. */
+function serve(t: TestContext): Promise<TestListener> {
+  const respond = (request: IncomingMessage, response: ServerResponse) =>
+    void request.resume().once('end', () => response.end());
+  return serveListener(t, makeListener(), respond, undefined, (transaction) => answer(transaction, NOTHING));
+}
 
 async function open(t: TestContext, port: number): Promise<Socket> {
   const socket = connect(port, '127.0.0.1');
@@ -24,7 +34,7 @@ async function open(t: TestContext, port: number): Promise<Socket> {
 }
 
 test('a client that begins with the preface is served over HTTP/2, one that does not over HTTP/1.1', async (t) => {
-  const { port, served } = await serveListener(t, makeListener());
+  const { port, served } = await serve(t);
   const session = connectHttp2(`http://127.0.0.1:${port}`);
   const stream = session.request({ ':authority': 'api.example.com', ':path': '/orders/1' });
   const [fields] = (await once(stream, 'response')) as [Record<string, unknown>];
@@ -38,7 +48,7 @@ test('a client that begins with the preface is served over HTTP/2, one that does
 });
 
 test('the preface may come byte by byte, and with the first request at once', async (t) => {
-  const { port } = await serveListener(t, makeListener());
+  const { port } = await serve(t);
   const slow = await open(t, port);
   slow.setNoDelay();
   const raw = new RawHttp2(slow);

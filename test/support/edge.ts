@@ -9,7 +9,6 @@ import { answer } from '../../src/edge/answer.ts';
 import type { Connection } from '../../src/edge/connection.ts';
 import { compileIntake, type EdgeFacts, readFacts } from '../../src/edge/facts.ts';
 import { Http1Transaction } from '../../src/edge/http1.ts';
-import { Http2Transaction } from '../../src/edge/http2.ts';
 import { type HandshakeRefusal, type OpenListener, openListener, type Serve } from '../../src/edge/listener.ts';
 import type { Transaction } from '../../src/edge/transaction.ts';
 import { compileManagedFields } from '../../src/policy/managed-fields.ts';
@@ -92,6 +91,7 @@ export async function serveListener(
   listener: Listener,
   respond: Respond = (request, response) => void request.resume().once('end', () => response.end('ok')),
   ticketSecret?: Uint8Array,
+  respondHttp2: (transaction: Transaction) => void = () => {},
 ): Promise<TestListener> {
   const served: Served[] = [];
   const refused: Reason[] = [];
@@ -105,8 +105,8 @@ export async function serveListener(
       const seen = { transaction, method, url, connection, facts, expectsContinue };
       served.push(seen);
       if (facts instanceof Rejection) answer(transaction, refusal(facts));
-      else if (transaction instanceof Http2Transaction) answer(transaction, { status: 200, fields: [], body: '' });
       else if (transaction instanceof Http1Transaction) respond(transaction.request, transaction.response, seen);
+      else respondHttp2(transaction);
     },
     refused(rejection) {
       refused.push(rejection.reason);
