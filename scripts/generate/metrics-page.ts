@@ -27,7 +27,7 @@ const NOTHING: ProcessSources = {
 
 /** The whole page. */
 export async function metricsPage(): Promise<string> {
-  const traffic = await createTrafficMetrics({ connections: () => [] }).snapshot();
+  const traffic = await createTrafficMetrics({ connections: () => [], upstreams: () => [] }).snapshot();
   const text = await createProcessMetrics(NOTHING).text([traffic]);
   const types = new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name, type]));
   const rows = Object.values(METRICS).map(({ name, help, labels }) => {

@@ -24,8 +24,8 @@ export interface FieldRules {
   readonly answer: ReadonlyMap<string, AnswerAction>;
   /** Our name in `Via`. */
   readonly pseudonym: string;
-  /** The upstream's authority, where the route says `host: upstream`. */
-  readonly host: string | undefined;
+  /** The client's, or the authority of the target that the request goes to. */
+  readonly host: 'preserve' | 'upstream';
   readonly credentials: 'remove' | 'as-received' | 'bearer';
   readonly clientCertificate: readonly CertificateFieldRule[];
   /** Certificate fields written before: certificates belong to connections, and encoding one costs more than a request's other fields. */
@@ -59,13 +59,15 @@ const HOP_BY_HOP = [
  * @param policyId `Policy.id`; the same text makes a loop visible in `Via`
  */
 export function compileFieldRules(
-  route: Pick<Route, 'forward' | 'upstream' | 'cors'> & { readonly demand: Pick<Demand, 'requirement'> },
+  route: Pick<Route, 'forward' | 'cors'> & {
+    readonly demand: Pick<Demand, 'requirement'>;
+    readonly upstream: Pick<Route['upstream'], 'http2'>;
+  },
   policyId: string,
   managed: ManagedFields,
   withoutUpstreamNonce = false,
 ): FieldRules {
   const credentials = route.demand.requirement === 'public' ? 'as-received' : route.forward.authorization;
-  const target = route.upstream.targets[0];
   return {
     managed,
     request: new Map<string, RequestAction>([
@@ -89,7 +91,7 @@ export function compileFieldRules(
       ['dpop-nonce', credentials === 'as-received' && !withoutUpstreamNonce ? 'dpop-nonce' : 'drop'],
     ]),
     pseudonym: pseudonymOf(policyId),
-    host: route.forward.host === 'upstream' && target !== undefined ? new URL(target.origin).host : undefined,
+    host: route.forward.host,
     credentials,
     clientCertificate: route.forward.clientCertificate,
     written: new WeakMap(),

@@ -18,6 +18,7 @@ import type { Rest, Transaction } from './transaction.ts';
 import { Upload, type UploadWatcher } from './upload.ts';
 import { openTunnel } from './tunnel.ts';
 import { verifySwitch } from './upgrade.ts';
+import type { Sender, Sending } from './upstream-sending.ts';
 import type { OpenUpstream } from './upstream.ts';
 
 /** How a forwarded request ended. `bytes` of the answer's body were passed on. */
@@ -53,16 +54,17 @@ export interface ForwardExchange {
 
 /**
  * Sends a permitted request on and streams the answer back. The path goes as received, byte for byte, but for `stripPrefix`.
- * Rejections: `body_too_large` (announced, before anything is sent; or while streaming), `upstream_unreachable`,
- * `upstream_invalid`, `upstream_timed_out`, `request_timed_out` (the client stopped in the middle of its body), `internal_error`
- * (a field that undici refuses: identity.ts let something through).
+ * Rejections: `body_too_large` (announced, before anything is sent; or while streaming), `upstream_circuit_open`,
+ * `upstream_unreachable`, `upstream_invalid`, `upstream_timed_out`, `request_timed_out` (the client stopped in the middle of its
+ * body), `internal_error` (a field that undici refuses: identity.ts let something through).
  * A request for a WebSocket whose 101 is verified becomes a tunnel (tunnel.ts), and `opened` is called.
- * Timeouts: `connect` until there is a connection for this request, a free one of the pool or a new one; `idle` while the
- * body or the answer moves, either way; `response_header` from the end of the body; `total` from now.
+ * Timeouts: `connect` until there is a connection for this request, a free one of the pool or a new one, and anew with each of
+ * `retries`; `idle` while the body or the answer moves, either way; `response_header` from the end of the body; `total` from now.
  * An answer that ends with its connection is complete when that is closed and broken when it is reset (RFC 9112 §8); over TLS,
  * where Node shows no difference, it is `upstream_invalid`.
- * Dropped: trailers of the request, 1xx answers, the upstream's reason phrase. Never retried: that a connection closed before the
- * upstream read the request cannot be proved (RFC 9110 §9.2.2), so a request lost to a keep-alive race is `upstream_unreachable`.
+ * Dropped: trailers of the request, 1xx answers, the upstream's reason phrase. Retried only while there is no connection: that one
+ * closed before the upstream read the request cannot be proved (RFC 9110 §9.2.2), so a request lost to a keep-alive race is
+ * `upstream_unreachable`.
  * Does not decide anything about the request: the permit says that it was decided. Does not check its framing (facts.ts), and
  * does not rewrite Location or cookies.
  */
@@ -78,8 +80,6 @@ const REASON_OF_CODE: Readonly<Record<string, Reason>> = {
   UND_ERR_NOT_SUPPORTED: 'internal_error',
 };
 
-/** Thrown, not aborted with: undici then gives the connection to the next request instead of closing it. */
-const NO_LONGER_WANTED = new Error('the request ended while it waited for a connection');
 const ABORTED = new Error('the exchange ended');
 
 /** Octets. A longer Content-Length would be rounded on its way, and the upstream told another one than the client. */
@@ -90,11 +90,12 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 
 type Phase = 'connecting' | 'sending' | 'awaiting' | 'answering' | 'flushing' | 'tunnelling' | 'settled';
 
-class Forwarding implements Dispatcher.DispatchHandler, UploadWatcher {
+class Forwarding implements Sender, UploadWatcher {
   readonly #permit: Permit;
   readonly #exchange: ForwardExchange;
   #phase: Phase = 'connecting';
   #upload: Upload | undefined;
+  #sending: Sending | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   /** The upstream has sent something that could be an answer. */
   #begun = false;
@@ -122,19 +123,23 @@ class Forwarding implements Dispatcher.DispatchHandler, UploadWatcher {
     transaction.onClose(() => this.#onClientClose());
     if (timeouts.total !== undefined) this.#last = performance.now() + timeouts.total * 1000;
     this.#allow(timeouts.connect);
-    const options: Dispatcher.DispatchOptions & { servername: string } = {
+    const options: Dispatcher.DispatchOptions = {
       method: facts.method,
       path: forwardedTarget(this.#exchange),
       headers: requestFields(this.#exchange, rules, this.#permit.facts),
       body: this.#upload ?? null,
-      servername: upstream.serverName,
       upgrade: transaction.upgrade === undefined ? null : 'websocket',
     };
-    upstream.pool.dispatch(options, this);
+    this.#sending = upstream.sending(options, this);
+    const rejection = this.#sending.start();
+    if (rejection !== undefined) this.#settle({ kind: 'rejected', rejection });
+  }
+
+  retried(): void {
+    this.#allow(this.#exchange.timeouts.connect);
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
-    if (this.#phase === 'settled') throw NO_LONGER_WANTED;
     this.#controller = controller;
     if (this.#phase !== 'connecting') return;
     this.#phase = 'sending';
@@ -195,7 +200,11 @@ class Forwarding implements Dispatcher.DispatchHandler, UploadWatcher {
       upstream: upstream as Socket,
       idle: timeouts.idle,
       lasts: total < good ? [total, 'total'] : [good, 'expired'],
-      ended: (bytes, tunnel) => settled({ kind: 'tunnelled', status: 101, bytes, tunnel }),
+      ended: (bytes, tunnel) => {
+        const outcome: Outcome = { kind: 'tunnelled', status: 101, bytes, tunnel };
+        this.#sending?.end(outcome);
+        settled(outcome);
+      },
     });
   }
 
@@ -250,6 +259,9 @@ class Forwarding implements Dispatcher.DispatchHandler, UploadWatcher {
 
   #onDeadline(): void {
     switch (this.#phase) {
+      case 'connecting':
+        if (performance.now() < this.#last && this.#sending?.giveUp()) return;
+        return this.#reject('upstream_timed_out');
       case 'sending':
         return this.#reject(this.#upload?.waitsForClient ? 'request_timed_out' : 'upstream_timed_out');
       case 'answering':
@@ -297,6 +309,7 @@ class Forwarding implements Dispatcher.DispatchHandler, UploadWatcher {
     if (this.#phase === 'settled') return;
     this.#phase = 'settled';
     clearTimeout(this.#timer);
+    this.#sending?.end(outcome);
     this.#controller?.abort(ABORTED);
     this.#upload?.destroy();
     if (outcome.kind === 'forwarded') this.#exchange.transaction.discard();
@@ -320,6 +333,7 @@ class Forwarding implements Dispatcher.DispatchHandler, UploadWatcher {
   }
 
   #onTimer(): void {
+    this.#due = Number.POSITIVE_INFINITY;
     if (performance.now() < this.#deadline) this.#setTimer();
     else this.#onDeadline();
   }

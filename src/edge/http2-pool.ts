@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { buildConnector, Dispatcher } from 'undici';
 import { Http2Request } from './http2-request.ts';
+import { ConnectFailure, NotHttp2 } from './upstream-connect.ts';
 
 /** Bytes of an answer's fields and of its trailers, 32 more per line; longer ones are `upstream_invalid`. */
 const MAX_ANSWER_FIELDS = 65_536;
@@ -21,15 +22,12 @@ const SESSION: ClientSessionOptions & { strictSingleValueFields: boolean } = {
 };
 
 export interface Http2PoolOptions {
-  /** Connections at once. */
+  /** Connections at once that take requests. */
   readonly connections: number;
+  /** Milliseconds after which a connection takes no more requests. */
+  readonly connectionAge: number;
   /** Makes one; must have negotiated `h2` where it is TLS. */
   readonly connect: buildConnector.connector;
-}
-
-/** The server does not speak HTTP/2, and nothing else was asked for. */
-export class NotHttp2 extends Error {
-  readonly code = 'HTTP2_NOT_SPOKEN';
 }
 
 /** RFC 9113 §8.6: HTTP/2 has no Upgrade. */
@@ -42,6 +40,8 @@ interface Open {
   readonly session: ClientHttp2Session;
   readonly running: Set<Http2Request>;
   readonly idle: NodeJS.Timeout;
+  /** Milliseconds on the monotonic clock from which it takes no more requests. */
+  readonly until: number;
   probing: boolean;
 }
 
@@ -75,6 +75,7 @@ export class Http2Pool {
         method: options.method,
         path: options.path,
         scheme: this.#origin.protocol.slice(0, -1),
+        authority: this.#origin.host,
         fields: options.headers as readonly string[],
         body: (options.body ?? undefined) as Readable | undefined,
       },
@@ -120,7 +121,8 @@ export class Http2Pool {
       this.#waiting.delete(request);
       this.#send(open, request);
     }
-    const room = this.#options.connections - this.#open.size - this.#connecting;
+    const taking = [...this.#open].filter(({ session }) => !session.closed).length;
+    const room = this.#options.connections - taking;
     if (this.#waiting.size > 0 && this.#connecting === 0 && room > 0) this.#connect();
     if (this.#ended && this.#waiting.size === 0) {
       for (const { session, running } of this.#open) if (running.size === 0) session.close();
@@ -129,8 +131,10 @@ export class Http2Pool {
   }
 
   #free(): Open | undefined {
+    const now = performance.now();
     for (const open of this.#open) {
       const { session, running } = open;
+      if (now >= open.until) session.close(); // when its requests are answered
       const most = session.remoteSettings.maxConcurrentStreams ?? 0;
       if (!session.closed && !session.destroyed && running.size < most) return open;
     }
@@ -160,10 +164,10 @@ export class Http2Pool {
   /** Nothing is sent before the server's preface, its SETTINGS, has come (RFC 9113 §3.4): it says how much may be sent. */
   #greet(socket: Socket): void {
     const session = connect(this.#origin, { ...SESSION, createConnection: () => socket });
-    let failure: Error = new NotHttp2();
+    let failure: NodeJS.ErrnoException = new NotHttp2();
     const gone = () => {
       this.#greeting.delete(session);
-      this.#connected(failure);
+      this.#connected(new ConnectFailure(failure));
     };
     this.#greeting.add(session);
     session.on('error', (error) => (failure = error));
@@ -191,7 +195,8 @@ export class Http2Pool {
     const idle = setTimeout(() => {
       if (open.running.size === 0) session.close();
     }, IDLE);
-    const open: Open = { session, running: new Set(), idle, probing: false };
+    const until = performance.now() + this.#options.connectionAge;
+    const open: Open = { session, running: new Set(), idle, until, probing: false };
     this.#open.add(open);
     session.once('goaway', () => process.nextTick(() => this.#assign()));
     session.once('close', () => {

@@ -8,7 +8,9 @@ export interface Http2RequestOptions {
   readonly method: string;
   readonly path: string;
   readonly scheme: string;
-  /** Names and values in turn, with exactly one Host. */
+  /** Of the target, for requests without a Host. */
+  readonly authority: string;
+  /** Names and values in turn, with one Host at most. */
   readonly fields: readonly string[];
   readonly body: Readable | undefined;
 }
@@ -100,8 +102,8 @@ export class Http2Request implements Dispatcher.DispatchController {
   }
 
   #fields(): readonly string[] {
-    const { method, path, scheme, fields } = this.#options;
-    const lines = [':method', method, ':path', path, ':scheme', scheme, ':authority', ''];
+    const { method, path, scheme, authority, fields } = this.#options;
+    const lines = [':method', method, ':path', path, ':scheme', scheme, ':authority', authority];
     for (let at = 0; at < fields.length; at += 2) {
       const [name = '', value = ''] = [fields[at], fields[at + 1]];
       if (name === 'Host') lines[7] = value;

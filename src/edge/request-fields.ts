@@ -43,7 +43,8 @@ export function requestFields(received: Permitted, rules: FieldRules, permit: Pe
     else if (action !== 'drop') kept[action] = joinLines(kept[action], value);
   }
   const fields = withoutNamed(passed, kept.connection);
-  fields.push('Host', rules.host ?? facts.origin.authority);
+  // undici sends the authority of its own target where there is none.
+  if (rules.host === 'preserve') fields.push('Host', facts.origin.authority);
   fields.push('Via', joinLines(kept.via, `${httpVersion} ${rules.pseudonym}`));
   // In HTTP/1.1 it would have to be named in Connection, which undici writes.
   if (rules.upstreamVersion === '2.0' && takesTrailers(kept.te)) fields.push('TE', 'trailers');

@@ -1,78 +1,155 @@
-// The connections to one upstream: a pool with certificates always verified.
+// An upstream at work: its targets, the choice among them, and an end that breaks nothing off.
 
-import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
-import { buildConnector, Pool } from 'undici';
+import type { LookupFunction } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
+import type { Dispatcher } from 'undici';
 import type { Upstream } from '../policy/route.ts';
-import { Http2Pool, NotHttp2 } from './http2-pool.ts';
+import { compileConnector } from './upstream-connect.ts';
+import { HealthChecks } from './upstream-health.ts';
+import { type Sender, Sending, type Targets } from './upstream-sending.ts';
+import { OpenTarget, type TargetEvent } from './upstream-target.ts';
 
-/** Bytes of an answer's fields; longer ones are `upstream_invalid`. */
-const MAX_ANSWER_FIELDS = 65_536;
+/** Seconds after which a connection takes no more requests: the next one goes where the name leads then. */
+const CONNECTION_AGE = 60;
+/** Seconds for which an upstream that closes still takes requests: those that were being decided when another policy came. */
+const LINGER = 10;
 
-export interface OpenUpstream {
-  readonly pool: Pick<Pool, 'dispatch' | 'close' | 'destroy'>;
-  /** What undici is told in place of the client's Host, so that it neither verifies nor reconnects for that name. */
-  readonly serverName: string;
+/** What happened at an upstream. `retried`: a request of which nothing was sent goes to `target` now. */
+export type UpstreamEvent = (TargetEvent | { readonly kind: 'retried' }) & {
+  readonly upstream: string;
+  readonly target: string;
+};
+
+export interface UpstreamOptions {
+  /** Seconds; the longest `timeouts.connect` of the upstream's routes, each of which enforces its own (forward.ts). */
+  readonly connect: number;
+  readonly onEvent?: (event: UpstreamEvent) => void;
+  /** For tests. */
+  readonly lookup?: LookupFunction;
+  /** Seconds; for tests. */
+  readonly connectionAge?: number;
+  readonly linger?: number;
+}
+
+/**
+ * Opens nothing yet: connections are made when requests need them, and closed after 4 s without one. Health checks begin.
+ * NOT checked: that targets exist or are not ourselves.
+ */
+export function openUpstream(upstream: Upstream, options: UpstreamOptions): OpenUpstream {
+  if (upstream.targets.length === 0) throw new Error(`upstream ${upstream.name} has no target`);
+  return new OpenUpstream(upstream, options);
+}
+
+export class OpenUpstream implements Targets {
+  /** Whether a target is reached over TLS; answers that end with their connection are then taken from none. */
   readonly secure: boolean;
   readonly http2: boolean;
-}
+  readonly targets: readonly OpenTarget[];
+  readonly upstream: Upstream;
+  readonly #connect: number;
+  readonly #checks: readonly HealthChecks[];
+  readonly #tell: (event: UpstreamEvent) => void;
+  readonly #linger: number;
+  readonly #destroyed = new AbortController();
+  /** Index of the target that was chosen last. */
+  #last = -1;
 
-/**
- * Opens nothing yet: connections are made when requests need them, and closed after 4 s without one. `pool.close()` lets running
- * requests finish, `pool.destroy()` does not.
- * https: the server's chain and name are verified, the name being `tls.serverName` or else the target's host.
- * @param connect seconds; the longest `timeouts.connect` of the upstream's routes, each of which enforces its own (forward.ts)
- */
-export function openUpstream(upstream: Upstream, connect: number): OpenUpstream {
-  const [target] = upstream.targets;
-  if (target === undefined) throw new Error(`upstream ${upstream.name} has no target`);
-  const { ca, cert, key, serverName } = upstream.tls;
-  const connector = buildConnector({
-    timeout: connect * 1000,
-    ...(upstream.http2 && { preferH2: true, useH2c: true }),
-    allowH2: upstream.http2,
-    socketPath: target.socketPath ?? null,
-    rejectUnauthorized: true,
-    ...(ca !== undefined && { ca }),
-    ...(cert !== undefined && { cert }),
-    ...(key !== undefined && { key }),
-  });
-  const connectNamed: buildConnector.connector = (options, callback) => {
-    connector({ ...options, servername: serverName ?? '' }, (error, socket) => {
-      if (error !== null) return callback(error, null);
-      if (upstream.http2 && socket instanceof TLSSocket && socket.alpnProtocol !== 'h2') {
-        socket.destroy();
-        return callback(new NotHttp2(), null);
-      }
-      socket.on('error', tellResetFromEnd);
-      callback(null, socket);
+  constructor(upstream: Upstream, { connect, onEvent = () => {}, lookup, ...times }: UpstreamOptions) {
+    this.upstream = upstream;
+    this.http2 = upstream.http2;
+    this.secure = upstream.targets.some(({ origin }) => origin.startsWith('https:'));
+    this.#connect = connect;
+    this.#tell = onEvent;
+    this.#linger = times.linger ?? LINGER;
+    const checks: HealthChecks[] = [];
+    this.targets = upstream.targets.map((configured) => {
+      const connector = compileConnector(configured, upstream, connect, lookup);
+      const target: OpenTarget = new OpenTarget(configured, {
+        upstream,
+        connector,
+        serverName: upstream.tls.serverName ?? new URL(configured.origin).hostname,
+        connectionAge: (times.connectionAge ?? CONNECTION_AGE) * 1000,
+        tell: (event) => onEvent({ ...event, upstream: upstream.name, target: target.name }),
+      });
+      if (upstream.health) checks.push(new HealthChecks(target, configured, connector, upstream));
+      return target;
     });
-  };
-  const { hostname, protocol } = new URL(target.origin);
-  const terms = { serverName: serverName ?? hostname, secure: protocol === 'https:', http2: upstream.http2 };
-  if (upstream.http2) {
-    return {
-      ...terms,
-      pool: new Http2Pool(target.origin, { connections: upstream.connections, connect: connectNamed }),
-    };
+    this.#checks = checks;
   }
-  const pool = new Pool(target.origin, {
-    connections: upstream.connections,
-    pipelining: 1,
-    allowH2: false,
-    maxHeaderSize: MAX_ANSWER_FIELDS,
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    strictContentLength: true,
-    connect: connectNamed,
-  });
-  return { ...terms, pool };
+
+  get retries(): number {
+    return this.upstream.retries;
+  }
+
+  /** A request that goes out when it is started. */
+  sending(options: Dispatcher.DispatchOptions, sender: Sender): Sending {
+    return new Sending(this, options, sender);
+  }
+
+  /**
+   * The best target by `rank`, among equals by `balance`, and among equals still the next one. Those that are left alone are
+   * called all the same where there is no other, but for open circuits.
+   */
+  choose(tried: readonly OpenTarget[]): OpenTarget | undefined {
+    const { length } = this.targets;
+    const counts = this.upstream.balance === 'least-pending';
+    let best: OpenTarget | undefined;
+    let [rank, load, index] = [NEVER, 0, 0];
+    for (let step = 1; step <= length; step += 1) {
+      const at = (this.#last + step) % length;
+      const target = this.targets[at] as OpenTarget;
+      const its = rankOf(target, tried);
+      if (its > rank || its === NEVER || (its === rank && (!counts || target.pending >= load))) continue;
+      [best, rank, load, index] = [target, its, target.pending, at];
+    }
+    if (best !== undefined) this.#last = index;
+    return best;
+  }
+
+  opensIn(): number {
+    return Math.min(...this.targets.map(({ blockedFor }) => blockedFor)) / 1000;
+  }
+
+  retried({ name: target }: OpenTarget): void {
+    this.#tell({ kind: 'retried', upstream: this.upstream.name, target });
+  }
+
+  /** Whether this one can go on for an upstream of another policy: the same in all that it was opened with, contents of files included. */
+  fits(upstream: Upstream, { connect }: Pick<UpstreamOptions, 'connect'>): boolean {
+    return connect === this.#connect && isDeepStrictEqual(upstream, this.upstream);
+  }
+
+  /**
+   * For an upstream that no policy has any more. Requests that were being decided still come, for ten seconds; settles when all
+   * that came are answered and every connection is closed.
+   */
+  async close(): Promise<void> {
+    await this.#stopChecks();
+    const { signal } = this.#destroyed;
+    await sleep(this.#linger * 1000, undefined, { ref: false, signal }).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
+    if (!signal.aborted) await Promise.all(this.targets.map(({ pool }) => pool.close()));
+  }
+
+  /** Ends everything at once, also while it closes. */
+  async destroy(): Promise<void> {
+    this.#destroyed.abort();
+    await this.#stopChecks();
+    await Promise.all(this.targets.map(({ pool }) => pool.destroy()));
+  }
+
+  async #stopChecks(): Promise<void> {
+    await Promise.all(this.#checks.map((checks) => checks.stop()));
+  }
 }
 
-/**
- * undici takes a reset for the end of an answer that ends with its connection; RFC 9112 §8 calls such an answer incomplete.
- * It goes by the code, and this listener comes before its own.
- */
-function tellResetFromEnd(this: Socket, error: NodeJS.ErrnoException): void {
-  if (error.code === 'ECONNRESET') error.code = 'UPSTREAM_RESET';
+const NEVER = 3;
+
+/** The lower the better: 0 is ready, 1 is left alone, 2 was tried before for this request. */
+function rankOf(target: OpenTarget, tried: readonly OpenTarget[]): number {
+  if (target.blockedFor > 0) return NEVER;
+  if (tried.includes(target)) return 2;
+  return target.ready ? 0 : 1;
 }

@@ -2,7 +2,7 @@
 
 import type { IssuerStatus, Status, UpstreamStatus } from '../edge/status.ts';
 import { METRICS, type Snapshot } from '../observe/metrics.ts';
-import { describePolicy } from '../policy/describe.ts';
+import { describePolicy, formatTarget } from '../policy/describe.ts';
 import type { Policy } from '../policy/route.ts';
 import type { IssuerKeys } from '../store/issuer-keys.ts';
 
@@ -27,7 +27,7 @@ export function collectStatus({ file, policy, adoptedAt, keys, snapshots, ...res
     })),
     routes,
     issuers: keys.map((one) => issuerStatus(one, rest.now)),
-    upstreams: policy.upstreams.map(upstreamStatus),
+    upstreams: policy.upstreams.map((upstream) => upstreamStatus(upstream, snapshots)),
   };
 }
 
@@ -41,8 +41,25 @@ function issuerStatus({ issuer, state, ageSeconds, lastError }: IssuerKeys, now:
   };
 }
 
-function upstreamStatus({ name, targets }: Policy['upstreams'][number]): UpstreamStatus {
-  return { name, targets: targets.map(({ origin }) => ({ target: origin, health: 'unknown', pending: 0 })) };
+/** Unhealthy where any worker finds it so; `unknown` where nobody looks. */
+function upstreamStatus(
+  { name, targets, health }: Policy['upstreams'][number],
+  snapshots: readonly Snapshot[],
+): UpstreamStatus {
+  return {
+    name,
+    targets: targets.map((configured) => {
+      const target = formatTarget(configured);
+      const labels = { upstream: name, target };
+      const found = values(snapshots, METRICS.upstreamTargetHealthy.name, labels);
+      const known = health === undefined || found.length === 0 ? 'unknown' : 'healthy';
+      return {
+        target,
+        health: found.includes(0) ? 'unhealthy' : known,
+        pending: sum(snapshots, METRICS.upstreamPending.name, labels),
+      };
+    }),
+  };
 }
 
 /** What prom-client's JSON looks like, as far as it is read here. */
@@ -51,10 +68,15 @@ interface Metric {
   readonly values: readonly { readonly value: number; readonly labels: Readonly<Record<string, string>> }[];
 }
 
-function sum(snapshots: readonly Snapshot[], name: string, labels: Readonly<Record<string, string>>): number {
+type Labels = Readonly<Record<string, string>>;
+
+const sum = (snapshots: readonly Snapshot[], name: string, labels: Labels) =>
+  values(snapshots, name, labels).reduce((total, value) => total + value, 0);
+
+function values(snapshots: readonly Snapshot[], name: string, labels: Labels): readonly number[] {
   return (snapshots.flat() as Metric[])
     .filter((metric) => metric.name === name)
-    .flatMap(({ values }) => values)
+    .flatMap((metric) => metric.values)
     .filter((one) => Object.entries(labels).every(([label, value]) => one.labels[label] === value))
-    .reduce((total, { value }) => total + value, 0);
+    .map(({ value }) => value);
 }

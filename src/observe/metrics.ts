@@ -2,7 +2,7 @@
 
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { BindingName } from '../binding/permit.ts';
-import type { Listener, Route } from '../policy/route.ts';
+import type { Listener, Route, Upstream } from '../policy/route.ts';
 import type { Scheme } from '../rejection/challenge.ts';
 import type { Rejection } from '../rejection/rejection.ts';
 
@@ -97,6 +97,33 @@ export const METRICS = {
     help: 'When the policy at work was adopted.',
     labels: [],
   },
+  upstreamPending: {
+    name: 'holdfast_upstream_pending_requests',
+    help: 'Requests that wait for the target, or for the end of its answer.',
+    labels: ['upstream', 'target'],
+  },
+  upstreamTargetHealthy: {
+    name: 'holdfast_upstream_target_healthy',
+    help: '1 if the health checks of every worker succeed; only of upstreams that have them.',
+    labels: ['upstream', 'target'],
+    aggregator: 'min',
+  },
+  upstreamCircuitOpen: {
+    name: 'holdfast_upstream_circuit_open',
+    help: '1 while a worker sends the target nothing but trials, because of failures in a row; only of upstreams with a circuit.',
+    labels: ['upstream', 'target'],
+    aggregator: 'max',
+  },
+  upstreamFailures: {
+    name: 'holdfast_upstream_failures_total',
+    help: 'Attempts to have a request answered that failed, by reason: unreachable, timed_out, invalid or broken.',
+    labels: ['upstream', 'target', 'reason'],
+  },
+  upstreamRetries: {
+    name: 'holdfast_upstream_retries_total',
+    help: 'Requests sent to another connection because nothing of them had been sent.',
+    labels: ['upstream'],
+  },
   buildInfo: { name: 'holdfast_build_info', help: 'Always 1; the label says which build runs.', labels: ['version'] },
 } as const;
 
@@ -121,6 +148,19 @@ const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.
 export interface TrafficSources {
   /** Open connections by listener. */
   readonly connections: () => Iterable<readonly [Pick<Listener, 'name'>, number]>;
+  readonly upstreams: () => Iterable<UpstreamSource>;
+}
+
+interface UpstreamSource {
+  readonly upstream: Pick<Upstream, 'name' | 'health' | 'circuit'>;
+  readonly targets: readonly TargetSource[];
+}
+
+interface TargetSource {
+  readonly name: string;
+  readonly pending: number;
+  readonly healthy: boolean;
+  readonly circuitOpen: boolean;
 }
 
 /** The metrics of one worker as prom-client hands them out: to be sent to the supervisor, which adds them up. */
@@ -141,6 +181,9 @@ export interface TrafficMetrics {
   countUnknownConfirmations(members: number): void;
   /** @param code `code` of the error that Node reported */
   countHandshakeFailure(listener: Pick<Listener, 'name'>, code: string | undefined): void;
+  /** @param reason a word of upstream-target.ts */
+  countUpstreamFailure(upstream: string, target: string, reason: string): void;
+  countUpstreamRetry(upstream: string): void;
   snapshot(): Promise<Snapshot>;
 }
 
@@ -148,7 +191,7 @@ export interface TrafficMetrics {
  * The metrics of one worker, in a registry of their own. Counting by labels costs 0.2 µs a call; binding labels beforehand would
  * make it no cheaper.
  */
-export function createTrafficMetrics({ connections }: TrafficSources): TrafficMetrics {
+export function createTrafficMetrics({ connections, upstreams }: TrafficSources): TrafficMetrics {
   const registry = new Registry();
   const registers = [registry];
   const counter = (definition: Definition) => new Counter({ ...namesOf(definition), registers });
@@ -163,6 +206,9 @@ export function createTrafficMetrics({ connections }: TrafficSources): TrafficMe
   const unknownConfirmations = counter(METRICS.unknownConfirmations);
   const handshakeFailures = counter(METRICS.handshakeFailures);
   const tunnels = new Gauge({ ...namesOf(METRICS.tunnels), registers });
+  const upstreamFailures = counter(METRICS.upstreamFailures);
+  const upstreamRetries = counter(METRICS.upstreamRetries);
+  addTargetGauges(registry, upstreams);
   addGauge(registry, METRICS.connections, () =>
     [...connections()].map(([{ name: listener }, open]) => [{ listener }, open]),
   );
@@ -182,14 +228,48 @@ export function createTrafficMetrics({ connections }: TrafficSources): TrafficMe
       const reason = HANDSHAKE_FAILURES.find(([pattern]) => pattern.test(code))?.[1] ?? 'other';
       handshakeFailures.inc({ listener, reason });
     },
+    countUpstreamFailure: (upstream, target, reason) => upstreamFailures.inc({ upstream, target, reason }),
+    countUpstreamRetry: (upstream) => upstreamRetries.inc({ upstream }),
     snapshot: () => registry.getMetricsAsJSON(),
   };
+}
+
+function addTargetGauges(registry: Registry, upstreams: TrafficSources['upstreams']): void {
+  const gauge = (
+    definition: Definition,
+    applies: (upstream: UpstreamSource['upstream']) => boolean,
+    read: (target: TargetSource) => number,
+  ) =>
+    addGauge(registry, definition, () =>
+      [...upstreams()]
+        .filter(({ upstream }) => applies(upstream))
+        .flatMap(({ upstream, targets }) =>
+          targets.map((target): Sample => [{ upstream: upstream.name, target: target.name }, read(target)]),
+        ),
+    );
+  gauge(
+    METRICS.upstreamPending,
+    () => true,
+    ({ pending }) => pending,
+  );
+  gauge(
+    METRICS.upstreamTargetHealthy,
+    ({ health }) => health !== undefined,
+    ({ healthy }) => Number(healthy),
+  );
+  gauge(
+    METRICS.upstreamCircuitOpen,
+    ({ circuit }) => circuit !== undefined,
+    ({ circuitOpen }) => Number(circuitOpen),
+  );
 }
 
 export interface Definition {
   readonly name: string;
   readonly help: string;
   readonly labels: readonly string[];
+  /** How a gauge of all workers is made of theirs; the default is their sum. */
+  readonly aggregator?: 'min' | 'max';
 }
 
 const namesOf = ({ name, help, labels }: Definition) => ({ name, help, labelNames: labels });
@@ -197,12 +277,14 @@ const namesOf = ({ name, help, labels }: Definition) => ({ name, help, labelName
 export type Sample = readonly [labels: Readonly<Record<string, string>>, value: number];
 
 /** A gauge that is read at each scrape; a name that left the policy leaves the answer. */
-export function addGauge(registry: Registry, { name, help, labels }: Definition, read: () => readonly Sample[]): void {
+export function addGauge(registry: Registry, definition: Definition, read: () => readonly Sample[]): void {
+  const { name, help, labels, aggregator } = definition;
   registry.registerMetric(
     new Gauge({
       name,
       help,
       labelNames: labels,
+      ...(aggregator && { aggregator }),
       registers: [],
       collect() {
         this.reset();

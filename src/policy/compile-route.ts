@@ -22,6 +22,10 @@ const MISSING_UPSTREAM: Upstream = {
   targets: [],
   http2: false,
   connections: 0,
+  balance: 'least-pending',
+  health: undefined,
+  circuit: undefined,
+  retries: 0,
   tls: { ca: undefined, cert: undefined, key: undefined, serverName: undefined },
 };
 

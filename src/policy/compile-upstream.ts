@@ -10,8 +10,9 @@ import type { Config } from './schema.ts';
 type UpstreamConfig = Config['upstreams'][string];
 
 /**
- * All upstreams by name. Problems: a target that is no host, http beyond loopback without `insecure_plain_http`, `tls` where no
- * target is https, unreadable certificates. NOT checked: that a target exists or is not ourselves.
+ * All upstreams by name. Problems: a target that is no host or is there twice, http beyond loopback without `insecure_plain_http`,
+ * `tls` where no target is https, unreadable certificates. Warnings: `health` with one target, from which requests cannot turn
+ * away. NOT checked: that a target exists or is not ourselves, and that names of targets do not lead to the same address.
  */
 export function compileUpstreams(compilation: Compilation): ReadonlyMap<string, Upstream> {
   const entries = Object.entries(compilation.read.config.upstreams);
@@ -23,6 +24,13 @@ function compileUpstream(compilation: Compilation, name: string, config: Upstrea
   const targets = config.targets.map((target, index) =>
     compileTarget(compilation, [...at, 'targets', index], config, target),
   );
+  checkTargetsDiffer(compilation, at, targets);
+  if (config.health !== undefined && targets.length === 1) {
+    compilation.warning(
+      [...at, 'health'],
+      'decides nothing, because there is no other target and an unhealthy one is called all the same; it is logged and counted',
+    );
+  }
   if (config.tls !== undefined && !targets.some((target) => target?.origin.startsWith('https:'))) {
     compilation.problem([...at, 'tls'], 'is never used because no target is https, expected https targets or no tls');
   }
@@ -32,6 +40,15 @@ function compileUpstream(compilation: Compilation, name: string, config: Upstrea
     targets: targets.filter((target) => target !== undefined),
     http2: config.http2,
     connections: config.connections,
+    balance: config.balance,
+    health: config.health && {
+      path: config.health.path,
+      interval: config.health.interval,
+      unhealthyAfter: config.health.unhealthy_after,
+      healthyAfter: config.health.healthy_after,
+    },
+    circuit: config.circuit,
+    retries: config.retries,
     tls: {
       ca: authoritiesAt(compilation, [...at, 'tls', 'ca_file']),
       cert: pair?.cert,
@@ -39,6 +56,19 @@ function compileUpstream(compilation: Compilation, name: string, config: Upstrea
       serverName: config.tls?.server_name,
     },
   };
+}
+
+/** One that is there twice would get twice as much as the others, and be its own other target. */
+function checkTargetsDiffer(compilation: Compilation, at: ConfigPath, targets: readonly (Target | undefined)[]): void {
+  const before = new Set<string>();
+  for (const [index, target] of targets.entries()) {
+    if (target === undefined) continue;
+    const name = `${target.socketPath} ${target.origin}`;
+    if (before.has(name)) {
+      compilation.problem([...at, 'targets', index], 'is listed before, expected each target once');
+    }
+    before.add(name);
+  }
 }
 
 function compileTarget(

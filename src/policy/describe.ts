@@ -1,6 +1,6 @@
 // A compiled policy in plain words: what each route demands, what it forwards, and what it does not enforce.
 
-import type { Bind, Demand, Listener, Policy, Route } from './route.ts';
+import type { Bind, Demand, Listener, Policy, Route, Target, Upstream } from './route.ts';
 
 /** One route in words; every list may be empty. */
 export interface RouteDescription {
@@ -36,6 +36,11 @@ export function formatBind(bind: Bind): string {
   return bind.host.includes(':') ? `[${bind.host}]:${bind.port}` : `${bind.host}:${bind.port}`;
 }
 
+/** `http://127.0.0.1:9000` or `unix:/run/orders.sock`. */
+export function formatTarget({ origin, socketPath }: Target): string {
+  return socketPath === undefined ? origin : `unix:${socketPath}`;
+}
+
 function describeListener(listener: Listener): string {
   const { name, bind, origins, tls, clientCertificate, clientCertificateFrom, trustedPeers, proxyProtocol } = listener;
   const urls = origins.map(({ scheme, authority, pathPrefix }) => `${scheme}://${authority}${pathPrefix}`).join(', ');
@@ -61,12 +66,23 @@ function describeRoute(route: Route, policy: Policy): RouteDescription {
   return {
     name: route.name,
     match: [(match.methods ?? ['any method']).join(' '), ...where.filter((part) => part !== undefined)].join(' '),
-    upstream: `${upstream.name} (${upstream.targets.map(({ origin, socketPath }) => socketPath ?? origin).join(', ')})`,
+    upstream: describeUpstream(upstream),
     demands: describeDemand(demand),
     forwards: describeForward(route),
     shadow: shadow === undefined ? [] : describeDemand(shadow),
     notEnforced: missing(route, policy),
   };
+}
+
+/** `orders (http://127.0.0.1:9000)`, with what else decides where a request goes. */
+function describeUpstream({ name, targets, balance, health, circuit }: Upstream): string {
+  const parts = [
+    targets.map(formatTarget).join(', '),
+    ...(targets.length > 1 ? [balance] : []),
+    ...(health ? [`GET ${health.path} every ${health.interval} s`] : []),
+    ...(circuit ? [`left alone for ${circuit.open} s after ${circuit.failures} failures in a row`] : []),
+  ];
+  return `${name} (${parts.join('; ')})`;
 }
 
 const REQUIREMENTS: Readonly<Record<Demand['requirement'], string>> = {

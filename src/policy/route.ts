@@ -57,13 +57,35 @@ export interface Timeouts {
   readonly total: number | undefined;
 }
 
+export interface HealthRules {
+  readonly path: string;
+  /** Seconds. */
+  readonly interval: number;
+  /** Answers in a row. */
+  readonly unhealthyAfter: number;
+  readonly healthyAfter: number;
+}
+
+export interface CircuitRules {
+  /** In a row, of one target. */
+  readonly failures: number;
+  /** Seconds. */
+  readonly open: number;
+}
+
 export interface Upstream {
   readonly name: string;
-  /** Exactly one until several targets are built. */
+  /** At least one. */
   readonly targets: readonly Target[];
   /** HTTP/2 alone; otherwise HTTP/1.1 alone. */
   readonly http2: boolean;
+  /** Per target and worker. */
   readonly connections: number;
+  readonly balance: 'least-pending' | 'round-robin';
+  readonly health: HealthRules | undefined;
+  readonly circuit: CircuitRules | undefined;
+  /** Further attempts while nothing was sent. */
+  readonly retries: number;
   readonly tls: {
     readonly ca: string | undefined;
     readonly cert: string | undefined;

@@ -27,7 +27,7 @@ const upstream = z.strictObject({
   health: z
     .strictObject({
       path: text('a path starting with "/"', /^\/[\x21-\x7e]*$/).describe('What is asked for.'),
-      interval: duration().prefault('5s').describe('How often.'),
+      interval: duration('100ms').prefault('5s').describe('How often; at least 100ms.'),
       unhealthy_after: count(1, 1000).prefault(3).describe('Failures in a row.'),
       healthy_after: count(1, 1000).prefault(2).describe('Successes in a row.'),
     })
@@ -36,7 +36,7 @@ const upstream = z.strictObject({
   circuit: z
     .strictObject({
       failures: count(1, 1_000_000).prefault(10).describe('Failures in a row that open it.'),
-      open: duration().prefault('5s').describe('How long it stays open.'),
+      open: duration('100ms').prefault('5s').describe('How long it stays open; at least 100ms.'),
     })
     .optional()
     .describe('A failing upstream is left alone for a while.'),

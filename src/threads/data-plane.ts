@@ -6,7 +6,8 @@ import { refuseUnread, type Runtime, serve } from '../edge/exchange.ts';
 import { compileIntake } from '../edge/facts.ts';
 import { compileFieldRules, pseudonymOf } from '../edge/fields.ts';
 import { type HandshakeRefusal, type OpenListener, openListener } from '../edge/listener.ts';
-import { type OpenUpstream, openUpstream } from '../edge/upstream.ts';
+import { reportUpstream } from '../edge/upstream-report.ts';
+import { type OpenUpstream, openUpstream, type UpstreamEvent } from '../edge/upstream.ts';
 import type { Log } from '../observe/log.ts';
 import { createTrafficMetrics, type TrafficMetrics } from '../observe/metrics.ts';
 import type { Bind, Listener, Policy, Upstream } from '../policy/route.ts';
@@ -46,6 +47,7 @@ export class DataPlane {
     this.#replay = new SharedReplayStore(order.shared.replay);
     this.metrics = createTrafficMetrics({
       connections: () => [...this.#open].map(([name, open]) => [{ name }, open.connections()] as const),
+      upstreams: () => this.#runtime.upstreams.values(),
     });
     this.#runtime = this.#wire(order, new Map());
   }
@@ -72,7 +74,7 @@ export class DataPlane {
     for (const name of this.#keys.keys()) if (!next.keys.has(name)) this.#keys.delete(name);
     this.#options.log.change(next.policy.log);
     const kept = new Set(runtime.upstreams.values());
-    for (const upstream of upstreams.values()) if (!kept.has(upstream)) void upstream.pool.close();
+    for (const upstream of upstreams.values()) if (!kept.has(upstream)) void upstream.close();
   }
 
   updateKeys(issuer: string, keys: Parameters<MirroredKeys['update']>[0]): void {
@@ -89,7 +91,7 @@ export class DataPlane {
   async close(): Promise<void> {
     this.#stopping = true;
     await Promise.all([...this.#open.values()].map((listener) => listener.close()));
-    await Promise.all([...this.#runtime.upstreams.values()].map(({ pool }) => pool.destroy()));
+    await Promise.all([...this.#runtime.upstreams.values()].map((upstream) => upstream.destroy()));
   }
 
   #wire({ policy, keys, shorterMemories }: PolicyInForce, before: Runtime['upstreams']): Runtime {
@@ -117,12 +119,21 @@ export class DataPlane {
       },
       intake: new Map(listeners.map((one) => [one.name, compileIntake(one, managedFields, pseudonymOf(policy.id))])),
       fieldRules,
-      upstreams: openUpstreams(policy, before),
+      upstreams: new Map(policy.upstreams.map((upstream) => [upstream, this.#upstreamOf(policy, upstream, before)])),
       metrics: this.metrics,
       log,
       now,
       stopping: () => this.#stopping,
     };
+  }
+
+  /** One that another policy had just so keeps its connections, and what is known of its targets. */
+  #upstreamOf({ routes }: Policy, upstream: Upstream, before: Runtime['upstreams']): OpenUpstream {
+    const connects = routes.filter((route) => route.upstream === upstream).map(({ timeouts }) => timeouts.connect);
+    const connect = Math.max(1, ...connects);
+    const same = [...before.values()].find((open) => open.fits(upstream, { connect }));
+    const onEvent = (event: UpstreamEvent) => reportUpstream(event, this.metrics, this.#options.log);
+    return same ?? openUpstream(upstream, { connect, onEvent });
   }
 
   #keysOf(issuer: string): MirroredKeys {
@@ -150,17 +161,6 @@ export class DataPlane {
     this.metrics.countHandshakeFailure({ name }, refusal === 'failed' ? code : refusal.toUpperCase());
     this.#options.log.event('info', 'handshake refused', { listener: name, refusal, code });
   }
-}
-
-/** Opens the upstreams of a policy; those that another policy had as well keep their connections. */
-function openUpstreams(policy: Policy, before: Runtime['upstreams']): Runtime['upstreams'] {
-  void before;
-  return new Map(policy.upstreams.map((upstream) => [upstream, openOne(policy, upstream)]));
-}
-
-function openOne({ routes }: Policy, upstream: Upstream): OpenUpstream {
-  const connects = routes.filter((route) => route.upstream === upstream).map(({ timeouts }) => timeouts.connect);
-  return openUpstream(upstream, Math.max(1, ...connects));
 }
 
 /** For an issuer that is not of this policy; there is none. */

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer as createSecure } from 'node:http2';
+import { createServer as createHttp2, type IncomingHttpHeaders } from 'node:http2';
 import { createServer, type Server } from 'node:net';
 import { describe, it, test, type TestContext } from 'node:test';
 import { createServer as createTls } from 'node:tls';
@@ -245,7 +245,7 @@ test('TLS: HTTP/2 is what is asked for, and a server that speaks only HTTP/1.1 i
   ] as const) {
     const server: Server = createTls({ cert: chain, key, ALPNProtocols: [protocol] });
     if (protocol === 'h2') {
-      const http2 = createSecure((_request, response) => response.end('hello'));
+      const http2 = createHttp2((_request, response) => response.end('hello'));
       server.on('secureConnection', (socket) => http2.emit('connection', socket));
     }
     const origin = `https://localhost:${await listen(t, server)}`;
@@ -290,6 +290,52 @@ test('a request that is given up while it waits for a connection is never sent',
   opened[0]?.write(answer(1, [], FLAG.endStream));
   await new Promise((resolve) => setTimeout(resolve, 100));
   assert.equal(opened[0]?.frames.filter(({ type }) => type === FRAME.headers).length, 1);
+});
+
+for (const [host, authority] of [
+  ['preserve', /api\.example\.com/],
+  ['upstream', /127\.0\.0\.1:\d+/],
+] as const) {
+  test(`with host: ${host} :authority is that of the ${host === 'preserve' ? 'client' : 'target'}, and there is no Host`, async (t) => {
+    const seen = new Promise<IncomingHttpHeaders>((resolve) => {
+      const server = createHttp2((request, response) => {
+        resolve(request.headers);
+        response.end('ok');
+      });
+      void listen(t, server as unknown as Server).then(async (port) => {
+        const forwarder = await openForwarder(t, `http://127.0.0.1:${port}`, {
+          upstream: { http2: true },
+          forward: { host },
+        });
+        send(t, forwarder.port, GET);
+      });
+    });
+    assert.match((await seen)[':authority'] ?? '', authority);
+    assert.equal((await seen).host, undefined);
+  });
+}
+
+test('a connection that is too old takes no more requests', async (t) => {
+  const { port, opened } = await rig(t, OK, { open: { connectionAge: 0.1 }, upstream: { connections: 1 } });
+  await send(t, port, GET).until(/ok$/);
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  await send(t, port, GET).until(/ok$/);
+  assert.equal(opened.length, 2);
+  await opened[0]?.end();
+});
+
+test('health checks are asked over HTTP/2 as well', async (t) => {
+  const asked = new Promise<string>((resolve) => {
+    const server = createHttp2((request, response) => {
+      resolve(`${request.httpVersion} ${request.url}`);
+      response.end();
+    });
+    const health = { path: '/healthz', interval: 0.1, unhealthyAfter: 1, healthyAfter: 1 };
+    void listen(t, server as unknown as Server).then((port) =>
+      openForwarder(t, `http://127.0.0.1:${port}`, { upstream: { http2: true, health } }),
+    );
+  });
+  assert.equal(await asked, '2.0 /healthz');
 });
 
 test('a connection is kept for the next request', async (t) => {

@@ -11,6 +11,7 @@ import type { TLSSocket, TlsOptions } from 'node:tls';
 import { openUpstream } from '../../src/edge/upstream.ts';
 import { type ForwarderWishes, GET, listen, makeUpstream, openForwarder, send } from '../support/forwarding.ts';
 import { makeCa, makeCertificate } from '../support/pki.ts';
+import { openBalanced, openTargets, until } from '../support/targets.ts';
 
 const ca = await makeCa();
 const NO_TLS = { ca: undefined, cert: undefined, key: undefined, serverName: undefined };
@@ -141,7 +142,60 @@ describe('a unix socket', () => {
 });
 
 describe('closing', () => {
+  it('lets running and waiting requests finish, then closes every connection', async (t) => {
+    const [target] = await openTargets(t, 1);
+    assert.ok(target);
+    const held: (() => void)[] = [];
+    target.answer = (_request, response) => held.push(() => response.end('done'));
+    const balanced = await openBalanced(t, [target], { connections: 1 }, { open: { linger: 0.1 } });
+    const asked = ['/1', '/2'].map((path) => balanced.ask(path));
+    await until(() => held.length >= 1);
+    let closed = false;
+    const closing = balanced.upstream.close().then(() => (closed = true));
+    asked.push(balanced.ask('/late'));
+    held[0]?.();
+    await until(() => held.length >= 2);
+    assert.equal(closed, false);
+    held[1]?.();
+    await until(() => held.length >= 3);
+    held[2]?.();
+    for (const one of asked) assert.deepEqual(await one, { status: 200, body: 'done' });
+    await closing;
+    await until(() => target.connections === 0);
+    assert.equal((await balanced.ask('/3')).body, 'upstream_unreachable');
+  });
+
+  for (const linger of [0, 60]) {
+    it(`ends at once when it is destroyed while it closes, having lingered for ${linger} s`, async (t) => {
+      const [target] = await openTargets(t, 1);
+      assert.ok(target);
+      target.answer = () => {};
+      const balanced = await openBalanced(t, [target], {}, { open: { linger } });
+      const asked = balanced.ask('/1');
+      await until(() => target.seen.length > 0);
+      const closing = balanced.upstream.close();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      await balanced.upstream.destroy();
+      assert.equal((await asked).body, 'upstream_unreachable');
+      await closing;
+    });
+  }
+
+  it('is not needed for an upstream that a new policy has unchanged, contents of its files included', (t) => {
+    const tls = { ...NO_TLS, ca: ca.cert };
+    const upstream = openUpstream(makeUpstream('https://a', { tls }), { connect: 2 });
+    t.after(() => upstream.destroy());
+    assert.ok(upstream.fits(makeUpstream('https://a', { tls: { ...tls } }), { connect: 2 }));
+    assert.ok(!upstream.fits(makeUpstream('https://a', { tls }), { connect: 3 }));
+    for (const over of [{ tls: NO_TLS }, { tls, retries: 0 }, { tls, targets: [] }, { tls, name: 'other' }]) {
+      assert.ok(!upstream.fits(makeUpstream('https://a', over), { connect: 2 }));
+    }
+  });
+
   it('an upstream without target is a mistake of the compiler, said at once', () => {
-    assert.throws(() => openUpstream(makeUpstream('http://127.0.0.1:1', { targets: [] }), 1), /orders has no target/);
+    assert.throws(
+      () => openUpstream(makeUpstream('http://127.0.0.1:1', { targets: [] }), { connect: 1 }),
+      /orders has no target/,
+    );
   });
 });

@@ -12,7 +12,6 @@ import { gatewayFor, POLICY_OF_ALL, REFUSALS } from './refusals.ts';
 const NOT_YET = {
   token_inactive: 'introspection is not built',
   rate_limited: 'rate limits are not built',
-  upstream_circuit_open: 'the circuit breaker is not built',
   replay_store_unavailable: 'the memory inside the process always answers',
 } satisfies Partial<Record<Reason, string>>;
 

@@ -1,5 +1,6 @@
 // Refusals of the stages edge, route and upstream: what is wrong with a request before anybody asks who sends it, or behind us.
 
+import assert from 'node:assert/strict';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Answered, HOST, readAnswer, type TestGateway } from '../support/gateway.ts';
 import type { Refusal } from './refusal.ts';
@@ -239,6 +240,19 @@ export const UPSTREAM: readonly Refusal[] = [
     reached: 'perhaps',
     send: (gateway) =>
       gateway.raw(`${lines('POST /small/1 HTTP/1.1', `Host: ${HOST}`, 'Transfer-Encoding: chunked')}${TOO_LONG}`),
+  },
+  {
+    ...early,
+    reason: 'upstream_circuit_open',
+    when: 'the only target could not be reached before',
+    stage: 'upstream',
+    status: 503,
+    fields: { 'Retry-After': '60' },
+    wishes: { upstreams: 'gone: { targets: ["http://127.0.0.1:1"], circuit: { failures: 2, open: 60s } }' },
+    async send(gateway) {
+      assert.equal((await gateway.request('GET', '/gone/1')).reason, 'upstream_unreachable');
+      return gateway.request('GET', '/gone/1');
+    },
   },
   {
     ...early,

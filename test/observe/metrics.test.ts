@@ -23,6 +23,7 @@ const makeMetrics = (over: Partial<ProcessSources & TrafficSources> = {}) => {
     workers: () => [],
     reload: () => ({ result: 'adopted', adoptedAt: 1_800_000_000 }) as const,
     connections: () => [],
+    upstreams: () => [],
     ...over,
   };
   const process = createProcessMetrics(sources);
@@ -75,6 +76,18 @@ describe('what is counted', () => {
     ]);
   });
 
+  test('failures of targets by reason, and retries', async () => {
+    const metrics = makeMetrics();
+    metrics.countUpstreamFailure('orders', 'http://127.0.0.1:9000', 'timed_out');
+    metrics.countUpstreamRetry('orders');
+    assert.deepEqual(await samples(metrics, METRICS.upstreamFailures.name), [
+      'holdfast_upstream_failures_total{upstream="orders",target="http://127.0.0.1:9000",reason="timed_out"} 1',
+    ]);
+    assert.deepEqual(await samples(metrics, METRICS.upstreamRetries.name), [
+      'holdfast_upstream_retries_total{upstream="orders"} 1',
+    ]);
+  });
+
   for (const [code, reason] of [
     ['ECONNRESET', 'closed'],
     ['ERR_TLS_HANDSHAKE_TIMEOUT', 'timeout'],
@@ -101,6 +114,28 @@ describe('what is counted', () => {
 });
 
 describe('what is read at each scrape', () => {
+  test('the health of targets where it is checked, and circuits where there are some', async () => {
+    const targets = [
+      { name: 'http://a', pending: 2, healthy: true, circuitOpen: true },
+      { name: 'unix:/b', pending: 0, healthy: false, circuitOpen: false },
+    ];
+    const health = { path: '/', interval: 1, unhealthyAfter: 1, healthyAfter: 1 };
+    const metrics = makeMetrics({
+      upstreams: () => [
+        { upstream: { name: 'checked', health, circuit: undefined }, targets },
+        { upstream: { name: 'guarded', health: undefined, circuit: { failures: 1, open: 1 } }, targets },
+      ],
+    });
+    assert.deepEqual(await samples(metrics, METRICS.upstreamTargetHealthy.name), [
+      'holdfast_upstream_target_healthy{upstream="checked",target="http://a"} 1',
+      'holdfast_upstream_target_healthy{upstream="checked",target="unix:/b"} 0',
+    ]);
+    assert.deepEqual(await samples(metrics, METRICS.upstreamCircuitOpen.name), [
+      'holdfast_upstream_circuit_open{upstream="guarded",target="http://a"} 1',
+      'holdfast_upstream_circuit_open{upstream="guarded",target="unix:/b"} 0',
+    ]);
+  });
+
   test('the replay memory, the build and open connections', async () => {
     const metrics = makeMetrics({ connections: () => [[PUBLIC, 3]] });
     const text = await metrics.text();
@@ -162,7 +197,7 @@ describe('what is read at each scrape', () => {
 
 describe('several workers', () => {
   const counted = async (requests: number, connections: number) => {
-    const traffic = createTrafficMetrics({ connections: () => [[PUBLIC, connections]] });
+    const traffic = createTrafficMetrics({ connections: () => [[PUBLIC, connections]], upstreams: () => [] });
     for (let nth = 0; nth < requests; nth++) traffic.countRequest(ORDERS, 'DPoP', 'dpop', 'forwarded', 0.004);
     return await traffic.snapshot();
   };

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { assertProblems, compileText, configuration, policyOf } from '../support/policies.ts';
+import { assertProblems, compileText, configuration, policyOf, warningsOf } from '../support/policies.ts';
 import { makeCa, makeCertificate } from '../support/pki.ts';
 
 describe('issuers', () => {
@@ -87,6 +87,22 @@ describe('upstreams', () => {
     assertProblems({ upstreams: upstream('"http://127.0.0.1"', ', tls: «{ server_name: orders }') }, [
       'upstreams.orders.tls: is never used because no target is https, expected https targets or no tls',
     ]);
+  });
+
+  test('a target is listed once, however it is spelled', () => {
+    const again = 'is listed before, expected each target once';
+    assertProblems(
+      { upstreams: upstream('"http://127.0.0.1", "unix:/a", «"http://127.0.0.1:80", "https://127.0.0.1", «"unix:/a"') },
+      [`upstreams.orders.targets[2]: ${again}`, `upstreams.orders.targets[4]: ${again}`],
+    );
+  });
+
+  test('health checks of a single target are taken with a warning, since requests cannot turn away from it', () => {
+    const health = ', health: { path: /healthz }';
+    const [warning, ...others] = warningsOf({ upstreams: upstream('"http://127.0.0.1"', health) });
+    assert.match(warning ?? '', /^upstreams\.orders\.health: decides nothing, because there is no other target/);
+    assert.deepEqual(others, []);
+    assert.deepEqual(warningsOf({ upstreams: upstream('"http://127.0.0.1", "http://127.0.0.2"', health) }), []);
   });
 
   test("the gateway's own certificate for an upstream is looked into like a listener's", async () => {

@@ -32,6 +32,16 @@ describe('a route in plain words', () => {
       assert.ok(says(demands, text), text);
     }
   });
+  test('names the targets, and what else decides which of them is called', () => {
+    assert.equal(routeOf('require: dpop').upstream, 'orders (http://127.0.0.1:9000)');
+    const keys = 'health: { path: /healthz }, circuit: { failures: 3 }';
+    const upstreams = `orders: { targets: ["http://127.0.0.1:9000", "unix:/run/b.sock"], ${keys} }`;
+    assert.equal(
+      describePolicy(policyOf({ upstreams })).routes[0]?.upstream,
+      'orders (http://127.0.0.1:9000, unix:/run/b.sock; least-pending; GET /healthz every 5 s; ' +
+        'left alone for 5 s after 3 failures in a row)',
+    );
+  });
   test('a public route enforces nothing, and says so', () => {
     const { demands, notEnforced } = routeOf('require: public, weaker_than_defaults: [require]');
     assert.ok(says(demands, 'anybody may call it') && says(notEnforced, 'anything'));

@@ -48,6 +48,10 @@ export function makeRoute(issuer: Issuer, over: Partial<Demand> = {}): Route {
       http2: false,
       targets: [{ origin: 'http://127.0.0.1:9000', socketPath: undefined }],
       connections: 1,
+      balance: 'least-pending',
+      health: undefined,
+      circuit: undefined,
+      retries: 0,
       tls: { ca: undefined, cert: undefined, key: undefined, serverName: undefined },
     },
     demand: {

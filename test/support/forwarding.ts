@@ -8,7 +8,7 @@ import { Permit, type PermitFacts } from '../../src/binding/permit.ts';
 import { compileFieldRules, type FieldRules } from '../../src/edge/fields.ts';
 import { type ForwardExchange, forward, type Outcome } from '../../src/edge/forward.ts';
 import { Http1Transaction } from '../../src/edge/http1.ts';
-import { openUpstream } from '../../src/edge/upstream.ts';
+import { type OpenUpstream, openUpstream, type UpstreamOptions } from '../../src/edge/upstream.ts';
 import { compileManagedFields } from '../../src/policy/managed-fields.ts';
 import type { ForwardRules, Route, Timeouts, Upstream } from '../../src/policy/route.ts';
 
@@ -42,6 +42,10 @@ export function makeUpstream(origin: string, over: Partial<Upstream> = {}): Upst
     targets: [{ origin, socketPath: undefined }],
     http2: false,
     connections: 4,
+    balance: 'least-pending',
+    health: undefined,
+    circuit: undefined,
+    retries: 1,
     tls: { ca: undefined, cert: undefined, key: undefined, serverName: undefined },
     ...over,
   };
@@ -51,22 +55,15 @@ export interface RuleWishes {
   readonly forward?: Partial<ForwardRules>;
   readonly requirement?: Route['demand']['requirement'];
   readonly cors?: Route['cors'];
-  readonly origin?: string;
   readonly upstream?: Partial<Upstream>;
 }
 
-export function makeRules({
-  forward: over,
-  requirement = 'dpop',
-  cors,
-  origin,
-  upstream,
-}: RuleWishes = {}): FieldRules {
+export function makeRules({ forward: over, requirement = 'dpop', cors, upstream }: RuleWishes = {}): FieldRules {
   const rules = { ...FORWARD, ...over };
   const route = {
     forward: rules,
     demand: { requirement },
-    upstream: makeUpstream(origin ?? 'http://127.0.0.1:9000', upstream),
+    upstream: makeUpstream('http://127.0.0.1:9000', upstream),
     cors,
   };
   return compileFieldRules(route, 'p01', compileManagedFields([{ forward: rules }], []));
@@ -78,6 +75,7 @@ export interface ForwarderWishes extends RuleWishes {
   readonly permit?: Partial<PermitFacts>;
   readonly exchange?: Partial<ForwardExchange>;
   readonly timeouts?: Partial<Timeouts>;
+  readonly open?: Partial<UpstreamOptions>;
   /** What the decision waits for. */
   readonly decided?: (response: ServerResponse) => Promise<unknown>;
 }
@@ -108,14 +106,15 @@ export class Outcomes {
 export interface Forwarder {
   readonly port: number;
   readonly outcomes: Outcomes;
+  readonly upstream: OpenUpstream;
 }
 
 /** Answers rejections with their status and reason, as the gateway's own answers do. All closes with the test. */
 export async function openForwarder(t: TestContext, origin: string, wishes: ForwarderWishes = {}): Promise<Forwarder> {
   const outcomes = new Outcomes();
   const timeouts = { ...TIMEOUTS, ...wishes.timeouts };
-  const upstream = openUpstream(makeUpstream(origin, wishes.upstream), timeouts.connect);
-  const rules = makeRules({ ...wishes, origin });
+  const upstream = openUpstream(makeUpstream(origin, wishes.upstream), { connect: timeouts.connect, ...wishes.open });
+  const rules = makeRules(wishes);
   const take = async (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean) => {
     await wishes.decided?.(response);
     forward(makePermit(wishes.permit), {
@@ -147,8 +146,8 @@ export async function openForwarder(t: TestContext, origin: string, wishes: Forw
     void take(request, response, true);
   });
   const port = await listen(t, server);
-  t.after(() => upstream.pool.destroy());
-  return { port, outcomes };
+  t.after(() => upstream.destroy());
+  return { port, outcomes, upstream };
 }
 
 function answer(response: ServerResponse, status: number, reason: string): void {

@@ -1,0 +1,28 @@
+// What happens at upstreams, counted and logged: every failure and retry is counted, what changes a target's standing is logged.
+
+import type { Log } from '../observe/log.ts';
+import type { TrafficMetrics } from '../observe/metrics.ts';
+import type { UpstreamEvent } from './upstream.ts';
+
+/** Nothing of any request goes into log and labels: names from the policy, codes and counts alone. */
+export function reportUpstream(
+  event: UpstreamEvent,
+  metrics: Pick<TrafficMetrics, 'countUpstreamFailure' | 'countUpstreamRetry'>,
+  log: Pick<Log, 'event'>,
+): void {
+  const { upstream, target } = event;
+  switch (event.kind) {
+    case 'failed':
+      return metrics.countUpstreamFailure(upstream, target, event.reason);
+    case 'retried':
+      return metrics.countUpstreamRetry(upstream);
+    case 'unhealthy':
+      return log.event('warn', 'target unhealthy', { upstream, target, what: event.what });
+    case 'healthy':
+      return log.event('info', 'target healthy', { upstream, target });
+    case 'circuit_opened':
+      return log.event('warn', 'circuit open', { upstream, target, failures: event.failures });
+    case 'circuit_closed':
+      return log.event('info', 'circuit closed', { upstream, target });
+  }
+}

@@ -1,0 +1,180 @@
+// The circuit of a target: what opens it, that it is one trial which closes it, and what clients are told meanwhile.
+
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { script, send } from '../support/forwarding.ts';
+import { type Balanced, openBalanced, openTargets, until } from '../support/targets.ts';
+
+const CIRCUIT = { circuit: { failures: 3, open: 0.2 } };
+const HURRIED = { timeouts: { responseHeader: 0.05 } };
+
+async function halfOpen({ upstream }: Balanced): Promise<void> {
+  await until(() => upstream.opensIn() <= 0);
+}
+
+const bodies = async (asked: readonly Promise<{ body: string }>[]) =>
+  (await Promise.all(asked)).map(({ body }) => body);
+
+describe('the circuit of a target that hangs', () => {
+  it('opens after failures in a row, lets one trial through, and is closed by its answer', async (t) => {
+    const [target] = await openTargets(t, 1);
+    assert.ok(target);
+    const { answer } = target;
+    const balanced = await openBalanced(t, [target], CIRCUIT, HURRIED);
+    target.answer = () => {};
+    await balanced.ask('/1');
+    await balanced.ask('/2');
+    target.answer = answer;
+    assert.equal((await balanced.ask('/3')).status, 200);
+    target.answer = () => {};
+    for (const path of ['/4', '/5', '/6']) assert.equal((await balanced.ask(path)).body, 'upstream_timed_out');
+    assert.equal(balanced.events.count('circuit_opened'), 1);
+
+    assert.deepEqual(await balanced.ask('/7'), { status: 503, body: 'upstream_circuit_open' });
+    const last = balanced.outcomes.all.at(-1);
+    const retryAfter = last?.kind === 'rejected' ? last.rejection.facts.retryAfter : undefined;
+    assert.ok(retryAfter !== undefined && retryAfter > 0 && retryAfter <= 0.2);
+
+    await halfOpen(balanced);
+    const first = balanced.ask('/trial');
+    await until(() => target.seen.includes('/trial'));
+    const others = ['/8', '/9', '/10'].map((path) => balanced.ask(path));
+    assert.deepEqual(await bodies(others), Array(3).fill('upstream_circuit_open'));
+    assert.equal((await first).body, 'upstream_timed_out');
+    assert.equal((await balanced.ask('/11')).body, 'upstream_circuit_open');
+    assert.equal(balanced.events.count('circuit_opened'), 1);
+
+    target.answer = answer;
+    await halfOpen(balanced);
+    assert.equal((await balanced.ask('/good')).status, 200);
+    assert.equal(balanced.events.count('circuit_closed'), 1);
+    assert.deepEqual(await bodies(['/12', '/13'].map((path) => balanced.ask(path))), ['a ', 'a ']);
+    assert.deepEqual(target.seen, ['/1', '/2', '/3', '/4', '/5', '/6', '/trial', '/good', '/12', '/13']);
+  });
+
+  it('is not kept open by a trial that hangs: the next one comes when the time has passed again', async (t) => {
+    const [target] = await openTargets(t, 1);
+    assert.ok(target);
+    const { answer } = target;
+    target.answer = () => {};
+    const circuit = { failures: 1, open: 0.1 };
+    const balanced = await openBalanced(t, [target], { circuit }, { timeouts: { responseHeader: 0.4 } });
+    await balanced.ask('/1');
+    await halfOpen(balanced);
+    const hung = balanced.ask('/hung');
+    await until(() => target.seen.includes('/hung'));
+    target.answer = answer;
+    await halfOpen(balanced);
+    assert.equal((await balanced.ask('/next')).status, 200);
+    await hung;
+    assert.equal(balanced.events.count('circuit_closed'), 1);
+  });
+
+  it('is neither closed nor kept open by what was sent before it opened', async (t) => {
+    const [target] = await openTargets(t, 1);
+    assert.ok(target);
+    const held: (() => void)[] = [];
+    target.answer = ({ url }, response) => {
+      if (url === '/slow') held.push(() => response.end('slow'));
+    };
+    const circuit = { failures: 1, open: 60 };
+    const balanced = await openBalanced(t, [target], { circuit }, { timeouts: { responseHeader: 0.2 } });
+    const first = balanced.ask('/1');
+    await until(() => target.seen.includes('/1'));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const others = [balanced.ask('/slow'), balanced.ask('/2')];
+    assert.equal((await first).body, 'upstream_timed_out');
+    const opensIn = balanced.upstream.opensIn();
+    held[0]?.();
+    assert.deepEqual(await bodies(others), ['slow', 'upstream_timed_out']);
+    assert.ok(balanced.upstream.opensIn() < opensIn && balanced.upstream.opensIn() > 0);
+    assert.equal((await balanced.ask('/3')).body, 'upstream_circuit_open');
+  });
+
+  it('sends its requests to the other targets', async (t) => {
+    const [hung, alive] = await openTargets(t, 2);
+    assert.ok(hung && alive);
+    hung.answer = () => {};
+    const balanced = await openBalanced(t, [hung, alive], { ...CIRCUIT, balance: 'round-robin' }, HURRIED);
+    for (let n = 0; n < 6; n += 1) await balanced.ask(`/${n}`);
+    assert.equal(balanced.events.count('circuit_opened'), 1);
+    const answers = await Promise.all(Array.from({ length: 20 }, () => balanced.ask('/after')));
+    assert.ok(answers.every(({ body }) => body === 'b '));
+    assert.equal(hung.seen.length, 3);
+  });
+});
+
+describe('a failure', () => {
+  it('is a refused connection, once for each attempt', async (t) => {
+    const balanced = await openBalanced(t, ['http://127.0.0.1:1'], { circuit: { failures: 4, open: 60 } });
+    assert.deepEqual(
+      [await balanced.ask('/'), await balanced.ask('/'), await balanced.ask('/')].map(({ body }) => body),
+      ['upstream_unreachable', 'upstream_unreachable', 'upstream_circuit_open'],
+    );
+    assert.deepEqual(balanced.events.failures, Array(4).fill('unreachable'));
+  });
+
+  it('of the first attempt is told where the retry has nowhere to go', async (t) => {
+    const balanced = await openBalanced(t, ['http://127.0.0.1:1'], { circuit: { failures: 1, open: 60 } });
+    assert.equal((await balanced.ask('/')).body, 'upstream_unreachable');
+    assert.equal((await balanced.ask('/')).body, 'upstream_circuit_open');
+  });
+
+  it('is an answer that is none', async (t) => {
+    const liar = await script(t, (socket) => socket.on('data', () => socket.end('SMTP ready\r\n\r\n')));
+    const balanced = await openBalanced(t, [liar], { circuit: { failures: 2, open: 60 } });
+    assert.deepEqual(
+      [await balanced.ask('/'), await balanced.ask('/'), await balanced.ask('/')].map(({ body }) => body),
+      ['upstream_invalid', 'upstream_invalid', 'upstream_circuit_open'],
+    );
+  });
+
+  it('is an answer whose head is good and whose framing is not', async (t) => {
+    const answer = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nx';
+    const liar = await script(t, (socket) => socket.on('data', () => socket.end(answer)));
+    const balanced = await openBalanced(t, [liar], { circuit: { failures: 2, open: 60 } });
+    assert.deepEqual(
+      [await balanced.ask('/'), await balanced.ask('/'), await balanced.ask('/')].map(({ body }) => body),
+      ['upstream_invalid', 'upstream_invalid', 'upstream_circuit_open'],
+    );
+  });
+
+  it('is no answer with 502, 503 or 504: clients may cause those, and health checks are for the target', async (t) => {
+    const [target] = await openTargets(t, 1);
+    assert.ok(target);
+    target.answer = ({ url }, response) => response.writeHead(Number(url?.slice(1))).end();
+    const balanced = await openBalanced(t, [target], { circuit: { failures: 1, open: 60 } });
+    for (const status of [500, 502, 503, 504, 502]) assert.equal((await balanced.ask(`/${status}`)).status, status);
+    assert.deepEqual(balanced.events.all, []);
+  });
+
+  it('is no client that went away, and no body of its that came too slowly', async (t) => {
+    const [target] = await openTargets(t, 1);
+    assert.ok(target);
+    const wishes = { timeouts: { idle: 0.05 } };
+    const balanced = await openBalanced(t, [target], { circuit: { failures: 1, open: 60 } }, wishes);
+    const upload = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf';
+    await send(t, balanced.port, upload).until(/request_timed_out$/);
+    const gone = send(t, balanced.port, upload);
+    await until(() => target.seen.length >= 2);
+    gone.socket.destroy();
+    await balanced.outcomes.next();
+    assert.equal((await balanced.outcomes.next()).kind, 'client_gone');
+    assert.equal((await balanced.ask('/')).status, 200);
+    assert.deepEqual(balanced.events.all, []);
+  });
+
+  it('that breaks an answer off is counted, and opens nothing', async (t) => {
+    const half = await script(t, (socket) => {
+      socket.on('data', () => {
+        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf');
+        setImmediate(() => socket.destroy());
+      });
+    });
+    const balanced = await openBalanced(t, [half], { circuit: { failures: 1, open: 60 } });
+    await assert.rejects(balanced.ask('/'));
+    await assert.rejects(balanced.ask('/'));
+    assert.deepEqual(balanced.events.failures, ['broken', 'broken']);
+    assert.equal(balanced.events.count('circuit_opened'), 0);
+  });
+});
