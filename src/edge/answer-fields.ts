@@ -6,7 +6,7 @@ import { type FieldRules, joinLines, requestAction, withoutNamed } from './field
 /**
  * Raw field lines of an answer → names and values in turn, for `writeHead` (checks.md §7). Hop-by-hop fields, Client-Cert and
  * Client-Cert-Chain (RFC 9440 §2.2) are removed; a `Vary` that names a field which we add, change or remove becomes `*`; `Via` is
- * appended to, as HTTP/1.1, which is what undici speaks; at most one `DPoP-Nonce`, and the upstream's only on routes where it gets
+ * appended to, with the version that the upstream speaks; at most one `DPoP-Nonce`, and the upstream's only on routes where it gets
  * the credentials as received. Node adds `Date` where there is none.
  * Does not check values: `writeHead` refuses those that are none.
  * @param freshNonce value of our own DPoP-Nonce, which also makes the answer `no-store`
@@ -37,7 +37,7 @@ export function answerFields(
     } else if (action !== 'drop') kept[action] = joinLines(kept[action], value);
   }
   const fields = withoutNamed(passed, kept.connection);
-  fields.push('Via', joinLines(kept.via, `1.1 ${rules.pseudonym}`));
+  fields.push('Via', joinLines(kept.via, `${rules.upstreamVersion} ${rules.pseudonym}`));
   if (nonce !== undefined) fields.push('DPoP-Nonce', nonce);
   if (freshNonce !== undefined) fields.push('Cache-Control', 'no-store');
   const vary = mergeVary(rules, kept.vary);

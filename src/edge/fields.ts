@@ -6,7 +6,15 @@ import type { CertificateFieldRule, Demand, ManagedFields, Route } from '../poli
 import type { CertificateEvidence } from '../token/request-facts.ts';
 
 /** `pass` as received, `drop`, or keep the joined value of all its lines for what we write in its place. */
-export type RequestAction = 'pass' | 'drop' | 'connection' | 'via' | 'forwarded' | 'x-forwarded-for' | 'max-forwards';
+export type RequestAction =
+  | 'pass'
+  | 'drop'
+  | 'connection'
+  | 'via'
+  | 'te'
+  | 'forwarded'
+  | 'x-forwarded-for'
+  | 'max-forwards';
 
 export type AnswerAction = 'drop' | 'connection' | 'via' | 'vary' | 'cache-control' | 'dpop-nonce';
 
@@ -24,10 +32,12 @@ export interface FieldRules {
   /** Certificate fields written before: certificates belong to connections, and encoding one costs more than a request's other fields. */
   readonly written: WeakMap<CertificateEvidence, readonly string[]>;
   readonly cors: boolean;
+  /** What the upstream speaks, as `Via` names it. */
+  readonly upstreamVersion: '1.1' | '2.0';
 }
 
 /**
- * Fields about one connection (RFC 9110 §7.6.1) and about trailers, which are dropped both ways. undici and Node frame and keep
+ * Fields about one connection (RFC 9110 §7.6.1) and about trailers, which are dropped both ways (`TE: trailers` is written anew). undici and Node frame and keep
  * alive by themselves; `Expect` is answered here.
  */
 const HOP_BY_HOP = [
@@ -50,7 +60,10 @@ const HOP_BY_HOP = [
  * @param policyId `Policy.id`; the same text makes a loop visible in `Via`
  */
 export function compileFieldRules(
-  route: Pick<Route, 'forward' | 'cors' | 'rateLimit'> & { readonly demand: Pick<Demand, 'requirement'> },
+  route: Pick<Route, 'forward' | 'cors' | 'rateLimit'> & {
+    readonly demand: Pick<Demand, 'requirement'>;
+    readonly upstream: Pick<Route['upstream'], 'http2'>;
+  },
   policyId: string,
   managed: ManagedFields,
   withoutUpstreamNonce = false,
@@ -65,6 +78,7 @@ export function compileFieldRules(
       ['host', 'drop'],
       ['connection', 'connection'],
       ['via', 'via'],
+      ['te', 'te'],
       ['forwarded', 'forwarded'],
       ['x-forwarded-for', 'x-forwarded-for'],
       ['max-forwards', 'max-forwards'],
@@ -84,6 +98,7 @@ export function compileFieldRules(
     clientCertificate: route.forward.clientCertificate,
     written: new WeakMap(),
     cors: route.cors !== undefined,
+    upstreamVersion: route.upstream.http2 ? '2.0' : '1.1',
   };
 }
 

@@ -11,8 +11,10 @@ import type { RequestFacts } from '../token/request-facts.ts';
 import { answerFields } from './answer-fields.ts';
 import { type FieldRules, withoutNamed } from './fields.ts';
 import { readFraming } from './framing.ts';
+import { Http2Request } from './http2-request.ts';
 import { type Peer, requestFields } from './request-fields.ts';
-import type { Transaction } from './transaction.ts';
+import { answerTrailers } from './trailers.ts';
+import type { Rest, Transaction } from './transaction.ts';
 import { Upload, type UploadWatcher } from './upload.ts';
 import { openTunnel } from './tunnel.ts';
 import { verifySwitch } from './upgrade.ts';
@@ -60,7 +62,7 @@ export interface ForwardExchange {
  * `retries`; `idle` while the body or the answer moves, either way; `response_header` from the end of the body; `total` from now.
  * An answer that ends with its connection is complete when that is closed and broken when it is reset (RFC 9112 §8); over TLS,
  * where Node shows no difference, it is `upstream_invalid`.
- * Dropped: trailers both ways, 1xx answers, the upstream's reason phrase. Retried only while there is no connection: that one
+ * Dropped: trailers of the request, 1xx answers, the upstream's reason phrase. Retried only while there is no connection: that one
  * closed before the upstream read the request cannot be proved (RFC 9110 §9.2.2), so a request lost to a keep-alive race is
  * `upstream_unreachable`.
  * Does not decide anything about the request: the permit says that it was decided. Does not check its framing (facts.ts), and
@@ -162,12 +164,13 @@ class Forwarding implements Sender, UploadWatcher {
     if (status === 101) return this.#reject('upstream_invalid', 'Upgrade');
     if (this.#phase === 'settled' || status < 200) return;
     const { transaction, rules, cors } = this.#exchange;
-    const received = receivedFields(controller);
+    const received = lines(controller.rawHeaders);
     const { freshNonce, quota } = this.#permit.facts;
     if (!this.#isDelimited(status, received)) return this.#reject('upstream_invalid', 'Transfer-Encoding');
     const fields = answerFields(received, rules, freshNonce, cors, quota);
     // RFC 9110 §8.6: none with 204, of which a client that goes by it would wait for the next answer's bytes.
-    transaction.writeHead(status, status === 204 ? withoutNamed(fields, 'content-length') : fields);
+    const passed = status === 204 ? withoutNamed(fields, 'content-length') : fields;
+    transaction.writeHead(status, passed, this.#restOf(controller, received));
     this.#phase = 'answering';
     this.#status = status;
     process.nextTick(flushFields, this);
@@ -184,7 +187,7 @@ class Forwarding implements Sender, UploadWatcher {
     if (this.#phase === 'settled') return void upstream.destroy();
     const { transaction, rules, cors, timeouts, opened, settled } = this.#exchange;
     const { upgrade } = transaction;
-    const received = status === 101 ? receivedFields(controller) : [];
+    const received = status === 101 ? lines(controller.rawHeaders) : [];
     if (upgrade === undefined || !verifySwitch(received, upgrade.key)) {
       upstream.destroy();
       return this.#reject('upstream_invalid', 'Upgrade');
@@ -222,11 +225,11 @@ class Forwarding implements Sender, UploadWatcher {
     });
   }
 
-  onResponseEnd(): void {
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
     if (this.#phase !== 'answering') return;
     this.#phase = 'flushing';
     this.#allow(this.#exchange.timeouts.idle);
-    this.#exchange.transaction.end();
+    this.#exchange.transaction.end(answerTrailers(lines(controller.rawTrailers), this.#exchange.rules));
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: NodeJS.ErrnoException): void {
@@ -278,9 +281,16 @@ class Forwarding implements Sender, UploadWatcher {
    * with its connection could be a half one. A transfer coding for which nobody asked is not undone.
    */
   #isDelimited(status: number, received: readonly string[]): boolean {
+    if (this.#exchange.upstream.http2) return true;
     const framing = readFraming(received);
     if (framing !== 'none' || !this.#exchange.upstream.secure) return framing !== 'unsupported';
     return status === 204 || status === 304 || this.#exchange.facts.method === 'HEAD';
+  }
+
+  #restOf(controller: Dispatcher.DispatchController, received: readonly string[]): Rest {
+    if (controller instanceof Http2Request) return controller.bodyless ? 'nothing' : 'trailers';
+    const announced = received.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'trailer');
+    return announced && readFraming(received) === 'chunked' ? 'trailers' : 'body';
   }
 
   #brokenBy(code: string): Outcome {
@@ -331,8 +341,9 @@ class Forwarding implements Sender, UploadWatcher {
   }
 }
 
-function receivedFields(controller: Dispatcher.DispatchController): string[] {
-  return (controller.rawHeaders as Buffer[]).map((text) => text.toString('latin1'));
+/** undici hands out field lines as bytes, in types that leave it open. */
+function lines(raw: Dispatcher.DispatchController['rawHeaders']): string[] {
+  return Array.isArray(raw) ? raw.map((text) => (typeof text === 'string' ? text : text.toString('latin1'))) : [];
 }
 
 function flushFields(forwarding: Forwarding): void {

@@ -3,7 +3,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
 import { readBodyLength } from './framing.ts';
-import type { Transaction, Upgrade } from './transaction.ts';
+import { takesTrailers } from './trailers.ts';
+import type { Rest, Transaction, Upgrade } from './transaction.ts';
 
 /** Bytes of a body that are read after an answer of ours, and the longest one for which the connection is kept. */
 const LINGER_BYTES = 1024 * 1024;
@@ -79,7 +80,7 @@ export class Http1Transaction implements Transaction {
     this.response.writeContinue();
   }
 
-  writeHead(status: number, fields: readonly string[]): void {
+  writeHead(status: number, fields: readonly string[], _rest: Rest): void {
     this.response.writeHead(status, fields as string[]);
   }
 
@@ -91,7 +92,13 @@ export class Http1Transaction implements Transaction {
     return this.response.write(chunk);
   }
 
-  end(): void {
+  /** RFC 9110 §6.5.1: only to a client that asked for them, and only after chunks, which Node sees to. */
+  end(trailers: readonly string[] = []): void {
+    if (trailers.length > 0 && takesTrailers(String(this.request.headers.te))) {
+      this.response.addTrailers(
+        trailers.flatMap((name, at) => (at % 2 === 0 ? [[name, trailers[at + 1] ?? ''] as const] : [])),
+      );
+    }
     this.response.end();
   }
 

@@ -57,6 +57,8 @@ export class Http2Connection {
         enablePush: false,
       },
       maxHeaderListPairs: Math.ceil(limits.headerSize / 64),
+      // Megabytes: Node's 10 for fields and frames, and the windows of all streams.
+      maxSessionMemory: 10 + Math.ceil(limits.streamsPerConnection / 10),
       streamResetBurst: RESETS,
       streamResetRate: RESETS_PER_SECOND,
       strictSingleValueFields: false, // answers pass as the upstream wrote them

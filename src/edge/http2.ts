@@ -4,7 +4,7 @@ import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'nod
 import { readAuthority } from '../proof/target-uri.ts';
 import { withoutNamed } from './fields.ts';
 import { readFraming } from './framing.ts';
-import type { Transaction } from './transaction.ts';
+import type { Rest, Transaction } from './transaction.ts';
 
 /** Milliseconds after which a client that opens no window for an answer of ours is given up, at most twice as many. */
 const LINGER = 2000;
@@ -21,6 +21,9 @@ export class Http2Transaction implements Transaction {
   readonly rawHeaders: readonly string[];
   readonly expectsContinue: boolean;
   #trailers: readonly string[] = [];
+  /** Trailers, perhaps none, are still to be sent: END_STREAM comes with them. */
+  #trailing = false;
+  #listener: (() => void) | undefined;
 
   /** @param received names and values in turn, pseudo-header fields first */
   constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, received: readonly string[]) {
@@ -38,17 +41,18 @@ export class Http2Transaction implements Transaction {
     return typeof framing === 'number' ? framing : undefined;
   }
 
+  /** A stream that was reset ends as well, even with NO_ERROR; what matters is that it ended before. */
   get received(): boolean {
-    return this.body.endAfterHeaders || this.body.readableEnded;
+    return this.body.endAfterHeaders || (this.body.readableEnded && !this.body.closed);
   }
 
   get begun(): boolean {
     return this.body.headersSent;
   }
 
-  /** Node ends the answer to HEAD before it has begun. */
+  /** Node ends the answer to HEAD before it has begun, and any other when its stream is reset. */
   get finished(): boolean {
-    return this.body.headersSent && this.body.writableFinished;
+    return this.body.headersSent && this.body.writableFinished && !this.#trailing && !this.body.aborted;
   }
 
   get gone(): boolean {
@@ -59,9 +63,8 @@ export class Http2Transaction implements Transaction {
   onClose(listener: () => void): void {
     this.body.once('close', listener);
     if (this.received) return;
-    this.body.once('finish', () => {
-      if (this.begun) listener();
-    });
+    this.#listener = listener;
+    this.body.once('finish', () => this.#tellFinished());
   }
 
   onDrain(listener: () => void): void {
@@ -72,12 +75,13 @@ export class Http2Transaction implements Transaction {
     if (!this.gone) this.body.additionalHeaders({ ':status': 100 });
   }
 
-  writeHead(status: number, fields: readonly string[], trailers = false): void {
+  writeHead(status: number, fields: readonly string[], rest: Rest): void {
     if (this.gone) return;
-    const head = this.method === 'HEAD' || status === 204 || status === 304;
+    const bodyless = rest === 'nothing' || this.method === 'HEAD' || status === 204 || status === 304;
+    this.#trailing = rest === 'trailers' && !bodyless;
+    if (this.#trailing) this.body.once('wantTrailers', () => this.#sendTrailers());
     const lines = [':status', String(status), ...fields];
-    this.body.respond(lines, { endStream: head, waitForTrailers: trailers && !head });
-    if (trailers && !head) this.body.once('wantTrailers', () => this.#sendTrailers());
+    this.body.respond(lines, { endStream: bodyless, waitForTrailers: this.#trailing });
   }
 
   /** They were sent at once. */
@@ -98,14 +102,22 @@ export class Http2Transaction implements Transaction {
       (lines[this.#trailers[at] ?? ''] ??= []).push(this.#trailers[at + 1] ?? '');
     }
     this.body.sendTrailers(lines);
+    // Node sends them from a callback like this one, which is before it.
+    setImmediate(() => {
+      this.#trailing = false;
+      this.#tellFinished();
+    });
+  }
+
+  #tellFinished(): void {
+    if (this.finished) this.#listener?.();
   }
 
   /** RFC 9113 §8.1: the answer, then RST_STREAM with NO_ERROR where the client is still sending. */
   answer(status: number, fields: readonly string[], body: string): void {
     if (this.gone) return;
-    this.writeHead(status, withoutNamed([...fields], 'connection'));
-    if (body === '' || this.method === 'HEAD') this.body.end();
-    else this.body.end(body);
+    this.writeHead(status, withoutNamed([...fields], 'connection'), body === '' ? 'nothing' : 'body');
+    if (!this.body.writableEnded) this.body.end(body);
     if (!this.body.writableFinished) this.body.setTimeout(LINGER, () => this.breakOff());
     this.discard();
   }

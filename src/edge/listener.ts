@@ -28,6 +28,7 @@ import { type Door, openDoors, type OpenListener } from './doors.ts';
 import { Http1Transaction } from './http1.ts';
 import { Http2Connection } from './http2-connection.ts';
 import { type ProxiedSockets, type ProxyHeaderRefusal, requireProxyHeaders } from './proxied-socket.ts';
+import { awaitPreface } from './prior-knowledge.ts';
 import { compileTicketKeys, compileTlsMaterial, type TlsMaterial } from './tls-material.ts';
 import type { Transaction, Upgrade } from './transaction.ts';
 import { compileTrustedPeers } from './trusted-peer.ts';
@@ -54,8 +55,8 @@ export interface Serve {
 }
 
 /**
- * Opens a listener. HTTP/1.1, strict parser, and HTTP/2 where TLS negotiates it. Every TLS handshake is a full one where client certificates are asked for, and
- * without renegotiation everywhere.
+ * Opens a listener. HTTP/1.1, strict parser, and HTTP/2 where TLS negotiates it or, without TLS, the client begins with it. Every
+ * TLS handshake is a full one where client certificates are asked for, and without renegotiation everywhere.
  * Throws an Error for people where TLS material is unusable (tls-material.ts) or the address cannot be bound (bind.ts).
  * @param reusePort other threads listen there as well
  * @param ticketSecret from which ticket keys are derived; listeners of several threads that share it resume each other's sessions
@@ -131,6 +132,8 @@ class HttpDoor implements Door {
   readonly #accepted = new Set<Socket>();
   readonly #open = new Map<Duplex, Open>();
   readonly #http2 = new Map<Duplex, Http2Connection>();
+  /** Without a byte that tells the version. */
+  readonly #undecided = new Map<Socket, Connection>();
   #proxied: ProxiedSockets | undefined;
   #stopped = false;
   /** Told when the last connection of a retired door has ended. */
@@ -171,6 +174,7 @@ class HttpDoor implements Door {
       const connection = this.#admit(socket);
       if (connection === undefined) return;
       if (socket instanceof TLSSocket && socket.alpnProtocol === 'h2') this.#serveHttp2(socket, connection);
+      else if (ready === 'connection' && this.listener.http2) this.#awaitVersion(socket, connection, serveHttp1);
       else this.#serveHttp1(socket, connection, serveHttp1);
     });
     if (this.listener.proxyProtocol) this.#proxied = this.#requireProxyHeaders();
@@ -212,7 +216,22 @@ class HttpDoor implements Door {
     return undefined;
   }
 
+  /** Without TLS the first bytes tell. A connection that says nothing is one of HTTP/1, which answers that it took too long. */
+  #awaitVersion(socket: Socket, connection: Connection, serveHttp1: readonly ServeSocket[]): void {
+    this.#undecided.set(socket, connection);
+    socket.once('close', () => this.#undecided.delete(socket));
+    awaitPreface(socket, this.listener.limits.headerTimeout * 1000, {
+      http1: () => this.#serveHttp1(socket, connection, serveHttp1),
+      http2: () => this.#serveHttp2(socket, connection),
+      timedOut: () => {
+        this.#serveHttp1(socket, connection, serveHttp1);
+        this.#clientError(Object.assign(new Error(), { code: 'ERR_HTTP_REQUEST_TIMEOUT' }), socket);
+      },
+    });
+  }
+
   #serveHttp2(socket: Socket, connection: Connection): void {
+    this.#undecided.delete(socket);
     const http2 = new Http2Connection(socket, connection, this.listener.limits, this.#serve);
     this.#http2.set(socket, http2);
     socket.once('close', () => this.#http2.delete(socket));
@@ -221,6 +240,7 @@ class HttpDoor implements Door {
 
   /** Facts are there when the first byte is parsed. */
   #serveHttp1(socket: Socket, connection: Connection, serveHttp1: readonly ServeSocket[]): void {
+    this.#undecided.delete(socket);
     const open: Open = {
       connection,
       newest: undefined,
@@ -310,6 +330,7 @@ class HttpDoor implements Door {
     this.#emptied = emptied;
     for (const [socket, open] of this.#open) if (!this.#stands(open.connection, socket as Socket)) finish(socket, open);
     for (const [socket, http2] of this.#http2) if (!this.#stands(http2.connection, socket as Socket)) http2.retire();
+    for (const [socket, connection] of this.#undecided) if (!this.#stands(connection, socket)) socket.destroy();
     this.#checkEmpty();
   }
 
@@ -324,6 +345,7 @@ class HttpDoor implements Door {
     this.#server.close(); // it never listened: this ends idle connections and its timer
     for (const [socket, { newest }] of this.#open) this.#lastCall(socket as Socket, newest);
     for (const http2 of this.#http2.values()) http2.stop();
+    for (const socket of this.#undecided.keys()) socket.setTimeout(LAST_CALL);
   }
 
   #lastCall(socket: Socket, newest: ServerResponse | undefined): void {

@@ -6,6 +6,7 @@ import { formatEscapedPem } from '../certificate/pem-escaped.ts';
 import { formatXfcc } from '../certificate/xfcc.ts';
 import type { CertificateEvidence, RequestFacts } from '../token/request-facts.ts';
 import { type FieldRules, joinLines, requestAction, withoutNamed } from './fields.ts';
+import { takesTrailers } from './trailers.ts';
 import type { ReceivedRequest } from './transaction.ts';
 
 /** Who is at the other end of the client's connection. */
@@ -26,14 +27,14 @@ export interface Permitted {
 /**
  * Raw field lines of a permitted request → names and values in turn, for undici. checks.md §6: managed fields go first, then
  * hop-by-hop ones and those that `Connection` names (RFC 9110 §7.6.1), then ours are added; all others pass as received, repeated
- * lines in order. `Via` (RFC 9110 §7.6.3) is appended to; `Forwarded` (RFC 7239) and X-Forwarded-For only behind trusted peers.
+ * lines in order. `TE: trailers` goes to upstreams that speak HTTP/2. `Via` (RFC 9110 §7.6.3) is appended to; `Forwarded` (RFC 7239) and X-Forwarded-For only behind trusted peers.
  * Does not check for forbidden names, loops or Max-Forwards: 0 (facts.ts), nor the values of identity fields (identity.ts).
  */
 export function requestFields(received: Permitted, rules: FieldRules, permit: PermitFacts): string[] {
   const { facts } = received;
   const { rawHeaders, httpVersion } = received.transaction;
   const passed: string[] = [];
-  const kept = { connection: '', via: '', forwarded: '', 'x-forwarded-for': '', 'max-forwards': '' };
+  const kept = { connection: '', via: '', te: '', forwarded: '', 'x-forwarded-for': '', 'max-forwards': '' };
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] ?? '';
     const value = rawHeaders[at + 1] ?? '';
@@ -45,6 +46,8 @@ export function requestFields(received: Permitted, rules: FieldRules, permit: Pe
   // undici sends the authority of its own target where there is none.
   if (rules.host === 'preserve') fields.push('Host', facts.origin.authority);
   fields.push('Via', joinLines(kept.via, `${httpVersion} ${rules.pseudonym}`));
+  // In HTTP/1.1 it would have to be named in Connection, which undici writes.
+  if (rules.upstreamVersion === '2.0' && takesTrailers(kept.te)) fields.push('TE', 'trailers');
   if (kept['max-forwards'] !== '') fields.push('Max-Forwards', lessOne(kept['max-forwards'], facts.method));
   addForwarded(fields, kept.forwarded, kept['x-forwarded-for'], received);
   for (const [name, value] of permit.identity) fields.push(name, value);

@@ -24,6 +24,9 @@ export interface Upgrade {
   open(fields: string[]): Socket;
 }
 
+/** What follows an answer's fields; with `trailers` both a body and they may come. */
+export type Rest = 'nothing' | 'body' | 'trailers';
+
 /** One request with its answer. Nothing here throws but `writeHead`, for a status or value that Node does not write. */
 export interface Transaction extends ReceivedRequest {
   /** `Expect: 100-continue` was sent and not answered yet. */
@@ -48,12 +51,13 @@ export interface Transaction extends ReceivedRequest {
   onDrain(listener: () => void): void;
   writeContinue(): void;
   /** @param fields names and values in turn; `Date` is added where there is none */
-  writeHead(status: number, fields: readonly string[]): void;
+  writeHead(status: number, fields: readonly string[], rest: Rest): void;
   /** Sends the fields without waiting for the body. */
   flushHead(): void;
   /** @returns false: wait for `onDrain` */
   write(chunk: Uint8Array): boolean;
-  end(): void;
+  /** @param trailers names and values in turn; sent where `rest` announced them and the client takes them */
+  end(trailers?: readonly string[]): void;
   /** An answer of our own, as a whole; what is left of the request's body is not wanted (RFC 9112 §9.6, RFC 9113 §8.1). */
   answer(status: number, fields: readonly string[], body: string): void;
   /** The answer is finished, and what is left of the request's body not wanted. */

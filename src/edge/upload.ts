@@ -52,6 +52,6 @@ export class Upload extends Readable {
   };
 
   readonly #onEnd = (): void => {
-    this.push(null);
+    if (this.#transaction.received) this.push(null);
   };
 }

@@ -2,6 +2,7 @@
 
 import { lookup as resolve } from 'node:dns';
 import type { LookupFunction, Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { buildConnector } from 'undici';
 import type { Target, Upstream } from '../policy/route.ts';
 
@@ -16,6 +17,11 @@ export class ConnectFailure extends Error {
   }
 }
 
+/** The server does not speak HTTP/2, and nothing else was asked for. */
+export class NotHttp2 extends Error {
+  readonly code = 'HTTP2_NOT_SPOKEN';
+}
+
 /**
  * Makes the connections to a target. https: chain and name are verified, the name being `tls.serverName` or else the target's host.
  * Names are resolved anew for each connection. Does not limit how many there are.
@@ -23,14 +29,15 @@ export class ConnectFailure extends Error {
  */
 export function compileConnector(
   target: Target,
-  tls: Upstream['tls'],
+  { tls, http2 }: Pick<Upstream, 'tls' | 'http2'>,
   connect: number,
   lookup: LookupFunction = resolve,
 ): Connector {
   const { ca, cert, key } = tls;
   const connector = buildConnector({
     timeout: connect * 1000,
-    allowH2: false,
+    allowH2: http2,
+    ...(http2 && { preferH2: true, useH2c: true }),
     socketPath: target.socketPath ?? null,
     rejectUnauthorized: true,
     lookup: takeTurns(lookup),
@@ -42,6 +49,10 @@ export function compileConnector(
   return (options, callback) => {
     connector({ ...options, servername }, (error, socket) => {
       if (error !== null) return callback(new ConnectFailure(error), null);
+      if (http2 && socket instanceof TLSSocket && socket.alpnProtocol !== 'h2') {
+        socket.destroy();
+        return callback(new ConnectFailure(new NotHttp2()), null);
+      }
       socket.on('error', tellResetFromEnd);
       callback(null, socket);
     });

@@ -1,7 +1,7 @@
 // Health checks: a target is asked every now and then, and gets no requests while it does not answer well.
 
 import { Client } from 'undici';
-import type { HealthRules, Target } from '../policy/route.ts';
+import type { HealthRules, Target, Upstream } from '../policy/route.ts';
 import type { Connector } from './upstream-connect.ts';
 import type { OpenTarget } from './upstream-target.ts';
 
@@ -24,10 +24,12 @@ export class HealthChecks {
   #contrary = 0;
   #stopped = false;
 
-  constructor(target: OpenTarget, { origin }: Target, connector: Connector, rules: HealthRules) {
+  constructor(target: OpenTarget, { origin }: Target, connector: Connector, upstream: Upstream) {
+    const { health: rules, http2 } = upstream;
+    if (rules === undefined) throw new Error(`upstream ${upstream.name} has no health checks`);
     this.#target = target;
     this.#rules = rules;
-    this.#client = new Client(origin, { connect: connector, allowH2: false });
+    this.#client = new Client(origin, { connect: connector, allowH2: http2 });
     this.#schedule(Math.min(rules.interval, 1) * Math.random());
   }
 

@@ -3,6 +3,7 @@
 import { Pool } from 'undici';
 import { formatTarget } from '../policy/describe.ts';
 import type { CircuitRules, Target, Upstream } from '../policy/route.ts';
+import { Http2Pool } from './http2-pool.ts';
 import type { Connector } from './upstream-connect.ts';
 
 /** Bytes of an answer's fields; longer ones are `upstream_invalid`. */
@@ -24,7 +25,7 @@ export type TargetEvent =
   | { readonly kind: 'healthy' };
 
 export interface TargetTerms {
-  readonly upstream: Pick<Upstream, 'connections' | 'circuit'>;
+  readonly upstream: Pick<Upstream, 'connections' | 'circuit' | 'http2'>;
   readonly connector: Connector;
   /** Name that TLS verifies; undici is told it in place of the client's Host, for which it would reconnect. */
   readonly serverName: string;
@@ -42,7 +43,7 @@ export interface TargetTerms {
 export class OpenTarget {
   /** As configured: `http://127.0.0.1:9000` or `unix:/run/orders.sock`. */
   readonly name: string;
-  readonly pool: Pool;
+  readonly pool: Pick<Pool, 'dispatch' | 'close' | 'destroy'> & { readonly stats: { readonly connected: number } };
   readonly serverName: string;
   readonly tell: TargetTerms['tell'];
   /** By its health checks; stays true where there are none. */
@@ -63,8 +64,19 @@ export class OpenTarget {
     this.serverName = serverName;
     this.tell = tell;
     this.#circuit = upstream.circuit;
+    const connect: Connector = (options, callback) => {
+      connector(options, (...result) => {
+        if (result[0] !== null) this.pause();
+        callback(...result);
+      });
+    };
+    const { connections } = upstream;
+    if (upstream.http2) {
+      this.pool = new Http2Pool(target.origin, { connections, connectionAge, connect });
+      return;
+    }
     this.pool = new Pool(target.origin, {
-      connections: upstream.connections,
+      connections,
       clientTtl: connectionAge,
       pipelining: 1,
       allowH2: false,
@@ -72,12 +84,7 @@ export class OpenTarget {
       headersTimeout: 0,
       bodyTimeout: 0,
       strictContentLength: true,
-      connect: (options, callback) => {
-        connector(options, (...result) => {
-          if (result[0] !== null) this.pause();
-          callback(...result);
-        });
-      },
+      connect,
     });
   }
 

@@ -44,6 +44,7 @@ export function openUpstream(upstream: Upstream, options: UpstreamOptions): Open
 export class OpenUpstream implements Targets {
   /** Whether a target is reached over TLS; answers that end with their connection are then taken from none. */
   readonly secure: boolean;
+  readonly http2: boolean;
   readonly targets: readonly OpenTarget[];
   readonly upstream: Upstream;
   readonly #connect: number;
@@ -56,13 +57,14 @@ export class OpenUpstream implements Targets {
 
   constructor(upstream: Upstream, { connect, onEvent = () => {}, lookup, ...times }: UpstreamOptions) {
     this.upstream = upstream;
+    this.http2 = upstream.http2;
     this.secure = upstream.targets.some(({ origin }) => origin.startsWith('https:'));
     this.#connect = connect;
     this.#tell = onEvent;
     this.#linger = times.linger ?? LINGER;
     const checks: HealthChecks[] = [];
     this.targets = upstream.targets.map((configured) => {
-      const connector = compileConnector(configured, upstream.tls, connect, lookup);
+      const connector = compileConnector(configured, upstream, connect, lookup);
       const target: OpenTarget = new OpenTarget(configured, {
         upstream,
         connector,
@@ -70,7 +72,7 @@ export class OpenUpstream implements Targets {
         connectionAge: (times.connectionAge ?? CONNECTION_AGE) * 1000,
         tell: (event) => onEvent({ ...event, upstream: upstream.name, target: target.name }),
       });
-      if (upstream.health) checks.push(new HealthChecks(target, configured, connector, upstream.health));
+      if (upstream.health) checks.push(new HealthChecks(target, configured, connector, upstream));
       return target;
     });
     this.#checks = checks;

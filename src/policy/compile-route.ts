@@ -24,6 +24,7 @@ export interface Named {
 const MISSING_UPSTREAM: Upstream = {
   name: '',
   targets: [],
+  http2: false,
   connections: 0,
   balance: 'least-pending',
   health: undefined,

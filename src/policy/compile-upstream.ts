@@ -38,6 +38,7 @@ function compileUpstream(compilation: Compilation, name: string, config: Upstrea
   return {
     name,
     targets: targets.filter((target) => target !== undefined),
+    http2: config.http2,
     connections: config.connections,
     balance: config.balance,
     health: config.health && {

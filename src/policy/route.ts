@@ -78,6 +78,8 @@ export interface Upstream {
   readonly name: string;
   /** At least one. */
   readonly targets: readonly Target[];
+  /** HTTP/2 alone; otherwise HTTP/1.1 alone. */
+  readonly http2: boolean;
   /** Per target and worker. */
   readonly connections: number;
   readonly balance: 'least-pending' | 'round-robin';

@@ -19,6 +19,9 @@ const upstream = z.strictObject({
     'targets such as "http://127.0.0.1:9000"',
   ).describe('Addresses of one service: http, https or unix:/path.'),
   insecure_plain_http: flag().prefault(false).describe('http to a target that is not loopback.'),
+  http2: flag()
+    .prefault(false)
+    .describe('Speak HTTP/2 and nothing else: by ALPN to https, by prior knowledge to http and unix. gRPC needs it.'),
   connections: count(1, 100_000).prefault(64).describe('Open connections, per target and worker.'),
   balance: choice('least-pending', 'round-robin').prefault('least-pending').describe('How a target is chosen.'),
   health: z

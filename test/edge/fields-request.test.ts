@@ -99,6 +99,13 @@ describe('fields that pass', () => {
     assert.deepEqual(run(raw).flat().slice(0, raw.length), raw);
   });
 
+  it('TE: trailers goes to an upstream over HTTP/2, and other codings go nowhere', () => {
+    const te = (value: string, http2: boolean) => valuesOf(run(['TE', value], { upstream: { http2 } }), 'te');
+    assert.deepEqual(te('gzip, trailers', true), ['trailers']);
+    assert.deepEqual(te('gzip', true), []);
+    assert.deepEqual(te('trailers', false), []);
+  });
+
   it('Max-Forwards is counted down for OPTIONS and left alone otherwise', () => {
     assert.deepEqual(valuesOf(run(['Max-Forwards', '2'], { method: 'OPTIONS' }), 'max-forwards'), ['1']);
     assert.deepEqual(valuesOf(run(['Max-Forwards', '2'], { method: 'GET' }), 'max-forwards'), ['2']);

@@ -63,39 +63,34 @@ async function survive({ gateway }: Rig, attack: () => Promise<unknown>): Promis
   return most - before;
 }
 
+/** Resident: nghttp2 allocates beside the heap. */
 function memory(): number {
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
+  return process.memoryUsage.rss();
 }
 
 test('rapid reset (CVE-2023-44487): hundreds of resets end the connection, before most of it reaches the upstream', async (t) => {
   const one = await rig(t);
   const raw = await one.open();
   const grown = await survive(one, async () => {
-    const sent = await flood(raw, 50_000, (nth) => Buffer.concat([request(2 * nth + 1), reset(2 * nth + 1)]));
+    await flood(raw, 50_000, (nth) => Buffer.concat([request(2 * nth + 1), reset(2 * nth + 1)]));
     await raw.end();
-    assert.ok(sent < 50_000 || raw.closed);
   });
-  assert.ok(one.gateway.upstream.seen.length < 1000, `${one.gateway.upstream.seen.length}`);
+  assert.ok((await one.gateway.count('holdfast_requests_total')) < 500);
   assert.ok(grown < 64 * MIB, `${grown / MIB} MiB`);
-  t.diagnostic(`${grown / MIB} MiB, ${one.gateway.upstream.seen.length} reached the upstream`);
 });
 
-test('rapid reset one by one, each after its request was taken', async (t) => {
+test('rapid reset one by one, each after its request was forwarded', async (t) => {
   const one = await rig(t);
   const raw = await one.open();
-  let arrived = 0;
-  one.gateway.upstream.arrived = () => (arrived += 1);
   one.gateway.upstream.answer = () => {};
-  await survive({ ...one, gateway: { ...one.gateway, request: async () => ({ status: 200 }) as never } }, async () => {
-    for (let nth = 0; nth < 2000 && !raw.closed; nth += 1) {
-      raw.write(request(2 * nth + 1));
-      await new Promise((resolve) => setImmediate(resolve));
-      raw.write(reset(2 * nth + 1));
-    }
-    await raw.end();
-  });
-  assert.ok(arrived < 1000);
+  let nth = 0;
+  for (; nth < 2000 && !raw.closed; nth += 1) {
+    const arrived = new Promise((resolve) => (one.gateway.upstream.arrived = resolve));
+    raw.write(request(2 * nth + 1));
+    await Promise.race([arrived, raw.end()]);
+    raw.write(reset(2 * nth + 1));
+  }
+  assert.ok(nth < 500, `${nth} requests`);
 });
 
 test('CONTINUATION without end (CVE-2024-27983): the connection ends after a few frames', async (t) => {

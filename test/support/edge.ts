@@ -91,6 +91,7 @@ export async function serveListener(
   listener: Listener,
   respond: Respond = (request, response) => void request.resume().once('end', () => response.end('ok')),
   ticketSecret?: Uint8Array,
+  respondHttp2: (transaction: Transaction) => void = () => {},
 ): Promise<TestListener> {
   const served: Served[] = [];
   const refused: Reason[] = [];
@@ -105,6 +106,7 @@ export async function serveListener(
       served.push(seen);
       if (facts instanceof Rejection) answer(transaction, refusal(facts));
       else if (transaction instanceof Http1Transaction) respond(transaction.request, transaction.response, seen);
+      else respondHttp2(transaction);
     },
     refused(rejection) {
       refused.push(rejection.reason);

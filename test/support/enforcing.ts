@@ -46,6 +46,7 @@ export function makeRoute(issuer: Issuer, over: Partial<Demand> = {}): Route {
     match: { listeners: undefined, host: undefined, path: '/*', methods: undefined },
     upstream: {
       name: 'orders',
+      http2: false,
       targets: [{ origin: 'http://127.0.0.1:9000', socketPath: undefined }],
       connections: 1,
       balance: 'least-pending',

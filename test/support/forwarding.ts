@@ -41,6 +41,7 @@ export function makeUpstream(origin: string, over: Partial<Upstream> = {}): Upst
   return {
     name: 'orders',
     targets: [{ origin, socketPath: undefined }],
+    http2: false,
     connections: 4,
     balance: 'least-pending',
     health: undefined,
@@ -55,14 +56,17 @@ export interface RuleWishes {
   readonly forward?: Partial<ForwardRules>;
   readonly requirement?: Route['demand']['requirement'];
   readonly cors?: Route['cors'];
+  readonly upstream?: Partial<Upstream>;
   readonly rateLimit?: Route['rateLimit'];
 }
 
-export function makeRules({ forward: over, requirement = 'dpop', cors, rateLimit }: RuleWishes = {}): FieldRules {
+export function makeRules(wishes: RuleWishes = {}): FieldRules {
+  const { forward: over, requirement = 'dpop', cors, upstream, rateLimit } = wishes;
   const rules = { ...FORWARD, ...over };
   const route = {
     forward: rules,
     demand: { requirement },
+    upstream: makeUpstream('http://127.0.0.1:9000', upstream),
     cors,
     rateLimit,
   };
@@ -72,7 +76,6 @@ export function makeRules({ forward: over, requirement = 'dpop', cors, rateLimit
 export const TIMEOUTS: Timeouts = { connect: 5, responseHeader: 5, idle: 5, total: undefined };
 
 export interface ForwarderWishes extends RuleWishes {
-  readonly upstream?: Partial<Upstream>;
   readonly permit?: Partial<PermitFacts>;
   readonly exchange?: Partial<ForwardExchange>;
   readonly timeouts?: Partial<Timeouts>;

@@ -1,8 +1,10 @@
 // HTTP/2 as bytes, for what no client library sends: frames written by hand over real TLS, and the frames that come back.
 
 import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
-import { connect, type TLSSocket } from 'node:tls';
+import { connect } from 'node:tls';
+import { listen } from './forwarding.ts';
 
 export const FRAME = {
   data: 0,
@@ -105,13 +107,16 @@ export function reset(stream: number, code: number = ERROR.cancel): Buffer {
 
 /** A connection after the prefaces of both sides. */
 export class RawHttp2 {
-  readonly socket: TLSSocket;
+  readonly socket: Socket;
   readonly frames: Frame[] = [];
   #rest = Buffer.alloc(0);
+  /** Bytes before the first frame. */
+  #skip: number;
   #looks = new Set<() => void>();
 
-  constructor(socket: TLSSocket) {
+  constructor(socket: Socket, skip = 0) {
     this.socket = socket;
+    this.#skip = skip;
     socket.setMaxListeners(0);
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
     for (const event of ['error', 'end', 'close']) socket.on(event, () => this.#look());
@@ -119,6 +124,9 @@ export class RawHttp2 {
 
   #read(chunk: Buffer): void {
     this.#rest = Buffer.concat([this.#rest, chunk]);
+    if (this.#rest.length < this.#skip) return;
+    this.#rest = this.#rest.subarray(this.#skip);
+    this.#skip = 0;
     while (this.#rest.length >= 9) {
       const end = 9 + this.#rest.readUIntBE(0, 3);
       if (this.#rest.length < end) break;
@@ -168,6 +176,13 @@ export class RawHttp2 {
       this.#looks.add(look);
       look();
     });
+  }
+
+  /** The nth HEADERS frame of a client (from 1): its stream, when it is there. */
+  async request(nth = 1): Promise<number> {
+    const opened = () => this.frames.filter(({ type }) => type === FRAME.headers);
+    await this.until(() => opened().length >= nth);
+    return opened()[nth - 1]?.stream ?? 0;
   }
 
   /** How that stream ended: the code of RST_STREAM, or `ended`. */
@@ -228,4 +243,23 @@ export async function openHttp2(t: Pick<TestContext, 'after'>, port: number, wis
   if (!wishes.silent) raw.write(frame(FRAME.settings, FLAG.ack, 0));
   await raw.until(({ type }) => type === FRAME.settings);
   return raw;
+}
+
+/** `:status: 200` and more, as HEADERS of a server. */
+export function answer(stream: number, lines: readonly Line[] = [], flags = 0): Buffer {
+  return frame(FRAME.headers, FLAG.endHeaders | flags, stream, block([[':status', '200'], ...lines]));
+}
+
+/** A server without TLS that says hello and nothing else; its origin. `opened` is called for each connection. */
+export async function serveHttp2(
+  t: TestContext,
+  opened: (raw: RawHttp2) => void,
+  pairs: readonly (readonly [id: number, value: number])[] = [],
+): Promise<string> {
+  const server = createServer((socket) => {
+    const raw = new RawHttp2(socket, PREFACE.length);
+    raw.write(settings(pairs), frame(FRAME.settings, FLAG.ack, 0));
+    opened(raw);
+  });
+  return `http://127.0.0.1:${await listen(t, server)}`;
 }

@@ -169,7 +169,7 @@ for (const [what, client] of [
     assert.equal(await ask(bound, HOST), 'certificate_untrusted');
     assert.equal(await ask(unbound, HOST), 200);
     assert.equal(seenCertificate(), undefined, 'nor is it forwarded any more');
-    later = -3700;
+    later = NOW - 3700 - Date.now() / 1000; // certificates are made when the tests are loaded
     assert.equal(
       await ask(await issue(gateway, { cnf: { 'x5t#S256': client.thumbprint } }), HOST),
       'certificate_untrusted',

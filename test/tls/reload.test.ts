@@ -305,7 +305,7 @@ test('HTTP/2: a CA removed: streams in flight get their answers, later ones are 
   const refused = assert.rejects(once(late, 'close'), /NGHTTP2_REFUSED_STREAM/);
   open.prepare({ ...mutual, clientCertificate: asking({ ca: otherCa.cert }) })();
   await goneAway;
-  served[0]?.transaction.writeHead(200, []);
+  served[0]?.transaction.writeHead(200, [], 'nothing');
   served[0]?.transaction.end();
   const [headers] = await once(first, 'response');
   assert.equal(headers[':status'], 200);
@@ -320,7 +320,7 @@ test('HTTP/2: a certificate of the server renewed: the connection and its stream
   open.prepare({ ...mutual, tls: tls(renewed) })();
   const later = stream(before);
   while (served.length < 1) await new Promise(setImmediate);
-  served[0]?.transaction.writeHead(200, []);
+  served[0]?.transaction.writeHead(200, [], 'nothing');
   served[0]?.transaction.end();
   await once(later, 'close');
   assert.equal(before.closed, false);

@@ -124,7 +124,8 @@ export const RFC_9440: Specification = {
       section: '3.2',
       level: 'stated',
       requirement: 'Towards clients a limit is advertised that leaves room for the fields.',
-      doesNotApply: 'HTTP/1.1 advertises no limit; HTTP/2 comes with a later step',
+      tests: ['hostile/http2-requests > field lines beyond header_size is header_too_large'],
+      deviation: '0026-what-an-http2-client-may-cost',
     },
     {
       section: '3.3',

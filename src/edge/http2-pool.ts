@@ -1,0 +1,220 @@
+// The connections to one target that speaks HTTP/2: what undici's Pool is for HTTP/1.1, for the same handlers (docs/decisions/0025).
+
+import { type ClientHttp2Session, type ClientSessionOptions, connect } from 'node:http2';
+import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
+import type { buildConnector, Dispatcher } from 'undici';
+import { Http2Request } from './http2-request.ts';
+import { ConnectFailure, NotHttp2 } from './upstream-connect.ts';
+
+/** Bytes of an answer's fields and of its trailers, 32 more per line; longer ones are `upstream_invalid`. */
+const MAX_ANSWER_FIELDS = 65_536;
+/** Milliseconds after which a connection without requests is closed. */
+const IDLE = 4000;
+/** Milliseconds within which a connection that has not answered a request has to answer a PING. */
+const PROBE = 5000;
+
+/** @types/node knows `strictSingleValueFields` of servers only; Node has it here too. Fields pass as the client wrote them. */
+const SESSION: ClientSessionOptions & { strictSingleValueFields: boolean } = {
+  settings: { enablePush: false, maxHeaderListSize: MAX_ANSWER_FIELDS },
+  maxHeaderListPairs: MAX_ANSWER_FIELDS / 32,
+  strictSingleValueFields: false,
+};
+
+export interface Http2PoolOptions {
+  /** Connections at once that take requests. */
+  readonly connections: number;
+  /** Milliseconds after which a connection takes no more requests. */
+  readonly connectionAge: number;
+  /** Makes one; must have negotiated `h2` where it is TLS. */
+  readonly connect: buildConnector.connector;
+}
+
+/** RFC 9113 §8.6: HTTP/2 has no Upgrade. */
+class NoUpgrade extends Error {
+  readonly code = 'HTTP2_NO_UPGRADE';
+}
+
+/** One connection and the requests on it. */
+interface Open {
+  readonly session: ClientHttp2Session;
+  readonly running: Set<Http2Request>;
+  readonly idle: NodeJS.Timeout;
+  /** Milliseconds on the monotonic clock from which it takes no more requests. */
+  readonly until: number;
+  probing: boolean;
+}
+
+/**
+ * Opens connections when requests need them: another one where all are full. A request waits until there is one; it is never sent
+ * twice. Does not time anything but connections: whoever dispatches aborts.
+ */
+export class Http2Pool {
+  readonly #origin: URL;
+  readonly #options: Http2PoolOptions;
+  readonly #open = new Set<Open>();
+  readonly #waiting = new Set<Http2Request>();
+  readonly #greeting = new Set<ClientHttp2Session>();
+  #connecting = 0;
+  #closing: (() => void) | undefined;
+  #ended = false;
+
+  /** @param origin `https://orders.internal:8443`; with http the client's preface comes first (RFC 9113 §3.3) */
+  constructor(origin: string, options: Http2PoolOptions) {
+    this.#origin = new URL(origin);
+    this.#options = options;
+  }
+
+  get stats(): { readonly connected: number } {
+    return { connected: this.#open.size };
+  }
+
+  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    const request = new Http2Request(
+      {
+        method: options.method,
+        path: options.path,
+        scheme: this.#origin.protocol.slice(0, -1),
+        authority: this.#origin.host,
+        fields: options.headers as readonly string[],
+        body: (options.body ?? undefined) as Readable | undefined,
+      },
+      handler,
+    );
+    if (this.#ended) request.fail(new Error('the pool is closed'));
+    else if (options.upgrade) request.fail(new NoUpgrade());
+    else {
+      this.#waiting.add(request);
+      this.#assign();
+    }
+    return true;
+  }
+
+  /** Settles when the requests that it has are answered and every connection is closed. */
+  async close(): Promise<void> {
+    this.#ended = true;
+    for (const { session, running } of this.#open) if (running.size === 0) session.close();
+    if (this.#open.size + this.#connecting + this.#waiting.size === 0) return;
+    await new Promise<void>((resolve) => {
+      const before = this.#closing;
+      this.#closing = () => {
+        before?.();
+        resolve();
+      };
+    });
+  }
+
+  /** Ends everything at once. */
+  async destroy(): Promise<void> {
+    this.#ended = true;
+    const gone = new Error('the pool is closed');
+    for (const request of this.#waiting) request.fail(gone);
+    this.#waiting.clear();
+    for (const session of this.#greeting) session.destroy();
+    for (const { session } of this.#open) session.destroy();
+  }
+
+  #assign(): void {
+    for (const request of this.#waiting) {
+      const open = this.#free();
+      if (open === undefined) break;
+      this.#waiting.delete(request);
+      this.#send(open, request);
+    }
+    const taking = [...this.#open].filter(({ session }) => !session.closed).length;
+    const room = this.#options.connections - taking;
+    if (this.#waiting.size > 0 && this.#connecting === 0 && room > 0) this.#connect();
+    if (this.#ended && this.#waiting.size === 0) {
+      for (const { session, running } of this.#open) if (running.size === 0) session.close();
+      if (this.#open.size + this.#connecting === 0) this.#closing?.();
+    }
+  }
+
+  #free(): Open | undefined {
+    const now = performance.now();
+    for (const open of this.#open) {
+      const { session, running } = open;
+      if (now >= open.until) session.close(); // when its requests are answered
+      const most = session.remoteSettings.maxConcurrentStreams ?? 0;
+      if (!session.closed && !session.destroyed && running.size < most) return open;
+    }
+    return undefined;
+  }
+
+  #send(open: Open, request: Http2Request): void {
+    open.running.add(request);
+    request.send(open.session, (silent) => {
+      open.running.delete(request);
+      if (silent) this.#probe(open);
+      if (open.running.size === 0) open.idle.refresh();
+      this.#assign();
+    });
+  }
+
+  #connect(): void {
+    this.#connecting += 1;
+    const { hostname, host, port, protocol } = this.#origin;
+    this.#options.connect({ hostname, host, port, protocol }, (error, socket) => {
+      if (error !== null) this.#connected(error);
+      else if (this.#ended && this.#waiting.size === 0) this.#connected(socket.destroy());
+      else this.#greet(socket);
+    });
+  }
+
+  /** Nothing is sent before the server's preface, its SETTINGS, has come (RFC 9113 §3.4): it says how much may be sent. */
+  #greet(socket: Socket): void {
+    const session = connect(this.#origin, { ...SESSION, createConnection: () => socket });
+    let failure: NodeJS.ErrnoException = new NotHttp2();
+    const gone = () => {
+      this.#greeting.delete(session);
+      this.#connected(new ConnectFailure(failure));
+    };
+    this.#greeting.add(session);
+    session.on('error', (error) => (failure = error));
+    session.once('close', gone);
+    session.once('remoteSettings', () => {
+      session.off('close', gone);
+      this.#greeting.delete(session);
+      this.#admit(session);
+      this.#connected();
+    });
+  }
+
+  /** Whoever waits, waits for the connection that has failed. */
+  #connected(failure?: unknown): void {
+    this.#connecting -= 1;
+    if (failure instanceof Error) {
+      const waiting = [...this.#waiting];
+      this.#waiting.clear();
+      for (const request of waiting) request.fail(failure);
+    }
+    this.#assign();
+  }
+
+  #admit(session: ClientHttp2Session): void {
+    const idle = setTimeout(() => {
+      if (open.running.size === 0) session.close();
+    }, IDLE);
+    const until = performance.now() + this.#options.connectionAge;
+    const open: Open = { session, running: new Set(), idle, until, probing: false };
+    this.#open.add(open);
+    session.once('goaway', () => process.nextTick(() => this.#assign()));
+    session.once('close', () => {
+      clearTimeout(idle);
+      this.#open.delete(open);
+      this.#assign();
+    });
+  }
+
+  /** A connection whose other end is gone without a word would swallow requests for ever. */
+  #probe(open: Open): void {
+    const { session } = open;
+    if (open.probing || session.destroyed || session.closed) return;
+    open.probing = true;
+    const timer = setTimeout(() => session.destroy(), PROBE);
+    session.ping(() => {
+      clearTimeout(timer);
+      open.probing = false;
+    });
+  }
+}
