@@ -34,8 +34,6 @@ import type { Transaction, Upgrade } from './transaction.ts';
 import { compileTrustedPeers } from './trusted-peer.ts';
 import { prepareUpgrade, readUpgrade } from './upgrade.ts';
 
-export type { OpenListener } from './doors.ts';
-
 /** Why a connection never carried a request: a closed set, fit for labels. */
 export type HandshakeRefusal =
   | 'certificate_missing'
@@ -362,11 +360,12 @@ class HttpDoor implements Door {
   }
 }
 
-/** Ends a connection behind the answers that are on their way; whatever else the client sends is no request any more. */
+/** Ends a connection behind the answers on their way; what else comes is no request. A tunnel knows no end of its own: it is cut. */
 function finish(socket: Duplex, open: Open): void {
   const { newest } = open;
   open.last = true;
   if (newest === undefined || !isPending(newest)) return hangUp(socket);
+  if (readUpgrade(newest.req) !== undefined) return void socket.destroy();
   newest.shouldKeepAlive = false;
   newest.once('close', () => hangUp(socket));
 }

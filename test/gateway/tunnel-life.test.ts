@@ -9,16 +9,18 @@ import type { Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { createGunzip, createGzip } from 'node:zlib';
 import type { WebSocket } from 'ws';
-import { HOST, portOf, SERVER_CA, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { CLIENT_CA, HOST, portOf, SERVER_CA, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { makeCertificate } from '../support/pki.ts';
 import { closed, openWebSocket, say, startWebSockets } from '../support/websockets.ts';
 
 const routes = (more = '') =>
   `- { name: open, match: { path: /* }, upstream: orders, require: public, weaker_than_defaults: [require]${more} }
 - { name: chat, match: { path: /chat }, upstream: chat, require: public, weaker_than_defaults: [require]${more} }`;
 
-async function startRig(t: TestContext, { drain = '{ delay: 0s, grace: 5s }', more = '' } = {}) {
+async function startRig(t: TestContext, { drain = '{ delay: 0s, grace: 5s }', more = '', listener = '' } = {}) {
   const upstream = await startWebSockets(t);
   const wishes = {
+    listener,
     routes: routes(more),
     upstreams: `chat: { targets: ["${upstream.target}"] }`,
     more: `drain: ${drain}`,
@@ -87,6 +89,25 @@ test('a tunnel goes on under the policy it began with when that is replaced', as
   assert.equal(await gateway.count('holdfast_tunnels', { route: 'chat' }), 1);
   socket.close();
   await gateway.logged({ route: 'chat', status: 101 });
+});
+
+test('a reload that removes the CA of a client cuts its tunnel, also one that is just being opened; others go on', async (t) => {
+  const { gateway, upstream, wishes } = await startRig(t, {
+    listener: 'client_certificate: { request: optional, verify: chain, ca_file: clients.pem }',
+  });
+  const client = await makeCertificate({ names: ['client.example.net'], ca: CLIENT_CA });
+  const [shown, without] = [openWebSocket(t, gateway, '/chat', { client }), openWebSocket(t, gateway, '/chat')];
+  await Promise.all([once(shown, 'open'), once(without, 'open')]);
+  upstream.server.removeAllListeners('upgrade'); // it does not answer the next one
+  const asked = once(upstream.server, 'upgrade');
+  const opening = openWebSocket(t, gateway, '/chat', { client });
+  const [, held] = (await asked) as [unknown, Socket];
+  const ended = Promise.all([shown, opening].map((socket) => new Promise((resolve) => socket.once('close', resolve))));
+  await gateway.reload({ ...wishes, files: { 'clients.pem': SERVER_CA.cert } });
+  assert.deepEqual(await ended, [1006, 1006]);
+  held.destroy();
+  assert.equal(await say(without, 'still here'), 'still here');
+  await gateway.logged({ tunnel_end: 'stopped', status: 101 });
 });
 
 test('an upstream that is killed ends the tunnel without a close frame', async (t) => {
