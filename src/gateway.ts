@@ -25,6 +25,8 @@ import type { Issuer } from './token/issuer.ts';
 import { readKeySet } from './token/key-set.ts';
 
 const SECRET_BYTES = 32;
+/** Milliseconds. Whoever gets hold of the secret of session tickets can read what was sent under them (RFC 8446 §F.1). */
+const TICKET_SECRET_AGE = 12 * 3600 * 1000;
 /** Seconds. No route accepts a proof that is older than max_age and tolerance at their longest. */
 const OLDEST_PROOF = 1200;
 /** Seconds within which every worker has taken a new policy, clients' clocks ahead included. */
@@ -40,6 +42,8 @@ export interface GatewayOptions {
   readonly config?: string;
   /** Seconds since the epoch; for tests. */
   readonly now?: () => number;
+  /** Milliseconds for which session tickets are made under one secret; for tests. */
+  readonly ticketSecretAge?: number;
   /** How workers are started; for tests. */
   readonly spawn?: Spawn;
 }
@@ -89,7 +93,7 @@ class RunningGateway implements Gateway {
   #shorterMemories: readonly ShorterMemory[] = [];
   readonly #log: Log;
   readonly #now: () => number;
-  readonly #shared: SharedState;
+  #shared: SharedState;
   readonly #replay: SharedReplayStore;
   #keys: ReadonlyMap<string, IssuerKeys>;
   /** What was last said of an issuer's keys: refreshes that change nothing are not logged. */
@@ -103,6 +107,7 @@ class RunningGateway implements Gateway {
   #config: string;
   #lastReload: Reload | undefined;
   #binds: ReadonlyMap<string, Bind> = new Map();
+  readonly #ticketTimer: NodeJS.Timeout;
   #telemetry: Telemetry | undefined;
   #admin: OpenPages | undefined;
   /** Ends the waiting of a drain. */
@@ -142,6 +147,13 @@ class RunningGateway implements Gateway {
       refreshKeys: async (issuer, kid) => this.#keys.get(issuer)?.refreshFor(kid),
       lost: (last) => this.#metrics.countLostWorker(last),
     });
+    this.#ticketTimer = setInterval(() => this.#rotateTickets(), options.ticketSecretAge ?? TICKET_SECRET_AGE).unref();
+  }
+
+  #rotateTickets(): void {
+    const secret = randomBytes(SECRET_BYTES);
+    this.#shared = { ...this.#shared, ticketSecret: secret };
+    this.#crew.tell({ type: 'tickets', secret });
   }
 
   #keysOf(issuer: Issuer): IssuerKeys {
@@ -322,6 +334,7 @@ class RunningGateway implements Gateway {
 
   async close(): Promise<void> {
     this.#state = 'stopping';
+    clearInterval(this.#ticketTimer);
     this.#closed.abort();
     await this.#crew.close();
     for (const keys of this.#keys.values()) keys.stop();

@@ -85,6 +85,10 @@ export class DataPlane {
     this.#keys.get(issuer)?.update(keys);
   }
 
+  setTicketSecret(secret: Uint8Array): void {
+    for (const listener of this.#open.values()) listener.setTicketSecret(secret);
+  }
+
   /** Refuses new requests; settles when none is in flight any more. */
   async stop(): Promise<void> {
     this.#stopping = true;

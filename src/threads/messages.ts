@@ -44,6 +44,8 @@ export type Order =
   /** Answers `refresh`; new keys, if there are any, were sent before. */
   | { readonly type: 'refreshed'; readonly ticket: number }
   | { readonly type: 'snapshot' }
+  /** Session tickets of before are no longer taken. */
+  | { readonly type: 'tickets'; readonly secret: Uint8Array }
   /** New requests are refused, those in flight are answered, `stopped` is reported when there are none left. */
   | { readonly type: 'stop' }
   | { readonly type: 'close' };

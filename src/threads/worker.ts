@@ -41,6 +41,8 @@ export class Worker {
         return;
       case 'snapshot':
         return report({ type: 'snapshot', metrics: (await this.#plane?.metrics.snapshot()) ?? [] });
+      case 'tickets':
+        return this.#plane?.setTicketSecret(order.secret);
       case 'stop':
         await this.#plane?.stop();
         return report({ type: 'stopped' });

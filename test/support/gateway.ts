@@ -206,6 +206,8 @@ export interface TestGateway {
 
 export interface GatewayWishes extends PolicyWishes {
   readonly now?: () => number;
+  /** Milliseconds. */
+  readonly ticketSecretAge?: number;
   /** For what no policy file may say. */
   readonly adjust?: (policy: Policy) => Policy;
   /** Real worker threads, whose clock is the real one and whose log goes to standard output. */
@@ -225,7 +227,8 @@ export async function startTestGateway(t: Closing, wishes: GatewayWishes = {}): 
   // The threads of a test are silenced by the policy, the supervisor is not.
   const log = createLog(wishes.threads ? { ...policy.log, level: 'info' } : policy.log, lines);
   const spawn = wishes.threads ? spawnThread : spawnHere(log, now);
-  const running = await startGateway(policy, { version: '0.0.0-test', log, now, spawn });
+  const { ticketSecretAge = 3_600_000 } = wishes;
+  const running = await startGateway(policy, { version: '0.0.0-test', log, now, spawn, ticketSecretAge });
   t.after(() => running.close());
   if (!wishes.unready) await lines.until({ msg: 'keys loaded' });
   const port = portOf(running.listeners[0]?.bind);

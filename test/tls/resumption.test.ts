@@ -44,6 +44,20 @@ for (const version of VERSIONS) {
     );
   });
 
+  test(`${version}: a session is good at every worker, and no longer when their secret has been replaced`, async (t) => {
+    const more = 'workers: 3\nlog: { level: fatal }\ndrain: { delay: 0s, grace: 1s }';
+    const gateway = await startTestGateway(t, { routes: ROUTES, threads: true, more });
+    const { session } = await visit(gateway, { version, path: '/open/1' });
+    assert.ok(session);
+    const again = () => visit(gateway, { version, session, path: '/open/1' });
+    const visits = await Promise.all(Array.from({ length: 12 }, again));
+    assert.ok(visits.every(({ resumed }) => resumed));
+    const brief = await startTestGateway(t, { routes: ROUTES, threads: true, more, ticketSecretAge: 50 });
+    const { session: old } = await visit(brief, { version, path: '/open/1' });
+    assert.ok(old);
+    while ((await visit(brief, { version, session: old, path: '/open/1' })).resumed);
+  });
+
   test(`${version}: Client-Cert and Client-Cert-Chain are the same on a connection that brings a saved session`, async (t) => {
     for (const request of ['optional', 'required']) {
       const gateway = await startTestGateway(t, { listener: asking(request), routes: ROUTES });
