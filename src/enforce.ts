@@ -13,6 +13,7 @@ import { Rejection, reject } from './rejection/rejection.ts';
 import type { RateLimiter } from './store/rate-limiter.ts';
 import type { ReplayStore } from './store/replay-store.ts';
 import { type KeySource, type TokenCache, type VerifiedToken, verifyAccessToken } from './token/access-token.ts';
+import type { Introspect } from './token/opaque-token.ts';
 import { checkAuthentication, checkClaims } from './token/claims.ts';
 import { readConfirmation } from './token/confirmation.ts';
 import { readIdentity } from './token/identity.ts';
@@ -26,6 +27,7 @@ import { checkScope, readScopes } from './token/scope.ts';
 export interface Ports {
   readonly keysOf: (issuer: Issuer) => KeySource;
   readonly tokens: TokenCache;
+  readonly introspect: Introspect;
   readonly proofKeys: ProofKeyCache;
   readonly nonces: NonceKeys;
   readonly replay: ReplayStore;
@@ -85,7 +87,7 @@ export async function enforce(request: RequestFacts, route: Route, ports: Ports)
     identity,
     certificate,
     freshNonce: proof?.nonceAges ? ports.nonces.mint(request.now) : undefined,
-    expiresAt: Number(claims.exp),
+    expiresAt: expiryOf(examined.token),
     quota,
     unknownConfirmations,
   });
@@ -106,7 +108,7 @@ async function examine(request: RequestFacts, demand: Demand, ports: Ports): Pro
   const presentation = readPresentation(request);
   if (presentation instanceof Rejection) return presentation;
 
-  // 2. The access token (RFC 9068 §4, RFC 8725).
+  // 2. The access token (RFC 9068 §4, RFC 8725; RFC 7662).
   const { now } = request;
   const { issuers, audience } = demand;
   const verified = verifyAccessToken(presentation.accessToken, {
@@ -115,6 +117,7 @@ async function examine(request: RequestFacts, demand: Demand, ports: Ports): Pro
     now,
     keysOf: ports.keysOf,
     cache: ports.tokens,
+    introspect: ports.introspect,
   });
   const token = verified instanceof Promise ? await verified : verified;
   if (token instanceof Rejection) return token;
@@ -195,7 +198,7 @@ function identify({ token, obligation }: Examined, route: Route, certificate: Ce
       binding: obligation.binding,
       thumbprint: thumbprintOf(obligation),
       issuer: token.issuer.issuer,
-      expires: String(token.claims.exp),
+      expires: expiryOf(token)?.toString(),
       certificate_subject: subjectOf(certificate),
     },
   });
@@ -216,6 +219,11 @@ function countRequest(
   if (rateLimit === undefined) return undefined;
   const { quota, retryAfter } = rates.take(rateLimit, rateKey(rateLimit.key, sender), now);
   return retryAfter === undefined ? quota : reject('rate_limited', { what: rateLimit.name, retryAfter, quota });
+}
+
+/** Seconds since the epoch; undefined: an issuer that was asked did not say. */
+function expiryOf({ claims }: VerifiedToken): number | undefined {
+  return claims.exp === undefined ? undefined : Number(claims.exp);
 }
 
 /** Under `possession` the names in a certificate are the sender's own words (RFC 8705 §6.2). */

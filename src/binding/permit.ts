@@ -20,7 +20,7 @@ export interface PermitFacts {
   readonly certificate: CertificateEvidence | undefined;
   /** For the DPoP-Nonce field of the answer: the nonce used is in its last half (RFC 9449 §8.2). */
   readonly freshNonce: string | undefined;
-  /** `exp` of the access token, seconds since the epoch: a tunnel ends with it; undefined on public routes. */
+  /** `exp` of the access token, seconds since the epoch: a tunnel ends with it; undefined on public routes, and where introspection did not say. */
   readonly expiresAt: number | undefined;
   /** What the rate limit of the route leaves the sender; undefined: there is none. */
   readonly quota: Quota | undefined;

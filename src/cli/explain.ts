@@ -1,29 +1,24 @@
 // `holdfast explain`: one request, decided as the gateway would, with every check, and the answer that its client would get.
 
 import { readFileSync } from 'node:fs';
-import { LRUCache } from 'lru-cache';
 import { buildChain, readAuthorities } from '../certificate/chain.ts';
 import { readCertificate } from '../certificate/leaf.ts';
-import { SeenCertificates } from '../certificate/seen-certificates.ts';
 import type { Connection } from '../edge/connection.ts';
 import { compileIntake, type EdgeFacts, readFacts } from '../edge/facts.ts';
 import { pseudonymOf } from '../edge/fields.ts';
 import { chooseOrigin } from '../edge/origin.ts';
-import { enforce, type Ports } from '../enforce.ts';
+import { enforce } from '../enforce.ts';
 import { type CheckedStep, listChecks } from '../policy/checks.ts';
 import { chooseRoute } from '../policy/route-table.ts';
 import type { Listener, Policy, Route } from '../policy/route.ts';
-import { NonceKeys } from '../proof/nonce.ts';
 import { readAuthority } from '../proof/target-uri.ts';
 import { Rejection } from '../rejection/rejection.ts';
 import { type Answer, rejectionAnswer } from '../rejection/response.ts';
-import { IssuerKeys } from '../store/issuer-keys.ts';
-import { createRateMemory, SharedRateLimiter } from '../store/rate-limiter.ts';
-import { createReplayMemory, SharedReplayStore } from '../store/shared-replay-store.ts';
-import { readKeySet } from '../token/key-set.ts';
+import type { JsonObject } from '../token/jws.ts';
 import { presentedScheme } from '../token/presentation.ts';
 import type { CertificateEvidence } from '../token/request-facts.ts';
 import { type CommandLine, demand, EXIT, UsageError } from './arguments.ts';
+import { openPorts } from './explain-ports.ts';
 import { loadPolicy, type Printed, printProblems } from './policy.ts';
 
 /** What was found out about a request. */
@@ -71,13 +66,13 @@ async function explainRequest(policy: Policy, line: CommandLine): Promise<Explan
 }
 
 async function decide(policy: Policy, listener: Listener, route: Route, facts: EdgeFacts): Promise<Explanation> {
-  const { ports, keyProblems, stop } = await openPorts(policy, route, facts.now);
+  const { ports, issuerProblems, answered, stop } = await openPorts(policy, route, facts.now);
   try {
     const decision = await enforce(facts, route, ports);
-    if (decision instanceof Rejection) return refusal(listener, route, facts, decision, keyProblems());
+    if (decision instanceof Rejection) return refusal(listener, route, facts, decision, issuerProblems(), answered());
     return {
-      ...about(listener, route, facts, undefined),
-      notes: facts.dpop.length > 0 ? [...keyProblems(), NOT_REMEMBERED] : keyProblems(),
+      ...about(listener, route, facts, undefined, answered()),
+      notes: facts.dpop.length > 0 ? [...issuerProblems(), NOT_REMEMBERED] : issuerProblems(),
       decision: 'permitted',
       reason: undefined,
       facts: undefined,
@@ -85,50 +80,12 @@ async function decide(policy: Policy, listener: Listener, route: Route, facts: E
       identity: decision.facts.identity,
     };
   } finally {
-    stop();
+    await stop();
   }
 }
 
 const NOT_REMEMBERED =
   'The memory of proofs was not asked: a proof that was used before would be refused as proof_replayed.';
-
-interface OpenPorts {
-  readonly ports: Ports;
-  /** Why keys of issuers could not be loaded. */
-  readonly keyProblems: () => readonly string[];
-  readonly stop: () => void;
-}
-
-async function openPorts(policy: Policy, route: Route, now: number): Promise<OpenPorts> {
-  const wallClock = () => Date.now() / 1000;
-  const keys = new Map(
-    route.demand.issuers.map((issuer) => [
-      issuer,
-      new IssuerKeys({ issuer, readKeySet, now: wallClock, onEvent: () => {} }),
-    ]),
-  );
-  await Promise.all([...keys.values()].map((one) => one.start()));
-  const ports: Ports = {
-    // `--at` moves the request and not the keys: those of today are what there is.
-    keysOf: (issuer) => ({
-      current: () => keys.get(issuer)?.current(wallClock()),
-      refreshFor: async (kid) => keys.get(issuer)?.refreshFor(kid),
-    }),
-    tokens: new LRUCache({ max: 1 }),
-    proofKeys: new LRUCache({ max: 1 }),
-    nonces: new NonceKeys(policy.nonce.secrets, policy.nonce.lifetime),
-    replay: new SharedReplayStore(createReplayMemory({ capacity: 1, since: Math.min(0, now) })),
-    rates: new SharedRateLimiter(createRateMemory(now)),
-    rememberFor: policy.replay.retention,
-    shorterMemories: [],
-    seenCertificates: new SeenCertificates(),
-  };
-  const keyProblems = () =>
-    [...keys].flatMap(([{ name }, { lastError }]) =>
-      lastError === undefined ? [] : [`The keys of issuer ${name} could not be loaded: ${lastError}`],
-    );
-  return { ports, keyProblems, stop: () => keys.forEach((one) => one.stop()) };
-}
 
 function refusal(
   listener: Listener,
@@ -136,6 +93,7 @@ function refusal(
   facts: EdgeFacts | undefined,
   refused: Rejection,
   notes: readonly string[] = [],
+  answered?: JsonObject,
 ): Explanation {
   const answer = rejectionAnswer(refused, {
     requestId: '(one per request)',
@@ -146,7 +104,7 @@ function refusal(
     explain: listener.explainToClients,
   });
   return {
-    ...about(listener, route, facts, refused),
+    ...about(listener, route, facts, refused, answered),
     decision: 'refused',
     reason: refused.reason,
     facts: refused.facts,
@@ -161,13 +119,15 @@ function about(
   route: Route | undefined,
   facts: EdgeFacts | undefined,
   refused: Rejection | undefined,
+  answered?: JsonObject,
 ) {
   const isPublic = route?.demand.requirement === 'public';
   return {
     listener: listener.name,
     route: route?.name,
     requirement: route?.demand.requirement,
-    checks: route === undefined || facts === undefined || isPublic ? [] : listChecks(facts, route, refused?.reason),
+    checks:
+      route === undefined || facts === undefined || isPublic ? [] : listChecks(facts, route, refused?.reason, answered),
   };
 }
 

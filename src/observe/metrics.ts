@@ -5,6 +5,7 @@ import type { BindingName } from '../binding/permit.ts';
 import type { Listener, Route, Upstream } from '../policy/route.ts';
 import type { Scheme } from '../rejection/challenge.ts';
 import type { Rejection } from '../rejection/rejection.ts';
+import type { IntrospectionEvent } from '../store/introspection.ts';
 
 /** How a request ended. `answered`: by the gateway itself, without a refusal (CORS preflights, OPTIONS *). */
 export type Outcome = 'forwarded' | 'rejected' | 'upstream_failed' | 'answered' | 'client_gone';
@@ -58,6 +59,21 @@ export const METRICS = {
     name: 'holdfast_issuer_key_refreshes_total',
     help: 'Attempts to load the keys of the issuer, by result: loaded or failed.',
     labels: ['issuer', 'result'],
+  },
+  introspections: {
+    name: 'holdfast_introspections_total',
+    help: 'Calls to the issuer about a token (RFC 7662), by result: active, inactive or failed.',
+    labels: ['issuer', 'result'],
+  },
+  introspectionDuration: {
+    name: 'holdfast_introspection_duration_seconds',
+    help: 'Of calls to the issuer about a token.',
+    labels: ['issuer'],
+  },
+  introspectionCacheHits: {
+    name: 'holdfast_introspection_cache_hits_total',
+    help: 'Tokens about which an answer of the issuer was still remembered.',
+    labels: ['issuer'],
   },
   certificateExpiry: {
     name: 'holdfast_certificate_expiry_timestamp_seconds',
@@ -179,6 +195,7 @@ export interface TrafficMetrics {
   countNonceChallenge(): void;
   /** @param members of `cnf` in one token that are none of those we check */
   countUnknownConfirmations(members: number): void;
+  countIntrospection(event: IntrospectionEvent): void;
   /** @param code `code` of the error that Node reported */
   countHandshakeFailure(listener: Pick<Listener, 'name'>, code: string | undefined): void;
   /** @param reason a word of upstream-target.ts */
@@ -198,11 +215,12 @@ export function createTrafficMetrics({ connections, upstreams }: TrafficSources)
   const requests = counter(METRICS.requests);
   const rejections = counter(METRICS.rejections);
   const nonceChallenges = counter(METRICS.nonceChallenges);
-  const requestDuration = new Histogram({
-    ...namesOf(METRICS.requestDuration),
-    registers,
-    buckets: DURATION_BUCKETS,
-  });
+  const histogram = (definition: Definition) =>
+    new Histogram({ ...namesOf(definition), registers, buckets: DURATION_BUCKETS });
+  const requestDuration = histogram(METRICS.requestDuration);
+  const introspections = counter(METRICS.introspections);
+  const introspectionDuration = histogram(METRICS.introspectionDuration);
+  const introspectionCacheHits = counter(METRICS.introspectionCacheHits);
   const unknownConfirmations = counter(METRICS.unknownConfirmations);
   const handshakeFailures = counter(METRICS.handshakeFailures);
   const tunnels = new Gauge({ ...namesOf(METRICS.tunnels), registers });
@@ -224,6 +242,12 @@ export function createTrafficMetrics({ connections, upstreams }: TrafficSources)
     },
     countNonceChallenge: () => nonceChallenges.inc(),
     countUnknownConfirmations: (members) => unknownConfirmations.inc(members),
+    countIntrospection(event) {
+      const { issuer, result } = event;
+      if (result === 'cached') return introspectionCacheHits.inc({ issuer });
+      introspections.inc({ issuer, result });
+      introspectionDuration.observe({ issuer }, event.seconds);
+    },
     countHandshakeFailure({ name: listener }, code = '') {
       const reason = HANDSHAKE_FAILURES.find(([pattern]) => pattern.test(code))?.[1] ?? 'other';
       handshakeFailures.inc({ listener, reason });

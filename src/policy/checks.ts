@@ -5,7 +5,8 @@ import { targetUri } from '../proof/target-uri.ts';
 import { sha256 } from '../proof/thumbprint.ts';
 import { oblige, type Requirement } from '../binding/binding.ts';
 import { readConfirmation } from '../token/confirmation.ts';
-import { type CompactJws, readCompactJws } from '../token/jws.ts';
+import { type CompactJws, type JsonObject, readCompactJws } from '../token/jws.ts';
+import { isOpaque } from '../token/opaque-token.ts';
 import { presentedScheme, readPresentation } from '../token/presentation.ts';
 import type { RequestFacts } from '../token/request-facts.ts';
 import type { Route } from './route.ts';
@@ -21,13 +22,17 @@ export interface CheckedStep {
   readonly outcome: Outcome;
 }
 
+type Claims = Pick<CompactJws, 'payload'>;
+
 /** What the texts of checks are made of: nothing here is verified. */
 interface Shown {
   readonly facts: RequestFacts;
   readonly route: Route;
-  readonly token: CompactJws | undefined;
+  readonly token: (Claims & Partial<CompactJws>) | undefined;
   readonly proof: CompactJws | undefined;
   readonly accessToken: string | undefined;
+  /** The issuer is asked about the token, and its claims are in the answer. */
+  readonly opaque: boolean;
   /** `cnf.jkt` and `cnf.x5t#S256` where they are owed. */
   readonly jkt: string | undefined;
   readonly x5tS256: string | undefined;
@@ -43,8 +48,8 @@ interface Check {
   readonly owed?: (shown: Shown) => boolean;
 }
 
-const claimed = (jws: CompactJws | undefined, claim: string) => shorten(jws?.payload[claim]);
-const said = (jws: CompactJws | undefined, parameter: string) => shorten(jws?.header[parameter]);
+const claimed = (jws: Claims | undefined, claim: string) => shorten(jws?.payload[claim]);
+const said = (jws: Partial<CompactJws> | undefined, parameter: string) => shorten(jws?.header?.[parameter]);
 
 function shorten(value: unknown): string {
   if (value === undefined) return 'absent';
@@ -53,7 +58,7 @@ function shorten(value: unknown): string {
 }
 
 /** The claim that holds the scope: of the issuer that the token names. */
-function scopeClaimOf({ demand }: Route, token: CompactJws | undefined): string {
+function scopeClaimOf({ demand }: Route, token: Claims | undefined): string {
   const names = demand.issuers.find(({ issuer }) => issuer === token?.payload.iss)?.scopeClaim ?? [];
   return names.find((name) => Object.hasOwn(token?.payload ?? {}, name)) ?? 'scope';
 }
@@ -61,6 +66,7 @@ function scopeClaimOf({ demand }: Route, token: CompactJws | undefined): string 
 const moment = (value: unknown) =>
   typeof value === 'number' && Math.abs(value) < 8e12 ? new Date(value * 1000).toISOString() : shorten(value);
 const issuers = ({ route }: Shown) => route.demand.issuers;
+const signed = ({ opaque }: Shown) => !opaque;
 const byProof = ({ jkt }: Shown) => jkt !== undefined;
 const byCertificate = ({ x5tS256 }: Shown) => x5tS256 !== undefined;
 
@@ -93,6 +99,7 @@ const CHECKS: readonly Check[] = [
   {
     reasons: ['token_malformed'],
     check: 'token is a signed JWT',
+    owed: signed,
     rfc: 'RFC 7519 §7.2, RFC 8725 §2.6',
     expected: () => 'three parts, no crit, no repeated member',
     received: ({ token }) => (token === undefined ? 'something else' : 'a signed JWT'),
@@ -100,6 +107,7 @@ const CHECKS: readonly Check[] = [
   {
     reasons: ['token_issuer_unknown'],
     check: 'iss',
+    owed: signed,
     rfc: 'RFC 9068 §4',
     expected: (shown) =>
       issuers(shown)
@@ -110,20 +118,22 @@ const CHECKS: readonly Check[] = [
   {
     reasons: ['token_algorithm_refused'],
     check: 'alg of the token',
+    owed: signed,
     rfc: 'RFC 8725 §3.1',
     expected: (shown) => [...new Set(issuers(shown).flatMap(({ algorithms }) => algorithms))].join(', '),
     received: ({ token }) => said(token, 'alg'),
   },
   {
     reasons: ['token_key_unknown', 'issuer_unavailable'],
-    check: 'key of the issuer',
-    rfc: 'RFC 7517 §4.5',
-    expected: () => 'a key of the issuer, loaded',
-    received: ({ token }) => `kid ${said(token, 'kid')}`,
+    check: 'key of the issuer, or its answer',
+    rfc: 'RFC 7517 §4.5, RFC 7662 §2',
+    expected: ({ opaque }) => (opaque ? 'an answer about the token' : 'a key of the issuer, loaded'),
+    received: ({ token, opaque }) => (opaque ? 'an opaque token' : `kid ${said(token, 'kid')}`),
   },
   {
     reasons: ['token_signature_invalid'],
     check: 'signature of the token',
+    owed: signed,
     rfc: 'RFC 7515 §5.2',
     expected: () => 'by that key',
     received: ({ token }) => `one by ${said(token, 'alg')}`,
@@ -131,6 +141,7 @@ const CHECKS: readonly Check[] = [
   {
     reasons: ['token_type_refused'],
     check: 'typ of the token',
+    owed: signed,
     rfc: 'RFC 9068 §4',
     expected: (shown) =>
       issuers(shown).some(({ requireTyp }) => !requireTyp) ? 'at+jwt, JWT or absent; no ID token' : 'at+jwt',
@@ -160,6 +171,15 @@ const CHECKS: readonly Check[] = [
         .map((audience) => audience.join(' or '))
         .join(', and '),
     received: ({ token }) => claimed(token, 'aud'),
+  },
+  {
+    reasons: ['token_inactive'],
+    check: 'active, as the issuer says',
+    rfc: 'RFC 7662 §2.2',
+    expected: () => 'true',
+    received: () => 'its answer',
+    owed: ({ opaque, route: { demand } }) =>
+      opaque || demand.issuers.some(({ introspection }) => introspection?.always),
   },
   {
     reasons: ['confirmation_unsupported'],
@@ -311,9 +331,15 @@ const CHECKS: readonly Check[] = [
  * Lists the checks of a route that is not public, in their order, as a decision left them: what stands before the reason of a
  * refusal passed, what stands behind was not reached. Decides nothing: the decision is enforce's.
  * @param refused undefined: permitted
+ * @param answered what the issuer said about an opaque token
  */
-export function listChecks(facts: RequestFacts, route: Route, refused: Reason | undefined): CheckedStep[] {
-  const shown = show(facts, route);
+export function listChecks(
+  facts: RequestFacts,
+  route: Route,
+  refused: Reason | undefined,
+  answered: JsonObject = {},
+): CheckedStep[] {
+  const shown = show(facts, route, answered);
   const failedAt = refused === undefined ? Number.POSITIVE_INFINITY : REASON_NAMES.indexOf(refused);
   return CHECKS.map(({ reasons, check, rfc, expected, received, owed }) => ({
     check,
@@ -330,15 +356,17 @@ function outcomeOf(reasons: readonly Reason[], failedAt: number, refused: Reason
   return owed ? 'passed' : 'not owed';
 }
 
-function show(facts: RequestFacts, route: Route): Shown {
+function show(facts: RequestFacts, route: Route, answered: JsonObject): Shown {
   const presentation = readPresentation(facts);
   const accessToken = presentation instanceof Rejection ? undefined : presentation.accessToken;
-  const token = accessToken === undefined ? undefined : readCompactJws(accessToken);
   const proof = facts.dpop[0] === undefined ? undefined : readCompactJws(facts.dpop[0]);
+  const asked = route.demand.issuers.some(({ introspection }) => introspection !== undefined);
+  const opaque = asked && accessToken !== undefined && isOpaque(accessToken);
+  const token = opaque ? { payload: answered } : readCompactJws(accessToken ?? '');
   const confirmation = readConfirmation(token?.payload ?? {});
   const scheme = presentedScheme(facts.authorization) === 'DPoP' ? 'DPoP' : 'Bearer';
   const owed =
     confirmation instanceof Rejection ? confirmation : oblige(route.demand.requirement, scheme, confirmation);
   const [jkt, x5tS256] = owed instanceof Rejection ? [] : [owed.proofBy, owed.certificate];
-  return { facts, route, token, proof, accessToken, jkt, x5tS256 };
+  return { facts, route, token, proof, accessToken, opaque, jkt, x5tS256 };
 }

@@ -115,6 +115,7 @@ function issuersOf(
 ): readonly Issuer[] {
   const names = config.issuers ?? mainIssuer(compilation, at, issuers);
   const chosen = new Map<string, string>();
+  let asked: string | undefined;
   return names.flatMap((name, index) => {
     const here = [...at, 'issuers', index];
     const issuer = issuers.get(name);
@@ -128,6 +129,11 @@ function issuersOf(
       compilation.problem(here, twin === name ? 'is named before, expected each issuer once' : message);
     }
     chosen.set(issuer.issuer, name);
+    if (issuer.introspection !== undefined && asked !== undefined && twin !== name) {
+      const message = `is asked about opaque tokens as ${asked} is, and nothing in a token says whose it is`;
+      compilation.problem(here, `${message}, expected one such issuer at most`);
+    }
+    if (issuer.introspection !== undefined) asked ??= name;
     return [issuer];
   });
 }

@@ -2,6 +2,7 @@
 
 import type { Issuer } from '../token/issuer.ts';
 import { type Compilation, isLoopback } from './compilation.ts';
+import { compileIntrospection } from './compile-introspection.ts';
 import { authoritiesAt } from './compile-pem.ts';
 import type { ConfigPath } from './problem.ts';
 import type { Config } from './schema.ts';
@@ -32,6 +33,7 @@ function compileIssuer(compilation: Compilation, name: string, config: IssuerCon
     scopeClaim: config.scope_claim,
     clockTolerance: config.clock_tolerance,
     requiredForReady: config.required_for_ready,
+    introspection: compileIntrospection(compilation, name, config),
   };
 }
 

@@ -102,6 +102,7 @@ function describeDemand(demand: Demand): string[] {
     ...issuers.map(
       (one) => `issued by ${one.issuer} for ${one.audience.join(' or ')}, signed with ${one.algorithms.join(', ')}`,
     ),
+    ...issuers.flatMap(describeIntrospection),
     ...(audience ? [`and meant for ${audience.join(' or ')}`] : []),
     ...(requirement === 'mtls'
       ? []
@@ -112,6 +113,16 @@ function describeDemand(demand: Demand): string[] {
     ...claims.map(({ name, anyOf }) => `claim ${name}: ${anyOf.join(' or ')}`),
     ...(acr.length > 0 ? [`acr: ${acr.join(' or ')}`] : []),
     ...(maxAuthAge === undefined ? [] : [`authenticated at most ${maxAuthAge} s ago`]),
+  ];
+}
+
+function describeIntrospection({ issuer, introspection }: Demand['issuers'][number]): string[] {
+  if (introspection === undefined) return [];
+  const { endpoint = 'its metadata', always, cache, clientId, credentials } = introspection;
+  const tokens = always ? 'opaque tokens and every JWT' : 'opaque tokens';
+  const where = `at the endpoint of ${endpoint}`.replace('the endpoint of http', 'http');
+  return [
+    `${tokens}: ${issuer} is asked ${where} (RFC 7662) by ${clientId} with ${credentials.method}; an answer counts ${cache} s`,
   ];
 }
 
@@ -132,6 +143,20 @@ function describeForward({ demand, forward, cors, stripPrefix }: Route): string[
     ...forward.clientCertificate.map(({ format, field }) => `${field}: the client's certificate (${format})`),
     ...(stripPrefix === undefined ? [] : [`${stripPrefix} cut from the front of the path`]),
     ...(cors ? [`CORS for ${cors.origins.join(', ')}`] : []),
+  ];
+}
+
+function revocation({ issuers, audience }: Demand): string[] {
+  const asked = issuers.filter(({ introspection }) => introspection !== undefined);
+  const later = asked.map(
+    ({ introspection }) =>
+      `revocation at once: for ${introspection?.cache} s a token counts as its issuer said${introspection?.always ? '' : '; a signed one until it expires'}`,
+  );
+  const whose = 'audience of opaque tokens whose issuer names none: give the route an audience to demand one';
+  return [
+    ...later,
+    ...(asked.length < issuers.length ? ['revocation: a signed token counts until it expires'] : []),
+    ...(asked.length > 0 && audience === undefined ? [whose] : []),
   ];
 }
 
@@ -158,7 +183,7 @@ function missing({ demand, match, encodedSlash }: Route, { listeners }: Policy):
       : []),
     ...(possession ? ['trust in client certificates: verify is possession, only their key counts'] : []),
     ...(encodedSlash ? ['one reading of %2F: an upstream that decodes it sees another path'] : []),
-    'revocation: a signed token counts until it expires',
+    ...revocation(demand),
     ...(proofs ? ['body and query: a proof covers method, scheme, host and path (RFC 9449 §11.7)'] : []),
   ];
 }

@@ -47,6 +47,12 @@ export const issuer = z.strictObject({
       always: flag().prefault(false).describe('JWTs too.'),
       cache: duration('0s').prefault('30s').describe('How long an answer counts.'),
     })
+    .refine(
+      ({ client_secret_file: secret, private_key_file: key, cert, key_file: certKey }) =>
+        [secret, key, cert].filter((one) => one !== undefined).length === 1 &&
+        (cert === undefined) === (certKey === undefined),
+      'exactly one of client_secret_file, private_key_file, and cert with key_file',
+    )
     .optional()
     .describe('Ask the issuer about opaque tokens (RFC 7662).'),
 });

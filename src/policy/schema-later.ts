@@ -16,7 +16,6 @@ export const LATER: readonly LaterKey[] = [
   { key: 'listeners.*.mode', taken: ['proxy'] },
   { key: 'listeners.*.dialect' },
   { key: 'tracing' },
-  { key: 'issuers.*.introspection' },
   { key: 'replay.store', taken: ['memory'] },
   { key: 'replay.redis' },
   { key: 'replay.when_unavailable', taken: ['reject'] },

@@ -6,7 +6,8 @@ import type { KeySource } from '../token/access-token.ts';
 import type { Issuer } from '../token/issuer.ts';
 import type { KeySet, UnusedKey, VerificationKey } from '../token/key-set.ts';
 import { HeldKeys, type KeyState } from './held-keys.ts';
-import { type FetchLimits, KeySourceError, readKeyDocument } from './key-source.ts';
+import { type FetchLimits, IssuerFailure } from './issuer-document.ts';
+import { readKeyDocument } from './key-source.ts';
 
 /** All times in seconds. */
 export interface IssuerKeysLimits extends FetchLimits {
@@ -151,7 +152,7 @@ export class IssuerKeys implements KeySource {
     try {
       const { json, maxAge } = await readKeyDocument(issuer, this.#limits, this.#stopped.signal);
       const set = await readKeySet(json, issuer.algorithms);
-      if (set === 'malformed') throw new KeySourceError('the document is no JWK set');
+      if (set === 'malformed') throw new IssuerFailure('the document is no JWK set');
       this.#loadedAt = now();
       const withdrawn = this.#held.replace({ keys: set.keys, keepUntil: this.#loadedAt + this.#limits.keep });
       this.#failures = 0;
@@ -161,7 +162,7 @@ export class IssuerKeys implements KeySource {
       onEvent({ issuer: issuer.name, result: 'loaded', keys: set.keys.length, withdrawn, unused: set.unused });
     } catch (error) {
       if (this.#stopped.signal.aborted) return;
-      this.lastError = error instanceof KeySourceError ? error.message : 'internal error';
+      this.lastError = error instanceof IssuerFailure ? error.message : 'internal error';
       this.#schedule(this.#retryDelay());
       onEvent({ issuer: issuer.name, result: 'failed', error: this.lastError });
     }

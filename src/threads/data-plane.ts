@@ -13,8 +13,10 @@ import type { Log } from '../observe/log.ts';
 import { createTrafficMetrics, type TrafficMetrics } from '../observe/metrics.ts';
 import type { Bind, Listener, Policy, Upstream } from '../policy/route.ts';
 import { NonceKeys } from '../proof/nonce.ts';
+import { Introspector, type IntrospectionEvent } from '../store/introspection.ts';
 import { SharedRateLimiter } from '../store/rate-limiter.ts';
 import { SharedReplayStore } from '../store/shared-replay-store.ts';
+import { readIntrospection } from '../token/opaque-token.ts';
 import type { PolicyInForce, StartOrder } from './messages.ts';
 import { MirroredKeys } from './mirrored-keys.ts';
 
@@ -40,6 +42,10 @@ export class DataPlane {
   readonly #proofKeys: Runtime['ports']['proofKeys'] = new LRUCache({ max: CACHED_PROOF_KEYS });
   readonly #keys = new Map<string, MirroredKeys>();
   readonly #open = new Map<string, OpenListener>();
+  /** By the names of the issuers that are asked about tokens; their answers belong to a policy. */
+  #introspectors: ReadonlyMap<string, Introspector> = new Map();
+  /** What was last said of an issuer that cannot be asked. */
+  readonly #introspectionNews = new Map<string, string>();
   #runtime: Runtime;
   #stopping = false;
 
@@ -99,6 +105,7 @@ export class DataPlane {
   async close(): Promise<void> {
     this.#stopping = true;
     await Promise.all([...this.#open.values()].map((listener) => listener.close()));
+    await Promise.all([...this.#introspectors.values()].map((one) => one.close()));
     await Promise.all([...this.#runtime.upstreams.values()].map((upstream) => upstream.destroy()));
   }
 
@@ -112,12 +119,16 @@ export class DataPlane {
       ]),
     );
     const { log, now } = this.#options;
+    // Those of the policy before end by themselves: calls in flight are answered, and idle connections close.
+    const introspectors = this.#openIntrospectors(policy);
+    this.#introspectors = introspectors;
     const secrets = nonce.secrets.length > 0 ? nonce.secrets : [this.#order.shared.nonceSecret];
     return {
       policy,
       ports: {
         keysOf: ({ name }) => this.#keys.get(name) ?? NO_KEYS,
         tokens: new LRUCache({ max: CACHED_TOKENS }),
+        introspect: ({ name }, token, moment) => introspectors.get(name)?.ask(token, moment) ?? 'unavailable',
         proofKeys: this.#proofKeys,
         nonces: new NonceKeys(secrets, nonce.lifetime),
         replay: this.#replay,
@@ -150,6 +161,27 @@ export class DataPlane {
     const keys = this.#keys.get(issuer) ?? new MirroredKeys((kid) => refreshKeys(issuer, kid), now);
     this.#keys.set(issuer, keys);
     return keys;
+  }
+
+  #openIntrospectors({ issuers }: Policy): ReadonlyMap<string, Introspector> {
+    const asked = issuers.flatMap((issuer) => (issuer.introspection ? [{ issuer, rules: issuer.introspection }] : []));
+    const onEvent = (event: IntrospectionEvent) => this.#onIntrospection(event);
+    return new Map(
+      asked.map((one) => [one.issuer.name, new Introspector({ ...one, read: readIntrospection, onEvent })]),
+    );
+  }
+
+  /** Failures are logged when they begin, change or end: one outage is not a line per token. */
+  #onIntrospection(event: IntrospectionEvent): void {
+    this.metrics.countIntrospection(event);
+    const { issuer, result } = event;
+    if (result === 'cached') return;
+    const before = this.#introspectionNews.get(issuer) ?? '';
+    const news = result === 'failed' ? event.error : '';
+    if (news === before) return;
+    this.#introspectionNews.set(issuer, news);
+    if (news === '') this.#options.log.event('info', 'the issuer answers about tokens again', { issuer });
+    else this.#options.log.event('warn', 'the issuer gave no answer about a token', { issuer, error: news });
   }
 
   #openListener(listener: Listener, bind: Bind, reusePort: boolean): Promise<OpenListener> {

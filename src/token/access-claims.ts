@@ -31,19 +31,32 @@ const isString = (value: unknown) => typeof value === 'string';
 const isNumber = (value: unknown) => typeof value === 'number' && Number.isFinite(value);
 const isStrings = (value: unknown) => isString(value) || (Array.isArray(value) && value.every(isString));
 
-const REQUIRED = { exp: isNumber, aud: isStrings };
-const WHEN_PRESENT = { sub: isString, iat: isNumber, nbf: isNumber, client_id: isString, scope: isStrings };
+const TYPES = {
+  exp: isNumber,
+  aud: isStrings,
+  sub: isString,
+  iat: isNumber,
+  nbf: isNumber,
+  client_id: isString,
+  scope: isStrings,
+};
+/** What every JWT access token has, beside `iss` (RFC 9068 §2.2). */
+const REQUIRED = ['exp', 'aud'];
 
 /**
  * Checks that required claims are there and known ones are of their type; `null` is a wrong type.
  * @param scopeClaims names under which the issuer puts scopes: string or array of strings
+ * @param required the default is what a JWT needs
  * @returns Rejection: token_claim_invalid, which names the claim
  */
-export function checkClaimTypes(claims: JsonObject, scopeClaims: readonly string[]): Rejection | undefined {
-  for (const [claim, isTyped] of Object.entries(REQUIRED)) {
-    if (!Object.hasOwn(claims, claim) || !isTyped(claims[claim])) return reject('token_claim_invalid', { what: claim });
-  }
-  const typed = { ...Object.fromEntries(scopeClaims.map((claim) => [claim, isStrings])), ...WHEN_PRESENT };
+export function checkClaimTypes(
+  claims: JsonObject,
+  scopeClaims: readonly string[],
+  required: readonly string[] = REQUIRED,
+): Rejection | undefined {
+  const absent = required.find((claim) => !Object.hasOwn(claims, claim));
+  if (absent !== undefined) return reject('token_claim_invalid', { what: absent });
+  const typed = { ...Object.fromEntries(scopeClaims.map((claim) => [claim, isStrings])), ...TYPES };
   for (const [claim, isTyped] of Object.entries(typed)) {
     if (Object.hasOwn(claims, claim) && !isTyped(claims[claim])) return reject('token_claim_invalid', { what: claim });
   }

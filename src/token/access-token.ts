@@ -1,4 +1,4 @@
-// The access token: a signed JWT of an issuer of the route (RFC 9068 §4, RFC 8725 §3), verified once and cached.
+// The access token: a signed JWT of an issuer of the route (RFC 9068 §4, RFC 8725 §3), verified once and cached, or an opaque one.
 
 import { compactVerify } from 'jose';
 import type { LRUCache } from 'lru-cache';
@@ -7,16 +7,21 @@ import { checkAudience, checkClaimTypes, checkTimes, checkTokenType } from './ac
 import type { Issuer } from './issuer.ts';
 import { type CompactJws, type JsonObject, readCompactJws } from './jws.ts';
 import { chooseKey, type VerificationKey } from './key-set.ts';
+import { type Introspect, introspectToken, isOpaque } from './opaque-token.ts';
 
-/** A token whose signature, type and claims were good; times and audience are checked at every use. */
+/** A token that its issuer vouches for, by a signature or by its answer to introspection. */
 export interface VerifiedToken {
   readonly issuer: Issuer;
   readonly claims: JsonObject;
+}
+
+/** A token whose signature, type and claims were good; times and audience are checked at every use. */
+interface SignedToken extends VerifiedToken {
   readonly key: VerificationKey;
 }
 
 /** By the whole token. Belongs to one compiled policy, so that a reload ends it. */
-export type TokenCache = LRUCache<string, VerifiedToken>;
+export type TokenCache = LRUCache<string, SignedToken>;
 
 /** The keys of one issuer, as store/issuer-keys.ts keeps them. */
 export interface KeySource {
@@ -33,12 +38,14 @@ export interface TokenTerms {
   readonly now: number;
   readonly keysOf: (issuer: Issuer) => KeySource;
   readonly cache: TokenCache;
+  readonly introspect: Introspect;
 }
 
 /**
- * Verifies an access token for a route.
+ * Verifies an access token for a route: a JWT by its signature, and where the issuer says `always` by introspection as well; an
+ * opaque one by introspection alone (RFC 7662), at the one issuer of the route that can be asked.
  * @returns Rejection of stage `token`, in the order of rejections.md
- * NOT checked: `cnf`, scope, any evidence of the sender; revocation.
+ * NOT checked: `cnf`, scope, any evidence of the sender; revocation of tokens that are not introspected.
  */
 export function verifyAccessToken(
   token: string,
@@ -47,23 +54,41 @@ export function verifyAccessToken(
   const cached = terms.cache.get(token);
   // A key that the issuer withdrew takes its verifications with it (checks.md §2); so does a route that names other issuers.
   const usable = cached?.key.current && terms.issuers.includes(cached.issuer);
-  return usable ? checkUse(cached, terms) : verifyFirstUse(token, terms);
+  return usable ? checkUse(token, cached, terms) : verifyFirstUse(token, terms);
 }
 
 async function verifyFirstUse(token: string, terms: TokenTerms): Promise<VerifiedToken | Rejection> {
+  const asked = terms.issuers.find(({ introspection }) => introspection !== undefined);
+  if (asked !== undefined && isOpaque(token)) {
+    const claims = await introspectToken(asked, token, terms);
+    return claims instanceof Rejection ? claims : { issuer: asked, claims };
+  }
   const verified = await verifySignedToken(token, terms);
   if (verified instanceof Rejection) return verified;
   terms.cache.set(token, verified);
-  return checkUse(verified, terms);
+  return checkUse(token, verified, terms);
 }
 
 /** What holds for this route and this moment, cached or not. */
-function checkUse(verified: VerifiedToken, { audience, now }: TokenTerms): VerifiedToken | Rejection {
+function checkUse(
+  token: string,
+  verified: SignedToken,
+  terms: TokenTerms,
+): VerifiedToken | Rejection | Promise<VerifiedToken | Rejection> {
   const { issuer, claims } = verified;
-  return checkTimes(claims, issuer.clockTolerance, now) ?? checkAudience(claims, issuer.audience, audience) ?? verified;
+  const { audience, now } = terms;
+  const unfit = checkTimes(claims, issuer.clockTolerance, now) ?? checkAudience(claims, issuer.audience, audience);
+  if (unfit !== undefined || !issuer.introspection?.always) return unfit ?? verified;
+  return checkActive(token, verified, terms);
 }
 
-async function verifySignedToken(token: string, terms: TokenTerms): Promise<VerifiedToken | Rejection> {
+/** What was signed counts; the issuer is asked whether it still holds. */
+async function checkActive(token: string, verified: SignedToken, terms: TokenTerms): Promise<SignedToken | Rejection> {
+  const answer = await introspectToken(verified.issuer, token, terms, verified.claims);
+  return answer instanceof Rejection ? answer : verified;
+}
+
+async function verifySignedToken(token: string, terms: TokenTerms): Promise<SignedToken | Rejection> {
   const jws = readCompactJws(token);
   if (jws === undefined) return reject('token_malformed');
   const issuer = chooseIssuer(jws, terms.issuers);

@@ -19,4 +19,29 @@ export interface Issuer {
   /** Seconds. */
   readonly clockTolerance: number;
   readonly requiredForReady: boolean;
+  /** undefined: opaque tokens are refused. */
+  readonly introspection: IntrospectionRules | undefined;
 }
+
+/** How the issuer is asked about tokens (RFC 7662). */
+export interface IntrospectionRules {
+  /** undefined: from discovery. */
+  readonly endpoint: string | undefined;
+  readonly clientId: string;
+  readonly credentials: ClientCredentials;
+  /** JWTs too, once they are verified. */
+  readonly always: boolean;
+  /** Seconds for which an answer about an active token counts. */
+  readonly cache: number;
+}
+
+/** With what the gateway authenticates itself to the issuer; keys and certificates are PEM texts. */
+export type ClientCredentials =
+  | { readonly method: 'client_secret_basic'; readonly secret: string }
+  | {
+      readonly method: 'private_key_jwt';
+      readonly key: string;
+      readonly alg: string;
+      readonly kid: string | undefined;
+    }
+  | { readonly method: 'tls_client_auth'; readonly cert: string; readonly key: string };

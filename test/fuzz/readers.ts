@@ -32,6 +32,7 @@ import { readConfirmation } from '../../src/token/confirmation.ts';
 import { type Encoding, readIdentity } from '../../src/token/identity.ts';
 import { isJsonObject, readCompactJws, readJsonObject, readJsonPart } from '../../src/token/jws.ts';
 import { readKeySet } from '../../src/token/key-set.ts';
+import { readIntrospection } from '../../src/token/opaque-token.ts';
 import { readPresentation } from '../../src/token/presentation.ts';
 import { readScopes } from '../../src/token/scope.ts';
 import { makeListener } from '../support/edge.ts';
@@ -133,6 +134,10 @@ export const READERS: Readonly<Record<string, Reader>> = {
   readJsonObject: {
     read: readJsonObject,
     samples: ['{"a":{"b":[1,{"c":null}]},"d":"\\u0061"}', '{"a":', '[', '{"a":"'],
+  },
+  readIntrospection: {
+    read: readIntrospection,
+    samples: ['{"active":true,"cnf":{"jkt":"a"}}', '{"active":false}', '{"active":true,"active":'],
   },
   readKeySet: {
     read: (text) =>

@@ -10,7 +10,6 @@ import { gatewayFor, POLICY_OF_ALL, REFUSALS } from './refusals.ts';
 
 /** Why a reason cannot occur yet. */
 const NOT_YET = {
-  token_inactive: 'introspection is not built',
   replay_store_unavailable: 'the memory inside the process always answers',
 } satisfies Partial<Record<Reason, string>>;
 

@@ -1,6 +1,8 @@
 // Refusals of the stages presentation and token: what is wrong with the credentials as sent, and with the access token.
 
 import { type Answered, ISSUER_KEY, type RequestWishes, type TestGateway } from '../support/gateway.ts';
+import type { Policy } from '../../src/policy/route.ts';
+import type { IntrospectionRules } from '../../src/token/issuer.ts';
 import { makeKey, makeToken, signParts } from '../support/tokens.ts';
 import { dpop, issue, prove, THIEF, TO_KEY } from './credentials.ts';
 import { BEARER, type Challenge, DPOP, type Refusal } from './refusal.ts';
@@ -17,6 +19,24 @@ const ask =
     gateway.request('GET', path, wishes);
 const authorized = (...values: readonly string[]) =>
   ask({ fields: values.map((value) => ['Authorization', value] as const) });
+
+const OPAQUE = 'MARK-opaque-token';
+
+/** The policy, but with an issuer that is asked about opaque tokens at this origin. */
+const asking =
+  (origin: (policy: Policy) => string) =>
+  (policy: Policy): Policy => {
+    const next = structuredClone(policy);
+    const introspection: IntrospectionRules = {
+      endpoint: `${origin(policy)}/introspect`,
+      clientId: 'gateway',
+      credentials: { method: 'client_secret_basic', secret: 'MARK-secret' },
+      always: false,
+      cache: 30,
+    };
+    for (const issuer of next.issuers) Object.assign(issuer, { introspection });
+    return next;
+  };
 
 const missing = { reason: 'credentials_missing', stage: 'presentation', status: 401 } as const;
 const bad = { reason: 'credentials_malformed', stage: 'presentation', status: 400 } as const;
@@ -146,6 +166,19 @@ export const TOKEN: readonly Refusal[] = [
   },
   {
     ...refused,
+    reason: 'token_inactive',
+    when: 'its issuer was asked about it',
+    wishes: { adjust: asking((policy) => policy.upstreams[0]?.targets[0]?.origin ?? '') },
+    // The upstream plays the issuer as well.
+    reached: 1,
+    send(gateway) {
+      gateway.upstream.answer = (_request, response) =>
+        response.writeHead(200, { 'content-type': 'application/json' }).end('{"active":false}');
+      return ask({ token: OPAQUE })(gateway);
+    },
+  },
+  {
+    ...refused,
     reason: 'token_issuer_unknown',
     when: 'iss is no issuer',
     send: bearer({ iss: 'https://MARK.example' }),
@@ -170,6 +203,16 @@ export const TOKEN: readonly Refusal[] = [
       issuers: `login: { issuer: https://login.example.com, audience: [https://api.example.com], keys: { jwks_uri: "http://127.0.0.1:1/jwks" } }`,
     },
     send: bearer({}),
+  },
+  {
+    reason: 'issuer_unavailable',
+    when: 'it is opaque and its issuer does not answer',
+    stage: 'token',
+    status: 503,
+    challenges: [],
+    fields: { 'Retry-After': '5' },
+    wishes: { adjust: asking(() => 'http://127.0.0.1:1') },
+    send: ask({ token: OPAQUE }),
   },
   {
     ...refused,

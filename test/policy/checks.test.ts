@@ -27,7 +27,7 @@ describe('list of checks', () => {
     assert.ok(outcomes.every(([, outcome]) => outcome === 'passed' || outcome === 'not owed'));
     assert.deepEqual(
       outcomes.filter(([, outcome]) => outcome === 'not owed').map(([check]) => check),
-      ['client certificate', 'acr and auth_time', 'claims', 'rate'],
+      ['active, as the issuer says', 'client certificate', 'acr and auth_time', 'claims', 'rate'],
     );
   });
   test('what stands before the reason passed, what stands behind was not reached', async () => {
@@ -41,11 +41,28 @@ describe('list of checks', () => {
   test('every reason that a sender can cause belongs to exactly one check', async () => {
     const given = await facts();
     const stages = new Set(['presentation', 'token', 'binding', 'certificate', 'proof', 'policy']);
-    const elsewhere: readonly Reason[] = ['token_inactive'];
+    const elsewhere: readonly Reason[] = [];
     for (const reason of REASON_NAMES.filter((name) => stages.has(REASONS[name].stage) && !elsewhere.includes(name))) {
       const steps: readonly CheckedStep[] = listChecks(given, route, reason);
       assert.equal(steps.filter(({ outcome }) => outcome === 'failed').length, 1, reason);
     }
+  });
+  test('of an opaque token what its issuer said is shown, and no check of a JWT is owed', () => {
+    const [asking] = policyOf(
+      {
+        issuers:
+          'login: { issuer: https://login.example.com, audience: [https://api.example.com], introspection: { client_id: g, client_secret_file: s } }',
+      },
+      { files: { 'issuers.login.introspection.client_secret_file': 's' } },
+    ).routes;
+    assert.ok(asking);
+    const opaque = makeFacts({ authorization: ['Bearer opaque'] });
+    const steps = listChecks(opaque, asking, 'token_audience_mismatch', { active: true, aud: 'urn:elsewhere' });
+    const of = (name: string) => steps.find(({ check }) => check === name);
+    assert.deepEqual([of('aud')?.outcome, of('aud')?.received], ['failed', 'urn:elsewhere']);
+    assert.equal(of('active, as the issuer says')?.outcome, 'not reached');
+    for (const name of ['token is a signed JWT', 'iss', 'signature of the token', 'typ of the token'])
+      assert.equal(of(name)?.outcome, 'not owed', name);
   });
   test('neither token nor proof is repeated in what was received', async () => {
     const given = await facts();

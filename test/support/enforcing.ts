@@ -28,6 +28,7 @@ export function makeIssuer(over: Partial<Issuer> = {}): Issuer {
     scopeClaim: ['scope', 'scp'],
     clockTolerance: 15,
     requiredForReady: true,
+    introspection: undefined,
     ...over,
   };
 }
@@ -98,6 +99,7 @@ export async function makePorts(keys: readonly TestKey[], over: Partial<Ports> =
   return {
     keysOf: () => ({ current: () => read.keys, refreshFor: async () => {} }),
     tokens: new LRUCache({ max: 1000 }),
+    introspect: () => 'unavailable',
     proofKeys: new LRUCache({ max: 1000 }),
     nonces: new NonceKeys([], 120),
     replay: new SharedReplayStore(createReplayMemory({ capacity: 10_000, since: 0 })),

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
+import { createServer as createTlsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
 import { IssuerKeys, type IssuerKeysEvent, type IssuerKeysLimits } from '../../src/store/issuer-keys.ts';
@@ -22,13 +22,18 @@ export interface Served {
 }
 
 /** A server that stands in for an issuer, closed when the test ends. */
-export async function serve(t: TestContext, tls?: { cert: string; key: string }): Promise<Served> {
+export async function serve(
+  t: TestContext,
+  tls?: { cert: string; key: string },
+  more: ServerOptions = {},
+): Promise<Served> {
   const served = { origin: '', seen: [] as string[], answer: json({ keys: [KEY_A] }) };
   const listener: RequestListener = (request, response) => {
     served.seen.push(request.url ?? '');
     served.answer(request, response);
   };
-  const server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener);
+  const server =
+    tls === undefined ? createServer(listener) : createTlsServer({ cert: tls.cert, key: tls.key, ...more }, listener);
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve);
   });
@@ -72,6 +77,7 @@ export function makeIssuer(keys: Issuer['keys'], over: Partial<Issuer> = {}): Is
     scopeClaim: ['scope'],
     clockTolerance: 15,
     requiredForReady: true,
+    introspection: undefined,
     ...over,
   };
 }

@@ -22,6 +22,7 @@ const login: Issuer = {
   scopeClaim: ['scope', 'scp'],
   clockTolerance: 15,
   requiredForReady: true,
+  introspection: undefined,
 };
 
 let key: TestKey;
@@ -42,7 +43,15 @@ const source = (over: Partial<KeySource> = {}): KeySource => ({
 });
 function terms(over: Partial<TokenTerms> = {}, issuer: Partial<Issuer> = {}): TokenTerms {
   const cache: TokenCache = new LRUCache({ max: 100 });
-  return { issuers: [{ ...login, ...issuer }], audience: undefined, now: NOW, keysOf: () => source(), cache, ...over };
+  return {
+    issuers: [{ ...login, ...issuer }],
+    audience: undefined,
+    now: NOW,
+    keysOf: () => source(),
+    cache,
+    introspect: () => 'unavailable',
+    ...over,
+  };
 }
 const outcome = async (token: string, given = terms()) => {
   const result = await verifyAccessToken(token, given);

@@ -2,26 +2,6 @@
 
 import type { Specification } from '../requirement.ts';
 
-export const RFC_7662: Specification = {
-  name: 'RFC 7662',
-  title: 'Token Introspection',
-  link: 'https://www.rfc-editor.org/rfc/rfc7662',
-  sections: '§2, §4',
-  requirements: [
-    {
-      section: '2, 4',
-      level: 'MUST',
-      requirement:
-        'Opaque tokens are asked about at the issuer, over TLS, with credentials of the gateway; only `active: true` opens.',
-      tests: [
-        'conformance/later > introspection (RFC 7662) cannot be configured yet',
-        'gateway/reasons > token_malformed: it is opaque (figure 18)',
-      ],
-      doesNotApply: 'introspection comes with a later step; opaque tokens are refused',
-    },
-  ],
-};
-
 export const RFC_9728: Specification = {
   name: 'RFC 9728',
   title: 'Protected Resource Metadata',

@@ -65,8 +65,7 @@ export const RFC_8705: Specification = {
       section: '3.2',
       level: 'stated',
       requirement: 'The thumbprint of an introspection response is compared as well.',
-      tests: ['conformance/later > introspection (RFC 7662) cannot be configured yet'],
-      doesNotApply: 'introspection comes with a later step; until then its configuration is refused',
+      tests: ['gateway/introspection > takes a token bound to a certificate with that certificate alone'],
     },
     {
       section: '6.2',

@@ -1,0 +1,85 @@
+// What `explain` decides with: keys and answers of the issuers, got as the gateway gets them, and memories of nobody.
+
+import { LRUCache } from 'lru-cache';
+import { SeenCertificates } from '../certificate/seen-certificates.ts';
+import type { Ports } from '../enforce.ts';
+import type { Policy, Route } from '../policy/route.ts';
+import { NonceKeys } from '../proof/nonce.ts';
+import { Introspector } from '../store/introspection.ts';
+import { IssuerKeys } from '../store/issuer-keys.ts';
+import { createRateMemory, SharedRateLimiter } from '../store/rate-limiter.ts';
+import { createReplayMemory, SharedReplayStore } from '../store/shared-replay-store.ts';
+import type { Issuer } from '../token/issuer.ts';
+import type { JsonObject } from '../token/jws.ts';
+import { readKeySet } from '../token/key-set.ts';
+import { type Introspect, readIntrospection } from '../token/opaque-token.ts';
+
+export interface OpenPorts {
+  readonly ports: Ports;
+  /** Why keys of issuers could not be loaded, and why there was no answer about the token. */
+  readonly issuerProblems: () => readonly string[];
+  /** What an issuer said about the token. */
+  readonly answered: () => JsonObject | undefined;
+  readonly stop: () => Promise<void>;
+}
+
+/** @param now seconds since the epoch, of the request */
+export async function openPorts(policy: Policy, { demand }: Route, now: number): Promise<OpenPorts> {
+  const wallClock = () => Date.now() / 1000;
+  const keys = new Map(
+    demand.issuers.map((issuer) => [issuer, new IssuerKeys({ issuer, readKeySet, now: wallClock, onEvent: () => {} })]),
+  );
+  await Promise.all([...keys.values()].map((one) => one.start()));
+  const asked = openIntrospectors(demand.issuers);
+  const ports: Ports = {
+    // `--at` moves the request and not the keys: those of today are what there is.
+    keysOf: (issuer) => ({
+      current: () => keys.get(issuer)?.current(wallClock()),
+      refreshFor: async (kid) => keys.get(issuer)?.refreshFor(kid),
+    }),
+    tokens: new LRUCache({ max: 1 }),
+    introspect: asked.introspect,
+    proofKeys: new LRUCache({ max: 1 }),
+    nonces: new NonceKeys(policy.nonce.secrets, policy.nonce.lifetime),
+    replay: new SharedReplayStore(createReplayMemory({ capacity: 1, since: Math.min(0, now) })),
+    rates: new SharedRateLimiter(createRateMemory(now)),
+    rememberFor: policy.replay.retention,
+    shorterMemories: [],
+    seenCertificates: new SeenCertificates(),
+  };
+  const keyProblems = () =>
+    [...keys].flatMap(([{ name }, { lastError }]) =>
+      lastError === undefined ? [] : [`The keys of issuer ${name} could not be loaded: ${lastError}`],
+    );
+  return {
+    ports,
+    issuerProblems: () => [...keyProblems(), ...asked.problems],
+    answered: asked.answered,
+    async stop() {
+      for (const one of keys.values()) one.stop();
+      await asked.close();
+    },
+  };
+}
+
+/** Asks, and keeps what was said. */
+function openIntrospectors(issuers: readonly Issuer[]) {
+  const problems: string[] = [];
+  const introspectors = new Map<Issuer, Introspector>();
+  for (const issuer of issuers) {
+    const { name, introspection: rules } = issuer;
+    if (rules === undefined) continue;
+    const onEvent: ConstructorParameters<typeof Introspector>[0]['onEvent'] = (event) => {
+      if (event.result === 'failed') problems.push(`Issuer ${name} gave no answer about the token: ${event.error}`);
+    };
+    introspectors.set(issuer, new Introspector({ issuer, rules, read: readIntrospection, onEvent }));
+  }
+  let said: JsonObject | undefined;
+  const introspect: Introspect = async (issuer, token, now) => {
+    const answer = (await introspectors.get(issuer)?.ask(token, now)) ?? 'unavailable';
+    if (typeof answer === 'object') said = answer;
+    return answer;
+  };
+  const close = () => Promise.all([...introspectors.values()].map((one) => one.close()));
+  return { introspect, problems, answered: () => said, close };
+}

@@ -1,0 +1,107 @@
+// Compiles how an issuer is asked about tokens: where, and with what the gateway says who it is.
+
+import { createPrivateKey, type KeyObject } from 'node:crypto';
+import type { ClientCredentials, IntrospectionRules } from '../token/issuer.ts';
+import { isJsonObject, type JsonObject, readJsonObject } from '../token/jws.ts';
+import { type Compilation, isLoopback } from './compilation.ts';
+import { keyPairAt } from './compile-pem.ts';
+import type { ConfigPath } from './problem.ts';
+import type { Config } from './schema.ts';
+
+type IssuerConfig = Config['issuers'][string];
+
+const RSA_BITS = 2048;
+const KEY_EXPECTED =
+  'expected a private key in PEM or JWK: EC P-256, P-384 or P-521, Ed25519, or RSA of at least 2048 bits';
+/** JWS algorithms by key type and curve, the first where a JWK names none (RFC 7518 §3, RFC 8037 §3.1). */
+const ALGORITHMS: Readonly<Record<string, readonly string[]>> = {
+  'ec prime256v1': ['ES256'],
+  'ec secp384r1': ['ES384'],
+  'ec secp521r1': ['ES512'],
+  ed25519: ['EdDSA', 'Ed25519'],
+  rsa: ['RS256', 'PS256', 'RS384', 'RS512', 'PS384', 'PS512'],
+};
+
+/**
+ * The rules of `introspection`; undefined where there are none, and after a problem with the credentials. Problems: an endpoint
+ * over http beyond loopback without `insecure_http` (RFC 7662 §4), or where a certificate is to be shown; a secret that is empty;
+ * keys and certificates that cannot be used. NOT checked: that the issuer takes them.
+ */
+export function compileIntrospection(
+  compilation: Compilation,
+  name: string,
+  { introspection, insecure_http: insecure }: IssuerConfig,
+): IntrospectionRules | undefined {
+  if (introspection === undefined) return undefined;
+  const at = ['issuers', name, 'introspection'];
+  const { endpoint, client_id: clientId, always, cache } = introspection;
+  const credentials = compileCredentials(compilation, at, introspection);
+  if (endpoint !== undefined) checkEndpoint(compilation, [...at, 'endpoint'], new URL(endpoint), insecure, credentials);
+  return credentials && { endpoint, clientId, credentials, always, cache };
+}
+
+function checkEndpoint(
+  compilation: Compilation,
+  at: ConfigPath,
+  { protocol, hostname }: URL,
+  insecure: boolean,
+  credentials: ClientCredentials | undefined,
+): void {
+  if (protocol === 'https:') return;
+  if (credentials?.method === 'tls_client_auth') {
+    return compilation.problem(at, 'is http, where no certificate can be shown, expected https');
+  }
+  if (insecure || isLoopback(hostname)) return;
+  compilation.problem(
+    at,
+    'is http beyond loopback, where tokens can be read and answers be replaced on the way, ' +
+      'expected https, or insecure_http: true on the issuer',
+  );
+}
+
+function compileCredentials(
+  compilation: Compilation,
+  at: ConfigPath,
+  config: NonNullable<IssuerConfig['introspection']>,
+): ClientCredentials | undefined {
+  if (config.client_secret_file !== undefined) return compileSecret(compilation, [...at, 'client_secret_file']);
+  if (config.private_key_file !== undefined) return compileKey(compilation, [...at, 'private_key_file']);
+  const pair = keyPairAt(compilation, at);
+  return pair && { method: 'tls_client_auth', cert: pair.cert, key: pair.key };
+}
+
+function compileSecret(compilation: Compilation, at: ConfigPath): ClientCredentials | undefined {
+  const secret = compilation.fileAt(at)?.content.toString('utf8').trim();
+  if (secret) return { method: 'client_secret_basic', secret };
+  compilation.problem(at, 'has nothing in it, expected the secret of the client, white space at its ends not counted');
+  return undefined;
+}
+
+function compileKey(compilation: Compilation, at: ConfigPath): ClientCredentials | undefined {
+  const text = compilation.fileAt(at)?.content.toString('utf8') ?? '';
+  const jwk = readJsonObject(text);
+  const key = readKey(jwk ?? text);
+  const alg = key && algorithmOf(key, jwk?.alg);
+  const kid = jwk?.kid;
+  if (key === undefined || alg === undefined || (kid !== undefined && typeof kid !== 'string')) {
+    compilation.problem(at, `cannot sign client assertions (RFC 7523), ${KEY_EXPECTED}`);
+    return undefined;
+  }
+  return { method: 'private_key_jwt', key: key.export({ type: 'pkcs8', format: 'pem' }), alg, kid };
+}
+
+function readKey(from: JsonObject | string): KeyObject | undefined {
+  try {
+    return createPrivateKey(isJsonObject(from) ? { key: from, format: 'jwk' } : from);
+  } catch {
+    return undefined; // reported by the caller: no word about the content of a key may leave here
+  }
+}
+
+/** The `alg` of the JWK where it fits the key. */
+function algorithmOf({ asymmetricKeyType: type, asymmetricKeyDetails }: KeyObject, named: unknown): string | undefined {
+  const { namedCurve, modulusLength = RSA_BITS } = asymmetricKeyDetails ?? {};
+  const algorithms = ALGORITHMS[namedCurve === undefined ? `${type}` : `${type} ${namedCurve}`] ?? [];
+  if (modulusLength < RSA_BITS) return undefined;
+  return named === undefined ? algorithms[0] : algorithms.find((one) => one === named);
+}

@@ -1,0 +1,182 @@
+// Documents of an issuer over HTTP: https or loopback, a deadline, a size, no redirects; and what its metadata names.
+
+import { getCACertificates } from 'node:tls';
+import { Agent, type Dispatcher, request } from 'undici';
+import type { Issuer } from '../token/issuer.ts';
+
+/** A document as it came: parsed JSON that nobody has looked at yet. */
+export interface IssuerDocument {
+  readonly text: string;
+  /** Seconds for which the answer says it is fresh (RFC 9111 §5.2.2.1); undefined: it does not say. */
+  readonly maxAge: number | undefined;
+  /** Lower-cased, without parameters. */
+  readonly mediaType: string;
+}
+
+export interface FetchLimits {
+  /** Seconds for one answer, from connecting to its last byte. */
+  readonly timeout: number;
+  /** Bytes of one answer or file. */
+  readonly size: number;
+}
+
+/** Why there is no document, in words that are fit for logs: a place without its query, and no word of its content. */
+export class IssuerFailure extends Error {
+  /** The connection broke before there was an answer: it may have been closed while it was idle. */
+  readonly broken: boolean;
+  constructor(message: string, broken = false) {
+    super(message);
+    this.broken = broken;
+  }
+}
+
+/** Connections to one issuer. @param more client certificate, and how many connections at most */
+export function issuerAgent(
+  { ca }: Pick<Issuer, 'ca'>,
+  { size }: Pick<FetchLimits, 'size'>,
+  more: { readonly cert?: string; readonly key?: string; readonly connections?: number } = {},
+): Agent {
+  const { connections, ...certificate } = more;
+  const authorities = ca === undefined ? {} : { ca: [...getCACertificates('default'), ca] };
+  return new Agent({
+    maxResponseSize: size,
+    connect: { ...authorities, ...certificate },
+    ...(connections === undefined ? {} : { connections }),
+  });
+}
+
+export interface Exchange {
+  readonly agent: Dispatcher;
+  readonly limits: FetchLimits;
+  /** Ends it early. */
+  readonly signal: AbortSignal;
+  /** The default is a GET. */
+  readonly post?: { readonly fields: Readonly<Record<string, string>>; readonly body: string };
+  readonly accept: string;
+}
+
+/**
+ * One request. No redirect is followed, not even one on the same origin: the URI in the policy or the metadata is the URI.
+ * @throws IssuerFailure unless the answer is 200, complete, in time and not too large
+ */
+export async function fetchText(url: URL, { agent, limits, signal, post, accept }: Exchange): Promise<IssuerDocument> {
+  const timeout = AbortSignal.timeout(limits.timeout * 1000);
+  try {
+    const { statusCode, headers, body } = await request(url, {
+      dispatcher: agent,
+      ...(post === undefined ? {} : { method: 'POST', body: post.body }),
+      headers: { accept, ...post?.fields },
+      signal: AbortSignal.any([timeout, signal]),
+    });
+    if (statusCode !== 200) {
+      // Whatever else it is, it is no document: the body is not read, and its connection is closed.
+      body.on('error', () => {}).destroy();
+      throw new IssuerFailure(`${placeOf(url)}: answered ${statusCode}`);
+    }
+    const mediaType = String(headers['content-type'] ?? '')
+      .replace(/;.*/s, '')
+      .trim()
+      .toLowerCase();
+    return { text: await body.text(), maxAge: readMaxAge(headers['cache-control']), mediaType };
+  } catch (error) {
+    if (error instanceof IssuerFailure) throw error;
+    const why = timeout.aborted ? `no answer in ${limits.timeout} s` : codeOf(error);
+    throw new IssuerFailure(`${placeOf(url)}: ${why}`, BROKEN.has(why));
+  }
+}
+
+const BROKEN: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
+
+/**
+ * Fetches metadata until one document names this very issuer and what is looked for.
+ * @param uri the only place where it is; undefined: the well-known ones (RFC 8414 §3, OpenID Connect Discovery §4)
+ * @param read what is looked for, from the metadata of this issuer and the place it came from
+ * @throws IssuerFailure
+ */
+export async function discover<T>(
+  issuer: Issuer,
+  uri: string | undefined,
+  get: (url: URL) => Promise<unknown>,
+  read: (metadata: object, from: URL) => T,
+): Promise<T> {
+  const problems: string[] = [];
+  for (const candidate of uri === undefined ? wellKnown(issuer.issuer) : [uri]) {
+    try {
+      const url = plainOrTls(candidate, issuer);
+      return read(ownMetadata(await get(url), url, issuer), url);
+    } catch (error) {
+      if (!(error instanceof IssuerFailure)) throw error;
+      problems.push(error.message);
+    }
+  }
+  throw new IssuerFailure(problems.join('; '));
+}
+
+/** RFC 8414 §3.1 puts the well-known part before the issuer's path, OpenID Connect Discovery §4.1 behind it. */
+function wellKnown(issuer: string): readonly string[] {
+  if (!URL.canParse(issuer)) return [issuer];
+  const { origin, pathname } = new URL(issuer);
+  const path = pathname.replace(/\/$/, '');
+  return [
+    `${origin}/.well-known/oauth-authorization-server${path}`,
+    `${origin}${path}/.well-known/openid-configuration`,
+  ];
+}
+
+/** RFC 8414 §3.3: metadata of another issuer must not be used. */
+function ownMetadata(json: unknown, from: URL, issuer: Issuer): object {
+  const metadata = typeof json === 'object' && json !== null ? json : {};
+  if (!('issuer' in metadata) || metadata.issuer !== issuer.issuer) {
+    throw new IssuerFailure(`${placeOf(from)}: its issuer is not ${issuer.issuer}`);
+  }
+  return metadata;
+}
+
+/**
+ * A place that metadata names. It may well be on another origin, then by TLS.
+ * @throws IssuerFailure
+ */
+export function placeNamed(name: string, value: unknown, from: URL, issuer: Issuer): URL {
+  if (typeof value !== 'string' || !URL.canParse(value)) throw new IssuerFailure(`${placeOf(from)}: names no ${name}`);
+  const url = new URL(value);
+  return url.origin === from.origin || issuer.insecureHttp ? plainOrTls(value, issuer) : overTls(url);
+}
+
+/** https; http to loopback, or anywhere where the policy says `insecure_http`. @throws IssuerFailure */
+export function plainOrTls(uri: string, issuer: Issuer): URL {
+  if (!URL.canParse(uri)) throw new IssuerFailure('the URI of the issuer is no URI');
+  const url = new URL(uri);
+  const loopback = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname);
+  return url.protocol === 'http:' && (loopback || issuer.insecureHttp) ? url : overTls(url);
+}
+
+function overTls(url: URL): URL {
+  if (url.protocol !== 'https:') throw new IssuerFailure(`${placeOf(url)}: must be https`);
+  return url;
+}
+
+/** The parser's message quotes what it read, so it is not passed on. @throws IssuerFailure */
+export function parseJson(text: string, place: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new IssuerFailure(`${place}: not JSON`);
+  }
+}
+
+/** An answer that must not be reused (RFC 9111 §5.2.2) is as old as it can be. */
+function readMaxAge(field: string | string[] | undefined): number | undefined {
+  const text = String(field ?? '').toLowerCase();
+  if (/(?:^|[\s,])no-(?:store|cache)(?:$|[\s,;])/.test(text)) return 0;
+  const seconds = /(?:^|[\s,])max-age="?(\d{1,10})/.exec(text)?.[1];
+  return seconds === undefined ? undefined : Number(seconds);
+}
+
+/** Without userinfo and query, where secrets live. */
+export const placeOf = (url: URL) => `${url.origin}${url.pathname}`;
+
+/** The code of a system or library error, or its name: messages may quote what was received. */
+export function codeOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'failed';
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
+}

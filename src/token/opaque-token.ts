@@ -1,0 +1,124 @@
+// Opaque tokens, and what their issuer answers about them (RFC 7662 §2.2): the claims of an answer, held to the same rules as signed ones.
+
+import { Rejection, reject } from '../rejection/rejection.ts';
+import { checkAudience, checkClaimTypes, checkTimes } from './access-claims.ts';
+import { readConfirmation } from './confirmation.ts';
+import type { Issuer } from './issuer.ts';
+import { isJsonObject, type JsonObject, readJsonObject } from './jws.ts';
+
+/** What is known about a token: the claims of an active one; `unavailable`: nothing. */
+export type Introspection = JsonObject | 'inactive' | 'unavailable';
+
+/**
+ * Asks the issuer about a token, or remembers what it answered (store/introspection.ts).
+ * @param now seconds since the epoch
+ */
+export type Introspect = (issuer: Issuer, token: string, now: number) => Introspection | Promise<Introspection>;
+
+/**
+ * Reads the body of an introspection answer. `active` is exactly true or exactly false; everything else is no answer.
+ * NOT checked: what an active token says (`checkIntrospected`).
+ */
+export function readIntrospection(text: string): JsonObject | 'inactive' | 'malformed' {
+  const answer = readJsonObject(text);
+  if (answer?.active === true) return answer;
+  return answer?.active === false ? 'inactive' : 'malformed';
+}
+
+/**
+ * Whether a token is opaque. What has three or five parts and begins like a JOSE header is a JWT, good or bad, and is not asked
+ * about in place of being verified.
+ */
+export function isOpaque(token: string): boolean {
+  const parts = token.split('.', 6);
+  if (parts.length !== 3 && parts.length !== 5) return true;
+  return !/^\s*\{/.test(Buffer.from(parts[0] ?? '', 'base64url').toString('latin1'));
+}
+
+/**
+ * What its issuer says about a token, now: a Rejection, or the claims of an active token that the route can take.
+ * @param signed claims of the token itself where it is a JWT (`always`): what the answer leaves out is taken from them, and its
+ * `jti` and `cnf` must be those
+ * @returns Rejection: issuer_unavailable, token_inactive, or see checkIntrospected
+ */
+export async function introspectToken(
+  issuer: Issuer,
+  token: string,
+  terms: { readonly introspect: Introspect; readonly audience: readonly string[] | undefined; readonly now: number },
+  signed: JsonObject = {},
+): Promise<JsonObject | Rejection> {
+  const { introspect, audience, now } = terms;
+  const answer = await introspect(issuer, token, now);
+  if (answer === 'unavailable') return reject('issuer_unavailable', { what: issuer.name, retryAfter: 5 });
+  if (answer === 'inactive') return reject('token_inactive');
+  const { aud, cnf, jti } = signed;
+  const claims = { ...present({ aud, cnf, jti }), ...answer };
+  return checkIntrospected(claims, { issuer, audience, now }) ?? checkSame(claims, signed) ?? claims;
+}
+
+/** Values that say that a token is an access token (RFC 6749 §7.1, RFC 9449 §5, and servers that say it as `token_use`). */
+const ACCESS_TOKEN_TYPES = ['bearer', 'dpop'];
+const ACCESS_TOKEN_USES = ['access_token', 'access'];
+
+/**
+ * Checks the claims of an active token. `exp`, `nbf`, `aud` and `iss` count when present; a route with an audience of its own
+ * demands `aud`. Servers call refresh tokens active too: so `token_type` or an audience of ours must say that this is an access
+ * token (docs/decisions/0047-what-an-introspection-answer-must-say.md).
+ * @returns Rejection: token_issuer_unknown, token_type_refused, token_claim_invalid, token_expired, token_not_yet_valid,
+ * token_audience_mismatch, confirmation_unsupported
+ * NOT checked: scope, and whether the sender meets `cnf`.
+ */
+function checkIntrospected(
+  claims: JsonObject,
+  terms: { readonly issuer: Issuer; readonly audience: readonly string[] | undefined; readonly now: number },
+): Rejection | undefined {
+  const { issuer, audience, now } = terms;
+  if (Object.hasOwn(claims, 'iss') && claims.iss !== issuer.issuer) return reject('token_issuer_unknown');
+  return (
+    checkType(claims) ??
+    checkClaimTypes(claims, issuer.scopeClaim, []) ??
+    checkTimes({ exp: Number.POSITIVE_INFINITY, ...claims }, issuer.clockTolerance, now) ??
+    checkAudienceOf(claims, issuer, audience) ??
+    checkDpopBound(claims)
+  );
+}
+
+function checkType(claims: JsonObject): Rejection | undefined {
+  const { token_type: type, token_use: use } = claims;
+  const named = typeof type === 'string' && ACCESS_TOKEN_TYPES.includes(type.toLowerCase());
+  const used = use === undefined || ACCESS_TOKEN_USES.some((one) => one === use);
+  const foreign = (type !== undefined && !named) || !used;
+  const unsaid = type === undefined && !Object.hasOwn(claims, 'aud');
+  return foreign || unsaid ? reject('token_type_refused') : undefined;
+}
+
+function checkAudienceOf(
+  claims: JsonObject,
+  issuer: Issuer,
+  ofRoute: readonly string[] | undefined,
+): Rejection | undefined {
+  if (Object.hasOwn(claims, 'aud')) return checkAudience(claims, issuer.audience, ofRoute);
+  if (ofRoute === undefined) return undefined;
+  return reject('token_audience_mismatch', { audience: { expected: ofRoute, received: [] } });
+}
+
+/** A token that its issuer calls DPoP-bound is never taken for an unbound one (RFC 9449 §6.2). */
+function checkDpopBound({ token_type: type, cnf }: JsonObject): Rejection | undefined {
+  if (typeof type !== 'string' || type.toLowerCase() !== 'dpop') return undefined;
+  return isJsonObject(cnf) && Object.hasOwn(cnf, 'jkt') ? undefined : reject('confirmation_unsupported');
+}
+
+/** Of a JWT the answer must be about this very token, bound to the same key and certificate. */
+function checkSame(claims: JsonObject, signed: JsonObject): Rejection | undefined {
+  if (Object.hasOwn(signed, 'jti') && claims.jti !== signed.jti) return reject('token_claim_invalid', { what: 'jti' });
+  if (Object.keys(signed).length === 0) return undefined;
+  const [answered, own] = [readConfirmation(claims), readConfirmation(signed)];
+  if (answered instanceof Rejection) return answered;
+  if (own instanceof Rejection) return own;
+  const same = answered.jkt === own.jkt && answered.x5tS256 === own.x5tS256;
+  return same ? undefined : reject('token_claim_invalid', { what: 'cnf' });
+}
+
+function present(claims: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(claims).filter(([, value]) => value !== undefined));
+}
