@@ -163,9 +163,10 @@ class RunningGateway implements Gateway {
   #onKeys(event: IssuerKeysEvent): void {
     this.#metrics.countKeyRefresh(event);
     const { issuer, result } = event;
-    if (result === 'failed') return this.#log.event('warn', 'keys could not be loaded', { issuer, error: event.error });
+    // After a failure as well: keys that became too old are withdrawn then, and no worker looks at what it has cached.
     const state = this.#keys.get(issuer)?.state;
     if (state !== undefined) this.#crew.tell({ type: 'keys', issuer, keys: state });
+    if (result === 'failed') return this.#log.event('warn', 'keys could not be loaded', { issuer, error: event.error });
     const { keys, withdrawn, unused } = event;
     const news = `${keys} ${withdrawn} ${unused.join()}`;
     if (this.#keyNews.get(issuer) === news) return;

@@ -1,0 +1,247 @@
+// Keys of an issuer under stress, with real worker threads: rotation, withdrawal, floods of unknown kids, cold starts and outages.
+
+import assert from 'node:assert/strict';
+import { describe, type TestContext, test } from 'node:test';
+import { type GatewayWishes, ISSUER_KEY, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { breakOff, json, type Served, serve, status } from '../support/issuer-server.ts';
+import { AUDIENCE, ISSUER, makeKey, makeToken, type TestKey } from '../support/tokens.ts';
+import { dpop, issue, TO_KEY } from './credentials.ts';
+
+const WORKERS = 4;
+const NEXT_KEY = await makeKey('ES256', 'k2');
+const ROUTES = `
+- { name: any, match: { path: /any/* }, upstream: orders, require: token, weaker_than_defaults: [require] }
+- { name: orders, match: { path: /orders/* }, upstream: orders, require: dpop }
+`;
+
+interface Stage {
+  readonly gateway: TestGateway;
+  readonly issuer: Served;
+  /** Moves the clock of the supervisor, which alone talks to the issuer: a cooldown is over, a day has gone by. */
+  readonly wait: (seconds: number) => void;
+}
+
+/** Four workers, and an issuer whose answers the test gives. */
+async function stage(t: TestContext, answer: Served['answer'], wishes: GatewayWishes = {}): Promise<Stage> {
+  const issuer = await serve(t);
+  issuer.answer = answer;
+  let later = 0;
+  const gateway = await startTestGateway(t, {
+    routes: ROUTES,
+    threads: true,
+    now: () => Date.now() / 1000 + later,
+    issuers: `login: { issuer: ${ISSUER}, audience: [${AUDIENCE}], keys: { jwks_uri: "${issuer.origin}/jwks" } }`,
+    more: `drain: { delay: 0s, grace: 5s }\nlog: { level: fatal }\nworkers: ${WORKERS}`,
+    ...wishes,
+  });
+  return { gateway, issuer, wait: (seconds) => void (later += seconds) };
+}
+
+const publish = (...keys: TestKey[]) => json({ keys: keys.map(({ jwk }) => jwk) });
+const real = () => Date.now() / 1000;
+
+/** What comes of so many requests, each on a connection of its own, which the kernel spreads over the workers. */
+async function outcomes(count: number, ask: (nth: number) => Promise<{ status: number; reason: string | undefined }>) {
+  const answers = await Promise.all(Array.from({ length: count }, (_, nth) => ask(nth)));
+  return new Set(answers.map(({ status: code, reason }) => reason ?? code));
+}
+const everywhere = (gateway: TestGateway, token: string) =>
+  outcomes(8 * WORKERS, () => gateway.request('GET', '/any/1', { token }));
+const only = (outcome: string | number) => new Set([outcome]);
+
+/** A worker asks once a second at most: until then it says nothing of a kid that is new. */
+async function until(probe: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 5000;
+  while (!(await probe())) assert.ok(performance.now() < deadline, 'it never came true');
+}
+
+describe('rotation', () => {
+  test('a key that is new is taken at every worker with the first token that it signed, for one reading', async (t) => {
+    const { gateway, issuer } = await stage(t, publish(ISSUER_KEY));
+    issuer.answer = publish(ISSUER_KEY, NEXT_KEY);
+    const token = await makeToken(NEXT_KEY, real());
+    assert.deepEqual(await everywhere(gateway, token), only(200));
+    assert.deepEqual(await everywhere(gateway, await makeToken(ISSUER_KEY, real())), only(200));
+    assert.equal(issuer.seen.length, 2);
+  });
+
+  test('while requests come in, none is lost', async (t) => {
+    const { gateway, issuer } = await stage(t, publish(ISSUER_KEY));
+    const [before, after] = [await issue(gateway, TO_KEY), await makeToken(NEXT_KEY, real(), { claims: TO_KEY })];
+    const half = outcomes(40, async () => dpop(gateway, 'GET', '/orders/1', { token: before }));
+    issuer.answer = publish(ISSUER_KEY, NEXT_KEY);
+    const rest = outcomes(40, async (nth) => dpop(gateway, 'GET', '/orders/1', { token: nth % 2 ? before : after }));
+    assert.deepEqual([await half, await rest], [only(200), only(200)]);
+    assert.equal(issuer.seen.length, 2);
+  });
+});
+
+describe('withdrawal', () => {
+  test('a key that is gone stops counting at every worker, and with it what it had signed before', async (t) => {
+    const { gateway, issuer } = await stage(t, publish(ISSUER_KEY));
+    const [gone, comes] = [await issue(gateway), await makeToken(NEXT_KEY, real())];
+    assert.deepEqual(await everywhere(gateway, gone), only(200));
+    issuer.answer = publish(NEXT_KEY);
+    assert.deepEqual(await everywhere(gateway, comes), only(200));
+    assert.deepEqual(await everywhere(gateway, gone), only('token_key_unknown'));
+  });
+
+  test('an empty set withdraws them all: nothing opens any more, and readiness is not the price', async (t) => {
+    const { gateway, issuer } = await stage(t, publish(ISSUER_KEY));
+    const token = await issue(gateway);
+    assert.deepEqual(await everywhere(gateway, token), only(200));
+    issuer.answer = publish();
+    await gateway.request('GET', '/any/1', { token: await makeToken(NEXT_KEY, real()) });
+    await gateway.logged({ msg: 'keys loaded', keys: 0, withdrawn: 1 });
+    assert.deepEqual(await everywhere(gateway, token), only('token_key_unknown'));
+    assert.equal((await gateway.page('/readyz')).status, 200);
+  });
+});
+
+describe('unknown kids', () => {
+  const stranger = async (nth: number) => makeToken(NEXT_KEY, real(), { header: { kid: `invented ${nth}` } });
+
+  test('from all workers at once cause one reading in a cooldown, and nobody else waits for it', async (t) => {
+    const { gateway, issuer, wait } = await stage(t, publish(ISSUER_KEY));
+    const token = await issue(gateway);
+    const flood = () => outcomes(300, async (nth) => gateway.request('GET', '/any/1', { token: await stranger(nth) }));
+    for (const readings of [2, 2, 3]) {
+      if (readings === 3) wait(31);
+      const [flooded, served] = await Promise.all([flood(), everywhere(gateway, token)]);
+      assert.deepEqual([flooded, served], [only('token_key_unknown'), only(200)]);
+      if (readings === 3) {
+        await until(async () => {
+          await flood();
+          return issuer.seen.length === 3;
+        });
+      }
+      assert.equal(issuer.seen.length, readings);
+    }
+    assert.equal(await gateway.count('holdfast_issuer_key_refreshes_total', { result: 'loaded' }), 3);
+  });
+
+  test('do not keep a key that is new from being found after the cooldown', async (t) => {
+    const { gateway, issuer, wait } = await stage(t, publish(ISSUER_KEY));
+    await outcomes(20, async (nth) => gateway.request('GET', '/any/1', { token: await stranger(nth) }));
+    issuer.answer = publish(ISSUER_KEY, NEXT_KEY);
+    wait(31);
+    const token = await makeToken(NEXT_KEY, real());
+    await until(async () => (await gateway.request('GET', '/any/1', { token })).status === 200);
+    assert.deepEqual(await everywhere(gateway, token), only(200));
+  });
+});
+
+describe('a cold start', () => {
+  test('of many workers is one reading, for which the first requests wait', async (t) => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const held: Served['answer'] = (request, response) =>
+      void promise.then(() => publish(ISSUER_KEY)(request, response));
+    const { gateway, issuer } = await stage(t, held, { unready: true });
+    const asked = everywhere(gateway, await makeToken(ISSUER_KEY, real()));
+    assert.equal((await gateway.page('/readyz')).status, 503);
+    resolve();
+    assert.deepEqual(await asked, only(200));
+    assert.equal(issuer.seen.length, 1);
+    assert.equal((await gateway.page('/readyz')).status, 200);
+  });
+
+  test('while the issuer is away opens nothing, and asks it no more for a thousand requests than for one', async (t) => {
+    const { gateway, issuer, wait } = await stage(t, status(503), { unready: true });
+    await gateway.logged({ msg: 'keys could not be loaded', issuer: 'login' });
+    const token = await makeToken(ISSUER_KEY, real());
+    const started = performance.now();
+    for (let round = 0; round < 10; round++) {
+      const asked = outcomes(100, () => gateway.request('GET', '/any/1', { token }));
+      assert.deepEqual(await asked, only('issuer_unavailable'));
+    }
+    const seconds = (performance.now() - started) / 1000;
+    // At the start, once for those who asked, and in the background after half a second, one, two, four …
+    const retries = Math.ceil(Math.log2(1 + seconds / 0.5));
+    assert.ok(issuer.seen.length <= 2 + retries, `${issuer.seen.length} readings in ${seconds} s`);
+    assert.equal(gateway.upstream.seen.length, 0);
+    issuer.answer = publish(ISSUER_KEY);
+    wait(31);
+    await until(async () => (await gateway.request('GET', '/any/1', { token })).status === 200);
+    assert.deepEqual(await everywhere(gateway, token), only(200));
+  });
+});
+
+describe('an outage with keys at hand', () => {
+  const pad = { keys: [ISSUER_KEY.jwk], pad: 'x'.repeat(1024 * 1024) };
+  const bad: Readonly<Record<string, Served['answer']>> = {
+    'that closes connections': breakOff,
+    'that is failing': status(500),
+    'that redirects': (_request, response) => response.writeHead(302, { location: '/elsewhere' }).end(),
+    'that says nothing': json(''),
+    'that gives no JSON': json('{"keys":['),
+    'that gives no key set': json({ keys: { k1: ISSUER_KEY.jwk } }),
+    'that gives too much': json(pad),
+    'that gives HTML': json('<html>Sign in</html>', { 'content-type': 'text/html' }),
+  };
+  test('costs nobody anything but those whose key is not there', async (t) => {
+    const { gateway, issuer, wait } = await stage(t, publish(ISSUER_KEY));
+    const token = await issue(gateway);
+    for (const [what, answer] of Object.entries(bad)) {
+      await t.test(`of an issuer ${what}`, async () => {
+        issuer.answer = answer;
+        const readings = issuer.seen.length;
+        wait(31);
+        await until(async () => {
+          const stranger = await makeToken(NEXT_KEY, real(), { header: { kid: `for ${what}` } });
+          assert.equal((await gateway.request('GET', '/any/1', { token: stranger })).reason, 'token_key_unknown');
+          return issuer.seen.length > readings;
+        });
+        assert.deepEqual(issuer.seen.slice(readings), ['/jwks']);
+        assert.deepEqual(await everywhere(gateway, token), only(200));
+        const { status: code, body } = await gateway.page('/readyz');
+        assert.equal(code, 200);
+        assert.match(body, /"last_error":/);
+      });
+    }
+    const failed = await gateway.count('holdfast_issuer_key_refreshes_total', { result: 'failed' });
+    assert.equal(failed, Object.keys(bad).length);
+    gateway.running.kill(0);
+    await until(async () => gateway.running.workers.every(({ state }) => state === 'serving'));
+    assert.deepEqual(await everywhere(gateway, token), only(200), 'at a worker that was not there before, too');
+  });
+
+  test('of an issuer that hangs is over for those who wait after five seconds, and nobody else waits', async (t) => {
+    const { gateway, issuer } = await stage(t, publish(ISSUER_KEY));
+    const token = await issue(gateway);
+    issuer.answer = () => {};
+    const started = performance.now();
+    const waiting = outcomes(20, async () =>
+      gateway.request('GET', '/any/1', { token: await makeToken(NEXT_KEY, real()) }),
+    );
+    assert.deepEqual(await everywhere(gateway, token), only(200));
+    assert.ok(performance.now() - started < 4000, 'served while the others wait');
+    assert.deepEqual(await waiting, only('token_key_unknown'));
+    assert.ok(performance.now() - started < 8000);
+    assert.equal(issuer.seen.length, 2);
+  });
+
+  test('that lasts a day ends the keys at every worker, and what was verified by them', async (t) => {
+    const { gateway, issuer, wait } = await stage(t, publish(ISSUER_KEY));
+    const token = await issue(gateway);
+    assert.deepEqual(await everywhere(gateway, token), only(200));
+    const stranger = await makeToken(NEXT_KEY, real());
+    issuer.answer = status(503);
+    for (const [seconds, outcome] of [
+      [24 * 3600 - 60, 200],
+      [120, 'issuer_unavailable'],
+    ] as const) {
+      wait(seconds);
+      const readings = issuer.seen.length;
+      await until(async () => {
+        await gateway.request('GET', '/any/1', { token: stranger });
+        return issuer.seen.length > readings;
+      });
+      assert.deepEqual(await everywhere(gateway, token), only(outcome));
+    }
+    assert.equal((await gateway.page('/readyz')).status, 200);
+    issuer.answer = publish(ISSUER_KEY);
+    wait(120);
+    await until(async () => (await gateway.request('GET', '/any/1', { token })).status === 200);
+    assert.deepEqual(await everywhere(gateway, token), only(200));
+  });
+});
