@@ -59,6 +59,8 @@ export const FAPI_2: Specification = {
         'gateway/reasons > token_signature_invalid: somebody else signed it',
         'gateway/reasons > token_expired: exp is past',
         'gateway/reasons > token_not_yet_valid: nbf is to come',
+        'gateway/introspection > a revoked token is refused once the time of the cache is over',
+        'gateway/introspection > a JWT has to be signed and active',
       ],
       deviation: SETTINGS,
     },
