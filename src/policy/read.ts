@@ -57,6 +57,8 @@ const FILE_KEYS = [
   'issuers.*.ca_file',
   'issuers.*.keys.jwks_file',
   'nonce.secret_files.*',
+  'replay.redis.password_file',
+  'replay.redis.tls.ca_file',
   'upstreams.*.tls.ca_file',
   'upstreams.*.tls.cert',
   'upstreams.*.tls.key_file',
