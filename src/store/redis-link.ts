@@ -7,8 +7,8 @@ import { readTrouble, StoreTrouble, type StoreTroubleReason } from './redis-trou
 /** Milliseconds for a connection, and for an answer on one that is asked: then it is closed and made anew. */
 const CONNECT_TIMEOUT = 2000;
 const SILENCE = 2000;
-/** Milliseconds for one server of a cluster to say who it is, before the others are relied upon without it. */
-const PATIENCE = 300;
+/** Milliseconds, or so many deadlines, for one server of a cluster, before the others are relied upon without it. */
+const PATIENCE = { least: 300, deadlines: 4 };
 /** Milliseconds before the next attempt to connect, doubling; each is spread over half of it. */
 const RETRY = { min: 25, max: 2000 };
 
@@ -30,11 +30,13 @@ export class RedisLink {
   readonly sharded: boolean;
   readonly #client: Redis | Cluster;
   readonly #events: LinkEvents;
+  readonly #patience: number;
   #closed = false;
 
   constructor(policy: RedisPolicy, events: LinkEvents) {
     this.#events = events;
     this.sharded = policy.place.kind === 'cluster';
+    this.#patience = patienceOf(policy);
     this.#client = this.sharded ? openCluster(policy) : openServer(policy);
     const { changed, fewer, ended, failed } = events;
     this.#client.on('ready', () => this.#tell(events.connected));
@@ -70,24 +72,31 @@ export class RedisLink {
   /** What was there first, this value or another. @throws as `insert` */
   async settle(key: string, value: string, milliseconds: number): Promise<string> {
     this.#demandConnection();
+    const settled = await this.#inTime(this.#settle(key, value, milliseconds));
+    if (settled === null) throw new StoreTrouble('other');
+    return settled;
+  }
+
+  async #settle(key: string, value: string, milliseconds: number): Promise<string | null> {
     await this.#client.set(key, value, 'PX', milliseconds, 'NX');
     const settled = await this.#client.get(key);
     await this.#client.pexpire(key, milliseconds);
-    if (settled === null) throw new StoreTrouble('other');
     return settled;
   }
 
   /** A write that means nothing, to see that there can be one. @throws as `insert` */
   async write(key: string): Promise<void> {
     this.#demandConnection();
-    await this.#client.set(key, '1', 'PX', 1000);
+    await this.#inTime(this.#client.set(key, '1', 'PX', 1000));
   }
 
   /** INFO of every server that takes writes and can be reached; empty where it is not for us. @throws as `insert`, if there is none */
   async describe(): Promise<readonly string[]> {
     this.#demandConnection();
     if (this.#client instanceof Redis) return [await readInfoOf(this.#client)];
-    const answers = await Promise.allSettled(this.#client.nodes('master').map((node) => inTime(readInfoOf(node))));
+    const answers = await Promise.allSettled(
+      this.#client.nodes('master').map((node) => this.#inTime(readInfoOf(node))),
+    );
     const texts = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
     if (texts.length === 0) throw new StoreTrouble('cluster_down');
     return texts;
@@ -117,6 +126,16 @@ export class RedisLink {
       throw new StoreTrouble('cluster_down');
   }
 
+  /** In a cluster; elsewhere SILENCE is the limit. @throws StoreTrouble */
+  async #inTime<T>(answer: Promise<T>): Promise<T> {
+    if (!this.sharded) return await answer;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new StoreTrouble('timeout')), this.#patience);
+    });
+    return await Promise.race([answer, late]).finally(() => clearTimeout(timer));
+  }
+
   /** In a cluster, asks who has which slots now; tells `changed` before any command goes there. @throws what Redis said */
   async refresh(): Promise<void> {
     const cluster = this.#client;
@@ -143,13 +162,8 @@ async function readInfoOf(node: Redis): Promise<string> {
   }
 }
 
-/** @throws StoreTrouble when it takes too long */
-async function inTime<T>(answer: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new StoreTrouble('timeout')), PATIENCE);
-  });
-  return await Promise.race([answer, late]).finally(() => clearTimeout(timer));
+function patienceOf({ timeout }: RedisPolicy): number {
+  return Math.max(PATIENCE.least, PATIENCE.deadlines * timeout * 1000);
 }
 
 function namesOf(nodes: readonly Redis[]): string {
@@ -233,7 +247,7 @@ function openCluster(policy: RedisPolicy): Cluster {
     retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 0,
     retryDelayOnTryAgain: 0,
-    slotsRefreshTimeout: PATIENCE,
+    slotsRefreshTimeout: patienceOf(policy),
     clusterRetryStrategy: retryDelay,
     redisOptions: connectionOptions(policy),
     // Certificates name what the configuration and the cluster name, not addresses.

@@ -32,7 +32,7 @@ export interface SessionTerms {
 
 /**
  * Looks at the servers behind a link: that they take writes in time, evict nothing, and since when they remember. A server that was
- * started anew, or another one, has another `run_id`: it is a new memory, for it may have lost writes (decision 41).
+ * started anew, or became the master, is a new memory, for it may have lost writes (decision 41).
  * @throws StoreTrouble, or what Redis said
  */
 export async function openSession(link: RedisLink, terms: SessionTerms): Promise<Session> {
@@ -55,9 +55,12 @@ function readInfo(text: string): Info {
   );
 }
 
-/** Where a server does not say who it is, a restart is seen only if it lost everything. */
+/**
+ * Another one after every start (`run_id`) and every promotion (`master_replid`: a master may come back as one after it was a replica).
+ * Where a server does not say who it is, a restart is seen only if it lost everything.
+ */
 function identityOf(servers: readonly Info[]): string {
-  const ids = servers.map((info) => info['run_id'] ?? '').toSorted();
+  const ids = servers.map((info) => `${info['run_id'] ?? ''} ${info['master_replid'] ?? ''}`).toSorted();
   return hash('sha256', ids.join(), 'base64url').slice(0, 22);
 }
 

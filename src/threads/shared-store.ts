@@ -37,6 +37,9 @@ export class SharedStore implements ReplayStore, NonceSource {
   /** The one that is asked. */
   #store: RedisReplayStore;
   readonly #all = new Set<RedisReplayStore>();
+  /** One after the other, however fast reloads come. */
+  #adopted: Promise<void> = Promise.resolve();
+  #closed = false;
 
   /** Starts connecting. */
   constructor(terms: Terms, options: SharedStoreOptions) {
@@ -52,7 +55,13 @@ export class SharedStore implements ReplayStore, NonceSource {
   }
 
   /** Another policy: with the connection that there is, where that is the same; else when the new one is up, or is known not to be. */
-  async adopt(terms: Terms): Promise<void> {
+  adopt(terms: Terms): Promise<void> {
+    this.#adopted = this.#adopted.then(() => this.#adopt(terms));
+    return this.#adopted;
+  }
+
+  async #adopt(terms: Terms): Promise<void> {
+    if (this.#closed) return;
     const before = this.#terms;
     this.#terms = terms;
     if (isDeepStrictEqual(connectionOf(before), connectionOf(terms))) return this.#store.configure(terms.redis);
@@ -72,6 +81,7 @@ export class SharedStore implements ReplayStore, NonceSource {
   }
 
   close(): void {
+    this.#closed = true;
     for (const store of this.#all) store.close();
   }
 

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { RedisReplayStore } from '../../src/store/redis-replay-store.ts';
 import type { Remembered } from '../../src/store/replay-store.ts';
-import { openStore, startCluster, startRedis, until } from '../support/redis.ts';
+import { openStore, startCluster, startRedis, type TestRedis, until } from '../support/redis.ts';
 import { freePort } from '../support/programs.ts';
 
 const now = () => Date.now() / 1000;
@@ -61,6 +61,31 @@ describe('sentinels', () => {
     assert.equal(await ask(store, 'after'), 'fresh');
     assert.equal(await ask(store, 'after'), 'replayed');
   });
+});
+
+test('a server that was the master before, and is again, is another memory each time', async (t) => {
+  const redis = await startRedis(t);
+  const other = await startRedis(t, { config: `replicaof 127.0.0.1 ${redis.port}` });
+  const linked = async (one: TestRedis) =>
+    String(await one.command('INFO', 'replication')).includes('master_link_status:up');
+  const store = await openStore(t, redis.port);
+  const { since } = store;
+  await until(() => linked(other));
+  assert.equal(await redis.command('WAIT', 1, 0), 1);
+  await other.command('REPLICAOF', 'NO', 'ONE');
+  assert.equal(await ask(store, 'used after the other had stopped listening'), 'fresh');
+  await redis.command('REPLICAOF', '127.0.0.1', other.port);
+  assert.equal(await ask(store, 'any'), 'unavailable');
+  await until(() => linked(redis));
+  await redis.command('REPLICAOF', 'NO', 'ONE');
+  await until(() => store.state.up);
+  assert.equal(
+    ((await redis.command('KEYS', 'holdfast:since:*')) as string[]).length,
+    2,
+    'what the other knew is there',
+  );
+  assert.ok(store.since > since);
+  assert.equal(await ask(store, 'used after the other had stopped listening', since), 'challenge');
 });
 
 describe('a cluster', () => {

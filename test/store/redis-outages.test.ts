@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import type { RedisReplayStore, StoreState } from '../../src/store/redis-replay-store.ts';
 import { openStore, startRedis, startSlowRelay, type TestRedis, until } from '../support/redis.ts';
@@ -199,6 +200,29 @@ describe('an outage of Redis', () => {
       assert.equal(store.state.up, true);
     }
   });
+});
+
+test('many that lost one server do not come back as one, and none comes twice', async (t) => {
+  const redis = await startRedis(t);
+  const up: number[] = [];
+  const events = {
+    state: (state: StoreState) => state.up && up.push(performance.now()),
+    answered: () => {},
+    failed: () => {},
+  };
+  const stores = await Promise.all(Array.from({ length: 30 }, () => openStore(t, redis.port, { events })));
+  await redis.kill();
+  await until(() => stores.every(({ state }) => !state.up));
+  // The intervals between attempts have grown.
+  await pause(1500);
+  up.length = 0;
+  await redis.restart();
+  const before = Number(/total_connections_received:(\d+)/.exec(String(await redis.command('INFO', 'stats')))?.[1]);
+  await until(() => up.length === stores.length);
+  const after = Number(/total_connections_received:(\d+)/.exec(String(await redis.command('INFO', 'stats')))?.[1]);
+  assert.ok(after - before <= stores.length, `${after - before} connections`);
+  const [first, last] = [Math.min(...up), Math.max(...up)];
+  assert.ok(last - first > 200, `all within ${last - first} ms`);
 });
 
 async function killScript(redis: TestRedis): Promise<void> {

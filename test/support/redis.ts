@@ -44,7 +44,7 @@ export async function startRedis(
   const at = port ?? (await freePort());
   const start = (): Promise<Running> => {
     const folder = mkdtempSync(join(tmpdir(), 'holdfast-redis-'));
-    const rest = sentinel ? '' : 'save ""\nappendonly no\n';
+    const rest = sentinel ? '' : 'save ""\nappendonly no\nrepl-diskless-sync-delay 0\n';
     writeFileSync(join(folder, 'redis.conf'), `port ${at}\nbind 127.0.0.1\ndir ${folder}\n${rest}${config}\n`);
     const args = [join(folder, 'redis.conf'), ...(sentinel ? ['--sentinel'] : [])];
     return startProgram(t, { file, args, folder, ports: [at] });
@@ -122,7 +122,9 @@ export async function startCluster(t: Closing, { replicas = false } = {}): Promi
     // One that has never heard of its master does not follow it.
     await until(async () => String(await node.command('INFO', 'replication')).includes('master_link_status:up'));
   }
-  await every(async (node) => String(await node.command('CLUSTER', 'INFO')).includes('cluster_state:ok'));
+  await every(async (node) =>
+    /cluster_state:ok\r\ncluster_slots_assigned:16384/.test(String(await node.command('CLUSTER', 'INFO'))),
+  );
   return nodes;
 }
 
