@@ -98,9 +98,14 @@ describe('an outage of Redis', () => {
     assert.equal(await ask(store), 'unavailable');
     await until(() => store.state.reason === 'disconnected' || store.state.reason === 'timeout');
     const clients = async () => String(await redis.command('CLIENT', 'LIST')).match(/name=holdfast/g)?.length;
-    setTimeout(() => redis.resume(), 2500);
+    // One that starts meanwhile does not wait for ever either.
+    const [late, took] = await timed(openStore(t, redis.port));
+    assert.equal(late.state.up, false);
+    assert.ok(took < 5000, String(took));
+    setTimeout(() => redis.resume(), 500);
     await assertBack(store);
-    await until(async () => (await clients()) === 1);
+    await until(() => late.state.up);
+    await until(async () => (await clients()) === 2);
   });
 
   test('slow: each answer too late is a no, and the circuit stays open until answers are in time', async (t) => {
