@@ -6,7 +6,7 @@ import { checkCertificate, checkThumbprint } from './certificate/evidence.ts';
 import type { SeenCertificates } from './certificate/seen-certificates.ts';
 import type { Demand, Route } from './policy/route.ts';
 import { type ProofKeyCache, type ShorterMemory, type VerifiedProof, verifyProof } from './proof/dpop-proof.ts';
-import type { NonceKeys } from './proof/nonce.ts';
+import type { Nonces } from './proof/nonce.ts';
 import { targetUri } from './proof/target-uri.ts';
 import type { Quota } from './rejection/quota.ts';
 import { Rejection, reject } from './rejection/rejection.ts';
@@ -29,9 +29,11 @@ export interface Ports {
   readonly tokens: TokenCache;
   readonly introspect: Introspect;
   readonly proofKeys: ProofKeyCache;
-  readonly nonces: NonceKeys;
+  readonly nonces: Nonces;
   readonly replay: ReplayStore;
   readonly rates: RateLimiter;
+  /** The memory of this process, for proofs with a nonce that no other process takes; undefined: there are no such nonces. */
+  readonly ownReplay?: ReplayStore;
   /** Seconds after its `iat` for which a proof must be remembered: the longest of any route of the policy. */
   readonly rememberFor: number;
   /** Of policies before the last reload. */
@@ -49,6 +51,8 @@ interface Examined {
   readonly unknownConfirmations: number;
   /** undefined: no proof was owed. */
   readonly proof: VerifiedProof | undefined;
+  /** What the memory of proofs said of itself when the proof was judged. */
+  readonly rememberedSince: number;
 }
 
 /**
@@ -74,7 +78,7 @@ export async function enforce(request: RequestFacts, route: Route, ports: Ports)
   if (quota instanceof Rejection) return quota;
 
   // 10. Last of all: the proof is remembered, in one atomic call, and only now that everything else is good.
-  const replayed = await rememberProof(examined.proof, request.now, ports.replay);
+  const replayed = await rememberProof(examined, request.now, ports);
   if (replayed !== undefined) return replayed;
 
   // 11. The way is open.
@@ -135,6 +139,7 @@ async function examine(request: RequestFacts, demand: Demand, ports: Ports): Pro
   if (unshown !== undefined) return unshown;
 
   // 6. The proof (RFC 9449 §4.3).
+  const rememberedSince = ports.replay.since;
   const proof = checkProof(request, presentation, obligation.proofBy, demand, ports);
   if (proof instanceof Rejection) return proof;
 
@@ -146,7 +151,7 @@ async function examine(request: RequestFacts, demand: Demand, ports: Ports): Pro
     checkClaims(demand.claims, claims);
   if (unmet !== undefined) return unmet;
 
-  return { presentation, token, obligation, proof, unknownConfirmations: confirmation.unknownMembers };
+  return { presentation, token, obligation, proof, rememberedSince, unknownConfirmations: confirmation.unknownMembers };
 }
 
 function checkCertificateEvidence(
@@ -176,6 +181,7 @@ function checkProof(
     rules: demand.dpop,
     now: request.now,
     rememberedSince: ports.replay.since,
+    noncesSince: ports.replay.noncesSince,
     rememberFor: ports.rememberFor,
     shorterMemories: ports.shorterMemories,
     nonces: ports.nonces,
@@ -236,15 +242,23 @@ const REMEMBERED = {
   replayed: 'proof_replayed',
   full: 'replay_store_full',
   unavailable: 'replay_store_unavailable',
+  challenge: 'nonce_stale',
 } as const;
 
+/** Which memory knows of a proof is told by its nonce: one that no other process takes was used here or nowhere (decision 42). */
 async function rememberProof(
-  proof: VerifiedProof | undefined,
+  { proof, rememberedSince }: Pick<Examined, 'proof' | 'rememberedSince'>,
   now: number,
-  replay: ReplayStore,
+  { replay, ownReplay }: Pick<Ports, 'replay' | 'ownReplay'>,
 ): Promise<Rejection | undefined> {
   if (proof === undefined) return undefined;
-  const reason = REMEMBERED[await replay.remember(proof.jkt, proof.jti, proof.rememberUntil, now)];
+  const { jkt, jti, rememberUntil, nonce } = proof;
+  const remembered =
+    nonce === 'own' && ownReplay !== undefined
+      ? await ownReplay.remember(jkt, jti, rememberUntil, now)
+      : await replay.remember(jkt, jti, rememberUntil, now, rememberedSince);
+  if (remembered === 'challenge' && nonce === 'none') return reject('nonce_required');
+  const reason = REMEMBERED[remembered];
   return reason === undefined ? undefined : reject(reason);
 }
 

@@ -245,6 +245,7 @@ class RunningGateway implements Gateway {
         last_reload: this.#lastReload?.result,
         listeners: [...this.#binds.keys()],
         issuers,
+        ...(this.#policy.replay.redis === undefined ? {} : { replay_store: storeOf(this.#crew.states) }),
       },
     };
   }
@@ -346,6 +347,13 @@ class RunningGateway implements Gateway {
   kill(worker: number): void {
     this.#crew.kill(worker);
   }
+}
+
+/** An outage of the store is shown and makes nothing unready: another replica would have the same one. */
+function storeOf(workers: readonly WorkerState[]): object {
+  const states = workers.map(({ replayStore }) => replayStore);
+  const reasons = new Set(states.flatMap((state) => state?.reason ?? []));
+  return { store: 'redis', up: states.every((state) => state?.up === true), reasons: [...reasons] };
 }
 
 /** Where threads can share a port; elsewhere (macOS) there is one worker. */

@@ -6,6 +6,7 @@ import type { Listener, Route, Upstream } from '../policy/route.ts';
 import type { Scheme } from '../rejection/challenge.ts';
 import type { Rejection } from '../rejection/rejection.ts';
 import type { IntrospectionEvent } from '../store/introspection.ts';
+import { addStoreMetrics, STORE_METRICS, type StoreMetrics } from './store-metrics.ts';
 
 /** How a request ended. `answered`: by the gateway itself, without a refusal (CORS preflights, OPTIONS *). */
 export type Outcome = 'forwarded' | 'rejected' | 'upstream_failed' | 'answered' | 'client_gone';
@@ -45,6 +46,7 @@ export const METRICS = {
   },
   replayEntries: { name: 'holdfast_replay_entries', help: 'Proofs that are remembered.', labels: [] },
   replayCapacity: { name: 'holdfast_replay_capacity', help: 'Proofs that can be remembered at once.', labels: [] },
+  ...STORE_METRICS,
   issuerKeysLoaded: {
     name: 'holdfast_issuer_keys_loaded',
     help: '1 if the keys of the issuer have been loaded since the start.',
@@ -201,6 +203,8 @@ export interface TrafficMetrics {
   /** @param reason a word of upstream-target.ts */
   countUpstreamFailure(upstream: string, target: string, reason: string): void;
   countUpstreamRetry(upstream: string): void;
+  /** Of the shared memory of proofs, once there is one. */
+  addStore(): StoreMetrics;
   snapshot(): Promise<Snapshot>;
 }
 
@@ -254,6 +258,7 @@ export function createTrafficMetrics({ connections, upstreams }: TrafficSources)
     },
     countUpstreamFailure: (upstream, target, reason) => upstreamFailures.inc({ upstream, target, reason }),
     countUpstreamRetry: (upstream) => upstreamRetries.inc({ upstream }),
+    addStore: () => addStoreMetrics(registry),
     snapshot: () => registry.getMetricsAsJSON(),
   };
 }

@@ -7,6 +7,7 @@ import { compileIssuers } from './compile-issuer.ts';
 import { checkPorts, compileListeners } from './compile-listener.ts';
 import { checkChosen, checkReach, publicBesideNonces } from './compile-reach.ts';
 import { compileRateLimits, warnOfUnusedLimits } from './compile-rate-limit.ts';
+import { compileRedis } from './compile-redis.ts';
 import { compileRoutes } from './compile-route.ts';
 import { compileUpstreams } from './compile-upstream.ts';
 import { compileManagedFields } from './managed-fields.ts';
@@ -44,6 +45,10 @@ export function compilePolicy(read: ReadPolicy, now: number, cores = 1): Compile
   checkReach(compilation, listeners, routes);
   const routeTable = compileTable(compilation, listeners, routes);
   const secrets = compileSecrets(compilation);
+  const redis = compileRedis(
+    compilation,
+    longest(routes, ({ clockTolerance }) => clockTolerance),
+  );
   warn(compilation, routes);
   warnOfUnusedLimits(compilation, rateLimits, [...routes.keys()]);
   if (compilation.problems.length > 0) return { problems: compilation.problems };
@@ -62,6 +67,7 @@ export function compilePolicy(read: ReadPolicy, now: number, cores = 1): Compile
       capacity:
         config.replay.capacity === 'auto' ? roomFor(routes, config.nonce.lifetime, workers) : config.replay.capacity,
       retention: longest(routes, ({ maxAge, clockTolerance }) => maxAge + clockTolerance),
+      redis,
     },
     nonce: { secrets, lifetime: config.nonce.lifetime },
     upstreams: [...upstreams.values()],

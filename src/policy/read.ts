@@ -61,6 +61,8 @@ const FILE_KEYS = [
   'issuers.*.introspection.cert',
   'issuers.*.introspection.key_file',
   'nonce.secret_files.*',
+  'replay.redis.password_file',
+  'replay.redis.tls.ca_file',
   'upstreams.*.tls.ca_file',
   'upstreams.*.tls.cert',
   'upstreams.*.tls.key_file',

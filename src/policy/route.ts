@@ -234,6 +234,33 @@ export interface LogRules {
   readonly sampleSuccesses: number;
 }
 
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+}
+
+export type RedisPlace =
+  | ({ readonly kind: 'server'; readonly db: number } & Endpoint)
+  | { readonly kind: 'cluster'; readonly nodes: readonly Endpoint[] }
+  | { readonly kind: 'sentinel'; readonly name: string; readonly nodes: readonly Endpoint[] };
+
+/** The memory of proofs that replicas share. */
+export interface RedisPolicy {
+  readonly place: RedisPlace;
+  readonly username: string | undefined;
+  readonly password: string | undefined;
+  /** undefined: in the clear. `ca`: PEM text; undefined: the system's. */
+  readonly tls: { readonly ca: string | undefined } | undefined;
+  /** Seconds. */
+  readonly timeout: number;
+  /** Of every key. */
+  readonly prefix: string;
+  /** When it does not answer. */
+  readonly whenUnavailable: 'reject' | 'nonce-fallback';
+  /** Seconds, the longest `clock_tolerance` of any route. */
+  readonly clockTolerance: number;
+}
+
 /** Everything that one configuration means; frozen. */
 export interface Policy {
   /** Short hash of the configuration's text and values: names this gateway in `Via`, so that a loop is seen. */
@@ -254,6 +281,8 @@ export interface Policy {
      * origin, and what one accepted the other must not.
      */
     readonly retention: number;
+    /** undefined: each process has a memory of its own. */
+    readonly redis: RedisPolicy | undefined;
   };
   readonly nonce: {
     /** The first mints, all verify; empty: random per process. */

@@ -53,7 +53,7 @@ const upstream = z.strictObject({
     .describe('For https targets.'),
 });
 
-const hostPort = text('host:port', /^[^\s:/]+:[0-9]{1,5}$/);
+const hostPort = text('host:port', /^(?:\[[0-9A-Fa-f:.]+\]|[^\s:/[\]]+):[0-9]{1,5}$/);
 
 const redis = z
   .strictObject({

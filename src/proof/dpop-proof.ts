@@ -4,7 +4,7 @@ import type { LRUCache } from 'lru-cache';
 import { Rejection, reject } from '../rejection/rejection.ts';
 import { admitsAlgorithm } from '../token/access-token.ts';
 import { decodeBase64url, type JsonObject, readJsonPart } from '../token/jws.ts';
-import type { NonceKeys } from './nonce.ts';
+import type { Nonces } from './nonce.ts';
 import { importProofKey, type ProofKey, readProofKey, verifyProofSignature } from './proof-key.ts';
 import { readTargetUri } from './target-uri.ts';
 import { sha256 } from './thumbprint.ts';
@@ -43,11 +43,13 @@ export interface ProofTerms {
   readonly now: number;
   /** Seconds since the epoch before which uses of proofs may have been forgotten. */
   readonly rememberedSince: number;
+  /** The same for the minting of nonces; undefined: that of proofs. */
+  readonly noncesSince?: number | undefined;
   /** Seconds after `iat` until which some route may accept a proof without nonce; at least those of `rules`. */
   readonly rememberFor: number;
   /** Of policies before a reload (checks.md §4). */
   readonly shorterMemories: readonly ShorterMemory[];
-  readonly nonces: NonceKeys;
+  readonly nonces: Nonces;
   readonly keys: ProofKeyCache;
 }
 
@@ -58,6 +60,8 @@ export interface VerifiedProof {
   readonly rememberUntil: number;
   /** The nonce used is in its last half: the answer brings a fresh one (RFC 9449 §8.2). */
   readonly nonceAges: boolean;
+  /** Whose nonce it has: one of any replica, or of this process alone. */
+  readonly nonce: 'none' | 'shared' | 'own';
 }
 
 interface ProofClaims {
@@ -174,7 +178,7 @@ function pathOf(uri: string): string {
 function checkFreshness(
   claims: ProofClaims,
   terms: ProofTerms,
-): Pick<VerifiedProof, 'rememberUntil' | 'nonceAges'> | Rejection {
+): Pick<VerifiedProof, 'rememberUntil' | 'nonceAges' | 'nonce'> | Rejection {
   const { rules, now } = terms;
   const clockOffset = Math.round(Math.max(-1e9, Math.min(1e9, claims.iat - now)));
   const latest = now + rules.clockTolerance;
@@ -182,10 +186,12 @@ function checkFreshness(
   if (claims.nonce !== undefined) {
     const nonce = terms.nonces.read(claims.nonce, now);
     // One minted before this memory began may belong to a proof whose use it does not know.
-    if (nonce === undefined || nonce.mintedAt < terms.rememberedSince) return reject('nonce_stale');
+    if (nonce === undefined || (!nonce.own && nonce.mintedAt < (terms.noncesSince ?? terms.rememberedSince)))
+      return reject('nonce_stale');
     if (notYet) return reject('proof_from_future', { clockOffset });
     const nonceAges = now > (nonce.mintedAt + nonce.expiresAt) / 2;
-    return { rememberUntil: nonce.expiresAt + rules.clockTolerance, nonceAges };
+    const rememberUntil = nonce.expiresAt + rules.clockTolerance;
+    return { rememberUntil, nonceAges, nonce: nonce.own ? 'own' : 'shared' };
   }
   const stale = claims.iat < now - rules.maxAge || isForgotten(claims.iat, terms);
   const future = claims.iat > latest;
@@ -194,7 +200,7 @@ function checkFreshness(
   if (stale) return reject('proof_stale', { clockOffset });
   if (future || notYet) return reject('proof_from_future', { clockOffset });
   if (claims.iat < terms.rememberedSince) return reject('nonce_required');
-  return { rememberUntil: claims.iat + terms.rememberFor, nonceAges: false };
+  return { rememberUntil: claims.iat + terms.rememberFor, nonceAges: false, nonce: 'none' };
 }
 
 /** A reload that raises `max_age` cannot bring back what was forgotten before it. */

@@ -12,13 +12,22 @@ const SHARED_FOR = 1000;
 export interface ValidNonce {
   readonly mintedAt: number;
   readonly expiresAt: number;
+  /** No other process takes it: what was used with it, the memory of this process knows. */
+  readonly own?: boolean;
+}
+
+export interface Nonces {
+  /** @param now seconds since the epoch */
+  mint(now: number): string;
+  /** @returns undefined for a nonce that does not count */
+  read(nonce: string, now: number): ValidNonce | undefined;
 }
 
 /**
  * Mints and reads nonces: expiry (6 bytes, milliseconds), lifetime (2 bytes, seconds), HMAC-SHA-256 tag (16 bytes), base64url.
  * The lifetime is inside so that a changed setting cannot move the moment at which an older nonce was minted.
  */
-export class NonceKeys {
+export class NonceKeys implements Nonces {
   readonly #secrets: readonly [Uint8Array, ...Uint8Array[]];
   readonly #lifetime: number;
   #minted = { at: -Infinity, nonce: '' };

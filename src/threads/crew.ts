@@ -2,6 +2,7 @@
 
 import type { Log } from '../observe/log.ts';
 import type { Snapshot } from '../observe/metrics.ts';
+import type { StoreState } from '../store/redis-replay-store.ts';
 import type { Order, PolicyInForce, Report, StartOrder } from './messages.ts';
 import type { Spawn, WorkerThread } from './spawn.ts';
 
@@ -35,6 +36,8 @@ export interface WorkerState {
   readonly restarts: number;
   /** Share of its time that it was busy since the last snapshot, 0 to 1. */
   readonly utilization: number;
+  /** The shared memory of proofs as it sees it; undefined: it did not say yet. */
+  readonly replayStore: StoreState | undefined;
 }
 
 export class Crew {
@@ -104,6 +107,7 @@ class Member {
   #state: WorkerState['state'] = 'starting';
   #restarts = 0;
   #utilization = 0;
+  #replayStore: StoreState | undefined;
   #wanted = true;
   #last: Snapshot = [];
   #unanswered = 0;
@@ -118,7 +122,13 @@ class Member {
   }
 
   get current(): WorkerState {
-    return { index: this.#index, state: this.#state, restarts: this.#restarts, utilization: this.#utilization };
+    return {
+      index: this.#index,
+      state: this.#state,
+      restarts: this.#restarts,
+      utilization: this.#utilization,
+      replayStore: this.#replayStore,
+    };
   }
 
   async start(): Promise<void> {
@@ -132,6 +142,7 @@ class Member {
   #spawn(): void {
     this.#state = 'starting';
     this.#unanswered = 0;
+    this.#replayStore = undefined;
     const thread = this.#options.spawn(this.#index, {
       report: (report) => this.#hear(report),
       gone: (error) => this.#gone(error),
@@ -146,7 +157,8 @@ class Member {
     } else if (report.type === 'snapshot') {
       this.#last = report.metrics;
       this.#unanswered = 0;
-    } else if (report.type === 'refresh') void this.#refresh(report.issuer, report.kid, report.ticket);
+    } else if (report.type === 'replay-store') this.#replayStore = report.state;
+    else if (report.type === 'refresh') void this.#refresh(report.issuer, report.kid, report.ticket);
     else if (report.type === 'failed' && this.#restarts > 0) {
       this.#options.log.event('error', 'a worker cannot start', { worker: this.#index, error: report.message });
       this.kill();

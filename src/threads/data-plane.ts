@@ -12,13 +12,16 @@ import { type OpenUpstream, openUpstream, type UpstreamEvent } from '../edge/ups
 import type { Log } from '../observe/log.ts';
 import { createTrafficMetrics, type TrafficMetrics } from '../observe/metrics.ts';
 import type { Bind, Listener, Policy, Upstream } from '../policy/route.ts';
-import { NonceKeys } from '../proof/nonce.ts';
 import { Introspector, type IntrospectionEvent } from '../store/introspection.ts';
+import { NonceKeys, type Nonces } from '../proof/nonce.ts';
 import { SharedRateLimiter } from '../store/rate-limiter.ts';
+import type { StoreState } from '../store/redis-replay-store.ts';
 import { SharedReplayStore } from '../store/shared-replay-store.ts';
 import { readIntrospection } from '../token/opaque-token.ts';
 import type { PolicyInForce, StartOrder } from './messages.ts';
 import { MirroredKeys } from './mirrored-keys.ts';
+import { SharedStore, sharedTerms } from './shared-store.ts';
+import { StoreNonces } from './store-nonces.ts';
 
 /** Entries; one costs a signature check to get back. A token takes at most 16 KiB and its claims, a proof key a few KiB. */
 const CACHED_TOKENS = 10_000;
@@ -30,6 +33,8 @@ export interface DataPlaneOptions {
   readonly now: () => number;
   /** Tells the supervisor of a kid that no key has; settles when the keys are as new as they get. */
   readonly refreshKeys: (issuer: string, kid: string | undefined) => Promise<void>;
+  /** Tells the supervisor how the shared memory of proofs is. */
+  readonly replayStore: (state: StoreState) => void;
 }
 
 export class DataPlane {
@@ -38,6 +43,8 @@ export class DataPlane {
   readonly #order: StartOrder;
   readonly #replay: SharedReplayStore;
   readonly #rates: SharedRateLimiter;
+  /** undefined: `store: memory`; which of both it is needs a restart. */
+  readonly #sharedStore: SharedStore | undefined;
   /** What is verified by a proof key depends on no policy. */
   readonly #proofKeys: Runtime['ports']['proofKeys'] = new LRUCache({ max: CACHED_PROOF_KEYS });
   readonly #keys = new Map<string, MirroredKeys>();
@@ -59,12 +66,16 @@ export class DataPlane {
       connections: () => [...this.#open].map(([name, open]) => [{ name }, open.connections()] as const),
       upstreams: () => this.#runtime.upstreams.values(),
     });
+    const { log, now, replayStore: report } = options;
+    const terms = sharedTerms(order.policy);
+    this.#sharedStore = terms && new SharedStore(terms, { log, now, report, metrics: this.metrics.addStore() });
     this.#runtime = this.#wire(order, new Map());
   }
 
   /** @throws Error for people, where TLS material is unusable or an address cannot be bound */
   async open(): Promise<void> {
     const { policy, binds, reusePort } = this.#order;
+    await this.#sharedStore?.settled();
     for (const listener of policy.listeners) {
       const bind = binds.get(listener.name);
       if (bind !== undefined) this.#open.set(listener.name, await this.#openListener(listener, bind, reusePort));
@@ -81,6 +92,8 @@ export class DataPlane {
     const runtime = this.#wire(next, upstreams);
     this.#runtime = runtime;
     for (const change of apply) change?.();
+    const terms = sharedTerms(next.policy);
+    if (terms !== undefined) void this.#sharedStore?.adopt(terms);
     for (const name of this.#keys.keys()) if (!next.keys.has(name)) this.#keys.delete(name);
     this.#options.log.change(next.policy.log);
     const kept = new Set(runtime.upstreams.values());
@@ -107,10 +120,11 @@ export class DataPlane {
     await Promise.all([...this.#open.values()].map((listener) => listener.close()));
     await Promise.all([...this.#introspectors.values()].map((one) => one.close()));
     await Promise.all([...this.#runtime.upstreams.values()].map((upstream) => upstream.destroy()));
+    this.#sharedStore?.close();
   }
 
   #wire({ policy, keys, shorterMemories }: PolicyInForce, before: Runtime['upstreams']): Runtime {
-    const { listeners, routes, managedFields, nonce } = policy;
+    const { listeners, routes, managedFields } = policy;
     for (const [name, state] of keys) this.#keysOf(name).update(state);
     const fieldRules = new Map(
       routes.map((route) => [
@@ -122,7 +136,6 @@ export class DataPlane {
     // Those of the policy before end by themselves: calls in flight are answered, and idle connections close.
     const introspectors = this.#openIntrospectors(policy);
     this.#introspectors = introspectors;
-    const secrets = nonce.secrets.length > 0 ? nonce.secrets : [this.#order.shared.nonceSecret];
     return {
       policy,
       ports: {
@@ -130,8 +143,9 @@ export class DataPlane {
         tokens: new LRUCache({ max: CACHED_TOKENS }),
         introspect: ({ name }, token, moment) => introspectors.get(name)?.ask(token, moment) ?? 'unavailable',
         proofKeys: this.#proofKeys,
-        nonces: new NonceKeys(secrets, nonce.lifetime),
-        replay: this.#replay,
+        nonces: this.#noncesOf(policy),
+        replay: this.#sharedStore ?? this.#replay,
+        ownReplay: this.#replay,
         rates: this.#rates,
         rememberFor: policy.replay.retention,
         shorterMemories,
@@ -154,6 +168,13 @@ export class DataPlane {
     const same = [...before.values()].find((open) => open.fits(upstream, { connect }));
     const onEvent = (event: UpstreamEvent) => reportUpstream(event, this.metrics, this.#options.log);
     return same ?? openUpstream(upstream, { connect, onEvent });
+  }
+
+  #noncesOf({ nonce: { secrets, lifetime } }: Policy): Nonces {
+    const source = this.#sharedStore;
+    const { nonceSecret: ofProcess } = this.#order.shared;
+    if (source !== undefined) return new StoreNonces({ source, configured: secrets, ofProcess, lifetime });
+    return new NonceKeys(secrets.length > 0 ? secrets : [ofProcess], lifetime);
   }
 
   #keysOf(issuer: string): MirroredKeys {

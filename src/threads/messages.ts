@@ -4,6 +4,7 @@ import type { Bind, Policy } from '../policy/route.ts';
 import type { ShorterMemory } from '../proof/dpop-proof.ts';
 import type { KeyState } from '../store/held-keys.ts';
 import type { RateMemory } from '../store/rate-limiter.ts';
+import type { StoreState } from '../store/redis-replay-store.ts';
 import type { ReplayMemory } from '../store/shared-replay-store.ts';
 
 /** What all threads of one process share, for as long as it lives. */
@@ -60,6 +61,8 @@ export type Report =
   | { readonly type: 'refused'; readonly epoch: number; readonly message: string }
   /** A token names a key that is not there. */
   | { readonly type: 'refresh'; readonly issuer: string; readonly kid: string | undefined; readonly ticket: number }
+  /** How the shared memory of proofs is, when that changes. */
+  | { readonly type: 'replay-store'; readonly state: StoreState }
   /** Its metrics, as prom-client hands them out. */
   | { readonly type: 'snapshot'; readonly metrics: readonly object[] }
   | { readonly type: 'stopped' };

@@ -58,7 +58,12 @@ export class Worker {
     this.#log = this.#options.log(order);
     const refreshKeys = (issuer: string, kid: string | undefined) => this.#refresh(issuer, kid);
     try {
-      this.#plane = new DataPlane(order, { log: this.#log, now, refreshKeys });
+      this.#plane = new DataPlane(order, {
+        log: this.#log,
+        now,
+        refreshKeys,
+        replayStore: (state) => report({ type: 'replay-store', state }),
+      });
       await this.#plane.open();
       report({ type: 'serving' });
     } catch (error) {

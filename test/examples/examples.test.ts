@@ -27,6 +27,7 @@ import {
   TLS,
 } from './example.ts';
 import { playPassing } from './passing.ts';
+import { playReplicas } from './replicas.ts';
 
 const INTERNAL_CA = await makeCa({ subject: 'CN=Internal CA' });
 const INTERNAL = await makeCertificate({ names: ['gateway.internal'], ca: INTERNAL_CA });
@@ -85,6 +86,11 @@ const PLAYS: Readonly<Record<string, Play>> = {
     play: playPolicies,
   },
   'nonce-rotation.yaml': { files: { ...TLS, ...SECRETS }, warnings: [], play: playRotation },
+  'replicas-with-redis.yaml': {
+    files: { ...TLS, 'secrets/redis': 'a-password-of-the-redis-user\n' },
+    warnings: [],
+    play: playReplicas,
+  },
 };
 
 suite('config/examples/', () => {

@@ -22,7 +22,8 @@ test('every reader in src/ is in this test, or said to get no untrusted text', (
     ].map(([, name]) => name ?? ''),
   );
   const known = [...Object.keys(READERS), ...Object.keys(TRUSTED)].filter((name) => !name.startsWith('format '));
-  assert.deepEqual(exported.toSorted(), known.toSorted());
+  // Nonces are read by two classes of one interface; READERS asks both.
+  assert.deepEqual([...new Set(exported)].toSorted(), known.toSorted());
 });
 
 const character = fc.oneof(

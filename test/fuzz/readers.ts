@@ -1,6 +1,6 @@
 // Every reader of untrusted text, how a text gets into it, and texts that are good or nearly so. A new reader belongs in here.
 
-import { X509Certificate } from 'node:crypto';
+import { randomBytes, X509Certificate } from 'node:crypto';
 import { readAuthorities } from '../../src/certificate/chain.ts';
 import { readClientCert } from '../../src/certificate/client-cert.ts';
 import { readBase64, readPem, readPercentEncoded } from '../../src/certificate/encoding.ts';
@@ -30,6 +30,7 @@ import {
 import { checkClaimTypes } from '../../src/token/access-claims.ts';
 import { readConfirmation } from '../../src/token/confirmation.ts';
 import { type Encoding, readIdentity } from '../../src/token/identity.ts';
+import { StoreNonces } from '../../src/threads/store-nonces.ts';
 import { isJsonObject, readCompactJws, readJsonObject, readJsonPart } from '../../src/token/jws.ts';
 import { readKeySet } from '../../src/token/key-set.ts';
 import { readIntrospection } from '../../src/token/opaque-token.ts';
@@ -55,6 +56,7 @@ export interface Reader {
 export const TRUSTED: Readonly<Record<string, string>> = {
   readPolicyFile: 'reads files that the operator names',
   readKeyDocument: 'reads files and sockets; what it fetches goes to readKeySet',
+  readTrouble: 'reads errors of Redis, which is trusted with more than that',
   readConnection: 'reads a socket; the certificate goes to readCertificate',
 };
 
@@ -63,6 +65,12 @@ const base64 = der.toString('base64');
 const escaped = encodeURIComponent(cert);
 const part = (text: string) => Buffer.from(text).toString('base64url');
 const nonces = new NonceKeys([], 120);
+const storeNonces = new StoreNonces({
+  source: { away: false, secrets: undefined },
+  configured: [],
+  ofProcess: randomBytes(32),
+  lifetime: 120,
+});
 const NOW = 1_800_000_000;
 
 /** JSON of any shape; undefined: the text is none, which is not the reader's business. */
@@ -196,7 +204,10 @@ export const READERS: Readonly<Record<string, Reader>> = {
     ],
     samples: ['Bearer abc', 'DPoP a.b.c', 'Bearer ', 'Basic ', 'access_token=a', 'a;b&access%5Ftoken=%'],
   },
-  read: { read: (text) => nonces.read(text, NOW), samples: [nonces.mint(NOW), 'AAAA'] },
+  read: {
+    read: (text) => [nonces.read(text, NOW), storeNonces.read(text, NOW)],
+    samples: [nonces.mint(NOW), storeNonces.mint(NOW), 'AAAA'],
+  },
   readRequestPath: { read: readRequestPath, samples: ['/orders/1', '/a%2Fb;c=d/', '/;', '/%', '/.', '/a;'] },
   readDecodedPaths: {
     read: (text) => {

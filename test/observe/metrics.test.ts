@@ -255,7 +255,9 @@ describe('several workers', () => {
 });
 
 test('every metric of the table is exposed with its help, and none beside it', async () => {
-  const text = await makeMetrics().text();
+  const metrics = makeMetrics();
+  metrics.addStore();
+  const text = await metrics.text();
   const exposed = [...text.matchAll(/^# HELP (?<name>holdfast_\w+) (?<help>.*)$/gm)].map(({ groups }) => ({
     ...groups,
   }));

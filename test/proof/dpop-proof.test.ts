@@ -41,6 +41,7 @@ describe('DPoP proof', () => {
       jti: 'one',
       rememberUntil: NOW + 60 + 15,
       nonceAges: false,
+      nonce: 'none',
     });
   });
 
@@ -305,6 +306,7 @@ describe('DPoP proof', () => {
         jti: 'n',
         rememberUntil: expiresAt + 15,
         nonceAges: false,
+        nonce: 'shared',
       });
     });
     test('a nonce in its last half asks for a fresh one', async () => {

@@ -13,6 +13,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 const PROGRAMS = {
   haproxy: { packages: ['haproxy'], beside: undefined },
   nginx: { packages: ['nginx-light', 'libnginx-mod-stream'], beside: '/usr/lib/nginx/modules/ngx_stream_module.so' },
+  'redis-server': { packages: ['redis-server', 'redis-tools'], beside: undefined },
 } as const;
 
 export type ProgramName = keyof typeof PROGRAMS;

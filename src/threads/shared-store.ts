@@ -1,0 +1,143 @@
+// The shared memory of proofs of one thread, over reloads: the connection that there is serves until another one is ready.
+
+import { isDeepStrictEqual } from 'node:util';
+import type { Log } from '../observe/log.ts';
+import type { StoreMetrics } from '../observe/store-metrics.ts';
+import type { Policy, RedisPolicy } from '../policy/route.ts';
+import { RedisReplayStore, type StoreEvents, type StoreState } from '../store/redis-replay-store.ts';
+import type { Remembered, ReplayStore } from '../store/replay-store.ts';
+import type { NonceSource } from './store-nonces.ts';
+
+/** Milliseconds for requests in flight to end with the connection that they began with. */
+const FAREWELL = 1000;
+
+export interface SharedStoreOptions {
+  readonly log: Log;
+  /** Seconds since the epoch. */
+  readonly now: () => number;
+  readonly metrics: StoreMetrics;
+  /** Tells the supervisor. */
+  readonly report: (state: StoreState) => void;
+}
+
+interface Terms {
+  readonly redis: RedisPolicy;
+  /** Nonce secrets are kept there too. */
+  readonly wantsSecrets: boolean;
+}
+
+/** What a policy wants of a shared memory; undefined: it wants none. */
+export function sharedTerms({ replay, nonce }: Pick<Policy, 'replay' | 'nonce'>): Terms | undefined {
+  return replay.redis && { redis: replay.redis, wantsSecrets: nonce.secrets.length === 0 };
+}
+
+export class SharedStore implements ReplayStore, NonceSource {
+  readonly #options: SharedStoreOptions;
+  #terms: Terms;
+  /** The one that is asked. */
+  #store: RedisReplayStore;
+  readonly #all = new Set<RedisReplayStore>();
+  /** One after the other, however fast reloads come. */
+  #adopted: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  /** Starts connecting. */
+  constructor(terms: Terms, options: SharedStoreOptions) {
+    this.#options = options;
+    this.#terms = terms;
+    options.metrics.setUp(false);
+    this.#store = this.#open(terms);
+  }
+
+  /** Settles when the store is up, or is known not to be. */
+  async settled(): Promise<void> {
+    await this.#store.open();
+  }
+
+  /** Another policy: with the connection that there is, where that is the same; else when the new one is up, or is known not to be. */
+  adopt(terms: Terms): Promise<void> {
+    this.#adopted = this.#adopted.then(() => this.#adopt(terms));
+    return this.#adopted;
+  }
+
+  async #adopt(terms: Terms): Promise<void> {
+    if (this.#closed) return;
+    const before = this.#terms;
+    this.#terms = terms;
+    if (isDeepStrictEqual(connectionOf(before), connectionOf(terms))) return this.#store.configure(terms.redis);
+    const next = this.#open(terms);
+    await next.open();
+    const { now, log } = this.#options;
+    // Elsewhere nobody knows what was used here.
+    if (!isDeepStrictEqual(memoryOf(before), memoryOf(terms))) next.distrustBefore(now());
+    const last = this.#store;
+    this.#store = next;
+    this.#tell(next.state);
+    log.event('info', 'the shared memory of proofs has another connection');
+    setTimeout(() => {
+      last.close();
+      this.#all.delete(last);
+    }, FAREWELL);
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const store of this.#all) store.close();
+  }
+
+  get since(): number {
+    return this.#store.since;
+  }
+
+  get noncesSince(): number {
+    return this.#store.noncesSince;
+  }
+
+  get entries(): number {
+    return this.#store.entries;
+  }
+
+  get away(): boolean {
+    return this.#store.away;
+  }
+
+  get secrets(): NonceSource['secrets'] {
+    return this.#store.secrets;
+  }
+
+  remember(jkt: string, jti: string, expiresAt: number, now: number, since?: number): Promise<Remembered> {
+    return this.#store.remember(jkt, jti, expiresAt, now, since);
+  }
+
+  #open({ redis, wantsSecrets }: Terms): RedisReplayStore {
+    const { now, metrics } = this.#options;
+    const events: StoreEvents = {
+      answered: (seconds) => metrics.answered(seconds),
+      failed: (reason) => metrics.failed(reason),
+      state: (state) => {
+        if (store === this.#store) this.#tell(state);
+      },
+    };
+    const store = new RedisReplayStore({ policy: redis, now, wantsSecrets, events });
+    this.#all.add(store);
+    void store.open();
+    return store;
+  }
+
+  #tell(state: StoreState): void {
+    const { log, report, metrics } = this.#options;
+    metrics.setUp(state.up);
+    report(state);
+    const { up, reason } = state;
+    if (!up) log.event('warn', 'the shared memory of proofs is away', { reason });
+    else if (reason === undefined) log.event('info', 'the shared memory of proofs is there');
+    else log.event('warn', 'the shared memory of proofs does not say whether it evicts', { expected: 'noeviction' });
+  }
+}
+
+/** What cannot be changed on an open connection. */
+const connectionOf = ({ redis: { place, prefix, username, password, tls }, wantsSecrets }: Terms) => [
+  [place, prefix, username, password, tls],
+  wantsSecrets,
+];
+const memoryOf = ({ redis: { place, prefix } }: Terms) => [place, prefix];
