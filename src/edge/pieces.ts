@@ -14,7 +14,7 @@ let passed = 0;
 
 /**
  * Told of every piece of a body. A piece is a small object to V8, whose 64 KiB lie outside the heap and are freed with it: left to itself
- * V8 lets up to 64 MiB of them pile up in each thread. Collecting young objects takes less than a millisecond (decision 39).
+ * V8 lets up to 64 MiB of them pile up in each thread. Small requests reach the limit rarely (decision 39).
  */
 export function countPiece(bytes: number): void {
   passed += bytes;
