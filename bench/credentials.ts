@@ -18,10 +18,11 @@ const CLIENTS = 50;
 export const ISSUER = 'https://login.example.com';
 export const AUDIENCE = 'https://api.example.com';
 
-interface Client {
+export interface Client {
   readonly privateKey: KeyObject;
   readonly jwk: webcrypto.JsonWebKey;
-  readonly tokens: { readonly dpop: string; readonly mtls: string; readonly bearer: string };
+  /** `expired` and `foreign`, which is for another audience, are unbound. */
+  readonly tokens: Readonly<Record<'dpop' | 'mtls' | 'bearer' | 'expired' | 'foreign', string>>;
 }
 
 export interface Credentials {
@@ -65,9 +66,14 @@ export function makeCredentials(folder: string): Credentials {
   const clients = Array.from({ length: CLIENTS }, (_, at): Client => {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const jwk = publicKey.export({ format: 'jwk' });
-    const token = (cnf?: object) =>
-      signJws(header, { ...claims(`client-${at}`), ...(cnf && { cnf }) }, issuer.privateKey);
-    const tokens = { dpop: token({ jkt: thumbprint(jwk) }), mtls: token({ 'x5t#S256': leaf }), bearer: token() };
+    const token = (more: object) => signJws(header, { ...claims(`client-${at}`), ...more }, issuer.privateKey);
+    const tokens = {
+      dpop: token({ cnf: { jkt: thumbprint(jwk) } }),
+      mtls: token({ cnf: { 'x5t#S256': leaf } }),
+      bearer: token({}),
+      expired: token({ iat: now - 7200, exp: now - 3600 }),
+      foreign: token({ aud: 'https://other.example.com' }),
+    };
     return { privateKey, jwk, tokens };
   });
   const publicJwk = { ...issuer.publicKey.export({ format: 'jwk' }), kid: 'bench', alg: 'ES256', use: 'sig' };
@@ -117,15 +123,18 @@ export function writeTokens(path: string, clients: readonly Client[], kind: keyo
   writeFileSync(path, `${clients.map((client) => client.tokens[kind]).join('\n')}\n`);
 }
 
+/** A proof for one request, made now, with the token of its client. @param more claims, or others in place of the good ones */
+export function makeProof({ jwk, privateKey, tokens }: Client, htm: string, htu: string, more: object = {}): string {
+  const ath = createHash('sha256').update(tokens.dpop).digest('base64url');
+  const claims = { jti: randomUUID(), htm, htu, iat: Math.floor(Date.now() / 1000), ath, ...more };
+  return signJws({ typ: 'dpop+jwt', alg: 'ES256', jwk }, claims, privateKey);
+}
+
 /** Signs `count` proofs for GET `htu` now, for each client in turn, one per line. */
 export async function writeProofs(path: string, clients: readonly Client[], htu: string, count: number): Promise<void> {
   const out = createWriteStream(path);
-  const iat = Math.floor(Date.now() / 1000);
-  const ath = clients.map(({ tokens }) => createHash('sha256').update(tokens.dpop).digest('base64url'));
   for (let made = 0; made < count; made++) {
-    const { jwk, privateKey } = clients[made % clients.length]!;
-    const claims = { jti: randomUUID(), htm: 'GET', htu, iat, ath: ath[made % clients.length] };
-    const line = `${signJws({ typ: 'dpop+jwt', alg: 'ES256', jwk }, claims, privateKey)}\n`;
+    const line = `${makeProof(clients[made % clients.length]!, 'GET', htu)}\n`;
     if (!out.write(line)) await once(out, 'drain');
   }
   out.end();

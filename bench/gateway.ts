@@ -1,5 +1,6 @@
 // The gateway under test: a configuration with one route per requirement, started like an operator starts it.
 
+import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { get } from 'node:https';
 import { join } from 'node:path';
@@ -9,22 +10,42 @@ import { freePort, type Program, startProgram } from './peers.ts';
 
 const ROUTES = { public: 'public', token: 'token', mtls: 'mtls', dpop: 'dpop' };
 
+export interface GatewayWishes {
+  /** The default is 1. */
+  readonly workers?: number;
+  /** Request bodies of any size. */
+  readonly unlimited?: boolean;
+  /** The checkout of Holdfast that runs; the default is this one. */
+  readonly checkout?: string;
+}
+
 /** Starts `holdfast serve` in front of `upstream`; ready when the public route answers. Paths are `/REQUIREMENT/…`. */
-export async function startGateway(folder: string, upstream: Program, made: Credentials): Promise<Program> {
+export async function startGateway(
+  folder: string,
+  upstream: Program,
+  made: Credentials,
+  { workers = 1, unlimited = false, checkout = join(import.meta.dirname, '..') }: GatewayWishes = {},
+): Promise<Program> {
   const port = await freePort();
   const keySet = join(folder, 'keys.json');
-  const config = join(folder, 'holdfast.yaml');
+  const config = join(folder, `holdfast-${port}.yaml`);
   writeFileSync(keySet, made.keySet);
-  writeFileSync(config, stringify(configuration(port, await freePort(), upstream.port, keySet, made)));
-  const main = join(import.meta.dirname, '../src/main.ts');
+  const main = join(checkout, 'src/main.ts');
+  const full = { ...configuration(port, await freePort(), upstream.port, keySet, made), workers };
+  // A checkout from before there was an admin port refuses the key.
+  const { admin: _admin, ...older } = full;
+  if (unlimited) for (const route of full.routes) Object.assign(route, { limits: { request_body: 'none' } });
+  writeFileSync(config, stringify(full));
+  if (spawnSync(process.execPath, [main, 'check', '--config', config]).status !== 0) {
+    writeFileSync(config, stringify(older));
+  }
   const ca = readFileSync(made.client.ca);
   return startProgram(process.execPath, [main, 'serve', '--config', config], port, () => answers(port, ca));
 }
 
-function configuration(port: number, telemetry: number, upstream: number, keySet: string, made: Credentials): object {
+function configuration(port: number, telemetry: number, upstream: number, keySet: string, made: Credentials) {
   return {
     version: 1,
-    workers: 1,
     listeners: [
       {
         name: 'bench',

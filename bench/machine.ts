@@ -10,6 +10,7 @@ const PACKAGES: Readonly<Record<string, { readonly file: string; readonly option
   nginx: { file: '/usr/sbin/nginx' },
   'libnginx-mod-stream': { file: '/usr/lib/nginx/modules/ngx_stream_module.so' },
   openssl: { file: '/usr/bin/openssl' },
+  'nghttp2-client': { file: '/usr/bin/h2load', optional: true },
   apache2: { file: '/usr/sbin/apache2', optional: true },
   'libapache2-mod-oauth2': { file: '/usr/lib/apache2/modules/mod_oauth2.so', optional: true },
 };
@@ -34,7 +35,12 @@ export function missingPrograms(): string[] {
 
 /** Whether the optional peer Apache with mod_oauth2 is there. */
 export function hasApache(): boolean {
-  return !absent().some((name) => PACKAGES[name]?.optional === true);
+  return !absent().some((name) => name.includes('apache2'));
+}
+
+/** Whether h2load, the load generator that speaks HTTP/2, is there. */
+export function hasH2load(): boolean {
+  return !absent().includes('nghttp2-client');
 }
 
 /** One line per fact that a reader needs to judge the figures. */

@@ -116,6 +116,24 @@ export async function startNginxProxy(folder: string, upstream: Program, { serve
   return startNginx(folder, 'proxy', port, `http { ${up} server { ${tls} ${proxy} } }`);
 }
 
+/** nginx that serves the files of `folder` under /public/ and passes uploads of any size on to `sink`. */
+export async function startBulkUpstream(folder: string, sink: number): Promise<Program> {
+  const port = await freePort();
+  const stream = 'client_max_body_size 0; proxy_request_buffering off; proxy_http_version 1.1;';
+  const upload = `location = /public/upload { proxy_pass http://127.0.0.1:${sink}; ${stream} }`;
+  const files = `location = /public/x { return 200; } location /public/ { alias ${folder}/; sendfile on; }`;
+  return startNginx(folder, 'bulk', port, `http { server { listen 127.0.0.1:${port}; ${upload} ${files} } }`);
+}
+
+/** nginx as TLS proxy for large bodies, over both versions of HTTP, that streams as the gateway does. */
+export async function startBulkProxy(folder: string, upstream: Program, { server }: Credentials): Promise<Program> {
+  const port = await freePort();
+  const stream = 'proxy_request_buffering off; proxy_max_temp_file_size 0; client_max_body_size 0;';
+  const proxy = `location / { proxy_pass http://127.0.0.1:${upstream.port}; proxy_http_version 1.1; ${stream} }`;
+  const tls = `listen 127.0.0.1:${port} ssl http2; ssl_certificate ${server.cert}; ssl_certificate_key ${server.key};`;
+  return startNginx(folder, 'bulk-proxy', port, `http { server { ${tls} ${proxy} } }`);
+}
+
 /** nginx that passes plain connections on as TLS connections with the client certificate, because wrk has none. */
 export async function startRelay(folder: string, target: number, { client }: Credentials): Promise<Program> {
   const port = await freePort();

@@ -12,7 +12,12 @@ export interface Run {
   /** Seconds from start to the first answered request, one per start. */
   readonly starts: readonly number[];
   /** Resident MiB of the gateway after the start and after all rounds. */
-  readonly memory: { readonly rest: number; readonly loaded: number };
+  readonly memory: {
+    readonly rest: number;
+    readonly loaded: number;
+    /** After the start, by number of workers. */
+    readonly restOf: ReadonlyMap<number, number>;
+  };
 }
 
 interface Goal {
@@ -45,6 +50,12 @@ const GOALS: readonly Goal[] = [
   },
   quotient('bearer ÷ public', 'token', 'public', 1.1),
   quotient('certificate-bound ÷ public, both through the relay', 'mtls', 'relayed', 1.1),
+  quotient('DPoP ÷ DPoP of the other checkout', 'dpop', 'before-dpop', 1.1),
+  quotient('bearer ÷ bearer of the other checkout', 'token', 'before-token', 1.1),
+  quotient('public ÷ public of the other checkout', 'public', 'before-public', 1.1),
+  quotient('HTTP/2 ÷ HTTP/1.1, bearer, both by h2load', 'h2', 'h1', 1),
+  quotient('DPoP, 2 workers ÷ 1 worker', 'dpop-2', 'dpop', 1.15),
+  quotient('DPoP, 4 workers ÷ 1 worker', 'dpop-4', 'dpop', 1.15),
   quotient('public ÷ nginx', 'public', 'nginx', 2.5),
   quotient('public ÷ http-proxy-3', 'public', 'http-proxy-3', 0.5),
   quotient('DPoP ÷ Apache with mod_oauth2', 'dpop', 'apache', 1 / 3),
@@ -98,7 +109,7 @@ ${goals.join('\n')}
 | --- | ---: | ---: | ---: |
 | start to first answered request, ms | ${start} | < 700 |
 | resident memory at rest, one worker, MiB | ${run.memory.rest.toFixed(0)} | | < 110 |
-| resident memory after all rounds, MiB | ${run.memory.loaded.toFixed(0)} | | |
+${[...run.memory.restOf].map(([workers, rest]) => `| the same, ${workers} workers, MiB | ${rest.toFixed(0)} | | < ${110 + 50 * (workers - 1)} |\n`).join('')}| resident memory after all rounds, one worker, MiB | ${run.memory.loaded.toFixed(0)} | | |
 
 ## How
 
@@ -108,6 +119,8 @@ ${goals.join('\n')}
 - Upstream: nginx on loopback, 99 bytes of JSON, not counted.
 - Clients: 50, each with an ES256 key and a token of its own. Proofs are signed before each run and every one is used once.
 - The gateway runs with one worker and remembers every proof. Like the peers it writes no line per request (\`log.level: warn\`).
+- The two lines “by h2load” have another load generator and one token for all requests; they are compared with each other only.
+- The gateways with several workers, and the other checkout (\`--against DIR\`) where there is one, are processes of their own.
 - wrk has no client certificates. An nginx in front of the gateway lends it one; the public route is measured through the
   same relay (“public, through the relay”), and only these two are compared.
 - “One ES256 verification” is \`crypto.verify\` on a key that is already imported, while wrk loads the upstream: a core whose
@@ -127,15 +140,14 @@ const WIDTH = 900;
 /** The chart: one bar per contender with the range over the rounds. */
 export function performanceChart(run: Run): string {
   const rows = run.contenders.map(({ id, title }) => ({
-    id,
     title,
     ...spread(run.rounds.map((each) => of(each, id))),
   }));
   const scale = (WIDTH - LEFT - 60) / Math.max(...rows.map((row) => row.most));
   const x = (value: number) => (LEFT + value * scale).toFixed(1);
-  const bars = rows.map(({ id, title, median, least, most }, at) => {
+  const bars = rows.map(({ title, median, least, most }, at) => {
     const y = 50 + at * ROW;
-    const colour = ['public', 'token', 'mtls', 'dpop', 'relayed'].includes(id) ? '#2f6f4f' : '#9aa5b1';
+    const colour = title.startsWith('Holdfast,') ? '#2f6f4f' : '#9aa5b1';
     return [
       `<text x="${LEFT - 10}" y="${y + 15}" text-anchor="end">${escapeXml(title)}</text>`,
       `<rect x="${LEFT}" y="${y}" width="${(median * scale).toFixed(1)}" height="22" fill="${colour}"/>`,

@@ -1,6 +1,6 @@
 // The benchmark in one command: starts gateway and peers, measures interleaved rounds, writes docs/performance.md and .svg.
 //
-// npm run bench [-- --smoke | --rounds N --seconds S]
+// npm run bench [-- --smoke | --rounds N --seconds S] [--against DIR]   DIR: another checkout of Holdfast, with its node_modules
 
 import { execFile } from 'node:child_process';
 import { generateKeyPairSync, sign, verify } from 'node:crypto';
@@ -11,7 +11,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs, promisify } from 'node:util';
 import { type Credentials, makeCredentials, writeProofs, writeTokens } from './credentials.ts';
 import { startGateway } from './gateway.ts';
-import { hasApache, installPrograms, machineFacts, missingPrograms, treeUsage } from './machine.ts';
+import { hasApache, hasH2load, installPrograms, machineFacts, missingPrograms, treeUsage } from './machine.ts';
 import { type Program, startApache, startHttpProxy, startNginxProxy, startRelay, startUpstream } from './peers.ts';
 import { performanceChart, performancePage, type Round, type Run } from './report.ts';
 
@@ -24,6 +24,8 @@ interface Setting {
   readonly folder: string;
   readonly made: Credentials;
   readonly upstream: Program;
+  /** Another checkout of Holdfast. */
+  readonly against: string | undefined;
 }
 
 /** Something that is measured: where wrk sends what, and whose CPU time counts. */
@@ -33,7 +35,8 @@ interface Contender {
   readonly program: Program;
   readonly url: string;
   readonly host: string;
-  readonly load: 'plain' | 'bearer' | 'mtls' | 'dpop';
+  /** `h2load`: over HTTP/1.1 or HTTP/2, both by the same program. */
+  readonly load: 'plain' | 'bearer' | 'mtls' | 'dpop' | 'h2load, HTTP/1.1' | 'h2load, HTTP/2';
 }
 
 function contender(
@@ -48,7 +51,8 @@ function contender(
 }
 
 /** Starts everything; what was started is added to `started` at once, so that it can be stopped whatever happens. */
-async function startContenders({ folder, made, upstream }: Setting, started: Program[]): Promise<Contender[]> {
+async function startContenders(setting: Setting, started: Program[]): Promise<Contender[]> {
+  const { folder, made, upstream } = setting;
   const keep = async (starting: Promise<Program>) => {
     const program = await starting;
     started.push(program);
@@ -71,6 +75,24 @@ async function startContenders({ folder, made, upstream }: Setting, started: Pro
     contender('dpop', 'Holdfast, DPoP', gateway, '/dpop/x', 'dpop'),
     contender('http-proxy-3', 'http-proxy-3, no checks', proxy, '/x'),
   ];
+  if (hasH2load()) {
+    contenders.push(
+      contender('h1', 'Holdfast, bearer token, HTTP/1.1, by h2load', gateway, '/token/x', 'h2load, HTTP/1.1'),
+      contender('h2', 'Holdfast, bearer token, HTTP/2, by h2load', gateway, '/token/x', 'h2load, HTTP/2'),
+    );
+  }
+  for (const workers of [2, 4]) {
+    const several = await keep(startGateway(folder, upstream, made, { workers }));
+    contenders.push(contender(`dpop-${workers}`, `Holdfast, DPoP, ${workers} workers`, several, '/dpop/x', 'dpop'));
+  }
+  if (setting.against !== undefined) {
+    const before = await keep(startGateway(folder, upstream, made, { checkout: setting.against }));
+    contenders.push(
+      contender('before-public', 'Holdfast before, public route', before, '/public/x'),
+      contender('before-token', 'Holdfast before, bearer token', before, '/token/x', 'bearer'),
+      contender('before-dpop', 'Holdfast before, DPoP', before, '/dpop/x', 'dpop'),
+    );
+  }
   if (hasApache()) {
     const apache = await keep(startApache(folder, upstream, made));
     contenders.push(contender('apache', 'Apache with mod_oauth2, DPoP', apache, '/x', 'dpop'));
@@ -81,7 +103,11 @@ async function startContenders({ folder, made, upstream }: Setting, started: Pro
 const run = promisify(execFile);
 
 /** One run of wrk; returns CPU µs per request. Throws when answers were no 200s or connections broke. */
-async function measure(each: Contender, { folder, made }: Setting, seconds: number): Promise<number> {
+async function measure(each: Contender, setting: Setting, seconds: number): Promise<number> {
+  if (each.load === 'h2load, HTTP/1.1' || each.load === 'h2load, HTTP/2') {
+    return measureByH2load(each, setting.made, seconds);
+  }
+  const { folder, made } = setting;
   const tokens = each.load === 'plain' ? 'none' : join(folder, `${each.load}.txt`);
   const proofs = each.load === 'dpop' ? join(folder, 'proofs.txt') : 'none';
   if (proofs !== 'none') await writeProofs(proofs, made.clients, each.url, Math.ceil(seconds * PROOFS_PER_SECOND));
@@ -98,6 +124,21 @@ async function measure(each: Contender, { folder, made }: Setting, seconds: numb
     throw new Error(`${each.title}: not every request was answered with 200:\n${stdout}`);
   }
   return used / result.requests;
+}
+
+/** One run of h2load, with 32 connections and one request at a time on each, as wrk has them; returns CPU µs per request. */
+async function measureByH2load(each: Contender, made: Credentials, seconds: number): Promise<number> {
+  const version = each.load === 'h2load, HTTP/1.1' ? ['--h1'] : [];
+  const token = `authorization: Bearer ${made.clients[0]!.tokens.bearer}`;
+  const before = treeUsage(each.program.pid).cpu;
+  const { stdout } = await run('h2load', [...version, '-t1', '-c32', '-m1', `-D${seconds}`, '-H', token, each.url]);
+  const used = treeUsage(each.program.pid).cpu - before;
+  const [, done, failed, errored] = /requests: .* (\d+) done, .* (\d+) failed, (\d+) errored/.exec(stdout) ?? [];
+  const [, good] = /status codes: (\d+) 2xx, 0 3xx, 0 4xx, 0 5xx/.exec(stdout) ?? [];
+  if (!(Number(done) > 0) || Number(failed) + Number(errored) > 0 || good === undefined) {
+    throw new Error(`${each.title}: not every request was answered with 200:\n${stdout}`);
+  }
+  return used / Number(done);
 }
 
 /**
@@ -143,6 +184,7 @@ async function measureRounds(contenders: readonly Contender[], setting: Setting,
 }
 
 interface Plan {
+  readonly against: string | undefined;
   readonly smoke: boolean;
   readonly rounds: number;
   readonly seconds: number;
@@ -157,10 +199,15 @@ async function bench(plan: Plan, command: string): Promise<Run> {
       writeTokens(join(folder, `${kind}.txt`), made.clients, kind);
     const upstream = await startUpstream(folder);
     started.push(upstream);
-    const setting = { folder, made, upstream };
+    const setting = { folder, made, upstream, against: plan.against };
     const contenders = await startContenders(setting, started);
     const gateway = contenders.find(({ id }) => id === 'public')!.program;
     const rest = treeUsage(gateway.pid).memory / MIB;
+    const restOf = new Map(
+      contenders
+        .filter(({ id }) => id === 'dpop-2' || id === 'dpop-4')
+        .map(({ id, program }) => [Number(id.slice(5)), treeUsage(program.pid).memory / MIB]),
+    );
     if (!plan.smoke) for (const each of contenders) await measure(each, setting, 2); // warm up: compile, open connections
     const rounds = await measureRounds(contenders, setting, plan);
     const loaded = treeUsage(gateway.pid).memory / MIB;
@@ -172,7 +219,15 @@ async function bench(plan: Plan, command: string): Promise<Run> {
     }
     const facts = [...machineFacts(), ...(plan.smoke ? [] : [await opensslSpeed()])];
     const listed = [...contenders, { id: 'verify', title: 'one ES256 verification' }];
-    return { contenders: listed, rounds, facts, command, seconds: plan.seconds, starts, memory: { rest, loaded } };
+    return {
+      contenders: listed,
+      rounds,
+      facts,
+      command,
+      seconds: plan.seconds,
+      starts,
+      memory: { rest, loaded, restOf },
+    };
   } finally {
     for (const program of started.toReversed()) await program.stop();
     rmSync(folder, { recursive: true, force: true });
@@ -185,6 +240,7 @@ async function main(): Promise<void> {
       smoke: { type: 'boolean', default: false },
       rounds: { type: 'string', default: '7' },
       seconds: { type: 'string', default: '5' },
+      against: { type: 'string' },
     },
   });
   const { smoke } = values;
@@ -195,7 +251,8 @@ async function main(): Promise<void> {
     return;
   }
   const plan = smoke ? { rounds: 1, seconds: 1 } : { rounds: Number(values.rounds), seconds: Number(values.seconds) };
-  const result = await bench({ smoke, ...plan }, 'npm run bench');
+  const { against } = values;
+  const result = await bench({ smoke, against, ...plan }, 'npm run bench');
   if (smoke) {
     console.log('smoke test: gateway and peers answered every request; figures of one second mean nothing');
     return;

@@ -64,7 +64,10 @@ export interface Gateway {
   reload(policy: Policy, of: { readonly cause: ReloadCause; readonly config: string }): Promise<void>;
   /** A configuration that cannot be put to work: nothing changes; it is logged, counted and shown. @param problems for people */
   refuse(problems: readonly string[], cause: ReloadCause): void;
-  /** Not ready; after `drain.delay` no new connections; ends when nothing is in flight, or after `drain.grace`. */
+  /**
+   * Not ready, and clients are told that their connections end; after `drain.delay` no new connections; ends when nothing is in
+   * flight, or after `drain.grace`.
+   */
   drain(): Promise<void>;
   /** Ends everything at once. */
   close(): Promise<void>;
@@ -321,6 +324,7 @@ class RunningGateway implements Gateway {
   async drain(): Promise<void> {
     const { delay, grace } = this.#policy.drain;
     this.#state = 'draining';
+    this.#crew.tell({ type: 'drain' });
     await this.#pause(delay);
     this.#state = 'stopping';
     await Promise.race([this.#crew.stop(), this.#pause(grace)]);

@@ -20,6 +20,7 @@ export interface Door {
   retire(now: Listener, emptied: () => void): void;
   /** The secret from which ticket keys are derived is another one. */
   setTicketSecret(secret: Uint8Array): void;
+  drain(): void;
   stop(): void;
   close(): void;
 }
@@ -43,6 +44,11 @@ export interface OpenListener {
   prepare(listener: Listener): () => void;
   /** Tickets of before are no longer taken. @param secret the same in every worker, so that each takes the others' tickets */
   setTicketSecret(secret: Uint8Array): void;
+  /**
+   * Serves everything, and tells clients that their connections end: over HTTP/2 those that are there, at once (GOAWAY); over HTTP/1
+   * all, with their next answer (`Connection: close`). So clients that send requests meet no closed connection when `stop` comes.
+   */
+  drain(): void;
   /**
    * Takes no new connections and ends those that exist with the answer they wait for; idle ones at once. Resolves when all
    * have ended. Requests that still come in are served, with `Connection: close`.
@@ -99,6 +105,7 @@ export async function openDoors(first: Listener, making: Making): Promise<OpenLi
       secret = next;
       doors.newest.setTicketSecret(next);
     },
+    drain: () => doors.drain(),
     stop,
     async close() {
       const all = stop();
@@ -112,6 +119,7 @@ export async function openDoors(first: Listener, making: Making): Promise<OpenLi
 class Doors {
   readonly #all = new Set<Door>();
   #newest: Door;
+  #draining = false;
 
   constructor(first: Door) {
     this.#newest = first;
@@ -136,6 +144,12 @@ class Doors {
   #put(door: Door): void {
     this.#all.add(door);
     door.open();
+    if (this.#draining) door.drain();
+  }
+
+  drain(): void {
+    this.#draining = true;
+    for (const door of this.#all) door.drain();
   }
 
   stop(): void {

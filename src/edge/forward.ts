@@ -15,6 +15,7 @@ import { Http2Request } from './http2-request.ts';
 import { type Peer, requestFields } from './request-fields.ts';
 import { answerTrailers } from './trailers.ts';
 import type { Rest, Transaction } from './transaction.ts';
+import { countPiece } from './pieces.ts';
 import { Upload, type UploadWatcher } from './upload.ts';
 import { openTunnel } from './tunnel.ts';
 import { verifySwitch } from './upgrade.ts';
@@ -214,6 +215,7 @@ class Forwarding implements Sender, UploadWatcher {
     if (this.#phase !== 'answering') return;
     const { transaction, timeouts } = this.#exchange;
     this.#bytes += chunk.length;
+    countPiece(chunk.length);
     this.#allow(timeouts.idle);
     if (transaction.write(chunk)) return;
     controller.pause();

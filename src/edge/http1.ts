@@ -166,3 +166,23 @@ function linger(request: IncomingMessage, response: ServerResponse): void {
   request.once('close', end);
   request.resume();
 }
+
+/** Whether an answer is still on its way; undefined: there was no request yet. */
+export function isPending(response: ServerResponse | undefined): boolean {
+  return response !== undefined && !response.writableFinished;
+}
+
+/** Whether nothing that comes behind this answer is a request any more (RFC 9112 §9.6). */
+export function endsConnection(response: ServerResponse | undefined): boolean {
+  return response !== undefined && response.headersSent && !response.shouldKeepAlive;
+}
+
+/**
+ * Whether an answer to bytes that are no request can be taken for nothing else: all requests were whole and have their answers, or
+ * the only answer on its way has not begun and belongs to the very request whose body broke.
+ */
+export function mayAnswer(newest: ServerResponse | undefined): boolean {
+  if (newest === undefined) return true;
+  if (!isPending(newest)) return newest.req.complete;
+  return !newest.headersSent && newest.socket !== null && !newest.req.complete;
+}

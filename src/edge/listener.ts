@@ -25,7 +25,7 @@ import {
   type Standing,
 } from './connection.ts';
 import { type Door, openDoors, type OpenListener } from './doors.ts';
-import { Http1Transaction } from './http1.ts';
+import { endsConnection, Http1Transaction, isPending, mayAnswer } from './http1.ts';
 import { Http2Connection } from './http2-connection.ts';
 import { type ProxiedSockets, type ProxyHeaderRefusal, requireProxyHeaders } from './proxied-socket.ts';
 import { awaitPreface } from './prior-knowledge.ts';
@@ -133,6 +133,7 @@ class HttpDoor implements Door {
   /** Without a byte that tells the version. */
   readonly #undecided = new Map<Socket, Connection>();
   #proxied: ProxiedSockets | undefined;
+  #draining = false;
   #stopped = false;
   /** Told when the last connection of a retired door has ended. */
   #emptied: (() => void) | undefined;
@@ -277,7 +278,7 @@ class HttpDoor implements Door {
     open.newest = response;
     // Node loses what came with a request that has an Upgrade field, and would take the middle of it for the next request.
     if (request.headers.upgrade !== undefined) open.last = true;
-    if (open.last || this.#stopped) response.shouldKeepAlive = false;
+    if (open.last || this.#draining || this.#stopped) response.shouldKeepAlive = false;
     if (this.#stopped) request.socket.setTimeout(0);
     this.#serve.request(new Http1Transaction(request, response, expectsContinue, upgrade), open.connection);
   }
@@ -338,6 +339,12 @@ class HttpDoor implements Door {
     this.#emptied();
   }
 
+  drain(): void {
+    this.#draining = true;
+    for (const { newest } of this.#open.values()) if (newest?.headersSent === false) newest.shouldKeepAlive = false;
+    for (const http2 of this.#http2.values()) http2.drain();
+  }
+
   stop(): void {
     this.#stopped = true;
     this.#server.close(); // it never listened: this ends idle connections and its timer
@@ -379,21 +386,3 @@ const PARSER_REFUSALS: Readonly<Record<string, 'header_too_large' | 'request_tim
   HPE_HEADER_OVERFLOW: 'header_too_large',
   ERR_HTTP_REQUEST_TIMEOUT: 'request_timed_out',
 };
-
-function isPending(response: ServerResponse | undefined): boolean {
-  return response !== undefined && !response.writableFinished;
-}
-
-function endsConnection(response: ServerResponse | undefined): boolean {
-  return response !== undefined && response.headersSent && !response.shouldKeepAlive;
-}
-
-/**
- * Whether an answer to bytes that are no request can be taken for nothing else: all requests were whole and have their answers, or
- * the only answer on its way has not begun and belongs to the very request whose body broke.
- */
-function mayAnswer(newest: ServerResponse | undefined): boolean {
-  if (newest === undefined) return true;
-  if (!isPending(newest)) return newest.req.complete;
-  return !newest.headersSent && newest.socket !== null && !newest.req.complete;
-}

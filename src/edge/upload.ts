@@ -1,6 +1,7 @@
 // The body of a request on its way to the upstream: counted, and held back when the upstream is slow.
 
 import { Readable } from 'node:stream';
+import { countPiece } from './pieces.ts';
 import type { Transaction } from './transaction.ts';
 
 const BUFFERED = 65_536;
@@ -46,6 +47,7 @@ export class Upload extends Readable {
 
   readonly #onData = (chunk: Buffer): void => {
     this.#left -= chunk.length;
+    countPiece(chunk.length);
     if (this.#left < 0) return this.#watcher.uploadExceeded();
     this.#watcher.uploadProgressed();
     if (!this.push(chunk)) this.#transaction.body.pause();

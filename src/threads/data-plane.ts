@@ -108,6 +108,11 @@ export class DataPlane {
     for (const listener of this.#open.values()) listener.setTicketSecret(secret);
   }
 
+  /** Serves everything, and tells clients that their connections end. */
+  drain(): void {
+    for (const listener of this.#open.values()) listener.drain();
+  }
+
   /** Refuses new requests; settles when none is in flight any more. */
   async stop(): Promise<void> {
     this.#stopping = true;

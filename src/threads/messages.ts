@@ -47,6 +47,8 @@ export type Order =
   | { readonly type: 'snapshot' }
   /** Session tickets of before are no longer taken. */
   | { readonly type: 'tickets'; readonly secret: Uint8Array }
+  /** Clients are told that their connections end; everything is still served. */
+  | { readonly type: 'drain' }
   /** New requests are refused, those in flight are answered, `stopped` is reported when there are none left. */
   | { readonly type: 'stop' }
   | { readonly type: 'close' };

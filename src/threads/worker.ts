@@ -43,6 +43,8 @@ export class Worker {
         return report({ type: 'snapshot', metrics: (await this.#plane?.metrics.snapshot()) ?? [] });
       case 'tickets':
         return this.#plane?.setTicketSecret(order.secret);
+      case 'drain':
+        return this.#plane?.drain();
       case 'stop':
         await this.#plane?.stop();
         return report({ type: 'stopped' });

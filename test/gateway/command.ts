@@ -48,6 +48,10 @@ export class Command {
     });
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   signal(name: 'SIGTERM' | 'SIGINT' | 'SIGHUP'): void {
     this.#child.kill(name);
   }

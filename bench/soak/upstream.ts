@@ -1,0 +1,84 @@
+// The upstreams of a soak run in a process of their own: one that serves, and one that gives invalid answers. Ports come by IPC.
+
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTcpServer, type Server } from 'node:net';
+import { WebSocketServer } from 'ws';
+import { content, SMALL, writable } from './content.ts';
+
+/** Bytes of a broken answer: announced, and sent before it breaks. */
+const ANNOUNCED = 1024 * 1024;
+const SENT = 256 * 1024;
+
+const ANSWERS: Readonly<Record<string, (url: URL, request: IncomingMessage, response: ServerResponse) => void>> = {
+  bytes: (url, _request, response) => void sendBytes(url, response),
+  upload: (_url, request, response) => void receive(request, response),
+  cut: (url, _request, response) => cut(url, response),
+  hang: () => {},
+};
+
+const server = createServer((request, response) => {
+  const url = new URL(request.url ?? '/', 'http://upstream');
+  const answer = ANSWERS[/^\/[a-z]+\/([a-z]+)/.exec(url.pathname)?.[1] ?? ''];
+  if (answer !== undefined) return answer(url, request, response);
+  request.resume();
+  response.setHeader('Content-Type', 'application/json').end(SMALL);
+});
+
+async function sendBytes({ searchParams }: URL, response: ServerResponse): Promise<void> {
+  const bytes = Number(searchParams.get('bytes'));
+  response.setHeader('Content-Length', bytes);
+  for (const block of content(searchParams.get('name') ?? '', bytes)) {
+    if (response.destroyed) return;
+    if (!response.write(block)) await writable(response);
+  }
+  response.end();
+}
+
+/** Answers with the digest of what came; nothing where the rest never comes. */
+async function receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const hash = createHash('sha256');
+  try {
+    for await (const chunk of request) hash.update(chunk as Buffer);
+    response.end(hash.digest('hex'));
+  } catch {
+    response.destroy();
+  }
+}
+
+/** Resets its connection in the middle of an answer, however that is delimited. */
+function cut({ searchParams }: URL, response: ServerResponse): void {
+  const framing = searchParams.get('framing');
+  if (framing === 'length') response.setHeader('Content-Length', ANNOUNCED);
+  if (framing === 'close') response.useChunkedEncodingByDefault = response.shouldKeepAlive = false;
+  response.write(Buffer.alloc(SENT, 'x'), () => setTimeout(() => response.socket?.resetAndDestroy(), 20));
+}
+
+const sockets = new WebSocketServer({ server, maxPayload: 1024 * 1024 });
+sockets.on('connection', (socket) => {
+  socket.on('error', () => {});
+  socket.on('message', (message, binary) => socket.send(message, { binary }));
+});
+
+const INVALID = [
+  'HTTP/1.1 2000 OK\r\n\r\n',
+  'no answer at all\r\n\r\n',
+  'HTTP/1.1 200 OK\r\nContent-Length: ten\r\n\r\n',
+];
+let given = 0;
+const invalid = createTcpServer((socket) => {
+  socket.on('error', () => {});
+  socket.once('data', () => socket.end(INVALID[given++ % INVALID.length] ?? ''));
+});
+
+async function listen(one: Server | typeof server): Promise<number> {
+  one.listen(0, '127.0.0.1');
+  await once(one, 'listening');
+  const address = one.address();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+process.on('SIGINT', () => {}); // Ctrl-C is the parent's, which ends us when it has looked at everything
+process.once('disconnect', () => process.exit());
+process.send?.({ serving: await listen(server), invalid: await listen(invalid) });

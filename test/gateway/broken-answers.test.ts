@@ -1,0 +1,54 @@
+// An upstream that dies in the middle of its answer: no client takes what it got for the whole, whatever it speaks and however the answer ends.
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import { connect } from 'node:http2';
+import { test } from 'node:test';
+import { HOST, portOf, SERVER_CA, startTestGateway, type TestGateway } from '../support/gateway.ts';
+
+const OPEN =
+  '- { name: open, match: { path: /* }, upstream: orders, require: public, weaker_than_defaults: [require] }';
+const BEGINNING = 'the beginning of an answer';
+
+const FRAMINGS: Readonly<Record<string, (response: ServerResponse) => void>> = {
+  'a Content-Length': (response) => response.setHeader('Content-Length', 1000),
+  chunks: () => {},
+  'the end of its connection': (response) => {
+    response.useChunkedEncodingByDefault = false;
+    response.shouldKeepAlive = false;
+  },
+};
+
+/** Settles with the text when the client takes the answer for a whole one; rejects when it is seen to be broken. */
+const CLIENTS: Readonly<Record<string, (gateway: TestGateway) => Promise<string>>> = {
+  'HTTP/1.1': async (gateway) => (await gateway.request('GET', '/1')).body,
+  async 'HTTP/2'(gateway) {
+    const port = portOf(gateway.running.listeners[0]?.bind);
+    const session = connect(`https://127.0.0.1:${port}`, { ca: SERVER_CA.cert, servername: HOST });
+    try {
+      const stream = session.request({ ':path': '/1', ':authority': HOST });
+      await once(stream, 'response');
+      let text = '';
+      for await (const chunk of stream.setEncoding('latin1')) text += String(chunk);
+      return text;
+    } finally {
+      session.destroy();
+    }
+  },
+};
+
+for (const [version, ask] of Object.entries(CLIENTS)) {
+  for (const [framing, frame] of Object.entries(FRAMINGS)) {
+    test(`an answer that would end by ${framing} and breaks off is broken for a client of ${version}`, async (t) => {
+      const gateway = await startTestGateway(t, { routes: OPEN });
+      gateway.upstream.answer = (_request, response) => {
+        frame(response);
+        response.write(BEGINNING, () => setTimeout(() => response.socket?.resetAndDestroy(), 50));
+      };
+      await assert.rejects(ask(gateway));
+      const { status } = await gateway.logged({ msg: 'request', outcome: 'upstream_failed' });
+      assert.equal(status, 200);
+    });
+  }
+}

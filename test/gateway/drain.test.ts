@@ -1,0 +1,98 @@
+// A gateway that drains, as its clients see it: everything is served, and each of them is told in time to go elsewhere.
+
+import assert from 'node:assert/strict';
+import { Agent } from 'node:https';
+import { type TestContext, test } from 'node:test';
+import { ERROR, FRAME, openHttp2, request } from '../support/frames.ts';
+import { portOf, SERVER_CA, startTestGateway, type TestGateway } from '../support/gateway.ts';
+
+const OPEN =
+  '- { name: open, match: { path: /* }, upstream: orders, require: public, weaker_than_defaults: [require] }';
+
+/** A gateway whose delay is longer than any test, so that only the test ends it. */
+const start = (t: TestContext) => startTestGateway(t, { routes: OPEN, more: 'drain: { delay: 1h, grace: 5s }' });
+const openStreams = (t: TestContext, gateway: TestGateway) =>
+  openHttp2(t, portOf(gateway.running.listeners[0]?.bind), { ca: SERVER_CA.cert });
+
+function drain(gateway: TestGateway): void {
+  void gateway.running.drain();
+}
+
+test('an HTTP/1.1 connection gets its next answer with Connection: close, and one more can be opened', async (t) => {
+  const gateway = await start(t);
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  t.after(() => agent.destroy());
+  assert.equal((await gateway.request('GET', '/1', { agent })).fields.one('connection'), 'keep-alive');
+  drain(gateway);
+  for (const path of ['/2', '/3']) {
+    const { status, fields } = await gateway.request('GET', path, { agent });
+    assert.deepEqual([status, fields.one('connection')], [200, 'close']);
+  }
+});
+
+test('an answer that was on its way says it too, as long as it has not begun', async (t) => {
+  const gateway = await start(t);
+  const held = Promise.withResolvers<() => void>();
+  gateway.upstream.answer = (_request, response) => held.resolve(() => response.end('at last'));
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  t.after(() => agent.destroy());
+  const answered = gateway.request('GET', '/slow', { agent });
+  const release = await held.promise;
+  drain(gateway);
+  release();
+  const { body, fields } = await answered;
+  assert.deepEqual([body, fields.one('connection')], ['at last', 'close']);
+});
+
+test('an HTTP/2 client is told at once which streams are served, and these are', async (t) => {
+  const gateway = await start(t);
+  const held = Promise.withResolvers<() => void>();
+  gateway.upstream.answer = (_request, response) => held.resolve(() => response.end('at last'));
+  const raw = await openStreams(t, gateway);
+  raw.write(request(1));
+  const release = await held.promise;
+  drain(gateway);
+  const { payload } = await raw.until(({ type }) => type === FRAME.goaway);
+  assert.deepEqual([payload.readUInt32BE(0), payload.readUInt32BE(4)], [1, ERROR.none]);
+  raw.write(request(3));
+  release();
+  assert.equal(await raw.ending(1), 'ended');
+  assert.equal(raw.data(1), 'at last');
+  await raw.end();
+  assert.equal(gateway.upstream.seen.length, 1, 'a stream that the client may repeat elsewhere was served');
+});
+
+test('one that connects while the gateway drains is served as ever', async (t) => {
+  const gateway = await start(t);
+  drain(gateway);
+  const raw = await openStreams(t, gateway);
+  for (const stream of [1, 3]) {
+    raw.write(request(stream));
+    assert.equal(await raw.ending(stream), 'ended');
+    assert.equal(raw.data(stream), 'from the upstream');
+  }
+});
+
+test('when the delay is over, that one is told too, and its connection ends behind the last answer', async (t) => {
+  const gateway = await startTestGateway(t, { routes: OPEN, more: 'drain: { delay: 500ms, grace: 5s }' });
+  const held = Promise.withResolvers<() => void>();
+  gateway.upstream.answer = (_request, response) => held.resolve(() => response.end('at last'));
+  const drained = gateway.running.drain();
+  const raw = await openStreams(t, gateway);
+  raw.write(request(1));
+  const release = await held.promise;
+  assert.equal(await raw.goaway(), ERROR.none);
+  release();
+  assert.equal(await raw.ending(1), 'ended');
+  assert.equal(raw.data(1), 'at last');
+  await raw.end();
+  await drained;
+});
+
+test('a listener that becomes another while the gateway drains goes on telling its clients', async (t) => {
+  const gateway = await start(t);
+  drain(gateway);
+  await gateway.reload({ routes: OPEN, listener: 'limits: { idle_timeout: 30s }' });
+  const { status, fields } = await gateway.request('GET', '/1', { agent: new Agent({ keepAlive: true }) });
+  assert.deepEqual([status, fields.one('connection')], [200, 'close']);
+});
