@@ -207,6 +207,51 @@ describe('an outage of Redis', () => {
   });
 });
 
+test('whatever happens in between, no proof is fresh twice: kills, hangs, cut connections and restarts under load', async (t) => {
+  const redis = await startRedis(t);
+  const stores = [await openStore(t, redis.port), await openStore(t, redis.port), await openStore(t, redis.port)];
+  const used = new Map<string, number>();
+  const seen = { fresh: 0, again: 0, refused: 0, tooOld: 0 };
+  const running = { still: true };
+  /** As the path does it: first the date against `since`, then the question, with what `since` was. */
+  const present = async (store: RedisReplayStore, jti: string, dated: number) => {
+    const { since } = store;
+    if (dated < since) return 'nonce_required';
+    return await store.remember('k', jti, dated + 60, now(), since);
+  };
+  const client = async () => {
+    while (running.still) {
+      const [jti, dated] = [`chaos ${(count += 1)}`, now()];
+      const answers = await Promise.all(stores.map((store) => present(store, jti, dated)));
+      const fresh = answers.filter((answer) => answer === 'fresh').length;
+      assert.ok(fresh <= 1, answers.join());
+      seen.fresh += fresh;
+      seen.refused += fresh === 0 ? 1 : 0;
+      if (fresh === 1) used.set(jti, dated);
+      for (const [old, date] of [...used].slice(-40)) {
+        const answer = await present(stores[count % 3] as RedisReplayStore, old, date);
+        assert.notEqual(answer, 'fresh', `${old} for the second time`);
+        seen[answer === 'nonce_required' ? 'tooOld' : 'again'] += 1;
+      }
+      await pause(1);
+    }
+  };
+  const clients = Promise.all([client(), client(), client()]);
+  for (const plug of ['kill', 'cut', 'hang', 'kill', 'cut', 'hang', 'kill', 'cut'] as const) {
+    await Promise.race([pause(250), clients]);
+    if (plug === 'cut') await redis.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    else if (plug === 'kill') await redis.restart();
+    else {
+      redis.hang();
+      await pause(150);
+      redis.resume();
+    }
+  }
+  running.still = false;
+  await clients;
+  assert.ok(seen.fresh > 20 && seen.again > 100 && seen.refused > 0 && seen.tooOld > 10, JSON.stringify(seen));
+});
+
 test('many that lost one server do not come back as one, and none comes twice', async (t) => {
   const redis = await startRedis(t);
   const up: number[] = [];
