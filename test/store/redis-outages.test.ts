@@ -207,6 +207,34 @@ describe('an outage of Redis', () => {
   });
 });
 
+test('an insert whose answer is lost is not sent again, and none is kept for later', async (t) => {
+  const redis = await startRedis(t);
+  const relay = await startSlowRelay(t, redis.port);
+  const store = await openStore(t, relay.port);
+  const watching = new Redis({ port: redis.port });
+  t.after(() => watching.disconnect());
+  const monitor = await watching.monitor();
+  t.after(() => monitor.disconnect());
+  const inserts: string[] = [];
+  monitor.on('monitor', (_time: string, [name = '', key = '']: string[]) => {
+    if (name.toLowerCase() === 'set' && /^holdfast:[\w-]{43}$/.test(key)) inserts.push(key);
+  });
+  relay.delay = 60_000;
+  const unanswered = await Promise.all([ask(store, 'one'), ask(store, 'two'), ask(store, 'three')]);
+  assert.deepEqual(new Set(unanswered), new Set(['unavailable']));
+  relay.cut();
+  await until(() => store.state.reason !== 'timeout' || !store.state.up);
+  assert.equal(await ask(store, 'without a connection'), 'unavailable');
+  relay.delay = 0;
+  relay.cut();
+  await until(() => store.state.up);
+  assert.equal(await ask(store, 'after'), 'fresh');
+  await until(() => inserts.length >= 4);
+  await redis.command('PING');
+  assert.equal(inserts.length, 4, 'three that were lost, once each, and the last');
+  assert.equal(new Set(inserts).size, 4);
+});
+
 test('whatever happens in between, no proof is fresh twice: kills, hangs, cut connections and restarts under load', async (t) => {
   const redis = await startRedis(t);
   const stores = [await openStore(t, redis.port), await openStore(t, redis.port), await openStore(t, redis.port)];

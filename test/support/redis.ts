@@ -176,11 +176,17 @@ export interface SlowRelay {
   readonly port: number;
   /** Milliseconds. */
   delay: number;
+  /** Ends all connections. */
+  cut(): void;
 }
 
 export async function startSlowRelay(t: Closing, to: number): Promise<SlowRelay> {
   const sockets = new Set<Socket>();
-  const relay = { port: 0, delay: 0 };
+  const cut = () => {
+    for (const socket of sockets) socket.destroy();
+    sockets.clear();
+  };
+  const relay = { port: 0, delay: 0, cut };
   const server = createServer((socket) => {
     const inner = connect(to, '127.0.0.1');
     for (const one of [socket, inner]) {
@@ -194,14 +200,14 @@ export async function startSlowRelay(t: Closing, to: number): Promise<SlowRelay>
     socket.pipe(inner);
     inner.on('data', (chunk: Buffer) => {
       if (relay.delay === 0) socket.write(chunk);
-      else setTimeout(() => socket.write(chunk), relay.delay);
+      else setTimeout(() => socket.write(chunk), relay.delay).unref();
     });
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.after(() => {
     server.close();
-    for (const socket of sockets) socket.destroy();
+    cut();
   });
   relay.port = (server.address() as { port: number }).port;
   return relay;
