@@ -4,7 +4,15 @@ import assert from 'node:assert/strict';
 import { Agent } from 'node:https';
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
-import { ISSUER_KEY, portOf, readPage, sendRequest, startTestGateway, startUpstream, writePolicy } from '../support/gateway.ts';
+import {
+  ISSUER_KEY,
+  portOf,
+  readPage,
+  sendRequest,
+  startTestGateway,
+  startUpstream,
+  writePolicy,
+} from '../support/gateway.ts';
 import { AUDIENCE, ISSUER, makeKey, makeToken } from '../support/tokens.ts';
 import { Command } from './command.ts';
 import { dpop, issue, prove, TO_KEY } from './credentials.ts';
