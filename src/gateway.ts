@@ -1,7 +1,6 @@
 // The gateway: the supervisor that puts a compiled policy to work in its worker threads; starts, reloads, drains and stops them.
 
 import { randomBytes } from 'node:crypto';
-import { isDeepStrictEqual } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { claimBind } from './edge/claim.ts';
 import { openAdmin } from './edge/admin.ts';
@@ -299,11 +298,11 @@ class RunningGateway implements Gateway {
     this.#log.event('error', 'configuration refused: nothing was changed', { policy: id, cause, problems });
   }
 
-  /** Those of issuers that stay as they are, read again where they come from a file; new ones are waited for, good or bad. */
+  /** Those of issuers whose keys are read as before, and again where they come from a file; new ones are waited for, good or bad. */
   async #takeOverKeys({ issuers }: Policy): Promise<ReadonlyMap<string, IssuerKeys>> {
     const entries = issuers.map(async (issuer): Promise<[string, IssuerKeys]> => {
       const before = this.#keys.get(issuer.name);
-      const same = before !== undefined && isDeepStrictEqual(before.issuer, issuer);
+      const same = before?.goOnFor(issuer) === true;
       const keys = same ? before : this.#keysOf(issuer);
       if (!same) await keys.start();
       else if (issuer.keys.from === 'jwks_file') await keys.reload();

@@ -49,6 +49,8 @@ export class Http2Connection {
     this.connection = connection;
     this.#limits = limits;
     this.#serve = serve;
+    // Node's sessions hear of the end of a connection from its close alone; half of one is nothing to HTTP/2 anyway.
+    socket.allowHalfOpen = false;
     this.#session = performServerHandshake(socket, {
       settings: {
         maxConcurrentStreams: limits.streamsPerConnection,

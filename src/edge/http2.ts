@@ -97,7 +97,8 @@ export class Http2Transaction implements Transaction {
   }
 
   #sendTrailers(): void {
-    const lines: Record<string, string[]> = {};
+    // The upstream chooses the names: `constructor` is one like any other.
+    const lines = Object.create(null) as Record<string, string[]>;
     for (let at = 0; at < this.#trailers.length; at += 2) {
       (lines[this.#trailers[at] ?? ''] ??= []).push(this.#trailers[at + 1] ?? '');
     }

@@ -5,6 +5,7 @@ import type { BindingName } from '../binding/permit.ts';
 import type { Listener, LogRules, Route } from '../policy/route.ts';
 import type { Rejection, RejectionFacts } from '../rejection/rejection.ts';
 import type { Outcome, SchemeLabel } from './metrics.ts';
+import { shortList, shortText } from './short.ts';
 
 /** Why a tunnel ended: a closed set, for the log. `stopped`: the gateway closes its connections. */
 export type TunnelEnd = 'client' | 'upstream' | 'upstream_broke' | 'idle' | 'total' | 'expired' | 'stopped';
@@ -82,7 +83,7 @@ export function createLog(rules: LogRules, to: DestinationStream = standardOutpu
       if (success && sampleSuccesses < 1 && Math.random() >= sampleSuccesses) return;
       logger[(line.status ?? 0) >= 500 ? 'warn' : 'info'](requestFields(line), 'request');
     },
-    event: (level, message, fields = {}) => logger[level](fields, message),
+    event: (level, message, fields = {}) => logger[level](eventFields(fields), message),
     failure: (message, error, requestId) => logger.error({ request_id: requestId, error: errorFields(error) }, message),
     change(next) {
       ({ sampleSuccesses } = next);
@@ -104,6 +105,19 @@ const WRITE_LIMIT = 4096;
 /** Each line is written at once; the 1 is what makes sonic-boom's flush wait for the line in flight. */
 const standardOutput = () =>
   destination({ dest: 1, sync: false, minLength: 1, maxWrite: WRITE_LIMIT, maxLength: BUFFER_LIMIT });
+
+/** Bytes of a text, and of a whole list, in an event; and of a list in the facts of a refusal, which may have two. */
+const TEXT_BYTES = 500;
+const LIST_BYTES = 2500;
+const FACT_BYTES = 1000;
+
+function eventFields(fields: EventFields) {
+  const short = (value: EventFields[string]) => {
+    if (typeof value === 'string') return shortText(value, TEXT_BYTES);
+    return typeof value === 'object' ? shortList(value, LIST_BYTES) : value;
+  };
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, short(value)]));
+}
 
 /** Members that are undefined are left out of the line. */
 function requestFields(line: RequestLine) {
@@ -143,7 +157,10 @@ function factFields({ what, clockOffset, htuPath, audience, renewedCertificate, 
     what,
     clock_offset: clockOffset,
     htu_path: htuPath,
-    audience,
+    audience: audience && {
+      expected: shortList(audience.expected, FACT_BYTES),
+      received: shortList(audience.received, FACT_BYTES),
+    },
     renewed_certificate: renewedCertificate,
     retry_after: retryAfter,
     allow,
@@ -160,6 +177,9 @@ function errorFields(error: unknown) {
   return {
     name: error.name,
     code: 'code' in error && typeof error.code === 'string' ? error.code : undefined,
-    at: places.map((line) => line.trim()),
+    at: shortList(
+      places.map((line) => line.trim()),
+      LIST_BYTES,
+    ),
   };
 }

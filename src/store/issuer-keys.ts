@@ -1,6 +1,7 @@
 // The keys of one issuer: loaded, refreshed in the background and for unknown kids, and withdrawn (checks.md §8).
 
 import { hash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { LRUCache } from 'lru-cache';
 import type { KeySource } from '../token/access-token.ts';
 import type { Issuer } from '../token/issuer.ts';
@@ -64,7 +65,7 @@ export interface IssuerKeysOptions {
 export class IssuerKeys implements KeySource {
   /** Why the last reading failed; undefined: it did not. */
   lastError: string | undefined;
-  readonly issuer: Issuer;
+  issuer: Issuer;
   readonly #options: IssuerKeysOptions;
   readonly #limits: IssuerKeysLimits;
   readonly #stopped = new AbortController();
@@ -93,6 +94,16 @@ export class IssuerKeys implements KeySource {
   stop(): void {
     this.#stopped.abort();
     clearTimeout(this.#timer);
+  }
+
+  /**
+   * Goes on for another version of the issuer if its keys are the same ones, read in the same way: an audience or a tolerance that
+   * changes while the issuer is down must not cost the keys that are there. @returns whether it does
+   */
+  goOnFor(issuer: Issuer): boolean {
+    const same = isDeepStrictEqual(sourceOf(issuer), sourceOf(this.issuer));
+    if (same) this.issuer = issuer;
+    return same;
   }
 
   /** Whether a set has been loaded since the start. */
@@ -183,4 +194,9 @@ export class IssuerKeys implements KeySource {
     if (this.#stopped.signal.aborted) return;
     this.#timer = setTimeout(() => void this.#load(), seconds * 1000).unref();
   }
+}
+
+/** All of an issuer on which it depends what is read. */
+function sourceOf({ name, issuer, keys, ca, insecureHttp, algorithms }: Issuer) {
+  return { name, issuer, keys, ca, insecureHttp, algorithms };
 }

@@ -14,13 +14,14 @@ export interface WorkerOptions {
   readonly ended: () => void;
 }
 
-/** Obeys orders one after the other; what fails and is nobody's fault but ours is thrown, and ends the thread. */
+/** Obeys orders in their order, none before it has started; what fails and is nobody's fault but ours is thrown, and ends the thread. */
 export class Worker {
   readonly #options: WorkerOptions;
   readonly #refreshes = new Map<number, () => void>();
   #plane: DataPlane | undefined;
   #log: Log | undefined;
   #tickets = 0;
+  #started: Promise<void> = Promise.resolve();
 
   constructor(options: WorkerOptions) {
     this.#options = options;
@@ -28,9 +29,12 @@ export class Worker {
 
   async obey(order: Order): Promise<void> {
     const { report } = this.#options;
+    // A policy that came while listeners are being opened would miss those that are not open yet.
+    if (order.type !== 'start') await this.#started;
     switch (order.type) {
       case 'start':
-        return this.#start(order);
+        this.#started = this.#start(order);
+        return this.#started;
       case 'policy':
         return this.#adopt(order);
       case 'keys':

@@ -7,6 +7,7 @@ import { connect as connectHttp2 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { answer } from '../../src/edge/answer.ts';
+import type { Transaction } from '../../src/edge/transaction.ts';
 import { makeListener, readAll, sendRaw, serveListener, statusOf, type TestListener } from '../support/edge.ts';
 import { FLAG, FRAME, frame, type Line, PREFACE, RawHttp2, request, settings } from '../support/frames.ts';
 
@@ -91,6 +92,21 @@ test('silence, or half a preface, is request_timed_out after header_timeout', as
   assert.equal(statusOf(await sendRaw(port, '')), 408);
   assert.equal(statusOf(await sendRaw(port, 'PRI * HT')), 408);
   assert.deepEqual(refused, ['request_timed_out', 'request_timed_out']);
+});
+
+test('a client that goes away is gone at once, with its request and its connection', async (t) => {
+  const arrived = Promise.withResolvers<Transaction>();
+  const listener = await serveListener(t, makeListener(), undefined, undefined, arrived.resolve);
+  const socket = await open(t, listener.port);
+  socket.resume().write(Buffer.concat([PREFACE, settings(), request(1, GET)]));
+  const transaction = await arrived.promise;
+  const closed = new Promise<void>((resolve) => transaction.onClose(resolve));
+  assert.equal(listener.open.connections(), 1);
+  socket.end();
+  await closed;
+  assert.ok(transaction.gone);
+  await once(socket, 'close');
+  assert.equal(listener.open.connections(), 0);
 });
 
 test('a connection that says nothing does not hold up the end of the listener', async (t) => {

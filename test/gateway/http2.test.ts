@@ -320,6 +320,25 @@ test('trailers that an upstream over HTTP/1.1 announces reach clients over HTTP/
   assert.equal(unannounced.trailers, undefined);
 });
 
+test('trailers may be named as members of every object are, and may be repeated', async (t) => {
+  const gateway = await startTestGateway(t, { routes: ROUTES });
+  const session = await open(t, gateway);
+  gateway.upstream.answer = (_request, response) => {
+    response.writeHead(200, { Trailer: 'X-Sum' });
+    response.write('body');
+    response.addTrailers([
+      ['constructor', 'one'],
+      ['__proto__', 'two'],
+      ['ETag', '"a"'],
+      ['ETag', '"b"'],
+    ]);
+    response.end();
+  };
+  const { body, trailers } = await ask(session, { ':path': '/open/1' });
+  assert.equal(body, 'body');
+  assert.deepEqual([trailers?.['constructor'], trailers?.['__proto__'], trailers?.etag], ['one', 'two', '"a"']);
+});
+
 test('a WebSocket cannot go to an upstream over HTTP/2, and is refused', async (t) => {
   const origin = await serveHttp2(t, () => {});
   const gateway = await startTestGateway(t, {

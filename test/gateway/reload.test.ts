@@ -4,7 +4,15 @@ import assert from 'node:assert/strict';
 import { Agent } from 'node:https';
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
-import { portOf, readPage, sendRequest, startTestGateway, startUpstream, writePolicy } from '../support/gateway.ts';
+import {
+  ISSUER_KEY,
+  portOf,
+  readPage,
+  sendRequest,
+  startTestGateway,
+  startUpstream,
+  writePolicy,
+} from '../support/gateway.ts';
 import { AUDIENCE, ISSUER, makeKey, makeToken } from '../support/tokens.ts';
 import { Command } from './command.ts';
 import { dpop, issue, prove, TO_KEY } from './credentials.ts';
@@ -106,6 +114,24 @@ partner: { issuer: https://partner.example, audience: [${AUDIENCE}], keys: { jwk
   assert.equal((await dpop(gateway, 'GET', '/1', { token })).status, 200);
   await gateway.reload({ routes: DPOP });
   assert.equal((await dpop(gateway, 'GET', '/1', { token })).reason, 'token_issuer_unknown');
+});
+
+test('a reload that changes what an issuer is trusted for keeps its keys, although they cannot be had now', async (t) => {
+  const issuer = await startUpstream(t);
+  let status = 200;
+  issuer.answer = (_request, response) => {
+    response.writeHead(status).end(JSON.stringify({ keys: [ISSUER_KEY.jwk] }));
+  };
+  const issuers = (more: string) =>
+    `login: { issuer: ${ISSUER}, audience: [${AUDIENCE}], keys: { jwks_uri: "${issuer.origin}/jwks" }, ${more} }`;
+  const gateway = await startTestGateway(t, { routes: DPOP, issuers: issuers('clock_tolerance: 15s') });
+  const token = await issue(gateway, TO_KEY);
+  status = 503;
+  await gateway.reload({ routes: DPOP, issuers: issuers('clock_tolerance: 20s') });
+  assert.equal((await dpop(gateway, 'GET', '/1', { token })).status, 200);
+  assert.equal((await gateway.page('/readyz')).status, 200);
+  await gateway.reload({ routes: DPOP, issuers: issuers('insecure_http: true') });
+  assert.equal((await dpop(gateway, 'GET', '/1', { token })).reason, 'issuer_unavailable');
 });
 
 test('TLS material that cannot be used changes nothing at all', async (t) => {

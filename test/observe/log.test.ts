@@ -118,6 +118,60 @@ describe('the line of a request', () => {
   });
 });
 
+describe('no line is longer than what a pipe takes at once from several threads', () => {
+  const longest = (lines: readonly string[]) => Math.max(...lines.map((line) => Buffer.byteLength(line)));
+
+  test('of an event with a long list, whose end is counted', () => {
+    const { log, lines, parsed } = makeLog();
+    const problems = Array.from(
+      { length: 500 },
+      (_, at) => `holdfast.yaml:${at}:1 routes[${at}]: is "é\u0001", expected less`,
+    );
+    log.event('error', 'configuration refused', { problems, cause: 'files' });
+    log.event('error', 'configuration refused', {
+      problems: ['\u0001'.repeat(100_000), 'short'],
+      error: '\u0001'.repeat(5000),
+    });
+    assert.ok(longest(lines) <= 4096, String(longest(lines)));
+    const [many = {}] = parsed();
+    const shown = many['problems'] as string[];
+    assert.ok(shown.length > 20);
+    assert.equal(shown[0], problems[0]);
+    assert.equal(shown.at(-1), `and ${500 - shown.length + 1} more`);
+    assert.equal(many['cause'], 'files');
+  });
+
+  test('of a short list, which is shown as a whole', () => {
+    const { log, parsed } = makeLog();
+    log.event('info', 'policy adopted', { changes: ['route orders: match', 'nonce: changed'] });
+    assert.deepEqual(parsed()[0]?.['changes'], ['route orders: match', 'nonce: changed']);
+  });
+
+  test('of a request whose token has many long audiences', () => {
+    const { log, lines } = makeLog();
+    const audiences = Array.from({ length: 8 }, () => '\u0001'.repeat(256));
+    const rejection = reject('token_audience_mismatch', { audience: { expected: audiences, received: audiences } });
+    log.request({ ...GOOD, rejection, status: 401, outcome: 'rejected' });
+    assert.ok(longest(lines) <= 4096, String(longest(lines)));
+  });
+
+  test('of a request whose proof names a long path', () => {
+    const { log, lines } = makeLog();
+    const path = '\u0001'.repeat(256);
+    const rejection = reject('proof_uri_mismatch', { htuPath: { expected: path, received: path } });
+    log.request({ ...GOOD, target: `/${'"'.repeat(300)}`, rejection, status: 401, outcome: 'rejected' });
+    assert.ok(longest(lines) <= 4096, String(longest(lines)));
+  });
+
+  test('of an exception with a deep stack', () => {
+    const { log, lines } = makeLog();
+    const error = new Error('x');
+    error.stack = `Error: x\n${Array.from({ length: 100 }, () => `    at deep (file:///${'x'.repeat(200)}.ts:1:1)`).join('\n')}`;
+    log.failure('failed', error);
+    assert.ok(longest(lines) <= 4096, String(longest(lines)));
+  });
+});
+
 describe('sampling', () => {
   const outcomes: [string, Partial<RequestLine>, boolean][] = [
     ['a success', {}, false],
