@@ -89,7 +89,7 @@ const LONGEST_BODY = Number.MAX_SAFE_INTEGER;
 /** Milliseconds; Node takes longer ones for 1. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
-type Phase = 'connecting' | 'sending' | 'awaiting' | 'answering' | 'flushing' | 'tunnelling' | 'settled';
+type Phase = 'waiting' | 'connecting' | 'sending' | 'awaiting' | 'answering' | 'flushing' | 'tunnelling' | 'settled';
 
 class Forwarding implements Sender, UploadWatcher {
   readonly #permit: Permit;
@@ -115,7 +115,7 @@ class Forwarding implements Sender, UploadWatcher {
   }
 
   start(): void {
-    const { transaction, facts, timeouts, upstream, bodyLimit, rules } = this.#exchange;
+    const { transaction, timeouts, upstream, bodyLimit } = this.#exchange;
     if (transaction.gone) return this.#settle({ kind: 'client_gone', bytes: 0 });
     const length = transaction.bodyLength();
     const limit = Math.min(bodyLimit ?? LONGEST_BODY, LONGEST_BODY);
@@ -123,6 +123,17 @@ class Forwarding implements Sender, UploadWatcher {
     if (length !== 0) this.#upload = new Upload(transaction, limit, this);
     transaction.onClose(() => this.#onClientClose());
     if (timeouts.total !== undefined) this.#last = performance.now() + timeouts.total * 1000;
+    // undici sends nothing over HTTP/1.1 before the first byte of a body: a connection would wait for it, and be closed as idle.
+    const waits = this.#upload !== undefined && !transaction.expectsContinue && !upstream.upstream.http2;
+    if (!waits) return this.#send();
+    this.#phase = 'waiting';
+    this.#allow(timeouts.idle);
+    this.#upload?.read(0);
+  }
+
+  #send(): void {
+    const { transaction, facts, timeouts, upstream, rules } = this.#exchange;
+    this.#phase = 'connecting';
     this.#allow(timeouts.connect);
     const options: Dispatcher.DispatchOptions = {
       method: facts.method,
@@ -241,6 +252,7 @@ class Forwarding implements Sender, UploadWatcher {
   }
 
   uploadProgressed(): void {
+    if (this.#phase === 'waiting') return this.#send();
     if (this.#phase === 'sending' || this.#phase === 'answering') this.#allow(this.#exchange.timeouts.idle);
   }
 
@@ -266,6 +278,8 @@ class Forwarding implements Sender, UploadWatcher {
       case 'connecting':
         if (performance.now() < this.#last && this.#sending?.giveUp()) return;
         return this.#reject('upstream_timed_out');
+      case 'waiting':
+        return this.#reject('request_timed_out');
       case 'sending':
         return this.#reject(this.#upload?.waitsForClient ? 'request_timed_out' : 'upstream_timed_out');
       case 'answering':

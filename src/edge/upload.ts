@@ -5,8 +5,10 @@ import { countPiece } from './pieces.ts';
 import type { Transaction } from './transaction.ts';
 
 const BUFFERED = 65_536;
+
 /** Who wants to know how an upload goes. */
 export interface UploadWatcher {
+  /** There is more of it, or its end. */
   uploadProgressed(): void;
   uploadExceeded(): void;
 }
@@ -54,6 +56,8 @@ export class Upload extends Readable {
   };
 
   readonly #onEnd = (): void => {
-    if (this.#transaction.received) this.push(null);
+    if (!this.#transaction.received) return;
+    this.#watcher.uploadProgressed();
+    this.push(null);
   };
 }

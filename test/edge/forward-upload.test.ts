@@ -167,3 +167,34 @@ describe('Expect: 100-continue', () => {
     assert.match(await send(t, port, EXPECT).toEnd(), /^HTTP\/1\.1 502/);
   });
 });
+
+describe('a client that pauses before the first byte of its body', () => {
+  it('holds no connection to the upstream meanwhile', async (t) => {
+    const { port, connections } = await open(t, {}, (socket) => socket.on('data', () => socket.write(OK)));
+    const slow = send(t, port, `${POST}Content-Length: 4\r\n\r\n`);
+    await send(t, port, 'GET /orders HTTP/1.1\r\nHost: x\r\n\r\n').until(/ok$/);
+    assert.equal(connections.length, 1);
+    // What an upstream does with a connection on which nothing comes.
+    connections[0]?.end();
+    slow.socket.write('body');
+    await slow.until(/ok$/);
+    assert.equal(connections.length, 2);
+  });
+
+  it('an empty chunked body is sent when it has ended', async (t) => {
+    const { port, upstream } = await open(t, {}, (socket) => socket.once('data', () => socket.write(OK)));
+    const client = send(t, port, CHUNKED);
+    client.socket.write('0\r\n\r\n');
+    await client.until(/ok$/);
+    assert.match(await (await upstream).until(/\r\n\r\n/), /^POST \/orders /);
+  });
+
+  it('gets request_timed_out after timeouts.idle, and the upstream hears nothing of it', async (t) => {
+    const { port, connections } = await open(t, {
+      exchange: { timeouts: { connect: 5, responseHeader: 5, idle: 0.1, total: undefined } },
+    });
+    const text = await send(t, port, CHUNKED).until(/\r\n\r\n\w+$/);
+    assert.match(text, /^HTTP\/1\.1 408 [^]*request_timed_out$/);
+    assert.equal(connections.length, 0);
+  });
+});
