@@ -45,8 +45,8 @@ export interface OpenListener {
   /** Tickets of before are no longer taken. @param secret the same in every worker, so that each takes the others' tickets */
   setTicketSecret(secret: Uint8Array): void;
   /**
-   * Serves everything, and tells clients that their connections end: over HTTP/2 those that are there, at once (GOAWAY); over HTTP/1
-   * all, with their next answer (`Connection: close`). So clients that send requests meet no closed connection when `stop` comes.
+   * Serves everything, and tells HTTP/1 clients with their next answer that their connections end (`Connection: close`), so that none
+   * of those that send requests meets a closed connection when `stop` comes. HTTP/2 clients are told then (decision 40).
    */
   drain(): void;
   /**

@@ -72,11 +72,6 @@ export class Http2Connection {
     this.#session.once('close', () => clearTimeout(this.#idle));
   }
 
-  /** The same as `stop`, but for a client that has sent nothing yet: it would have connected for nothing. */
-  drain(): void {
-    if (this.#seen) this.stop();
-  }
-
   /**
    * GOAWAY with the last stream that is served: those in flight finish, later ones are the client's to repeat elsewhere (RFC 9113 §6.8).
    * Not the two GOAWAY of that section: nghttp2 would ignore the streams between them, and Node has no notice without that.

@@ -342,7 +342,6 @@ class HttpDoor implements Door {
   drain(): void {
     this.#draining = true;
     for (const { newest } of this.#open.values()) if (newest?.headersSent === false) newest.shouldKeepAlive = false;
-    for (const http2 of this.#http2.values()) http2.drain();
   }
 
   stop(): void {

@@ -44,22 +44,25 @@ test('an answer that was on its way says it too, as long as it has not begun', a
   assert.deepEqual([body, fields.one('connection')], ['at last', 'close']);
 });
 
-test('an HTTP/2 client is told at once which streams are served, and these are', async (t) => {
-  const gateway = await start(t);
+test('an HTTP/2 client is served through the delay, and told when it is over which streams still are', async (t) => {
+  const gateway = await startTestGateway(t, { routes: OPEN, more: 'drain: { delay: 500ms, grace: 5s }' });
+  const raw = await openStreams(t, gateway);
+  const drained = gateway.running.drain();
+  raw.write(request(1));
+  assert.equal(await raw.ending(1), 'ended');
   const held = Promise.withResolvers<() => void>();
   gateway.upstream.answer = (_request, response) => held.resolve(() => response.end('at last'));
-  const raw = await openStreams(t, gateway);
-  raw.write(request(1));
-  const release = await held.promise;
-  drain(gateway);
-  const { payload } = await raw.until(({ type }) => type === FRAME.goaway);
-  assert.deepEqual([payload.readUInt32BE(0), payload.readUInt32BE(4)], [1, ERROR.none]);
   raw.write(request(3));
+  const release = await held.promise;
+  const { payload } = await raw.until(({ type }) => type === FRAME.goaway);
+  assert.deepEqual([payload.readUInt32BE(0), payload.readUInt32BE(4)], [3, ERROR.none]);
+  raw.write(request(5));
   release();
-  assert.equal(await raw.ending(1), 'ended');
-  assert.equal(raw.data(1), 'at last');
+  assert.equal(await raw.ending(3), 'ended');
+  assert.equal(raw.data(3), 'at last');
   await raw.end();
-  assert.equal(gateway.upstream.seen.length, 1, 'a stream that the client may repeat elsewhere was served');
+  await drained;
+  assert.equal(gateway.upstream.seen.length, 2, 'a stream that the client may repeat elsewhere was served');
 });
 
 test('one that connects while the gateway drains is served as ever', async (t) => {
