@@ -190,7 +190,14 @@ class RunningGateway implements Gateway {
   /** A unix socket cannot be shared: the first worker serves it. */
   #startOrder(index: number): StartOrder {
     const binds = new Map([...this.#binds].filter(([, bind]) => index === 0 || 'port' in bind));
-    return { type: 'start', ...this.#inForce, shared: this.#shared, binds, reusePort: this.#crew.size > 1 };
+    return {
+      type: 'start',
+      ...this.#inForce,
+      shared: this.#shared,
+      binds,
+      reusePort: this.#crew.size > 1,
+      draining: this.#state === 'draining',
+    };
   }
 
   async open(): Promise<void> {

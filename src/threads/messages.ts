@@ -35,6 +35,8 @@ export interface StartOrder extends PolicyInForce {
   readonly binds: ReadonlyMap<string, Bind>;
   /** Several threads listen on one port (SO_REUSEPORT). */
   readonly reusePort: boolean;
+  /** It takes the place of one that died after the drain had begun. */
+  readonly draining: boolean;
 }
 
 /** From the supervisor. The first one is `start`; they are obeyed in their order. */

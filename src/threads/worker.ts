@@ -71,6 +71,7 @@ export class Worker {
         replayStore: (state) => report({ type: 'replay-store', state }),
       });
       await this.#plane.open();
+      if (order.draining) this.#plane.drain();
       report({ type: 'serving' });
     } catch (error) {
       await this.#plane?.close();

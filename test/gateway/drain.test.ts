@@ -99,3 +99,17 @@ test('a listener that becomes another while the gateway drains goes on telling i
   const { status, fields } = await gateway.request('GET', '/1', { agent: new Agent({ keepAlive: true }) });
   assert.deepEqual([status, fields.one('connection')], [200, 'close']);
 });
+
+test('a worker that takes the place of a dead one during the drain tells its clients too', async (t) => {
+  const more = 'drain: { delay: 1h, grace: 5s }\nlog: { level: fatal }';
+  const gateway = await startTestGateway(t, { routes: OPEN, more, threads: true });
+  drain(gateway);
+  gateway.running.kill(0);
+  while (gateway.running.workers[0]?.restarts === 0 || gateway.running.workers[0]?.state !== 'serving') {
+    await gateway.page('/livez');
+  }
+  const agent = new Agent({ keepAlive: true });
+  t.after(() => agent.destroy());
+  const { status, fields } = await gateway.request('GET', '/1', { agent });
+  assert.deepEqual([status, fields.one('connection')], [200, 'close']);
+});

@@ -48,6 +48,7 @@ function startOrder(policy: Policy, bind: Bind): StartOrder {
     },
     binds: new Map([['public', bind]]),
     reusePort: false,
+    draining: false,
   };
 }
 
