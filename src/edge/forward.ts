@@ -10,7 +10,7 @@ import { type Reason, type Rejection, reject } from '../rejection/rejection.ts';
 import type { RequestFacts } from '../token/request-facts.ts';
 import { answerFields } from './answer-fields.ts';
 import { type FieldRules, withoutNamed } from './fields.ts';
-import { readFraming } from './framing.ts';
+import { readBodyLength, readFraming } from './framing.ts';
 import { Http2Request } from './http2-request.ts';
 import { type Peer, requestFields } from './request-fields.ts';
 import { answerTrailers } from './trailers.ts';
@@ -102,6 +102,8 @@ class Forwarding implements Sender, UploadWatcher {
   #begun = false;
   #status = 0;
   #bytes = 0;
+  /** Content-Length of the answer, if it has one. */
+  #announced: number | undefined;
   #drains = false;
   #timer: NodeJS.Timeout | undefined;
   /** Milliseconds on the monotonic clock: when the timer fires, when it should, and when the exchange ends in any case. */
@@ -185,6 +187,7 @@ class Forwarding implements Sender, UploadWatcher {
     transaction.writeHead(status, passed, this.#restOf(controller, received));
     this.#phase = 'answering';
     this.#status = status;
+    this.#announced = readBodyLength(received);
     process.nextTick(flushFields, this);
     this.#allow(this.#exchange.timeouts.idle);
   }
@@ -228,7 +231,8 @@ class Forwarding implements Sender, UploadWatcher {
     this.#bytes += chunk.length;
     countPiece(chunk.length);
     this.#allow(timeouts.idle);
-    if (transaction.write(chunk)) return;
+    // Behind the last byte undici must not be held: it would miss the end, and take the upstream's closing for a broken answer.
+    if (transaction.write(chunk) || this.#bytes === this.#announced) return;
     controller.pause();
     if (this.#drains) return;
     this.#drains = true;

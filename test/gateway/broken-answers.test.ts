@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { connect } from 'node:http2';
 import { test } from 'node:test';
+import { FRAME, frame, openHttp2, request } from '../support/frames.ts';
 import { HOST, portOf, SERVER_CA, startTestGateway, type TestGateway } from '../support/gateway.ts';
 
 const OPEN =
@@ -39,11 +40,11 @@ const CLIENTS: Readonly<Record<string, (gateway: TestGateway) => Promise<string>
 };
 
 for (const [version, ask] of Object.entries(CLIENTS)) {
-  for (const [framing, frame] of Object.entries(FRAMINGS)) {
+  for (const [framing, announce] of Object.entries(FRAMINGS)) {
     test(`an answer that would end by ${framing} and breaks off is broken for a client of ${version}`, async (t) => {
       const gateway = await startTestGateway(t, { routes: OPEN });
       gateway.upstream.answer = (_request, response) => {
-        frame(response);
+        announce(response);
         response.write(BEGINNING, () => setTimeout(() => response.socket?.resetAndDestroy(), 50));
       };
       await assert.rejects(ask(gateway));
@@ -52,3 +53,24 @@ for (const [version, ask] of Object.entries(CLIENTS)) {
     });
   }
 }
+
+test('an upstream that closes its connection behind a whole answer breaks nothing for a client that still reads', async (t) => {
+  const gateway = await startTestGateway(t, { routes: OPEN });
+  const body = 'x'.repeat(100_000);
+  const closed = Promise.withResolvers<void>();
+  gateway.upstream.answer = ({ socket }, response) => {
+    socket.once('close', () => closed.resolve());
+    response.setHeader('Content-Length', body.length);
+    response.end(body, () => socket.end());
+  };
+  const raw = await openHttp2(t, portOf(gateway.running.listeners[0]?.bind), { ca: SERVER_CA.cert });
+  raw.write(request(1));
+  // The window of a connection is 65,535 octets at first (RFC 9113 §6.9.2): the rest waits at the gateway.
+  await raw.until(() => raw.data(1).length === 65_535);
+  await closed.promise;
+  const more = Buffer.alloc(4);
+  more.writeUInt32BE(body.length);
+  raw.write(frame(FRAME.windowUpdate, 0, 0, more), frame(FRAME.windowUpdate, 0, 1, more));
+  assert.equal(await raw.ending(1), 'ended');
+  assert.equal(raw.data(1), body);
+});
