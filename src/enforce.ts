@@ -74,12 +74,18 @@ export async function enforce(request: RequestFacts, route: Route, ports: Ports)
   // 9. The rate of the route counts what would pass: no challenge, and nothing that was refused.
   const { claims } = examined.token;
   const thumbprint = thumbprintOf(examined.obligation);
-  const quota = countRequest(request, route, { claims, thumbprint, address: request.clientAddress }, ports.rates);
+  const sender = { claims, thumbprint, address: request.clientAddress };
+  const quota = countRequest(request, route, sender, ports.rates);
   if (quota instanceof Rejection) return quota;
 
   // 10. Last of all: the proof is remembered, in one atomic call, and only now that everything else is good.
   const replayed = await rememberProof(examined, request.now, ports);
-  if (replayed !== undefined) return replayed;
+  if (replayed !== undefined) {
+    // Or whoever has seen one request could use up its sender's rate by sending it again.
+    if (route.rateLimit !== undefined)
+      ports.rates.giveBack(route.rateLimit, rateKey(route.rateLimit.key, sender), request.now);
+    return replayed;
+  }
 
   // 11. The way is open.
   const { presentation, obligation, proof, unknownConfirmations } = examined;

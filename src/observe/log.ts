@@ -102,9 +102,17 @@ export function createLog(rules: LogRules, to: DestinationStream = standardOutpu
  */
 const WRITE_LIMIT = 4096;
 
-/** Each line is written at once; the 1 is what makes sonic-boom's flush wait for the line in flight. */
-const standardOutput = () =>
-  destination({ dest: 1, sync: false, minLength: 1, maxWrite: WRITE_LIMIT, maxLength: BUFFER_LIMIT });
+/**
+ * Each line is written at once; the 1 is what makes sonic-boom's flush wait for the line in flight. A line that cannot be written, as
+ * on a full disk, is tried again with the next one. Without a listener its error would end the thread, and then sonic-boom would
+ * try for ever at the end of the process; everything was flushed before where that could be done.
+ */
+function standardOutput(): DestinationStream {
+  const stream = destination({ dest: 1, sync: false, minLength: 1, maxWrite: WRITE_LIMIT, maxLength: BUFFER_LIMIT });
+  return stream.on('error', () => {
+    stream.flushSync = () => {};
+  });
+}
 
 /** Bytes of a text, and of a whole list, in an event; and of a list in the facts of a refusal, which may have two. */
 const TEXT_BYTES = 500;

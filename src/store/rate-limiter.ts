@@ -48,6 +48,8 @@ export interface RateLimiter {
    * @param now seconds since the epoch
    */
   take(limit: RateLimit, key: string, now: number): Taken;
+  /** Uncounts a request that was counted a moment ago and did not pass after all. */
+  giveBack(limit: RateLimit, key: string, now: number): void;
 }
 
 interface Fingerprint {
@@ -99,6 +101,19 @@ export class SharedRateLimiter implements RateLimiter {
         const remaining = Math.max(0, Math.floor((reach - ahead) / interval + 0.5));
         return { quota: quotaOf(limit, remaining, ahead), retryAfter: undefined };
       }
+    }
+  }
+
+  giveBack(limit: RateLimit, key: string, now: number): void {
+    const { tag, bucket } = this.#fingerprintOf(limit.name, key);
+    const slot = this.#find(tag, bucket);
+    if (slot === undefined) return;
+    for (;;) {
+      const before = Atomics.load(this.#times, slot);
+      const busyUntil = this.#toNumber(before);
+      if (busyUntil <= now - this.#since) return;
+      const after = this.#toBits(busyUntil - limit.interval);
+      if (Atomics.compareExchange(this.#times, slot, before, after) === before) return;
     }
   }
 

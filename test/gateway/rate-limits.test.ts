@@ -51,6 +51,17 @@ async function passing(send: () => Promise<Answered>): Promise<number> {
   return 5;
 }
 
+test('a request that somebody sends again and again costs its sender one', async (t) => {
+  const { gateway } = await startAt(t);
+  const token = await issue(gateway, TO_KEY);
+  const proof = await prove(gateway, token, 'GET', '/client/1');
+  assert.equal((await gateway.request('GET', '/client/1', { token, proof })).status, 200);
+  for (let nth = 0; nth < 5; nth++) {
+    assert.equal((await gateway.request('GET', '/client/1', { token, proof })).reason, 'proof_replayed');
+  }
+  assert.equal(await passing(() => dpop(gateway, 'GET', '/client/1', { token })), 2);
+});
+
 test('each answer says what is left, and a refusal when to come back: then as many pass as time gave back', async (t) => {
   const { gateway, clock } = await startAt(t);
   const send = () => dpop(gateway, 'GET', '/client/1');

@@ -2,6 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
 import { createLog, type RequestLine } from '../../src/observe/log.ts';
@@ -222,4 +224,23 @@ test('flush settles when all lines are on standard output, a pipe included', asy
   const lines = (await text(child.stdout)).trimEnd().split('\n');
   assert.equal(lines.length, 5000);
   assert.match(lines.at(-1) ?? '', /"n":4999/);
+});
+
+/** A device without any room, as a full disk is to whoever writes there. */
+const FULL = '/dev/full';
+
+test('a log that cannot be written ends nothing', { skip: !existsSync(FULL) }, async () => {
+  const program = `
+    import { createLog } from ${JSON.stringify(new URL('../../src/observe/log.ts', import.meta.url).href)};
+    const log = createLog({ level: 'info', sampleSuccesses: 1 });
+    for (let n = 0; n < 10; n += 1) {
+      log.event('info', 'line', { n });
+      await log.flush();
+    }`;
+  const full = openSync(FULL, 'w');
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
+    stdio: ['ignore', full, 'inherit'],
+  });
+  closeSync(full);
+  assert.deepEqual(await once(child, 'close'), [0, null]);
 });

@@ -42,6 +42,17 @@ describe('a sender', () => {
     });
   }
 
+  test('gets back what was counted for nothing, and never more', () => {
+    const limiter = makeLimiter();
+    const limit = makeLimit({ interval: 10, burst: 3 });
+    limiter.giveBack(limit, 'a', NOW);
+    assert.equal(passing(limiter, limit), 3);
+    limiter.giveBack(limit, 'a', NOW);
+    assert.equal(passing(limiter, limit), 1);
+    limiter.giveBack(limit, 'a', NOW + 1000);
+    assert.equal(passing(limiter, limit, 'a', NOW + 1000), 3);
+  });
+
   test('is told what remains, when all of it is back and when to try again', () => {
     const limiter = makeLimiter();
     const limit = makeLimit({ interval: 0.5, burst: 3, quota: 4, window: 2 });
