@@ -114,7 +114,7 @@ holdfast.dev/restart-keys: {{ include "holdfast.restartKeys" . | sha256sum | quo
 {{/* Files that the pod has beside the configuration, one a line. */}}
 {{- define "holdfast.presentFiles" -}}
 {{- range $name, $_ := .Values.files }}{{ printf "%s\n" $name }}{{ end -}}
-{{- range $name, $_ := .Values.tls }}{{ printf "tls/%s/tls.crt\ntls/%s/tls.key\n" $name $name }}{{ end -}}
+{{- range $name, $tls := .Values.tls }}{{ if $tls }}{{ printf "tls/%s/tls.crt\ntls/%s/tls.key\n" $name $name }}{{ end }}{{ end -}}
 {{- range concat .Values.secrets .Values.configMaps }}{{ range .items }}{{ printf "%s\n" . }}{{ end }}{{ end -}}
 {{- if include "holdfast.nonceSecret" . }}{{ range .Values.nonce.keys }}{{ printf "nonce/%s\n" . }}{{ end }}{{ end -}}
 {{- end }}

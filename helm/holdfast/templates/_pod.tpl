@@ -51,12 +51,14 @@ projected:
   defaultMode: 292 # 0444
   sources:
     - configMap: { name: {{ include "holdfast.fullname" . }} }
-    {{- range $name, $_ := .Values.tls }}
+    {{- range $name, $tls := .Values.tls }}
+    {{- if $tls }}
     - secret:
         name: {{ include "holdfast.tlsSecret" (dict "context" $ "name" $name) }}
         items:
           - { key: tls.crt, path: tls/{{ $name }}/tls.crt }
           - { key: tls.key, path: tls/{{ $name }}/tls.key }
+    {{- end }}
     {{- end }}
     {{- range .Values.secrets }}
     - secret:

@@ -5,7 +5,7 @@
   (include "holdfast.missing" . | fromJsonArray)
   (include "holdfast.badListeners" . | fromJsonArray)
   (include "holdfast.badPorts" . | fromJsonArray)
-  (include "holdfast.badMemory" . | fromJsonArray)
+  (include "holdfast.badScale" . | fromJsonArray)
   (include "holdfast.badUpstreams" . | fromJsonArray)
   (include "holdfast.badFiles" . | fromJsonArray)
   (include "holdfast.badTrust" . | fromJsonArray)
@@ -30,6 +30,11 @@
 
 {{- define "holdfast.badListeners" -}}
 {{- $problems := list -}}
+{{- range $key, $value := .Values.config.drain -}}
+{{- if contains "${" (toString $value) -}}
+{{- $problems = append $problems (printf "config.drain.%s must be written out: terminationGracePeriodSeconds is counted from it" $key) -}}
+{{- end -}}
+{{- end -}}
 {{- range $index, $listener := .Values.config.listeners -}}
 {{- $at := printf "config.listeners[%d]" $index -}}
 {{- $bind := include "holdfast.bind" .bind | fromJson -}}
@@ -84,7 +89,7 @@
 {{- toJson $problems -}}
 {{- end }}
 
-{{- define "holdfast.badMemory" -}}
+{{- define "holdfast.badScale" -}}
 {{- $problems := list -}}
 {{- if include "holdfast.memory" . -}}
 {{- if and .Values.autoscaling.enabled (eq .Values.mode "edge") -}}
@@ -92,6 +97,9 @@
 {{- else if gt (int .Values.replicas) 1 -}}
 {{- $problems = append $problems (printf "replicas is %d, and with config.replay.store: memory a proof that one of them has seen is new to the next: set config.replay.store: redis and config.replay.redis, or replicas: 1" (int .Values.replicas)) -}}
 {{- end -}}
+{{- end -}}
+{{- if and .Values.monitoring.rules.enabled (not .Values.monitoring.serviceMonitor.enabled) -}}
+{{- $problems = append $problems "monitoring.rules would watch metrics that nobody collects: set monitoring.serviceMonitor.enabled: true as well" -}}
 {{- end -}}
 {{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
 {{- $problems = append $problems "autoscaling.minReplicas is more than maxReplicas: exchange them" -}}
@@ -124,7 +132,7 @@
 {{- end -}}
 {{- end -}}
 {{- range $name, $tls := .Values.tls -}}
-{{- if eq (empty $tls.secretName) (empty $tls.certManager) -}}
+{{- if and $tls (eq (empty $tls.secretName) (empty $tls.certManager)) -}}
 {{- $problems = append $problems (printf "tls.%s needs secretName or certManager, one of them" $name) -}}
 {{- end -}}
 {{- end -}}
