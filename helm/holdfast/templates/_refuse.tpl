@@ -132,7 +132,7 @@
 {{- end -}}
 {{- end -}}
 {{- range $name, $tls := .Values.tls -}}
-{{- if and $tls (eq (empty $tls.secretName) (empty $tls.certManager)) -}}
+{{- if and (not (kindIs "invalid" $tls)) (eq (empty $tls.secretName) (empty $tls.certManager)) -}}
 {{- $problems = append $problems (printf "tls.%s needs secretName or certManager, one of them" $name) -}}
 {{- end -}}
 {{- end -}}
