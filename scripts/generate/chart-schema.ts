@@ -19,7 +19,10 @@ function keys(properties: Readonly<Record<string, Node>>, ...required: string[])
 }
 
 /** A null takes away what another values file says. */
-const orNull = (properties: Readonly<Record<string, Node>>): Node => ({ ...keys(properties), type: ['object', 'null'] });
+const orNull = (properties: Readonly<Record<string, Node>>): Node => ({
+  ...keys(properties),
+  type: ['object', 'null'],
+});
 
 const mounted = list(keys({ name: { ...text, minLength: 1 }, items: { ...texts, minProperties: 1 } }, 'name', 'items'));
 
