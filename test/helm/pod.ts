@@ -13,7 +13,7 @@ import { createLog } from '../../src/observe/log.ts';
 import { compilePolicy } from '../../src/policy/compile.ts';
 import { formatProblem } from '../../src/policy/problem.ts';
 import { readPolicyFile } from '../../src/policy/read.ts';
-import type { Listener, Policy } from '../../src/policy/route.ts';
+import type { Listener, Policy, RedisPolicy } from '../../src/policy/route.ts';
 import { CLIENT } from '../gateway/credentials.ts';
 import {
   CLIENT_CA,
@@ -27,6 +27,7 @@ import {
   startUpstream,
 } from '../support/gateway.ts';
 import { makeCrl } from '../support/pki.ts';
+import { startRedis } from '../support/redis.ts';
 import { spawnHere } from '../support/threads.ts';
 import { gatewayOf, type KubernetesObject, type Rendering } from './golden.ts';
 
@@ -58,7 +59,8 @@ function mount(t: TestContext, rendering: Rendering, upstream: string): string {
   for (const source of volume.projected.sources) {
     const { name, items } = source.configMap ?? source.secret;
     const map = rendering.objects.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === name);
-    for (const [file, content] of Object.entries(map?.['data'] ?? {})) write(file, moved(String(content), upstream));
+    for (const [file, content] of Object.entries(map?.['data'] ?? {}))
+      write(file, String(content).replaceAll(TARGETS, upstream));
     for (const { key, path } of items ?? []) write(path, CONTENTS[key] ?? NONCE_SECRET);
   }
   return folder;
@@ -66,9 +68,14 @@ function mount(t: TestContext, rendering: Rendering, upstream: string): string {
 
 export interface StartedPod {
   readonly policy: Policy;
-  /** Status of an answer, and the reason of a refusal. */
-  readonly call: (listener: string, path: string, wishes?: CallWishes) => Promise<string>;
+  readonly call: (listener: string, path: string, wishes?: CallWishes) => Promise<Called>;
   readonly page: (path: string) => Promise<{ status: number; body: string }>;
+}
+
+export interface Called {
+  /** Status of an answer, and the reason of a refusal or else the body. */
+  readonly said: string;
+  readonly nonce: string | undefined;
 }
 
 export interface CallWishes {
@@ -77,14 +84,14 @@ export interface CallWishes {
 }
 
 /**
- * Starts the gateway of a rendering. Only places are changed: addresses of listeners and upstreams, peers that are this machine, keys
- * of the issuer from a file, and memory where there is Redis, which tests of its own have.
+ * Starts the gateway of a rendering. Only places are changed: addresses of listeners, upstreams and Redis, peers that are this
+ * machine, keys of the issuer from a file.
  */
 export async function startPod(t: TestContext, rendering: Rendering): Promise<StartedPod> {
   const upstream = await startUpstream(t);
   const folder = mount(t, rendering, upstream.origin);
   writeFileSync(join(folder, 'test-keys.json'), CONTENTS['jwks'] ?? '');
-  const policy = here(compile(folder), join(folder, 'test-keys.json'));
+  const policy = await here(t, compile(folder), join(folder, 'test-keys.json'));
   const log = createLog(policy.log, { write() {} });
   const spawn = spawnHere(log, () => Date.now() / 1000);
   const running = await startGateway(policy, { version: 'test', log, spawn });
@@ -106,15 +113,6 @@ export async function startPod(t: TestContext, rendering: Rendering): Promise<St
 /** Upstreams of the renderings, wherever they are. */
 const TARGETS = /http:\/\/\w+\.shop\.svc:\d+|http:\/\/127\.0\.0\.1:8080|unix:\/run\/app\/app\.sock/g;
 
-/** The text of a configuration, with its upstreams here, and without Redis: as JSON the whole section, as YAML its lines. */
-function moved(text: string, origin: string): string {
-  return text
-    .replaceAll(TARGETS, origin)
-    .replace(/"store": "redis"/, '"store": "memory"')
-    .replace(/"redis": \{[\s\S]*?\n {4}\},?\n/, '')
-    .replace(/^replay:\n( {2}.*\n)+/m, '');
-}
-
 function compile(folder: string): Policy {
   const read = readPolicyFile(join(folder, 'holdfast.yaml'), { env: ENVIRONMENT });
   const compiled = 'problems' in read ? read : compilePolicy(read, Date.now() / 1000);
@@ -122,8 +120,8 @@ function compile(folder: string): Policy {
   throw new Error(compiled.problems.map(formatProblem).join('\n'));
 }
 
-/** Listeners on free ports of loopback, which trust this machine where they trusted a range, and a key set from a file. */
-function here(policy: Policy, file: string): Policy {
+/** Listeners on free ports of loopback, which trust this machine where they trusted a range; a key set from a file; a Redis here. */
+async function here(t: TestContext, policy: Policy, file: string): Promise<Policy> {
   const bind = { host: '127.0.0.1', port: 0 };
   const listeners = policy.listeners.map((listener) => ({
     ...listener,
@@ -131,7 +129,19 @@ function here(policy: Policy, file: string): Policy {
     trustedPeers: listener.trustedPeers.map((peer) => ({ ...peer, cidr: peer.cidr && '127.0.0.1/32' })),
   }));
   const issuers = policy.issuers.map((issuer) => ({ ...issuer, keys: { from: 'jwks_file', file } as const }));
-  return { ...policy, listeners, issuers, admin: bind, telemetry: bind, replay: { ...policy.replay, capacity: 1000 } };
+  const replay = {
+    ...policy.replay,
+    capacity: 1000,
+    redis: policy.replay.redis && (await redisHere(t, policy.replay.redis)),
+  };
+  return { ...policy, listeners, issuers, admin: bind, telemetry: bind, replay };
+}
+
+/** The rendered Redis has this user, this password and TLS by this CA; the one that is there has neither. */
+async function redisHere(t: TestContext, redis: RedisPolicy): Promise<RedisPolicy> {
+  const { port } = await startRedis(t);
+  const place = { kind: 'server', host: '127.0.0.1', port, db: 0 } as const;
+  return { ...redis, place, username: undefined, password: undefined, tls: undefined };
 }
 
 /** One request as a client of that listener makes it: PROXY header, TLS with a certificate, fields of a balancer. */
@@ -140,7 +150,7 @@ async function call(
   port: number,
   path: string,
   { host = HOST, fields = {} }: CallWishes,
-): Promise<string> {
+): Promise<Called> {
   const socket = await open(listener, port);
   const balancer = listener.tls === undefined && listener.trustedPeers.length > 0;
   const forwarded = balancer ? { 'X-Forwarded-Proto': 'https', 'X-Forwarded-For': '192.0.2.1' } : {};
@@ -152,7 +162,9 @@ async function call(
       response.setEncoding('latin1').on('data', (chunk: string) => (body += chunk));
       response.once('end', () => {
         socket.destroy();
-        resolve(`${response.statusCode} ${/"reason":"(\w+)"/.exec(body)?.[1] ?? body}`);
+        const nonce = response.headers['dpop-nonce'];
+        const said = `${response.statusCode} ${/"reason":"(\w+)"/.exec(body)?.[1] ?? body}`;
+        resolve({ said, nonce: typeof nonce === 'string' ? nonce : undefined });
       });
     });
     request.end();
