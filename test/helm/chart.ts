@@ -98,16 +98,17 @@ describe('the Secret of nonces', { skip }, () => {
     readObjects(template('smallest', values).stdout).filter(({ kind }) => kind === 'Secret');
 
   test('is random, long enough, and kept when the release goes', () => {
-    const [one, other] = [secretsOf({})[0], secretsOf({})[0]];
+    const nonce = { generate: true };
+    const [one, other] = [secretsOf({ nonce })[0], secretsOf({ nonce })[0]];
     const bytes = Buffer.from(one?.['data'].current, 'base64');
     assert.ok(bytes.length >= 32);
     assert.notEqual(one?.['data'].current, other?.['data'].current);
     assert.equal(one?.['metadata'].annotations['helm.sh/resource-policy'], 'keep');
   });
 
-  test('is not made where one is named, or none is wanted', () => {
-    assert.deepEqual(secretsOf({ nonce: { existingSecret: 'mine' } }), []);
-    assert.deepEqual(secretsOf({ nonce: { generate: false } }), []);
+  test('is not made unless it is wanted, nor where one is named', () => {
+    assert.deepEqual(secretsOf({}), []);
+    assert.deepEqual(secretsOf({ nonce: { generate: true, existingSecret: 'mine' } }), []);
   });
 });
 

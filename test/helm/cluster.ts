@@ -31,7 +31,7 @@ async function startApi(t: TestContext, secrets: Readonly<Record<string, object>
 describe('the Secret of nonces in a cluster', { skip }, () => {
   const dataFrom = async (t: TestContext, secrets: Readonly<Record<string, object>>) => {
     const api = await startApi(t, secrets);
-    const { status, stdout, stderr } = await helmAt(api.origin, 'smallest');
+    const { status, stdout, stderr } = await helmAt(api.origin, 'nonce-generated');
     assert.equal(status, 0, stderr);
     assert.ok(
       api.seen.some((path) => path.includes(NAME)),

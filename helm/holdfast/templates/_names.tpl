@@ -41,13 +41,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if .Values.serviceAccount.create }}{{ include "holdfast.fullname" . }}{{ else }}{{ default "default" .Values.serviceAccount.name }}{{ end }}
 {{- end }}
 
-{{/* Empty with Redis, which keeps the secrets of nonces itself, unless one is named. */}}
+{{/* Empty where processes or Redis keep the secrets of nonces themselves. */}}
 {{- define "holdfast.nonceSecret" -}}
-{{- if .Values.nonce.existingSecret -}}
-{{ .Values.nonce.existingSecret }}
-{{- else if and .Values.nonce.generate (include "holdfast.memory" .) -}}
-{{ include "holdfast.fullname" . }}-nonce
-{{- end -}}
+{{- if .Values.nonce.existingSecret }}{{ .Values.nonce.existingSecret }}{{ else if .Values.nonce.generate }}{{ include "holdfast.fullname" . }}-nonce{{ end }}
 {{- end }}
 
 {{- define "holdfast.tlsSecret" -}}
