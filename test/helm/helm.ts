@@ -47,6 +47,14 @@ function environment() {
   return { PATH: process.env['PATH'], HOME: folder, KUBECONFIG: join(folder, 'none') };
 }
 
+/** Renders values as a page has them. @param over the case whose chart and files lie under them; undefined: nothing but the chart */
+export function templateText(values: string, over: string | undefined): Ran {
+  const { chart, files } = over === undefined ? { chart: CHART, files: [] } : partsOf(over);
+  const page = join(folder, 'page.yaml');
+  writeFileSync(page, values);
+  return helm('template', 'gw', chart, '--namespace', 'edge', ...KUBERNETES, ...files, '-f', page);
+}
+
 /** The same as `template`, in its own time, with an API server to look things up at. */
 export async function helmAt(server: string, name: string): Promise<Ran> {
   const { chart, files } = partsOf(name);

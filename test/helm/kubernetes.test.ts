@@ -196,3 +196,9 @@ test('every key of values.yaml has a comment above it, lies under one that has, 
 function isDescribedInside(lines: readonly string[], index: number): boolean {
   return /^\s+#/.test(lines[index + 1] ?? '') || /^[a-zA-Z]/.test(lines[index - 1] ?? '');
 }
+
+test('docs/kubernetes.md shows the Deployment of the application that is rendered here', () => {
+  const page = readFileSync(join(ROOT, 'docs/kubernetes.md'), 'utf8');
+  const shown = /^```yaml deployment\n(.*?)^```$/ms.exec(page)?.[1];
+  assert.equal(shown, readFileSync(join(ROOT, 'test/helm/application/templates/deployment.yaml'), 'utf8'));
+});

@@ -61,7 +61,7 @@ export const REFUSED: Readonly<Record<string, readonly [values: object, message:
     { config: { replay: { store: 'redis', redis: { url: 'redis://redis:6379', password_file: 'secrets/redis' } } } },
     /secrets\/redis, which the pod does not have/,
   ],
-  'a certificate from nowhere': [{ tls: { other: {} } }, /tls\.other needs secretName or certManager/],
+  'a certificate from nowhere': [{ tls: { other: {} } }, /tls\.other needs secretName, or certManager/],
   'a file by subPath': [
     { extraVolumeMounts: [{ name: 'x', mountPath: '/x', subPath: 'y' }] },
     /subPath, and such a file is never updated/,

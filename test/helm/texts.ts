@@ -1,6 +1,7 @@
 // What is under `config:` reaches the gateway as it was meant: texts stay texts, numbers keep their value, whatever YAML of any version makes of them.
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,9 +12,8 @@ import { readSource } from '../../src/policy/read-source.ts';
 import { run } from '../gateway/command.ts';
 import { deployFolder, DEPLOYED, FOLDERS } from './deployed.ts';
 import { configurationOf, goldenFile, readObjects, valuesFile } from './golden.ts';
-import { skip, template } from './helm.ts';
+import { skip, template, templateText } from './helm.ts';
 import { findTool } from './tools.ts';
-import { spawnSync } from 'node:child_process';
 
 type Json = Record<string, unknown>;
 
@@ -109,6 +109,29 @@ describe('what helm template prints', { skip }, () => {
     const args = container.args.map((one: string) => one.replace('/etc/holdfast', folder));
     const { exit, stderr } = await run(t, args);
     assert.deepEqual([exit, stderr], [0, '']);
+  });
+});
+
+/** Values on docs/kubernetes.md, by what they are: whole ones for the edge or a sidecar, or more for those of `base`. */
+const PAGE = readFileSync(new URL('../../docs/kubernetes.md', import.meta.url), 'utf8');
+const BLOCKS = [...PAGE.matchAll(/^```yaml (edge|sidecar|more)\n(.*?)^```$/gms)].map(([, kind = '', text = '']) => ({
+  kind,
+  text,
+}));
+const UNDER: Readonly<Record<string, string | undefined>> = { more: 'smallest', sidecar: 'application' };
+
+describe('the values on docs/kubernetes.md', { skip }, () => {
+  for (const [index, { kind, text }] of BLOCKS.entries()) {
+    test(`number ${index + 1} (${kind}) are rendered, and pass holdfast check`, async (t) => {
+      const { status, stdout, stderr } = templateText(text, UNDER[kind]);
+      assert.equal(status, 0, stderr);
+      const checked = await run(t, ['check', '-'], stdout);
+      assert.deepEqual([checked.exit, checked.stderr], [0, '']);
+    });
+  }
+
+  test('are all of its YAML but the dependency and the Deployment, which other tests look at', () => {
+    assert.equal(PAGE.match(/^```yaml/gm)?.length, BLOCKS.length + 2);
   });
 });
 

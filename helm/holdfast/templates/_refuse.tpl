@@ -132,8 +132,8 @@
 {{- end -}}
 {{- end -}}
 {{- range $name, $tls := .Values.tls -}}
-{{- if and (not (kindIs "invalid" $tls)) (eq (empty $tls.secretName) (empty $tls.certManager)) -}}
-{{- $problems = append $problems (printf "tls.%s needs secretName or certManager, one of them" $name) -}}
+{{- if and (not (kindIs "invalid" $tls)) (empty $tls.secretName) (empty $tls.certManager) -}}
+{{- $problems = append $problems (printf "tls.%s needs secretName, or certManager to have one made" $name) -}}
 {{- end -}}
 {{- end -}}
 {{- range .Values.extraVolumeMounts -}}
