@@ -72,7 +72,7 @@ describe('a change of the values', { skip }, () => {
     return only(readObjects(stdout), 'Deployment');
   };
   const before = skip ? undefined : deployment({});
-  const mark = (one = before) => one?.['spec'].template.metadata.annotations['holdfast.dev/restart-keys'];
+  const mark = (one = before) => one?.['spec'].template.metadata.annotations['holdfast/restart-keys'];
 
   for (const key of RESTART_KEYS) {
     test(`rolls the pods for ${key}, which a reload refuses`, () => {

@@ -87,7 +87,7 @@ by the pods that run.
 {{- end }}
 
 {{- define "holdfast.annotations" -}}
-holdfast.dev/restart-keys: {{ include "holdfast.restartKeys" . | sha256sum | quote }}
+holdfast/restart-keys: {{ include "holdfast.restartKeys" . | sha256sum | quote }}
 {{- end }}
 
 {{/* Whether proofs are remembered by each process alone. */}}
