@@ -3,6 +3,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { jsonSchema } from '../src/policy/json-schema.ts';
+import { chartSchema } from './generate/chart-schema.ts';
 import { conformancePage } from './generate/conformance-page.ts';
 import { metricsPage } from './generate/metrics-page.ts';
 import { rejectionsPage } from './generate/rejections-page.ts';
@@ -16,6 +17,7 @@ export const GENERATED: Readonly<Record<string, () => string | Promise<string>>>
   'docs/metrics.md': metricsPage,
   'docs/rejections.md': rejectionsPage,
   'docs/tree.md': () => treePage(ROOT),
+  'helm/holdfast/values.schema.json': chartSchema,
   'schema/holdfast.schema.json': () => `${JSON.stringify(jsonSchema(), undefined, 2)}\n`,
 };
 

@@ -8,14 +8,17 @@ export const EXIT = { ok: 0, refused: 1, failed: 1, usage: 64, configuration: 78
 export const USAGE = `holdfast: an edge gateway for OAuth tokens that cannot be stolen
 
   holdfast serve   -c FILE              run the gateway
-  holdfast check   -c FILE [--json]     list all problems of a configuration, or say what each route demands
+  holdfast check   -c FILE [--without-files] [--json]
+                                        list all problems of a configuration, or say what each route demands
   holdfast explain -c FILE --method GET --url URL
                    [--token-file F|-] [--proof-file F] [--cert-file F] [--at TIME] [--json]
                                         decide about one request as the gateway would, and show every check
   holdfast schema                       print the JSON Schema of the configuration
   holdfast version [--json]             print the version
 
-  -c, --config FILE   the configuration; - reads it from standard input (check only)
+  -c, --config FILE   the configuration; - reads it from standard input (check only), also out of the ConfigMaps
+                      in what helm template or kustomize build prints; check takes FILE without -c as well
+  --without-files     certificates, keys and secrets that the configuration names may be absent
   --token-file F      holds the access token, alone or after its scheme ("DPoP ..."); - reads standard input
   --proof-file F      holds the DPoP proof
   --cert-file F       PEM of the client's certificate, issuers after it
@@ -33,6 +36,7 @@ export class UsageError extends Error {}
 const OPTIONS = {
   config: { type: 'string', short: 'c' },
   json: { type: 'boolean' },
+  'without-files': { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   method: { type: 'string' },
   url: { type: 'string' },
@@ -46,7 +50,7 @@ type Option = keyof typeof OPTIONS;
 /** Options that each command takes; all take --help. */
 const COMMANDS = {
   serve: ['config', 'json'],
-  check: ['config', 'json'],
+  check: ['config', 'without-files', 'json'],
   explain: ['config', 'json', 'method', 'url', 'token-file', 'proof-file', 'cert-file', 'at'],
   schema: ['json'],
   version: ['json'],
@@ -65,6 +69,7 @@ export function readCommandLine(argv: readonly string[]): CommandLine {
   if (values.help || command === 'help') return { command: 'help', options: {} };
   if (command === undefined) throw new UsageError('a command is missing');
   if (!isCommand(command)) throw new UsageError(`there is no command "${command}"`);
+  const config = command === 'check' && values.config === undefined ? others.shift() : undefined;
   if (others.length > 0) throw new UsageError(`"${others[0]}" is one argument too many`);
   const named = tokens.flatMap((token) => (token.kind === 'option' ? [token.name] : []));
   const repeated = named.find((option, index) => named.indexOf(option) < index);
@@ -72,7 +77,7 @@ export function readCommandLine(argv: readonly string[]): CommandLine {
   const taken: readonly string[] = COMMANDS[command];
   const foreign = Object.keys(values).find((option) => !taken.includes(option));
   if (foreign !== undefined) throw new UsageError(`"${command}" takes no --${foreign}`);
-  return { command, options: values };
+  return { command, options: config === undefined ? values : { ...values, config } };
 }
 
 function isCommand(text: string): text is CommandName {

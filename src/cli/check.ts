@@ -3,11 +3,21 @@
 import { describePolicy, type PolicyDescription, type RouteDescription } from '../policy/describe.ts';
 import { formatProblem, type Problem } from '../policy/problem.ts';
 import { EXIT } from './arguments.ts';
-import { loadPolicy, type Printed, printProblems } from './policy.ts';
+import { checkManifests } from './check-manifests.ts';
+import { type Loaded, loadPolicy, type Printed, printProblems } from './policy.ts';
 
-/** Checks a configuration without opening a port or calling anybody. @param stdin its text where `file` is `-` */
-export function check(file: string, stdin: string | undefined, json: boolean): Printed {
-  const loaded = loadPolicy(file, stdin);
+/**
+ * Checks a configuration without opening a port or calling anybody.
+ * @param stdin its text where `file` is `-`: a configuration, or Kubernetes objects with configurations in ConfigMaps
+ * @param withoutFiles files that keys name may be absent; implied by Kubernetes objects
+ */
+export function check(file: string, stdin: string | undefined, json: boolean, withoutFiles = false): Printed {
+  const manifests =
+    stdin === undefined ? undefined : checkManifests(stdin, (loaded) => printLoaded(loaded, json), json);
+  return manifests ?? printLoaded(loadPolicy(file, stdin, withoutFiles), json);
+}
+
+function printLoaded(loaded: Loaded, json: boolean): Printed {
   if ('problems' in loaded) return printProblems(loaded.problems, json);
   const description = describePolicy(loaded.policy);
   const stdout = json

@@ -21,12 +21,19 @@ export type Loaded = { readonly sources: Sources } & (
   | { readonly problems: readonly Problem[] }
 );
 
-/** @param stdin the text of the configuration where `file` is `-` */
-export function loadPolicy(file: string, stdin?: string): Loaded {
-  const read = readPolicyFile(file, { env: process.env, ...(stdin === undefined ? {} : { stdin }) });
+/**
+ * @param stdin the text of the configuration where `file` is `-`
+ * @param withoutFiles files that keys name may be absent, which a warning says: for checking only
+ */
+export function loadPolicy(file: string, stdin?: string, withoutFiles = false): Loaded {
+  const read = readPolicyFile(file, { env: process.env, stdin, withoutFiles });
   const { sources } = read;
   const now = Date.now() / 1000;
-  if (!('problems' in read)) return { ...compilePolicy(read, now, availableParallelism()), read, sources };
+  if (!('problems' in read)) {
+    const compiled = compilePolicy(read, now, availableParallelism());
+    if ('problems' in compiled) return { ...compiled, sources };
+    return { ...compiled, warnings: inOrder([...read.absent, ...compiled.warnings]), read, sources };
+  }
   const rest = read.rest && compilePolicy(read.rest, now);
   const more = rest !== undefined && 'problems' in rest ? rest.problems : [];
   return { problems: inOrder([...read.problems, ...more]), sources };

@@ -38,7 +38,7 @@ async function runCommand(argv: readonly string[]): Promise<Printed> {
 
 function checkFile(line: CommandLine, json: boolean): Printed {
   const file = demand(line, 'config');
-  return check(file, file === '-' ? readFileSync(0, 'utf8') : undefined, json);
+  return check(file, file === '-' ? readFileSync(0, 'utf8') : undefined, json, line.options['without-files']);
 }
 
 function version(): string {

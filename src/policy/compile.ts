@@ -103,7 +103,10 @@ function compileSecrets(compilation: Compilation): readonly Uint8Array[] {
   const names = compilation.read.config.nonce.secret_files ?? [];
   return names.map((_, index) => {
     const at = ['nonce', 'secret_files', index];
-    const text = compilation.fileAt(at)?.content.toString('latin1') ?? '';
+    const file = compilation.fileAt(at);
+    // Reported by read.ts, unless the configuration is only checked.
+    if (file === undefined) return new Uint8Array();
+    const text = file.content.toString('latin1');
     const secret = Buffer.from(text.replace(/^[ \t\r\n]+|[ \t\r\n]+$/g, ''), 'latin1');
     if (secret.length < NONCE_SECRET_BYTES) {
       compilation.problem(

@@ -40,12 +40,16 @@ export interface ReadPolicy {
 
 export type PolicyRead = (ReadPolicy | { readonly problems: readonly Problem[]; readonly rest?: ReadPolicy }) & {
   readonly sources: Sources;
+  /** Keys whose file is not there, where that was allowed. */
+  readonly absent: readonly Problem[];
 };
 
 export interface ReadOptions {
   /** The text of the configuration where its name is `-`. */
   readonly stdin?: string | undefined;
   readonly env: Environment;
+  /** Files that keys name may be absent: such a configuration can be checked, and must never be served. */
+  readonly withoutFiles?: boolean | undefined;
 }
 
 /** Keys that name files; what is in them is read here, and looked into by compile.ts. */
@@ -74,19 +78,21 @@ const FILE_KEYS = [
  * without names a file that has to be there. Where a file is no YAML, only that is reported: the rest would be guesses.
  * @returns all problems at once, sorted by file and line, or what compilePolicy takes; beside problems `rest`, the configuration
  * without the keys that should not be there, if that is all that is wrong: compilePolicy may find more in it; and in any case
- * `sources`, all that has to be watched for a change
+ * `sources`, all that has to be watched for a change, and `absent`, what could not be looked into because of `withoutFiles`
  * NOT checked: what keys mean together (compile.ts), and the content of the files that keys name.
  */
 export function readPolicyFile(file: string, options: ReadOptions): PolicyRead {
   const reader = new Reader(file === '-' ? '.' : dirname(file));
   if (file !== '-') reader.bytes(file);
-  return { ...readWith(reader, file, options), sources: reader.sources() };
+  const absent: Problem[] = [];
+  return { ...readWith(reader, file, options, absent), sources: reader.sources(), absent };
 }
 
 function readWith(
   reader: Reader,
   file: string,
-  { stdin = '', env }: ReadOptions,
+  { stdin = '', env, withoutFiles = false }: ReadOptions,
+  absent: Problem[],
 ): ReadPolicy | { readonly problems: readonly Problem[]; readonly rest?: ReadPolicy } {
   const name = file === '-' ? '<stdin>' : file;
   const text = file === '-' ? stdin : reader.text(file);
@@ -101,7 +107,9 @@ function readWith(
     const home = merged.home(path);
     return home.source.written(home.path);
   });
-  const { files, problems: unread } = readFiles(reader, merged);
+  const { files, problems: missingFiles } = readFiles(reader, merged);
+  const unread = withoutFiles ? [] : missingFiles;
+  if (withoutFiles) absent.push(...missingFiles.map((one) => ({ ...one, message: ABSENT })));
   const wrong = checked.findings.map((finding) => problemAt(merged, finding));
   const problems = firstOfEachPlace(firstOfEachPlace([...early, ...merged.problems], wrong), unread);
   const { config } = checked;
@@ -128,6 +136,8 @@ function placesIn(merged: Merged, main: Source, sources: readonly Source[]): Omi
     data: merged.data,
   };
 }
+
+const ABSENT = 'is a file that is not here: its content was not checked';
 
 /** What stands in for a file's content that could not be had. */
 interface Unreadable {

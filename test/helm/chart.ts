@@ -1,0 +1,122 @@
+// The chart under the real Helm (npm run test:helm): renderings are the kept ones, values that cannot be right are refused, texts arrive as texts.
+
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import { RESTART_KEYS } from '../../src/policy/restart.ts';
+import { CASES, goldenFile, gatewayOf, only, readObjects } from './golden.ts';
+import { helm, lint, skip, template, withoutSecrets } from './helm.ts';
+import { REFUSED } from './refused.ts';
+
+describe('the chart', { skip }, () => {
+  for (const name of CASES) {
+    test(`${name}: passes helm lint --strict, and is rendered as it is kept (GOLDEN=write keeps it anew)`, () => {
+      const { status, stdout, stderr } = lint(name);
+      assert.equal(status, 0, `${stdout}${stderr}`);
+      const rendered = template(name);
+      assert.equal(rendered.status, 0, rendered.stderr);
+      const text = withoutSecrets(rendered.stdout);
+      if (process.env['GOLDEN'] === 'write') writeFileSync(goldenFile(name), text);
+      assert.equal(text, readFileSync(goldenFile(name), 'utf8'));
+    });
+  }
+
+  for (const [what, [values, message]] of Object.entries(REFUSED)) {
+    test(`refuses ${what}, and says what to do`, () => {
+      const { status, stderr } = template('smallest', values);
+      assert.notEqual(status, 0, 'it was rendered');
+      assert.match(stderr, message);
+    });
+  }
+
+  test('refuses everything that cannot be right at once', () => {
+    const { stderr } = template('smallest', {
+      replicas: 3,
+      config: { admin: { bind: '[::]:9901' }, telemetry: { bind: '[::1]:9902' } },
+    });
+    for (const message of [/config\.telemetry/, /replicas is 3/, /config\.admin/]) assert.match(stderr, message);
+  });
+});
+
+/** A change of each key that a reload refuses. */
+const RESTARTS: Readonly<Record<(typeof RESTART_KEYS)[number], object>> = {
+  workers: { config: { workers: 3 } },
+  'listeners.*.bind': { config: { listeners: [{ ...listenerOf(), bind: '0.0.0.0:9443' }] } },
+  'listeners.*.proxy_protocol': {
+    config: { listeners: [{ ...listenerOf(), proxy_protocol: 'required', trusted_peers: [{ cidr: '10.0.0.1/32' }] }] },
+  },
+  'admin.bind': { config: { admin: { bind: '127.0.0.1:9911' } } },
+  'telemetry.bind': { config: { telemetry: { bind: '0.0.0.0:9912' } } },
+  'replay.store': { config: { replay: { store: 'redis', redis: { url: 'redis://redis:6379' } } } },
+  'replay.capacity': { config: { replay: { capacity: 5000 } } },
+};
+
+/** Changes that the gateway takes up while it runs. */
+const LIVE: readonly object[] = [
+  { config: { log: { level: 'warn' } } },
+  { config: { defaults: { dpop: { nonce: 'required' } } } },
+  { config: { listeners: [{ ...listenerOf(), limits: { connections: 5 } }] } },
+  { config: { upstreams: { orders: { connections: 5 } } } },
+  { files: { 'routes-more.yaml': 'routes: []' } },
+];
+
+function listenerOf(): object {
+  const tls = { certificates: [{ cert: 'tls/public/tls.crt', key_file: 'tls/public/tls.key' }] };
+  return { name: 'public', bind: '0.0.0.0:8443', origins: ['https://api.example.com'], tls };
+}
+
+describe('a change of the values', { skip }, () => {
+  const deployment = (values: object) => {
+    const { status, stdout, stderr } = template('smallest', values);
+    assert.equal(status, 0, stderr);
+    return only(readObjects(stdout), 'Deployment');
+  };
+  const before = skip ? undefined : deployment({});
+  const mark = (one = before) => one?.['spec'].template.metadata.annotations['holdfast/restart-keys'];
+
+  for (const key of RESTART_KEYS) {
+    test(`rolls the pods for ${key}, which a reload refuses`, () => {
+      assert.notEqual(mark(deployment(RESTARTS[key])), mark());
+    });
+  }
+
+  test('touches no pod where the gateway takes it up while it runs', () => {
+    for (const values of LIVE) assert.deepEqual(deployment(values), before);
+  });
+
+  test('rolls the pods for a new listener, and not for another order of them', () => {
+    const [one, two] = [listenerOf(), { ...listenerOf(), name: 'two', bind: '0.0.0.0:8444' }];
+    const service = { ports: { two: { port: 8443 } } };
+    const both = (...listeners: object[]) => mark(deployment({ service, config: { listeners } }));
+    assert.notEqual(both(one, two), mark());
+    assert.equal(both(two, one), both(one, two));
+  });
+});
+
+describe('the Secret of nonces', { skip }, () => {
+  const secretsOf = (values: object) =>
+    readObjects(template('smallest', values).stdout).filter(({ kind }) => kind === 'Secret');
+
+  test('is random, long enough, and kept when the release goes', () => {
+    const nonce = { generate: true };
+    const [one, other] = [secretsOf({ nonce })[0], secretsOf({ nonce })[0]];
+    const bytes = Buffer.from(one?.['data'].current, 'base64');
+    assert.ok(bytes.length >= 32);
+    assert.notEqual(one?.['data'].current, other?.['data'].current);
+    assert.equal(one?.['metadata'].annotations['helm.sh/resource-policy'], 'keep');
+  });
+
+  test('is not made unless it is wanted, nor where one is named', () => {
+    assert.deepEqual(secretsOf({}), []);
+    assert.deepEqual(secretsOf({ nonce: { generate: true, existingSecret: 'mine' } }), []);
+  });
+});
+
+test('the chart, the image and the program have one version', { skip }, () => {
+  const { stdout } = helm('show', 'chart', new URL('../../helm/holdfast', import.meta.url).pathname);
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  assert.match(stdout, new RegExp(`^version: ${version}$`, 'm'));
+  assert.match(stdout, new RegExp(`^appVersion: ${version}$`, 'm'));
+  const rendered = gatewayOf({ name: 'smallest', objects: readObjects(template('smallest').stdout) });
+  assert.equal(rendered.container['image'], `holdfast:${version}`);
+});
