@@ -27,8 +27,9 @@ const NOTHING: ProcessSources = {
 
 /** The whole page. */
 export async function metricsPage(): Promise<string> {
-  const traffic = await createTrafficMetrics({ connections: () => [], upstreams: () => [] }).snapshot();
-  const text = await createProcessMetrics(NOTHING).text([traffic]);
+  const traffic = createTrafficMetrics({ connections: () => [], upstreams: () => [] });
+  traffic.addStore();
+  const text = await createProcessMetrics(NOTHING).text([await traffic.snapshot()]);
   const types = new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name, type]));
   const rows = Object.values(METRICS).map(({ name, help, labels }) => {
     const named = labels.map((label) => `\`${label}\``).join(', ') || '–';

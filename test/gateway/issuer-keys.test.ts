@@ -166,6 +166,9 @@ describe('a cold start', () => {
   });
 });
 
+/** Readings that the supervisor may do by itself in so many seconds of failures: after 1 s, 2 s, 4 s …, each half of it at least. */
+const retriesIn = (seconds: number) => Math.ceil(Math.log2(2 * seconds + 2));
+
 describe('an outage with keys at hand', () => {
   const pad = { keys: [ISSUER_KEY.jwk], pad: 'x'.repeat(1024 * 1024) };
   const bad: Readonly<Record<string, Served['answer']>> = {
@@ -185,13 +188,17 @@ describe('an outage with keys at hand', () => {
       await t.test(`of an issuer ${what}`, async () => {
         issuer.answer = answer;
         const readings = issuer.seen.length;
+        const began = performance.now();
         wait(31);
         await until(async () => {
           const stranger = await makeToken(NEXT_KEY, real(), { header: { kid: `for ${what}` } });
           assert.equal((await gateway.request('GET', '/any/1', { token: stranger })).reason, 'token_key_unknown');
           return issuer.seen.length > readings;
         });
-        assert.deepEqual(issuer.seen.slice(readings), ['/jwks']);
+        // One for the stranger; the supervisor's own retries, at first after half a second at least, may come between.
+        const seconds = (performance.now() - began) / 1000;
+        assert.deepEqual(new Set(issuer.seen.slice(readings)), new Set(['/jwks']));
+        assert.ok(issuer.seen.length - readings <= 1 + retriesIn(seconds));
         assert.deepEqual(await everywhere(gateway, token), only(200));
         const { status: code, body } = await gateway.page('/readyz');
         assert.equal(code, 200);
@@ -199,7 +206,8 @@ describe('an outage with keys at hand', () => {
       });
     }
     const failed = await gateway.count('holdfast_issuer_key_refreshes_total', { result: 'failed' });
-    assert.equal(failed, Object.keys(bad).length);
+    assert.equal(failed, issuer.seen.length - 1, 'all but the first reading');
+    assert.ok(failed >= Object.keys(bad).length);
     gateway.running.kill(0);
     await until(async () => gateway.running.workers.every(({ state }) => state === 'serving'));
     assert.deepEqual(await everywhere(gateway, token), only(200), 'at a worker that was not there before, too');
