@@ -6,6 +6,7 @@ import { jsonSchema } from '../src/policy/json-schema.ts';
 import { chartSchema } from './generate/chart-schema.ts';
 import { conformancePage } from './generate/conformance-page.ts';
 import { metricsPage } from './generate/metrics-page.ts';
+import { scalingChart } from './generate/scaling-chart.ts';
 import { rejectionsPage } from './generate/rejections-page.ts';
 import { treePage } from './generate/tree-page.ts';
 
@@ -16,6 +17,7 @@ export const GENERATED: Readonly<Record<string, () => string | Promise<string>>>
   'docs/conformance.md': conformancePage,
   'docs/metrics.md': metricsPage,
   'docs/rejections.md': rejectionsPage,
+  'docs/scaling.svg': scalingChart,
   'docs/tree.md': () => treePage(ROOT),
   'helm/holdfast/values.schema.json': chartSchema,
   'schema/holdfast.schema.json': () => `${JSON.stringify(jsonSchema(), undefined, 2)}\n`,
