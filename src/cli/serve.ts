@@ -5,6 +5,7 @@ import { createLog, type Log } from '../observe/log.ts';
 import { formatBind } from '../policy/describe.ts';
 import { effectiveConfig } from '../policy/effective.ts';
 import type { Policy } from '../policy/route.ts';
+import { spareMemory } from '../threads/spare-memory.ts';
 import { EXIT } from './arguments.ts';
 import { Reloading } from './reloading.ts';
 import { loadPolicy, type Printed, printFailure, printProblems } from './policy.ts';
@@ -19,6 +20,7 @@ export async function serveUntilSignal(file: string, version: string, json: bool
   try {
     const config = effectiveConfig(loaded.read);
     const gateway = await startGateway(loaded.policy, { version, log, file, config });
+    spareMemory();
     announce(gateway, loaded.policy, log, version);
     const reloading = new Reloading(file, loaded, gateway);
     void signals.first.then(() => reloading.stop());

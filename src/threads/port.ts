@@ -3,13 +3,17 @@
 import { parentPort } from 'node:worker_threads';
 import { createLog } from '../observe/log.ts';
 import type { Order } from './messages.ts';
+import { spareMemory } from './spare-memory.ts';
 import { Worker } from './worker.ts';
 
 const port = parentPort;
 if (port === null) throw new Error('this file runs in a worker thread');
 
 const worker = new Worker({
-  report: (report) => port.postMessage(report),
+  report: (report) => {
+    if (report.type === 'serving') spareMemory();
+    port.postMessage(report);
+  },
   log: ({ policy }) => createLog(policy.log),
   now: () => Date.now() / 1000,
   ended: () => port.close(),

@@ -14,6 +14,9 @@ const PROGRAMS = {
   haproxy: { packages: ['haproxy'], beside: undefined },
   nginx: { packages: ['nginx-light', 'libnginx-mod-stream'], beside: '/usr/lib/nginx/modules/ngx_stream_module.so' },
   'redis-server': { packages: ['redis-server', 'redis-tools'], beside: undefined },
+  buildah: { packages: ['buildah'], beside: undefined },
+  podman: { packages: ['podman', 'runc'], beside: '/usr/sbin/runc' },
+  promtool: { packages: ['prometheus'], beside: undefined },
 } as const;
 
 export type ProgramName = keyof typeof PROGRAMS;
