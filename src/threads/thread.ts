@@ -1,6 +1,22 @@
-// The file that a worker thread runs.
+// The file that a worker thread runs: a worker on the thread's own port, with the log on standard output.
 
-import { keepCompiledCode } from './compile-cache.ts';
+import { parentPort } from 'node:worker_threads';
+import { createLog } from '../observe/log.ts';
+import type { Order } from './messages.ts';
+import { spareMemory } from './spare-memory.ts';
+import { Worker } from './worker.ts';
 
-keepCompiledCode();
-await import('./port.ts');
+const port = parentPort;
+if (port === null) throw new Error('this file runs in a worker thread');
+
+const worker = new Worker({
+  report: (report) => {
+    if (report.type === 'serving') spareMemory();
+    port.postMessage(report);
+  },
+  log: ({ policy }) => createLog(policy.log),
+  now: () => Date.now() / 1000,
+  ended: () => port.close(),
+});
+// An order that fails unexpectedly ends the thread, of which the supervisor hears.
+port.on('message', (order: Order) => void worker.obey(order));
