@@ -233,15 +233,12 @@ test('a tunnel ends with its access token', async (t) => {
 });
 
 test('a tunnel ends with the certificate that was shown, when that expires before the token', async (t) => {
-  const brief = await makeCertificate({
-    names: ['brief.example.net'],
-    ca: CLIENT_CA,
-    notAfter: Math.floor(Date.now() / 1000) + 3600,
-  });
   let now = Date.now() / 1000;
+  const notAfter = Math.floor(now) + 3600;
+  const brief = await makeCertificate({ names: ['brief.example.net'], ca: CLIENT_CA, notAfter });
   const { gateway, connect } = await startRig(t, { now: () => now });
   const token = await issue(gateway, { exp: now + 7200, cnf: { 'x5t#S256': brief.thumbprint } });
-  now = Math.floor(now + 3600) - 0.3;
+  now = notAfter - 0.3;
   const socket = connect('/mtls/1', { ...bearer(token), client: brief });
   await once(socket, 'open');
   assert.equal(await closed(socket), 1006);
