@@ -135,6 +135,8 @@ export class IssuerKeys implements KeySource {
    * done within the cooldown or this kid was looked for in vain. So strangers cause two readings a minute at most.
    */
   async refreshFor(kid: string | undefined): Promise<void> {
+    // Whoever asks may have an older copy: the set came while the question was on its way.
+    if (kid !== undefined && this.#held.state.keys?.some((key) => key.kid === kid)) return;
     const name = hash('sha256', kid ?? '');
     if (this.#loading === undefined) {
       // By distance, so that a clock that steps back cannot prolong it.

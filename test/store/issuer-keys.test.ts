@@ -31,6 +31,13 @@ describe('a good answer replaces the set', () => {
     assert.deepEqual(events.at(-1), { issuer: 'login', result: 'loaded', keys: 1, withdrawn: 1, unused: [] });
   });
 
+  test('a kid that is in the set by now causes no reading: who asks has an older copy', async (t) => {
+    const { server, keys } = await loadedKeys(t);
+    const before = server.seen.length;
+    await keys.refreshFor('a');
+    assert.equal(server.seen.length, before);
+  });
+
   test('a key with the same kid and other material is another key', async (t) => {
     const { server, keys, clock } = await loadedKeys(t);
     const [before] = keys.current(clock.now) ?? [];
