@@ -87,7 +87,7 @@ export async function isRunning(addresses: Addresses, ca: string): Promise<boole
 }
 
 /** Names the checkout by its CA. */
-const markOf = (ca: string) => createHash('sha256').update(ca).digest('base64url');
+export const markOf = (ca: string) => createHash('sha256').update(ca).digest('base64url');
 
 async function undoAll(undo: (() => Promise<void>)[]): Promise<void> {
   for (const step of undo.splice(0).toReversed()) await step();

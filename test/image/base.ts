@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
 /** What the Dockerfile calls, and what these call (ldd is a script for bash). */
-const PROGRAMS = 'sh bash cat cp cut dpkg-query env grep ldd mkdir rm sed sort uname xargs'.split(' ');
+const PROGRAMS = 'sh bash cat chown cp cut dpkg-query env grep ldd mkdir rm sed sort uname xargs'.split(' ');
 /** Names are looked up as in the image to be replaced; packages are known by dpkg; npm trusts the authorities of this machine. */
 const FILES = [
   '/etc/nsswitch.conf',

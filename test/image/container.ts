@@ -1,18 +1,18 @@
 // The image, built by buildah from the Dockerfile, and containers of it, run by podman as a cluster would run them.
 
+import { hash } from 'node:crypto';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { ROOT } from '../../scripts/generate.ts';
 import { makeBaseImage } from './base.ts';
 
-/** Images of ours alone, kept: layers that did not change are not built again. */
-const STORE = join(ROOT, 'node_modules/.cache/holdfast/containers');
+/** Images of ours alone, kept: layers that did not change are not built again. podman mounts it, so it is in no checkout. */
+const STORE = join(tmpdir(), 'holdfast-containers');
 const IMAGE = 'localhost/holdfast:test';
-// podman takes no longer path than 50 characters for what it knows of running containers.
-const PLACES = ['--root', join(STORE, 'root'), '--runroot', join(tmpdir(), 'holdfast-podman')];
+const PLACES = ['--root', join(STORE, 'root'), '--runroot', join(STORE, 'run')];
 // podman raises limits of containers to values that need more than root has in some sandboxes.
 const SETTINGS = join(STORE, 'containers.conf');
 const env = { ...process.env, CONTAINERS_CONF: SETTINGS };
@@ -27,7 +27,8 @@ export const podman = (...args: string[]): string => call('podman', args);
 export function buildImage(version: string): string {
   mkdirSync(STORE, { recursive: true });
   writeFileSync(SETTINGS, '[containers]\ndefault_ulimits = []\n');
-  const base = `localhost/node:${process.versions.node}`;
+  const recipe = hash('sha256', readFileSync(join(import.meta.dirname, 'base.ts')), 'hex').slice(0, 12);
+  const base = `localhost/node:${process.versions.node}-${recipe}`;
   const isThere = spawnSync('podman', [...PLACES, 'image', 'exists', base], { env }).status === 0;
   if (!isThere) makeBaseImage(base, (...args) => call('buildah', args));
   const given = [`NODE_IMAGE=${base}`, `VERSION=${version}`, 'REVISION=0123abc'].flatMap((arg) => ['--build-arg', arg]);

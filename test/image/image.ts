@@ -26,12 +26,11 @@ import { Parties, requestToken } from '../../quickstart/parties.ts';
 import { makeSecrets } from '../../quickstart/secrets.ts';
 import { addressesOf, CONFIG, environmentOf } from '../../quickstart/settings.ts';
 import { ROOT } from '../../scripts/generate.ts';
-import { findProgram, freePort, INSTALLING } from '../support/programs.ts';
+import { canInstall, findProgram, freePort, INSTALLING } from '../support/programs.ts';
 import { buildImage, type Container, podman, runOnce, startContainer } from './container.ts';
 
 const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
 const USER = 65_532;
-const canRun = process.platform === 'linux' && process.getuid?.() === 0;
 
 /** A folder with the quickstart's configuration and certificates, readable for the user of the image, as fsGroup does it. */
 async function makeFolder(t: TestContext): Promise<{ folder: string; certificates: DevelopmentCertificates }> {
@@ -99,7 +98,7 @@ async function startQuickstart(t: TestContext) {
 /** The status in /proc of process 1 of a container. */
 const statusOf = (container: Container) => readFileSync(`/proc/${container.pid()}/status`, 'utf8');
 
-describe('the image', { skip: canRun ? false : 'containers are run as root on Linux' }, () => {
+describe('the image', { skip: canInstall ? false : 'containers are built and run as root on Debian' }, () => {
   before(async () => {
     await findProgram('buildah');
     await findProgram('podman');

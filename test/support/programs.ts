@@ -16,6 +16,8 @@ const PROGRAMS = {
   'redis-server': { packages: ['redis-server', 'redis-tools'], beside: undefined },
   buildah: { packages: ['buildah'], beside: undefined },
   podman: { packages: ['podman', 'runc'], beside: '/usr/sbin/runc' },
+  'docker-compose': { packages: ['docker-compose'], beside: undefined },
+  'systemd-analyze': { packages: ['systemd'], beside: undefined },
   promtool: { packages: ['prometheus'], beside: undefined },
 } as const;
 
@@ -23,6 +25,9 @@ export type ProgramName = keyof typeof PROGRAMS;
 
 /** For the `before` of tests that need a program: its installation may take minutes. */
 export const INSTALLING = { timeout: 300_000 };
+
+/** Is this root on Debian? */
+export const canInstall = process.getuid?.() === 0 && existsSync('/usr/bin/apt-get');
 
 const found = new Map<ProgramName, Promise<string>>();
 
@@ -43,7 +48,7 @@ async function find(name: ProgramName): Promise<string> {
   if (here !== undefined) return here;
   const { packages } = PROGRAMS[name];
   const wanted = `the tests need ${name} (Debian: apt-get install ${packages.join(' ')})`;
-  if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) throw new Error(wanted);
+  if (!canInstall) throw new Error(wanted);
   process.stderr.write(`holdfast: ${wanted}; installing …\n`);
   const said = await install(packages);
   const installed = lookFor(name);
