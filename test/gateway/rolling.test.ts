@@ -10,7 +10,8 @@ import { answerLoad, assertServed, startLoad } from './steady-load.ts';
 
 /** Milliseconds between two health checks, of which two must fail: HAProxy has noticed after at most two of them and a timeout. */
 const CHECKED_EVERY = 200;
-const DRAIN = '{ delay: 1s, grace: 10s }';
+/** HOLDFAST_DRAIN='{ delay: 5s, grace: 30s }' plays it with the chart's own. */
+const DRAIN = process.env['HOLDFAST_DRAIN'] ?? '{ delay: 1s, grace: 10s }';
 const OPEN =
   '- { name: open, match: { path: /* }, upstream: orders, require: public, weaker_than_defaults: [require] }';
 
