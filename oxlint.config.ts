@@ -1,95 +1,21 @@
-// What lint enforces: correct promises and types, the sizes of the house, and imports that go one way.
+// What lint enforces: correct promises and types, the sizes of the house, no circle of files, and pure rooms.
 
 import { defineConfig, type OxlintOverride } from 'oxlint';
-
-/**
- * The rooms of src/ in the order in which they may import one another: a room knows those before it.
- * Rooms on one line are neighbours and do not know each other. test/house/imports.test.ts checks the same order.
- */
-export const ROOMS = [
-  ['rejection'],
-  ['token'],
-  ['binding'],
-  ['proof', 'certificate'],
-  ['policy'],
-  ['enforce'],
-  ['edge', 'watch'],
-  ['threads'],
-  ['gateway'],
-  ['cli'],
-  ['main'],
-] as const;
-
-/** Rooms that are data in, data out; the one file that reads configuration is named apart. */
-export const CORE = ['rejection', 'token', 'binding', 'proof', 'certificate', 'policy', 'enforce'];
-export const CORE_READER = 'src/policy/read.ts';
-
-/** Rooms beside the order: they know types of the core and of each other; edge, gateway and cli use them. */
-export const SIDE_ROOMS = ['store', 'observe'];
-
-/** What only the rooms outside the core may import: sockets, files, processes, clients and servers. */
-export const OUTSIDE =
-  /^(?:node:(?:fs|fs\/promises|net|http|http2|https|tls|dgram|dns|dns\/promises|child_process|worker_threads|cluster)|undici|ioredis|pino|prom-client|http-proxy-3)$/;
-
-const flat: readonly string[] = ROOMS.flat();
-const neighbours = (room: string): readonly string[] =>
-  ROOMS.find((group) => group.some((name) => name === room)) ?? [];
-/** Rooms that `room` may not import: its neighbours and those after it. */
-const beyond = (room: string) =>
-  flat.filter((name, at) => name !== room && (at > flat.indexOf(room) || neighbours(room).includes(name)));
-
-const inRoom = (rooms: readonly string[]) => `^\\.{1,2}/(?:.*/)?(?:${rooms.join('|')})(?:/|\\.ts$)`;
-const noTools = {
-  regex: '^\\.{1,2}/(?:.*/)?(?:test|bench|quickstart|scripts)/',
-  message: 'The product imports nothing of its tests and tools.',
-};
-const oneWay = (rooms: readonly string[]) => ({
-  regex: inRoom(rooms),
-  message: 'Imports go one way (ROOMS in oxlint.config.ts).',
-});
-const noOutside = {
-  regex: OUTSIDE.source,
-  message: 'The core never sees a file, a socket or the library of a server.',
-};
+import { EXCEPTIONS, ROOMS } from './scripts/rooms.ts';
 
 const grant = { object: 'Permit', property: 'grant', message: 'Only src/enforce.ts grants a Permit.' };
 const exit = { object: 'process', property: 'exit', message: 'Only src/main.ts ends the process.' };
 const now = { object: 'Date', property: 'now', message: 'The core gets the time as an argument: `now`, in seconds.' };
 const ambient = ['process', 'fetch', 'setTimeout', 'setInterval', 'setImmediate', 'performance'];
 
-const files = (room: string) => [`src/${room}/**`, `src/${room}.ts`];
-
-/** enforce.ts alone knows the contracts of the stores, as types: their answers come to it as arguments. */
-const ports = (room: string) =>
-  room === 'enforce' ? [{ ...oneWay(['store']), allowTypeImports: true }, oneWay(['observe'])] : [oneWay(SIDE_ROOMS)];
-
-const coreRoom = (room: string): OxlintOverride => ({
-  files: files(room),
+/** Pure rooms get clock, keys and files as arguments; which room may import which is a matter of test/house/imports.test.ts. */
+const pureRoom = ({ name }: { readonly name: string }): OxlintOverride => ({
+  files: [`src/${name}/**`, `src/${name}.ts`],
   rules: {
-    'no-restricted-imports': ['error', { patterns: [oneWay(beyond(room)), ...ports(room), noOutside, noTools] }],
-    'no-restricted-properties': ['error', ...(room === 'enforce' ? [] : [grant]), exit, now],
+    'no-restricted-properties': ['error', ...(name === 'enforce' ? [] : [grant]), exit, now],
     'no-restricted-globals': ['error', ...ambient],
   },
 });
-
-const outerRoom = (room: string): OxlintOverride => ({
-  files: files(room),
-  rules: { 'no-restricted-imports': ['error', { patterns: [oneWay(beyond(room)), noTools] }] },
-});
-
-const sideRoom = (room: string): OxlintOverride => {
-  const others = SIDE_ROOMS.filter((name) => name !== room);
-  const typesOnly = { ...oneWay([...CORE, ...others]), allowTypeImports: true };
-  return {
-    files: files(room),
-    rules: {
-      'no-restricted-imports': [
-        'error',
-        { patterns: [oneWay(['edge', 'gateway', 'cli', 'main']), typesOnly, noTools] },
-      ],
-    },
-  };
-};
 
 export default defineConfig({
   plugins: ['typescript', 'unicorn', 'oxc', 'import', 'promise', 'node'],
@@ -112,7 +38,7 @@ export default defineConfig({
     'array-callback-return': 'error',
     eqeqeq: 'error',
     'import/no-commonjs': 'error',
-    'import/no-cycle': ['error', { ignoreTypes: true }],
+    'import/no-cycle': ['error', { ignoreTypes: false }],
     'import/no-default-export': 'error',
     'import/no-unassigned-import': ['error', { allow: ['reflect-metadata'] }],
     'max-depth': ['error', { max: 4 }],
@@ -159,16 +85,8 @@ export default defineConfig({
   },
   overrides: [
     { files: ['src/**'], rules: { 'no-console': 'error', 'no-restricted-properties': ['error', grant, exit] } },
-    ...CORE.map(coreRoom),
-    {
-      files: [CORE_READER],
-      rules: {
-        'no-restricted-imports': ['error', { patterns: [oneWay([...beyond('policy'), ...SIDE_ROOMS]), noTools] }],
-        'no-restricted-globals': 'off',
-      },
-    },
-    ...['edge', 'watch', 'gateway', 'cli'].map(outerRoom),
-    ...SIDE_ROOMS.map(sideRoom),
+    ...ROOMS.filter(({ pure }) => pure).map(pureRoom),
+    { files: Object.keys(EXCEPTIONS), rules: { 'no-restricted-globals': 'off' } },
     { files: ['src/main.ts'], rules: { 'no-restricted-properties': ['error', grant] } },
     {
       // Tests and tools read JSON of their own making, and a test is as long as its story.

@@ -6,8 +6,8 @@ import { createHmac, createSecretKey, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
-import { type Fingerprint, ReplayTable } from '../src/store/replay-table.ts';
-import { createReplayMemory, SharedReplayStore } from '../src/store/shared-replay-store.ts';
+import { type Fingerprint, ReplayTable } from '../src/memory/replay-table.ts';
+import { createReplayMemory, SharedReplayStore } from '../src/memory/process-replay-store.ts';
 import type { ThreadPlan } from '../test/support/replay-thread.ts';
 
 const START = 1_800_000_000;

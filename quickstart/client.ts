@@ -1,10 +1,10 @@
 // A client for the command line: gets a token from the authorization server of the quickstart and calls the gateway with it.
 
+import type { Answer } from './answer.ts';
 import { STATUS_CODES } from 'node:http';
 import { parseArgs } from 'node:util';
 import { makeProof, sendWithProof } from './dpop-client.ts';
 import {
-  type Answer,
   openParties,
   PARTIES,
   type Parties,

@@ -4,7 +4,8 @@ import { X509Certificate } from 'node:crypto';
 import type { JWK } from 'jose';
 import type { Reason } from '../src/rejection/rejection.ts';
 import { makeProof, sendWithProof } from './dpop-client.ts';
-import type { Answer, Party, TokenKind } from './parties.ts';
+import type { Answer } from './answer.ts';
+import type { Party, TokenKind } from './parties.ts';
 
 /** One request on the wire and its answer; `trace` finds it at the upstream. */
 export interface Exchange {

@@ -2,7 +2,7 @@
 
 import { createHash, randomUUID } from 'node:crypto';
 import { importJWK, type JWK, SignJWT } from 'jose';
-import type { Answer } from './parties.ts';
+import type { Answer } from './answer.ts';
 
 export interface ProofParts {
   readonly method: string;

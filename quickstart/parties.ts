@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Agent, request } from 'undici';
+import type { Answer } from './answer.ts';
 import { makeProof } from './dpop-client.ts';
 import type { Credential } from './development-ca.ts';
 import type { Secrets } from './secrets.ts';
@@ -15,13 +16,6 @@ export type Party = (typeof PARTIES)[number];
 /** What the authorization server has a client for; `expired` is unbound and out of date. */
 export const TOKEN_KINDS = ['bearer', 'dpop', 'mtls', 'expired'] as const;
 export type TokenKind = (typeof TOKEN_KINDS)[number];
-
-export interface Answer {
-  readonly status: number;
-  /** Names in lower case. */
-  readonly fields: Readonly<Record<string, string | string[] | undefined>>;
-  readonly body: string;
-}
 
 export interface Outgoing {
   readonly method: string;

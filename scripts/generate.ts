@@ -2,7 +2,7 @@
 
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { jsonSchema } from '../src/policy/json-schema.ts';
+import { jsonSchema } from '../src/config/schema/json-schema.ts';
 import { chartSchema } from './generate/chart-schema.ts';
 import { conformancePage } from './generate/conformance-page.ts';
 import { metricsPage } from './generate/metrics-page.ts';

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The command `holdfast`; the only place that ends the process.
 
-import { keepCompiledCode } from './threads/compile-cache.ts';
+import { keepCompiledCode } from './worker/compile-cache.ts';
 
 keepCompiledCode();
 const { run } = await import('./cli/run.ts');

@@ -1,13 +1,6 @@
 // What the decision knows about a request: plain data, read once from the raw field lines at the edge.
 
-/** One origin by which clients call a listener; all parts normalised (proof/target-uri.ts). */
-export interface Origin {
-  readonly scheme: 'http' | 'https';
-  /** Lower-cased host, IPv6 in brackets, default port dropped: `api.example.com`, `[2001:db8::1]:8443`. */
-  readonly authority: string;
-  /** Path that a proxy in front stripped and that clients see: '' or `/prefix`, normalised, no trailing slash. */
-  readonly pathPrefix: string;
-}
+import type { Origin } from './http/origin.ts';
 
 /** A client certificate, parsed once per connection (certificate/leaf.ts). */
 export interface CertificateFacts {

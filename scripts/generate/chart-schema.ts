@@ -1,6 +1,6 @@
 // helm/holdfast/values.schema.json: the keys of values.yaml, and under `config` the whole configuration contract.
 
-import { jsonSchema } from '../../src/policy/json-schema.ts';
+import { jsonSchema } from '../../src/config/schema/json-schema.ts';
 
 type Node = Readonly<Record<string, unknown>>;
 

@@ -2,7 +2,7 @@
 
 import { STATUS_CODES } from 'node:http';
 import { REASON_NAMES, REASONS, type Reason, reject, STAGES, type Stage } from '../../src/rejection/rejection.ts';
-import { rejectionAnswer } from '../../src/rejection/response.ts';
+import { rejectionAnswer } from '../../src/rejection/answer.ts';
 
 const ABOUT: Readonly<Record<Stage, string>> = {
   edge: 'The request itself: framing, origin, sizes, fields.',

@@ -4,8 +4,8 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { verifyProof } from '../../src/proof/dpop-proof.ts';
 import { NonceKeys } from '../../src/proof/nonce.ts';
-import { readProofKey } from '../../src/proof/proof-key.ts';
-import { sha256 } from '../../src/proof/thumbprint.ts';
+import { readProofKey } from '../../src/jose/jwk.ts';
+import { sha256 } from '../../src/jose/thumbprint.ts';
 import { Rejection } from '../../src/rejection/rejection.ts';
 
 const START = 1_800_000_000;

@@ -1,8 +1,8 @@
 // The only key to the upstream: a value that nothing but enforce.ts can make and that forward() demands.
 
 import type { Scheme } from '../rejection/challenge.ts';
-import type { Quota } from '../rejection/quota.ts';
-import type { CertificateEvidence } from '../token/request-facts.ts';
+import type { Quota } from '../rate/quota.ts';
+import type { CertificateEvidence } from '../request-facts.ts';
 
 export type BindingName = 'dpop' | 'mtls' | 'dpop+mtls' | 'none';
 

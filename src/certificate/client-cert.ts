@@ -1,6 +1,6 @@
 // Client-Cert and Client-Cert-Chain (RFC 9440): certificates as byte sequences of structured fields.
 
-import type { CertificateFacts } from '../token/request-facts.ts';
+import type { CertificateFacts } from '../request-facts.ts';
 import { formatBase64, MAX_VALUE_LENGTH, readBase64 } from './encoding.ts';
 
 /** Value of `Client-Cert` (RFC 9440 §2.2). Does not check that the certificate passed the listener's `verify`. */

@@ -1,7 +1,7 @@
 // What a request shows with its certificate: that the listener may trust it, and that the token is bound to it (RFC 8705 §3).
 
 import { type Rejection, reject } from '../rejection/rejection.ts';
-import type { CertificateEvidence } from '../token/request-facts.ts';
+import type { CertificateEvidence } from '../request-facts.ts';
 import type { SeenCertificates } from './seen-certificates.ts';
 
 /**

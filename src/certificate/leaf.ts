@@ -2,7 +2,7 @@
 
 import { Buffer } from 'node:buffer';
 import { hash, X509Certificate } from 'node:crypto';
-import type { CertificateFacts } from '../token/request-facts.ts';
+import type { CertificateFacts } from '../request-facts.ts';
 
 /**
  * DER of a leaf → facts; undefined: not exactly one certificate, nothing before or after it, with dates that are dates.

@@ -1,6 +1,6 @@
 // Percent-encoded PEM, as nginx's $ssl_client_escaped_cert and AWS load balancers send it.
 
-import type { CertificateFacts } from '../token/request-facts.ts';
+import type { CertificateFacts } from '../request-facts.ts';
 import { formatPem, readPem, readPercentEncoded } from './encoding.ts';
 
 /** The leaf as `$ssl_client_escaped_cert` spells it. Does not check that the certificate passed the listener's `verify`. */

@@ -2,7 +2,7 @@
 
 import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import type { CertificateFacts } from '../token/request-facts.ts';
+import type { CertificateFacts } from '../request-facts.ts';
 
 const MAX_CERTIFICATES = 10_000;
 

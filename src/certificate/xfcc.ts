@@ -1,7 +1,7 @@
 // X-Forwarded-Client-Cert, Envoy's field: elements of key=value pairs, of which we write and accept exactly one.
 
 import { hash } from 'node:crypto';
-import type { CertificateEvidence, CertificateFacts } from '../token/request-facts.ts';
+import type { CertificateEvidence, CertificateFacts } from '../request-facts.ts';
 import { MAX_VALUE_LENGTH } from './encoding.ts';
 import { escapePem, readEscapedPem } from './pem-escaped.ts';
 

@@ -4,9 +4,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
-import type { Problem } from '../policy/problem.ts';
+import type { Problem } from '../config/problem.ts';
 import { EXIT } from './arguments.ts';
-import { type Loaded, loadPolicy, type Printed, printFailure } from './policy.ts';
+import { type Loaded, loadPolicy, type Printed, printFailure } from './load.ts';
 
 /** The key of a ConfigMap that holds a configuration; other keys are files beside it. */
 const KEY = 'holdfast.yaml';

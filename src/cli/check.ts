@@ -1,10 +1,10 @@
 // `holdfast check`: all problems of a configuration, or what it means in plain words.
 
-import { describePolicy, type PolicyDescription, type RouteDescription } from '../policy/describe.ts';
-import { formatProblem, type Problem } from '../policy/problem.ts';
+import { describePolicy, type PolicyDescription, type RouteDescription } from '../config/report/describe.ts';
+import { formatProblem, type Problem } from '../config/problem.ts';
 import { EXIT } from './arguments.ts';
 import { checkManifests } from './check-manifests.ts';
-import { type Loaded, loadPolicy, type Printed, printProblems } from './policy.ts';
+import { type Loaded, loadPolicy, type Printed, printProblems } from './load.ts';
 
 /**
  * Checks a configuration without opening a port or calling anybody.

@@ -1,11 +1,11 @@
 // Reading and compiling a configuration for a command: a policy, or the problems as they are shown to people and programs.
 
 import { availableParallelism } from 'node:os';
-import { compilePolicy } from '../policy/compile.ts';
-import { formatProblem, inOrder, type Problem } from '../policy/problem.ts';
-import { type ReadPolicy, readPolicyFile } from '../policy/read.ts';
-import type { Policy } from '../policy/route.ts';
-import type { Sources } from '../policy/sources.ts';
+import { compilePolicy } from '../config/compile/compile.ts';
+import { formatProblem, inOrder, type Problem } from '../config/problem.ts';
+import { type ReadPolicy, readPolicyFile } from '../config/read/read.ts';
+import type { Policy } from '../policy/policy.ts';
+import type { Sources } from '../config/read/sources.ts';
 import { EXIT } from './arguments.ts';
 
 /** What a command prints, and how it ends. */

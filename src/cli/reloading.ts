@@ -1,13 +1,13 @@
 // Live change: when a file of the configuration changes, or SIGHUP comes, everything is read again and put to work, or refused.
 
-import type { Gateway, ReloadCause } from '../gateway.ts';
-import { effectiveConfig } from '../policy/effective.ts';
-import { formatProblem } from '../policy/problem.ts';
-import type { ReadPolicy } from '../policy/read.ts';
-import { changedRestartKeys } from '../policy/restart.ts';
-import type { Policy } from '../policy/route.ts';
-import { SourcesWatch } from '../watch.ts';
-import { type Loaded, loadPolicy } from './policy.ts';
+import type { Gateway, ReloadCause } from '../supervisor/gateway.ts';
+import { effectiveConfig } from '../config/report/effective.ts';
+import { formatProblem } from '../config/problem.ts';
+import type { ReadPolicy } from '../config/read/read.ts';
+import { changedRestartKeys } from '../config/report/restart.ts';
+import type { Policy } from '../policy/policy.ts';
+import { SourcesWatch } from './watch.ts';
+import { type Loaded, loadPolicy } from './load.ts';
 
 /** A configuration that was good. */
 type Good = Extract<Loaded, { policy: Policy }>;

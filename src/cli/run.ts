@@ -3,10 +3,10 @@
 import { readFileSync } from 'node:fs';
 import { check } from './check.ts';
 import { type CommandLine, demand, EXIT, readCommandLine, USAGE, UsageError } from './arguments.ts';
-import { explain } from './explain.ts';
-import { type Printed, printFailure } from './policy.ts';
+import { explain } from './explain/explain.ts';
+import { type Printed, printFailure } from './load.ts';
 import { serveUntilSignal } from './serve.ts';
-import { jsonSchema } from '../policy/json-schema.ts';
+import { jsonSchema } from '../config/schema/json-schema.ts';
 
 const printed = (stdout: string): Printed => ({ exit: EXIT.ok, stdout, stderr: '' });
 

@@ -1,14 +1,14 @@
 // `holdfast serve`: runs the gateway until a signal ends it.
 
-import { type Gateway, startGateway } from '../gateway.ts';
+import { type Gateway, startGateway } from '../supervisor/gateway.ts';
 import { createLog, type Log } from '../observe/log.ts';
-import { formatBind } from '../policy/describe.ts';
-import { effectiveConfig } from '../policy/effective.ts';
-import type { Policy } from '../policy/route.ts';
-import { spareMemory } from '../threads/spare-memory.ts';
+import { formatBind } from '../config/report/describe.ts';
+import { effectiveConfig } from '../config/report/effective.ts';
+import type { Policy } from '../policy/policy.ts';
+import { spareMemory } from '../worker/spare-memory.ts';
 import { EXIT } from './arguments.ts';
 import { Reloading } from './reloading.ts';
-import { loadPolicy, type Printed, printFailure, printProblems } from './policy.ts';
+import { loadPolicy, type Printed, printFailure, printProblems } from './load.ts';
 
 /** Settles when the gateway has ended; a second signal ends it at once. */
 export async function serveUntilSignal(file: string, version: string, json: boolean): Promise<Printed> {

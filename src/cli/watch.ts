@@ -3,7 +3,7 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { glob, lstat, readFile, readlink, stat } from 'node:fs/promises';
 import { basename, dirname, join, parse, resolve, sep } from 'node:path';
-import { digestContents, isPattern, type Sources } from './policy/sources.ts';
+import { digestContents, isPattern, type Sources } from '../config/read/sources.ts';
 
 export interface WatchTimes {
   /** Milliseconds of quiet after the last event, and for which a new content has to stay the same. */

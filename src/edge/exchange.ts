@@ -4,21 +4,22 @@ import { randomUUID } from 'node:crypto';
 import type { Permit } from '../binding/permit.ts';
 import { enforce, type Ports, shadow } from '../enforce.ts';
 import type { Log, TunnelFacts } from '../observe/log.ts';
-import type { Outcome as OutcomeLabel, TrafficMetrics } from '../observe/metrics.ts';
+import type { OutcomeLabel, TrafficMetrics } from '../observe/metrics.ts';
 import { chooseRoute, groupOf } from '../policy/route-table.ts';
-import type { Listener, Policy, Route, Upstream } from '../policy/route.ts';
+import type { Listener, Policy, Route, Upstream } from '../policy/policy.ts';
 import { Rejection, reject } from '../rejection/rejection.ts';
-import { type Answer, rejectionAnswer } from '../rejection/response.ts';
+import { type Answer, rejectionAnswer } from '../rejection/answer.ts';
 import { presentedScheme } from '../token/presentation.ts';
-import { answer } from './answer.ts';
-import type { Connection } from './connection.ts';
-import { corsFields, preflightAnswer } from './cors.ts';
-import { type EdgeFacts, type IntakeRules, readFacts } from './facts.ts';
-import type { FieldRules } from './fields.ts';
-import { forward, type Outcome } from './forward.ts';
-import type { Transaction } from './transaction.ts';
-import { permitLasts } from './tunnel.ts';
-import type { OpenUpstream } from './upstream.ts';
+import { answer } from './transaction/answer.ts';
+import type { Connection } from './listen/connection.ts';
+import { corsFields, preflightAnswer } from './intake/cors.ts';
+import { type EdgeFacts, type IntakeRules, readFacts } from './intake/facts.ts';
+import type { FieldRules } from './fields/fields.ts';
+import { forward } from './forward/forward.ts';
+import type { Outcome } from './outcome.ts';
+import type { Transaction } from './transaction/transaction.ts';
+import { permitLasts } from './forward/tunnel.ts';
+import type { OpenUpstream } from './upstream/upstream.ts';
 
 /** One compiled policy at work. A reload makes another one; an exchange keeps the one it began with. */
 export interface Runtime {

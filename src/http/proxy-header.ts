@@ -1,6 +1,6 @@
 // The header of the PROXY protocol, versions 1 and 2: by which ends a connection began before proxies passed it on.
 
-import { SocketAddress } from 'node:net';
+import { spellAddress } from './address.ts';
 
 /** The two ends of a connection; what is undefined nobody knows. */
 export interface Ends {
@@ -78,21 +78,10 @@ function readPort(digits: string): number {
 }
 
 function readEnds(family: 'ipv4' | 'ipv6', source: string, destination: string, remotePort: number, localPort: number) {
-  const [remoteAddress, localAddress] = [readAddress(source, family), readAddress(destination, family)];
+  const [remoteAddress, localAddress] = [spellAddress(source, family), spellAddress(destination, family)];
   if (remoteAddress === undefined || localAddress === undefined || !(remotePort <= 65_535 && localPort <= 65_535))
     return undefined;
   return { remoteAddress, remotePort, localAddress, localPort };
-}
-
-/** One spelling for each address, whatever the sender's was: rates are counted by it. */
-function readAddress(address: string, family: 'ipv4' | 'ipv6'): string | undefined {
-  // A zone (RFC 4007 §11) means something on the sender's machine only, and Node stops reading at a NUL.
-  if (!/^[0-9A-Fa-f:.]+$/.test(address)) return undefined;
-  try {
-    return new SocketAddress({ address, family }).address;
-  } catch {
-    return undefined;
-  }
 }
 
 const FIXED = 16;

@@ -1,6 +1,6 @@
 // URI grammar, RFC 3986 and nothing more lenient: authorities, request paths and `htu` in the one form in which they are compared.
 
-import type { Origin } from '../token/request-facts.ts';
+import type { Origin } from './origin.ts';
 
 const HOST_AND_PORT = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=-]+)(?::([0-9]{0,10}))?$/;
 const URI = /^(https?):\/\/([^/?#]*)([^?#]*)(?:\?[^#]*)?(?:#.*)?$/i;

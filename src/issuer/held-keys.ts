@@ -1,6 +1,6 @@
 // The keys of one issuer as a thread holds them: a set that is replaced as a whole, in which what has not changed stays the same object.
 
-import type { VerificationKey } from '../token/key-set.ts';
+import type { VerificationKey } from '../jose/key-set.ts';
 
 /** A key set and how long it counts; fit to be sent to another thread. */
 export interface KeyState {

@@ -15,7 +15,7 @@ import {
   placeNamed,
   placeOf,
   plainOrTls,
-} from './issuer-document.ts';
+} from './fetch.ts';
 
 /** All times in seconds. */
 export interface IntrospectionLimits extends FetchLimits {

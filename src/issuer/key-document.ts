@@ -13,7 +13,7 @@ import {
   placeNamed,
   placeOf,
   plainOrTls,
-} from './issuer-document.ts';
+} from './fetch.ts';
 
 /** A document as it came: parsed JSON that nobody has looked at yet. */
 export interface KeyDocument {

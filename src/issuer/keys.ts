@@ -5,10 +5,10 @@ import { isDeepStrictEqual } from 'node:util';
 import { LRUCache } from 'lru-cache';
 import type { KeySource } from '../token/access-token.ts';
 import type { Issuer } from '../token/issuer.ts';
-import type { KeySet, UnusedKey, VerificationKey } from '../token/key-set.ts';
+import type { KeySet, UnusedKey, VerificationKey } from '../jose/key-set.ts';
 import { HeldKeys, type KeyState } from './held-keys.ts';
-import { type FetchLimits, IssuerFailure } from './issuer-document.ts';
-import { readKeyDocument } from './key-source.ts';
+import { type FetchLimits, IssuerFailure } from './fetch.ts';
+import { readKeyDocument } from './key-document.ts';
 
 /** All times in seconds. */
 export interface IssuerKeysLimits extends FetchLimits {
@@ -49,7 +49,7 @@ export type IssuerKeysEvent = { readonly issuer: string } & (
 
 export interface IssuerKeysOptions {
   readonly issuer: Issuer;
-  /** readKeySet of token/key-set.ts. */
+  /** readKeySet of jose/key-set.ts. */
   readonly readKeySet: (json: unknown, issuerAlgorithms: readonly string[]) => Promise<KeySet | 'malformed'>;
   /** Seconds since the epoch. */
   readonly now: () => number;

@@ -1,8 +1,8 @@
 // The keys of one issuer in a worker thread: a copy of the supervisor's, which alone talks to the issuer.
 
-import { HeldKeys, type KeyState } from '../store/held-keys.ts';
+import { HeldKeys, type KeyState } from './held-keys.ts';
 import type { KeySource } from '../token/access-token.ts';
-import type { VerificationKey } from '../token/key-set.ts';
+import type { VerificationKey } from '../jose/key-set.ts';
 
 /** Seconds between two questions for unknown kids: strangers who invent them cost the supervisor one message, not one each. */
 const QUIET = 1;
@@ -31,7 +31,7 @@ export class MirroredKeys implements KeySource {
     return this.#held.current(now);
   }
 
-  /** The supervisor decides whether the issuer is asked (store/issuer-keys.ts). */
+  /** The supervisor decides whether the issuer is asked (issuer/keys.ts). */
   async refreshFor(kid: string | undefined): Promise<void> {
     // By distance, so that a clock that steps back cannot prolong it.
     if (this.#asking === undefined && Math.abs(this.#now() - this.#askedAt) < QUIET) return;

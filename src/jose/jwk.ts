@@ -1,7 +1,7 @@
 // The key inside a DPoP proof (RFC 9449 §4.3 checks 5 to 7): descriptors of algorithms, what a usable public JWK is, its import.
 
 import { constants, createPublicKey, type KeyObject, verify } from 'node:crypto';
-import { decodeBase64url, isJsonObject, type JsonObject } from '../token/jws.ts';
+import { decodeBase64url, isJsonObject, type JsonObject } from './jws.ts';
 import { jwkThumbprint } from './thumbprint.ts';
 
 interface AlgorithmDescriptor {

@@ -1,7 +1,7 @@
 // Thumbprints: SHA-256, base64url, of a JWK's required members (RFC 7638 §3) or of an access token (RFC 9449 §4.2, `ath`).
 
 import { hash } from 'node:crypto';
-import type { JsonObject } from '../token/jws.ts';
+import type { JsonObject } from './jws.ts';
 
 /** Required members in lexicographic order (RFC 7638 §3.2, RFC 8037 §2). */
 const MEMBERS: Readonly<Record<string, readonly string[]>> = {

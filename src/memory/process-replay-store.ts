@@ -1,7 +1,7 @@
 // The memory of proofs of a process: one table in shared memory, read and written by all of its threads.
 
 import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
-import type { Remembered, ReplayStore } from './replay-store.ts';
+import type { Remembered, ReplayStore } from '../proof/replay-store.ts';
 import { allocateReplayTable, type Fingerprint, ReplayTable } from './replay-table.ts';
 
 /** What the threads of a process share; plain data, to be handed to each of them. */

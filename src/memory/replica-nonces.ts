@@ -3,7 +3,7 @@
 import { createHmac } from 'node:crypto';
 import { NonceKeys, type Nonces, type ValidNonce } from '../proof/nonce.ts';
 
-/** What a shared memory says about nonces; store/redis-replay-store.ts. */
+/** What a shared memory says about nonces; memory/redis/replay-store.ts. */
 export interface NonceSource {
   /** Nonces are minted and read by this process alone. */
   readonly away: boolean;

@@ -2,9 +2,9 @@
 
 import { type DestinationStream, destination, pino, stdTimeFunctions } from 'pino';
 import type { BindingName } from '../binding/permit.ts';
-import type { Listener, LogRules, Route } from '../policy/route.ts';
+import type { Listener, LogRules, Route } from '../policy/policy.ts';
 import type { Rejection, RejectionFacts } from '../rejection/rejection.ts';
-import type { Outcome, SchemeLabel } from './metrics.ts';
+import type { OutcomeLabel, SchemeLabel } from './metrics.ts';
 import { shortList, shortText } from './short.ts';
 
 /** Why a tunnel ended: a closed set, for the log. `stopped`: the gateway closes its connections. */
@@ -31,7 +31,7 @@ export interface RequestLine {
   readonly status: number | undefined;
   readonly scheme: SchemeLabel;
   readonly binding: BindingName;
-  readonly outcome: Outcome;
+  readonly outcome: OutcomeLabel;
   readonly rejection: Rejection | undefined;
   /** What the route's shadow would have refused. */
   readonly shadow: Rejection | undefined;

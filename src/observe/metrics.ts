@@ -2,14 +2,14 @@
 
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { BindingName } from '../binding/permit.ts';
-import type { Listener, Route, Upstream } from '../policy/route.ts';
+import type { Listener, Route, Upstream } from '../policy/policy.ts';
 import type { Scheme } from '../rejection/challenge.ts';
 import type { Rejection } from '../rejection/rejection.ts';
-import type { IntrospectionEvent } from '../store/introspection.ts';
+import type { IntrospectionEvent } from '../issuer/introspection.ts';
 import { addStoreMetrics, STORE_METRICS, type StoreMetrics } from './store-metrics.ts';
 
 /** How a request ended. `answered`: by the gateway itself, without a refusal (CORS preflights, OPTIONS *). */
-export type Outcome = 'forwarded' | 'rejected' | 'upstream_failed' | 'answered' | 'client_gone';
+export type OutcomeLabel = 'forwarded' | 'rejected' | 'upstream_failed' | 'answered' | 'client_gone';
 /** `none`: nothing was presented; `other`: a scheme that we do not take. */
 export type SchemeLabel = Scheme | 'other' | 'none';
 export type Mode = 'enforced' | 'shadow';
@@ -190,7 +190,7 @@ type RouteOf = Pick<Route, 'name'> | undefined;
 /** What a worker counts. */
 export interface TrafficMetrics {
   /** @param seconds from the end of the header section to the end of the answer */
-  countRequest(route: RouteOf, scheme: SchemeLabel, binding: BindingName, outcome: Outcome, seconds: number): void;
+  countRequest(route: RouteOf, scheme: SchemeLabel, binding: BindingName, outcome: OutcomeLabel, seconds: number): void;
   /** @param by 1: one opened, -1: one ended */
   countTunnel(route: RouteOf, by: 1 | -1): void;
   countRejection(route: RouteOf, rejection: Rejection, mode: Mode): void;
@@ -200,7 +200,7 @@ export interface TrafficMetrics {
   countIntrospection(event: IntrospectionEvent): void;
   /** @param code `code` of the error that Node reported */
   countHandshakeFailure(listener: Pick<Listener, 'name'>, code: string | undefined): void;
-  /** @param reason a word of upstream-target.ts */
+  /** @param reason a word of upstream/target.ts */
   countUpstreamFailure(upstream: string, target: string, reason: string): void;
   countUpstreamRetry(upstream: string): void;
   /** Of the shared memory of proofs, once there is one. */

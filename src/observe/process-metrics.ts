@@ -3,8 +3,8 @@
 import { X509Certificate } from 'node:crypto';
 import { basename } from 'node:path';
 import { AggregatorRegistry, Counter, collectDefaultMetrics, Registry } from 'prom-client';
-import type { Listener, Policy } from '../policy/route.ts';
-import type { IssuerKeys, IssuerKeysEvent } from '../store/issuer-keys.ts';
+import type { Listener, Policy } from '../policy/policy.ts';
+import type { IssuerKeys, IssuerKeysEvent } from '../issuer/keys.ts';
 import { addGauge, type Definition, METRICS, type Sample, type Snapshot } from './metrics.ts';
 
 /** What gauges are read from, at each scrape; functions where a reload changes the answer. */

@@ -1,7 +1,7 @@
 // The metrics of the memory of proofs that replicas share, as one worker sees it.
 
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { StoreTroubleReason } from '../store/redis-trouble.ts';
+import type { StoreTroubleReason } from '../memory/redis/trouble.ts';
 
 export const STORE_METRICS = {
   replayStoreUp: {

@@ -1,10 +1,10 @@
 // The admin port: the status of the gateway for people and programs, and its configuration without secrets; nothing is changed here.
 
 import { isIP } from 'node:net';
-import { isLoopback } from '../policy/compilation.ts';
-import { formatBind } from '../policy/describe.ts';
-import type { Bind } from '../policy/route.ts';
-import { hostOf, readAuthority } from '../proof/target-uri.ts';
+import { isLoopback } from '../config/compile/compilation.ts';
+import { formatBind } from '../config/report/describe.ts';
+import type { Bind } from '../policy/policy.ts';
+import { hostOf, readAuthority } from '../http/uri.ts';
 import { type OpenPages, openPages, type Page, type PageSources, PLAIN, plainPage } from './pages.ts';
 import { type Status, statusJson } from './status.ts';
 import { CONTENT_SECURITY_POLICY, statusPage } from './status-page.ts';

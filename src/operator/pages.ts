@@ -2,8 +2,8 @@
 
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { Bind } from '../policy/route.ts';
-import { bindServer } from './bind.ts';
+import type { Bind } from '../policy/policy.ts';
+import { bindServer } from '../edge/listen/bind.ts';
 
 export interface Page {
   readonly status: number;

@@ -1,7 +1,7 @@
 // The status page: one HTML document that needs nothing else, no script, no picture, no other host.
 
 import { hash } from 'node:crypto';
-import type { RouteDescription } from '../policy/describe.ts';
+import type { RouteDescription } from '../config/report/describe.ts';
 import type { IssuerStatus, Reload, Status, UpstreamStatus, WorkerStatus } from './status.ts';
 
 /** Text that is HTML already; only `html` makes it, so that nothing gets into a page without being escaped. */

@@ -1,6 +1,6 @@
 // The status of a gateway: plain data without secrets, filled in by whoever runs it, shown as a page or as JSON.
 
-import type { RouteDescription } from '../policy/describe.ts';
+import type { RouteDescription } from '../config/report/describe.ts';
 
 /** Times are seconds since the epoch. */
 export interface Status {
@@ -27,7 +27,7 @@ export interface Reload {
   readonly cause: 'signal' | 'files';
   /** `refused`: the configuration of before is in force. */
   readonly result: 'adopted' | 'refused';
-  /** In words (policy/changes.ts). */
+  /** In words (config/report/changes.ts). */
   readonly changes: readonly string[];
   /** Why it was refused, for people: `FILE:LINE:COLUMN …`. */
   readonly problems: readonly string[];

@@ -1,6 +1,6 @@
 // The telemetry port: whether the process lives, whether it is ready, and its metrics; nothing secret.
 
-import type { Bind } from '../policy/route.ts';
+import type { Bind } from '../policy/policy.ts';
 import { type OpenPages, openPages, type Page, type PageSources, plainPage } from './pages.ts';
 
 /** Whether the gateway is ready, and what that was concluded from: plain JSON, no secrets. */

@@ -1,7 +1,7 @@
 // Managed fields: the names that only the gateway may set, and how imitations of them are recognised.
 
 import { KNOWN_CERTIFICATE_FIELDS } from '../certificate/formats.ts';
-import type { FieldStanding, Listener, ManagedFields, Route } from './route.ts';
+import type { FieldStanding, Listener, ManagedFields, Route } from './policy.ts';
 
 /** Clients send few different names, and looking one up again costs a twentieth; names that are longer or too many are not kept. */
 const KEPT_NAMES = 500;
@@ -26,7 +26,7 @@ const FRAMING = new Set(['content-length', 'transfer-encoding']);
 
 /**
  * The names over all routes and listeners: what one route sets must not come from the client on another one that leads to the
- * same upstream. Takes names in any case. Does not check that they are field names (compile-field.ts).
+ * same upstream. Takes names in any case. Does not check that they are field names (config/compile/field.ts).
  */
 export function compileManagedFields(
   routes: readonly Pick<Route, 'forward'>[],

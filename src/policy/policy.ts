@@ -7,8 +7,8 @@ import type { ChallengeTerms } from '../rejection/challenge.ts';
 import type { ClaimRule } from '../token/claims.ts';
 import type { Encoding, IdentityRule } from '../token/identity.ts';
 import type { Issuer } from '../token/issuer.ts';
-import type { RateLimit } from '../token/rate-limit.ts';
-import type { Origin } from '../token/request-facts.ts';
+import type { RateLimit } from '../rate/limit.ts';
+import type { Origin } from '../http/origin.ts';
 import type { ScopeRule } from '../token/scope.ts';
 
 /** What a route demands of a sender; `shadow` has one of its own. */

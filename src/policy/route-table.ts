@@ -1,9 +1,9 @@
 // The route table: which one group of routes a request belongs to, and which route of that group takes its method.
 
-import { hostOf, readDecodedPaths } from '../proof/target-uri.ts';
+import { hostOf, readDecodedPaths } from '../http/uri.ts';
 import { reject, type Rejection } from '../rejection/rejection.ts';
-import type { RequestFacts } from '../token/request-facts.ts';
-import type { HostTables, PathNode, Route, RouteGroup, RouteTable } from './route.ts';
+import type { RequestFacts } from '../request-facts.ts';
+import type { HostTables, PathNode, Route, RouteGroup, RouteTable } from './policy.ts';
 
 /** Two routes between which a request could not be decided. */
 export interface Ambiguity {
@@ -42,7 +42,7 @@ const NEVER_ALLOWED: ReadonlySet<string> = new Set(['TRACE', 'CONNECT']);
  * Routes with the same host and path form a group; two of them that take the same method are an ambiguity.
  * @param routes with hosts lower-cased, paths normalised and methods including the HEAD that GET implies
  * @param listeners names of all listeners
- * Checks neither that a route is reachable nor that paths and hosts are well formed (compile-route.ts, compile-reach.ts).
+ * Checks neither that a route is reachable nor that paths and hosts are well formed (config/compile).
  */
 export function compileRouteTable(
   routes: readonly Route[],

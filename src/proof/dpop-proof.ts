@@ -3,11 +3,11 @@
 import type { LRUCache } from 'lru-cache';
 import { Rejection, reject } from '../rejection/rejection.ts';
 import { admitsAlgorithm } from '../token/access-token.ts';
-import { decodeBase64url, type JsonObject, readJsonPart } from '../token/jws.ts';
+import { decodeBase64url, type JsonObject, readJsonPart } from '../jose/jws.ts';
 import type { Nonces } from './nonce.ts';
-import { importProofKey, type ProofKey, readProofKey, verifyProofSignature } from './proof-key.ts';
-import { readTargetUri } from './target-uri.ts';
-import { sha256 } from './thumbprint.ts';
+import { importProofKey, type ProofKey, readProofKey, verifyProofSignature } from '../jose/jwk.ts';
+import { readTargetUri } from '../http/uri.ts';
+import { sha256 } from '../jose/thumbprint.ts';
 
 export interface DpopRules {
   readonly nonce: 'none' | 'required' | 'on-skew';
@@ -34,7 +34,7 @@ export interface ShorterMemory {
 
 export interface ProofTerms {
   readonly method: string;
-  /** As clients see it, normalised (target-uri.ts). */
+  /** As clients see it, normalised (http/uri.ts). */
   readonly targetUri: string;
   readonly accessToken: string;
   /** `cnf.jkt` of the access token. */

@@ -1,7 +1,7 @@
 // DPoP nonces (RFC 9449 §8, §9): stateless, an expiry under an HMAC that any holder of the secret can check.
 
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { decodeBase64url } from '../token/jws.ts';
+import { decodeBase64url } from '../jose/jws.ts';
 
 const TAG_BYTES = 16;
 const BODY_BYTES = 8;

@@ -1,6 +1,6 @@
 // A rate limit as the policy describes it, and whom it counts.
 
-import type { JsonObject } from './jws.ts';
+import type { JsonObject } from '../jose/jws.ts';
 
 export type RateKey = 'client' | 'subject' | 'thumbprint' | 'address';
 

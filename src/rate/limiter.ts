@@ -2,8 +2,8 @@
 
 import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import type { Quota } from '../rejection/quota.ts';
-import type { RateLimit } from '../token/rate-limit.ts';
+import type { Quota } from './quota.ts';
+import type { RateLimit } from './limit.ts';
 
 /** Senders that are counted at once; those whose rest is over take no place. */
 const SENDERS = 2 ** 18;

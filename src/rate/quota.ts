@@ -1,6 +1,6 @@
 // What a rate limit leaves its sender, and the fields that say so (draft-ietf-httpapi-ratelimit-headers-10).
 
-import type { Field } from './response.ts';
+import type { Field } from '../http/field.ts';
 
 /** Where a sender stands; nothing in it says who that is. */
 export interface Quota {

@@ -1,10 +1,9 @@
 // The answer to a refusal: status, fields and a problem document (RFC 9457).
 
+import type { Field } from '../http/field.ts';
 import { type ChallengeTerms, challenges, type Scheme } from './challenge.ts';
-import { quotaFields } from './quota.ts';
+import { quotaFields } from '../rate/quota.ts';
 import { type Reason, REASONS, type Rejection } from './rejection.ts';
-
-export type Field = readonly [name: string, value: string];
 
 /** An answer of ours, ready to be written. */
 export interface Answer {

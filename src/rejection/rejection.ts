@@ -1,6 +1,6 @@
 // The table of reasons: everything Holdfast knows about a refusal, and the value that carries one.
 
-import type { Quota } from './quota.ts';
+import type { Quota } from '../rate/quota.ts';
 
 /** The stages of the path, in the order in which a request meets them. */
 export const STAGES = [

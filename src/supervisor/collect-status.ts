@@ -1,10 +1,10 @@
 // What the admin port shows: the policy in force, and what supervisor and workers know of it.
 
-import type { IssuerStatus, Status, UpstreamStatus } from '../edge/status.ts';
+import type { IssuerStatus, Status, UpstreamStatus } from '../operator/status.ts';
 import { METRICS, type Snapshot } from '../observe/metrics.ts';
-import { describePolicy, formatTarget } from '../policy/describe.ts';
-import type { Policy } from '../policy/route.ts';
-import type { IssuerKeys } from '../store/issuer-keys.ts';
+import { describePolicy, formatTarget } from '../config/report/describe.ts';
+import type { Policy } from '../policy/policy.ts';
+import type { IssuerKeys } from '../issuer/keys.ts';
 
 export interface StatusSources extends Omit<Status, 'policy' | 'listeners' | 'routes' | 'issuers' | 'upstreams'> {
   readonly file: string;

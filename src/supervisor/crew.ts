@@ -2,8 +2,8 @@
 
 import type { Log } from '../observe/log.ts';
 import type { Snapshot } from '../observe/metrics.ts';
-import type { StoreState } from '../store/redis-replay-store.ts';
-import type { Order, PolicyInForce, Report, StartOrder } from './messages.ts';
+import type { StoreState } from '../memory/redis/replay-store.ts';
+import type { Order, PolicyInForce, Report, StartOrder } from '../worker/messages.ts';
 import type { Spawn, WorkerThread } from './spawn.ts';
 
 /** Milliseconds. A worker that leaves so many snapshots in a row unanswered is stuck, and is replaced. */

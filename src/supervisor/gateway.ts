@@ -2,26 +2,26 @@
 
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { claimBind } from './edge/claim.ts';
-import { openAdmin } from './edge/admin.ts';
-import type { OpenPages } from './edge/pages.ts';
-import type { Reload, Status } from './edge/status.ts';
-import { openTelemetry, type Readiness, type Telemetry } from './edge/telemetry.ts';
-import { compileTlsMaterial } from './edge/tls-material.ts';
-import type { Log } from './observe/log.ts';
-import { describeChanges } from './policy/changes.ts';
-import { collectStatus } from './gateway/status.ts';
-import { createProcessMetrics, type ProcessMetrics } from './observe/process-metrics.ts';
-import type { Bind, Policy } from './policy/route.ts';
-import type { ShorterMemory } from './proof/dpop-proof.ts';
-import { IssuerKeys, type IssuerKeysEvent } from './store/issuer-keys.ts';
-import { createRateMemory } from './store/rate-limiter.ts';
-import { createReplayMemory, SharedReplayStore } from './store/shared-replay-store.ts';
-import { Crew, type WorkerState } from './threads/crew.ts';
-import type { PolicyInForce, SharedState, StartOrder } from './threads/messages.ts';
-import { type Spawn, spawnThread } from './threads/spawn.ts';
-import type { Issuer } from './token/issuer.ts';
-import { readKeySet } from './token/key-set.ts';
+import { claimBind } from '../edge/listen/claim.ts';
+import { openAdmin } from '../operator/admin.ts';
+import type { OpenPages } from '../operator/pages.ts';
+import type { Reload, Status } from '../operator/status.ts';
+import { openTelemetry, type Readiness, type Telemetry } from '../operator/telemetry.ts';
+import { compileTlsMaterial } from '../edge/listen/tls-material.ts';
+import type { Log } from '../observe/log.ts';
+import { describeChanges } from '../config/report/changes.ts';
+import { collectStatus } from './collect-status.ts';
+import { createProcessMetrics, type ProcessMetrics } from '../observe/process-metrics.ts';
+import type { Bind, Policy } from '../policy/policy.ts';
+import type { ShorterMemory } from '../proof/dpop-proof.ts';
+import { IssuerKeys, type IssuerKeysEvent } from '../issuer/keys.ts';
+import { createRateMemory } from '../rate/limiter.ts';
+import { createReplayMemory, SharedReplayStore } from '../memory/process-replay-store.ts';
+import { Crew, type WorkerState } from './crew.ts';
+import type { PolicyInForce, SharedState, StartOrder } from '../worker/messages.ts';
+import { type Spawn, spawnThread } from './spawn.ts';
+import type { Issuer } from '../token/issuer.ts';
+import { readKeySet } from '../jose/key-set.ts';
 
 const SECRET_BYTES = 32;
 /** Milliseconds. Whoever gets hold of the secret of session tickets can read what was sent under them (RFC 8446 §F.1). */
@@ -57,7 +57,7 @@ export interface Gateway {
   readonly workers: readonly WorkerState[];
   /**
    * Puts another policy to work: requests that come from now on are decided by it, those in flight by the one they began with.
-   * What needs a restart (policy/restart.ts) must be the same. @throws Error for people where TLS material is unusable: nothing
+   * What needs a restart (config/report/restart.ts) must be the same. @throws Error for people where TLS material is unusable: nothing
    * has changed then
    */
   reload(policy: Policy, of: { readonly cause: ReloadCause; readonly config: string }): Promise<void>;

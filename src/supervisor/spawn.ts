@@ -2,7 +2,7 @@
 
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { Order, Report } from './messages.ts';
+import type { Order, Report } from '../worker/messages.ts';
 
 /** A worker thread as its supervisor sees it. */
 export interface WorkerThread {
@@ -24,7 +24,7 @@ export type Spawn = (index: number, events: WorkerEvents) => WorkerThread;
 /** Starts a thread, which waits for its first order. */
 export const spawnThread: Spawn = (index, { report, gone }) => {
   // The same file, as it is run: TypeScript in development, JavaScript from dist/.
-  const file = new URL(`./thread${extname(import.meta.url)}`, import.meta.url);
+  const file = new URL(`../worker/thread${extname(import.meta.url)}`, import.meta.url);
   const worker = new Worker(file, { name: `worker ${index}`, stdin: false });
   let failure: unknown;
   let before = worker.performance.eventLoopUtilization();

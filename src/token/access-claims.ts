@@ -1,7 +1,7 @@
 // Type, claims, times and audience of an access token (RFC 9068 §4, RFC 8725 §3, RFC 7519 §4.1).
 
 import { type Rejection, reject } from '../rejection/rejection.ts';
-import type { JsonObject } from './jws.ts';
+import type { JsonObject } from '../jose/jws.ts';
 
 const ACCESS_TOKEN_TYPE = /^(?:application\/)?at\+jwt$/i;
 const PLAIN_TYPE = /^(?:application\/)?jwt$/i;

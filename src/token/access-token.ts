@@ -5,8 +5,8 @@ import type { LRUCache } from 'lru-cache';
 import { Rejection, reject } from '../rejection/rejection.ts';
 import { checkAudience, checkClaimTypes, checkTimes, checkTokenType } from './access-claims.ts';
 import type { Issuer } from './issuer.ts';
-import { type CompactJws, type JsonObject, readCompactJws } from './jws.ts';
-import { chooseKey, type VerificationKey } from './key-set.ts';
+import { type CompactJws, type JsonObject, readCompactJws } from '../jose/jws.ts';
+import { chooseKey, type VerificationKey } from '../jose/key-set.ts';
 import { type Introspect, introspectToken, isOpaque } from './opaque-token.ts';
 
 /** A token that its issuer vouches for, by a signature or by its answer to introspection. */
@@ -23,7 +23,7 @@ interface SignedToken extends VerifiedToken {
 /** By the whole token. Belongs to one compiled policy, so that a reload ends it. */
 export type TokenCache = LRUCache<string, SignedToken>;
 
-/** The keys of one issuer, as store/issuer-keys.ts keeps them. */
+/** The keys of one issuer, as issuer/keys.ts keeps them. */
 export interface KeySource {
   /** undefined: never loaded, or too old to be relied upon. */
   current(now: number): readonly VerificationKey[] | undefined;

@@ -1,7 +1,7 @@
 // Other claims of a token against what a route demands: equality rules, and authentication strength (RFC 9470).
 
 import { type Rejection, reject } from '../rejection/rejection.ts';
-import { isJsonObject, type JsonObject } from './jws.ts';
+import { isJsonObject, type JsonObject } from '../jose/jws.ts';
 
 /** A claim equals one of `anyOf`; an array claim matches by any item. `path` is the JSON Pointer split into members. */
 export interface ClaimRule {

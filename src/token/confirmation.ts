@@ -1,7 +1,7 @@
 // The confirmation of a token, `cnf` (RFC 7800 §3.1): to which key or certificate it is bound.
 
 import { type Rejection, reject } from '../rejection/rejection.ts';
-import { isJsonObject, type JsonObject } from './jws.ts';
+import { isJsonObject, type JsonObject } from '../jose/jws.ts';
 
 /** The methods that we can check; neither of them: the token is unbound. */
 export interface Confirmation {

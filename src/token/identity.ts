@@ -1,7 +1,7 @@
 // Verified claims as identity fields for the upstream (checks.md §6).
 
 import { type Rejection, reject } from '../rejection/rejection.ts';
-import type { JsonObject } from './jws.ts';
+import type { JsonObject } from '../jose/jws.ts';
 
 /** How a value becomes a field value: as it is or not at all, or encoded. */
 export type Encoding = 'strict' | 'base64url' | 'rfc8187';

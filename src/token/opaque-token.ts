@@ -4,13 +4,13 @@ import { Rejection, reject } from '../rejection/rejection.ts';
 import { checkAudience, checkClaimTypes, checkTimes } from './access-claims.ts';
 import { readConfirmation } from './confirmation.ts';
 import type { Issuer } from './issuer.ts';
-import { isJsonObject, type JsonObject, readJsonObject } from './jws.ts';
+import { isJsonObject, type JsonObject, readJsonObject } from '../jose/jws.ts';
 
 /** What is known about a token: the claims of an active one; `unavailable`: nothing. */
 export type Introspection = JsonObject | 'inactive' | 'unavailable';
 
 /**
- * Asks the issuer about a token, or remembers what it answered (store/introspection.ts).
+ * Asks the issuer about a token, or remembers what it answered (issuer/introspection.ts).
  * @param now seconds since the epoch
  */
 export type Introspect = (issuer: Issuer, token: string, now: number) => Introspection | Promise<Introspection>;

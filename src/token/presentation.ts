@@ -2,7 +2,7 @@
 
 import type { Scheme } from '../rejection/challenge.ts';
 import { Rejection, reject } from '../rejection/rejection.ts';
-import type { RequestFacts } from './request-facts.ts';
+import type { RequestFacts } from '../request-facts.ts';
 
 export interface Presentation {
   readonly scheme: Scheme;

@@ -1,7 +1,7 @@
 // Scope of a token against what a route demands (RFC 6750 §3.1, RFC 9068 §2.2.3).
 
 import { type Rejection, reject } from '../rejection/rejection.ts';
-import type { JsonObject } from './jws.ts';
+import type { JsonObject } from '../jose/jws.ts';
 
 /** `all`: every one of them; `any`: one of them. */
 export interface ScopeRule {

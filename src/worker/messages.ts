@@ -1,11 +1,11 @@
 // What the supervisor and its worker threads tell one another: plain data that is copied, and memory that is shared.
 
-import type { Bind, Policy } from '../policy/route.ts';
+import type { Bind, Policy } from '../policy/policy.ts';
 import type { ShorterMemory } from '../proof/dpop-proof.ts';
-import type { KeyState } from '../store/held-keys.ts';
-import type { RateMemory } from '../store/rate-limiter.ts';
-import type { StoreState } from '../store/redis-replay-store.ts';
-import type { ReplayMemory } from '../store/shared-replay-store.ts';
+import type { KeyState } from '../issuer/held-keys.ts';
+import type { RateMemory } from '../rate/limiter.ts';
+import type { StoreState } from '../memory/redis/replay-store.ts';
+import type { ReplayMemory } from '../memory/process-replay-store.ts';
 
 /** What all threads of one process share, for as long as it lives. */
 export interface SharedState {

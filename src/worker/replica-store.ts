@@ -3,10 +3,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Log } from '../observe/log.ts';
 import type { StoreMetrics } from '../observe/store-metrics.ts';
-import type { Policy, RedisPolicy } from '../policy/route.ts';
-import { RedisReplayStore, type StoreEvents, type StoreState } from '../store/redis-replay-store.ts';
-import type { Remembered, ReplayStore } from '../store/replay-store.ts';
-import type { NonceSource } from './store-nonces.ts';
+import type { Policy, RedisPolicy } from '../policy/policy.ts';
+import { RedisReplayStore, type StoreEvents, type StoreState } from '../memory/redis/replay-store.ts';
+import type { Remembered, ReplayStore } from '../proof/replay-store.ts';
+import type { NonceSource } from '../memory/replica-nonces.ts';
 
 /** Milliseconds for requests in flight to end with the connection that they began with. */
 const FAREWELL = 1000;

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { checkCertificate, checkThumbprint } from '../../src/certificate/evidence.ts';
 import { readCertificate } from '../../src/certificate/leaf.ts';
 import { SeenCertificates } from '../../src/certificate/seen-certificates.ts';
-import type { CertificateEvidence } from '../../src/token/request-facts.ts';
+import type { CertificateEvidence } from '../../src/request-facts.ts';
 import { makeCertificate } from '../support/pki.ts';
 import rfc8705 from '../vectors/rfc8705.json' with { type: 'json' };
 

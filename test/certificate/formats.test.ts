@@ -13,7 +13,7 @@ import {
 import { readCertificate } from '../../src/certificate/leaf.ts';
 import { formatEscapedPem, readEscapedPem } from '../../src/certificate/pem-escaped.ts';
 import { formatXfcc, readXfcc } from '../../src/certificate/xfcc.ts';
-import type { CertificateFacts } from '../../src/token/request-facts.ts';
+import type { CertificateFacts } from '../../src/request-facts.ts';
 import { makeCa, makeCertificate } from '../support/pki.ts';
 
 const ca = await makeCa();

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { loadPolicy } from '../../src/cli/policy.ts';
+import { loadPolicy } from '../../src/cli/load.ts';
 
 const GOOD = `version: 1
 listeners: [{ name: public, bind: "127.0.0.1:0", origins: ["http://localhost"] }]

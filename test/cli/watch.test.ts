@@ -20,8 +20,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mock, test, type TestContext } from 'node:test';
-import { readPolicyFile } from '../src/policy/read.ts';
-import { digestSources, SourcesWatch, type WatchTimes } from '../src/watch.ts';
+import { readPolicyFile } from '../../src/config/read/read.ts';
+import { digestSources, SourcesWatch, type WatchTimes } from '../../src/cli/watch.ts';
 
 const MINIMAL = `version: 1
 listeners: [{ name: public, bind: "127.0.0.1:8443" }]

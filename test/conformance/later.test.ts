@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkConfig } from '../../src/policy/schema-check.ts';
+import { checkConfig } from '../../src/config/schema/check.ts';
 
 /** What is said about a configuration with more keys in its route. */
 function problemsWith(route: object): readonly string[] {

@@ -6,7 +6,7 @@ import { LRUCache } from 'lru-cache';
 import { Rejection } from '../../src/rejection/rejection.ts';
 import { type KeySource, type TokenCache, verifyAccessToken } from '../../src/token/access-token.ts';
 import type { Issuer } from '../../src/token/issuer.ts';
-import { readKeySet } from '../../src/token/key-set.ts';
+import { readKeySet } from '../../src/jose/key-set.ts';
 import { dpop, HOLDER, issue, prove, TO_KEY } from '../gateway/credentials.ts';
 import { ISSUER_KEY, startTestGateway } from '../support/gateway.ts';
 import { makeIssuer } from '../support/issuer-server.ts';

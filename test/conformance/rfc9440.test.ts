@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { requestFields } from '../../src/edge/request-fields.ts';
+import { requestFields } from '../../src/edge/fields/request-fields.ts';
 import { CLIENT, issue, OTHER_CLIENT, TO_CERTIFICATE } from '../gateway/credentials.ts';
 import { type Fields, startTestGateway } from '../support/gateway.ts';
 import { makePermit, makeRules } from '../support/forwarding.ts';

@@ -4,13 +4,13 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { startGateway } from '../../src/gateway.ts';
+import { startGateway } from '../../src/supervisor/gateway.ts';
 import { spawnHere } from '../support/threads.ts';
 import { createLog } from '../../src/observe/log.ts';
-import { compilePolicy } from '../../src/policy/compile.ts';
-import { formatProblem, type Problem } from '../../src/policy/problem.ts';
-import { readPolicyFile } from '../../src/policy/read.ts';
-import type { Policy } from '../../src/policy/route.ts';
+import { compilePolicy } from '../../src/config/compile/compile.ts';
+import { formatProblem, type Problem } from '../../src/config/problem.ts';
+import { readPolicyFile } from '../../src/config/read/read.ts';
+import type { Policy } from '../../src/policy/policy.ts';
 import { json, serve, site } from '../support/issuer-server.ts';
 import {
   type Answered,

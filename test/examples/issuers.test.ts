@@ -8,7 +8,7 @@ import { exportJWK } from 'jose';
 import { Permit } from '../../src/binding/permit.ts';
 import { enforce } from '../../src/enforce.ts';
 import { ROOT } from '../../scripts/generate.ts';
-import type { Policy, Route } from '../../src/policy/route.ts';
+import type { Policy, Route } from '../../src/policy/policy.ts';
 import { makePorts } from '../support/enforcing.ts';
 import { makeFacts } from '../support/facts.ts';
 import { compileText } from '../support/policies.ts';

@@ -9,30 +9,24 @@ import { readCertificate } from '../../src/certificate/leaf.ts';
 import { readEscapedPem, readEscapedPemChain } from '../../src/certificate/pem-escaped.ts';
 import { readXfcc } from '../../src/certificate/xfcc.ts';
 import { readCommandLine, UsageError } from '../../src/cli/arguments.ts';
-import type { Connection } from '../../src/edge/connection.ts';
-import { compileIntake, readFacts } from '../../src/edge/facts.ts';
-import { FORWARDED_FIELDS, readStatedClient, readStatedOrigin } from '../../src/edge/forwarded.ts';
-import { readBodyLength, readFraming } from '../../src/edge/framing.ts';
-import { readAskedOrigin } from '../../src/edge/origin.ts';
-import { readProxyHeader } from '../../src/edge/proxy-header.ts';
-import { readUpgrade } from '../../src/edge/upgrade.ts';
+import type { Connection } from '../../src/edge/listen/connection.ts';
+import { compileIntake, readFacts } from '../../src/edge/intake/facts.ts';
+import { FORWARDED_FIELDS, readStatedClient, readStatedOrigin } from '../../src/edge/intake/forwarded.ts';
+import { readBodyLength, readFraming } from '../../src/http/framing.ts';
+import { readAskedOrigin } from '../../src/edge/intake/origin.ts';
+import { readProxyHeader } from '../../src/http/proxy-header.ts';
+import { readUpgrade } from '../../src/edge/transaction/upgrade.ts';
 import { compileManagedFields } from '../../src/policy/managed-fields.ts';
-import { readSource } from '../../src/policy/read-source.ts';
+import { readSource } from '../../src/config/read/source.ts';
 import { NonceKeys } from '../../src/proof/nonce.ts';
-import { readProofKey } from '../../src/proof/proof-key.ts';
-import {
-  readAuthority,
-  readDecodedPaths,
-  readOrigin,
-  readRequestPath,
-  readTargetUri,
-} from '../../src/proof/target-uri.ts';
+import { readProofKey } from '../../src/jose/jwk.ts';
+import { readAuthority, readDecodedPaths, readOrigin, readRequestPath, readTargetUri } from '../../src/http/uri.ts';
 import { checkClaimTypes } from '../../src/token/access-claims.ts';
 import { readConfirmation } from '../../src/token/confirmation.ts';
 import { type Encoding, readIdentity } from '../../src/token/identity.ts';
-import { StoreNonces } from '../../src/threads/store-nonces.ts';
-import { isJsonObject, readCompactJws, readJsonObject, readJsonPart } from '../../src/token/jws.ts';
-import { readKeySet } from '../../src/token/key-set.ts';
+import { StoreNonces } from '../../src/memory/replica-nonces.ts';
+import { isJsonObject, readCompactJws, readJsonObject, readJsonPart } from '../../src/jose/jws.ts';
+import { readKeySet } from '../../src/jose/key-set.ts';
 import { readIntrospection } from '../../src/token/opaque-token.ts';
 import { readPresentation } from '../../src/token/presentation.ts';
 import { readScopes } from '../../src/token/scope.ts';

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { readCommandLine } from '../../src/cli/arguments.ts';
 import { check } from '../../src/cli/check.ts';
-import { explain } from '../../src/cli/explain.ts';
+import { explain } from '../../src/cli/explain/explain.ts';
 import { ISSUER_KEY, ORIGIN, writePolicy } from '../support/gateway.ts';
 import { makeProof, makeToken } from '../support/tokens.ts';
 import { run } from './command.ts';

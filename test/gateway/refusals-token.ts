@@ -1,7 +1,7 @@
 // Refusals of the stages presentation and token: what is wrong with the credentials as sent, and with the access token.
 
 import { type Answered, ISSUER_KEY, type RequestWishes, type TestGateway } from '../support/gateway.ts';
-import type { Policy } from '../../src/policy/route.ts';
+import type { Policy } from '../../src/policy/policy.ts';
 import type { IntrospectionRules } from '../../src/token/issuer.ts';
 import { makeKey, makeToken, signParts } from '../support/tokens.ts';
 import { dpop, issue, prove, THIEF, TO_KEY } from './credentials.ts';

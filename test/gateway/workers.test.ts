@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
-import { startGateway } from '../../src/gateway.ts';
+import { startGateway } from '../../src/supervisor/gateway.ts';
 import { createLog } from '../../src/observe/log.ts';
 import { startTestGateway, type TestGateway, type Answered } from '../support/gateway.ts';
 import { dpop, issue, prove, TO_KEY } from './credentials.ts';

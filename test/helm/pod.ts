@@ -8,12 +8,12 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { connect as connectTls } from 'node:tls';
-import { startGateway } from '../../src/gateway.ts';
+import { startGateway } from '../../src/supervisor/gateway.ts';
 import { createLog } from '../../src/observe/log.ts';
-import { compilePolicy } from '../../src/policy/compile.ts';
-import { formatProblem } from '../../src/policy/problem.ts';
-import { readPolicyFile } from '../../src/policy/read.ts';
-import type { Listener, Policy, RedisPolicy } from '../../src/policy/route.ts';
+import { compilePolicy } from '../../src/config/compile/compile.ts';
+import { formatProblem } from '../../src/config/problem.ts';
+import { readPolicyFile } from '../../src/config/read/read.ts';
+import type { Listener, Policy, RedisPolicy } from '../../src/policy/policy.ts';
 import { CLIENT } from '../gateway/credentials.ts';
 import {
   CLIENT_CA,

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { parse } from 'yaml';
-import { readSource } from '../../src/policy/read-source.ts';
+import { readSource } from '../../src/config/read/source.ts';
 import { run } from '../gateway/command.ts';
 import { deployFolder, DEPLOYED, FOLDERS } from './deployed.ts';
 import { configurationOf, goldenFile, readObjects, valuesFile } from './golden.ts';

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { chooseGroup, isDisguised } from '../../src/policy/route-table.ts';
-import { readRequestPath } from '../../src/proof/target-uri.ts';
+import { readRequestPath } from '../../src/http/uri.ts';
 import { HOST, reasonOf, type Rig, startRig, statusOf } from './rig.ts';
 
 /*

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { type ProxyHeader, readProxyHeader } from '../../src/edge/proxy-header.ts';
+import { type ProxyHeader, readProxyHeader } from '../../src/http/proxy-header.ts';
 import { block, ipv4, ipv6, vector } from '../support/proxy-headers.ts';
 
 const read = (text: string) => readProxyHeader(Buffer.from(text, 'latin1'));

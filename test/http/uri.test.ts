@@ -11,7 +11,7 @@ import {
   readRequestPath,
   readTargetUri,
   targetUri,
-} from '../../src/proof/target-uri.ts';
+} from '../../src/http/uri.ts';
 
 describe('authority', () => {
   const good: [string, 'http' | 'https', string][] = [

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MirroredKeys } from '../../src/threads/mirrored-keys.ts';
-import type { VerificationKey } from '../../src/token/key-set.ts';
+import { MirroredKeys } from '../../src/issuer/mirrored-keys.ts';
+import type { VerificationKey } from '../../src/jose/key-set.ts';
 
 const key = (id: string) =>
   ({ kid: id, alg: 'ES256', key: {} as CryptoKey, id, current: true }) satisfies VerificationKey;

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { CompactSign, exportJWK } from 'jose';
-import { importProofKey, PROOF_ALGORITHMS, readProofKey, verifyProofSignature } from '../../src/proof/proof-key.ts';
-import type { JsonObject } from '../../src/token/jws.ts';
+import { importProofKey, PROOF_ALGORITHMS, readProofKey, verifyProofSignature } from '../../src/jose/jwk.ts';
+import type { JsonObject } from '../../src/jose/jws.ts';
 import { makeKey, type TestKey } from '../support/tokens.ts';
 
 const jwkOf = (key: TestKey): JsonObject => ({ ...key.jwk });

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { parseDocument } from 'yaml';
-import { decodeBase64url, readCompactJws, readJsonObject } from '../../src/token/jws.ts';
+import { decodeBase64url, readCompactJws, readJsonObject } from '../../src/jose/jws.ts';
 
 const part = (text: string) => Buffer.from(text).toString('base64url');
 

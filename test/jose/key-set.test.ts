@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { calculateJwkThumbprint, exportJWK } from 'jose';
-import { chooseKey, type KeySet, readKeySet, type VerificationKey } from '../../src/token/key-set.ts';
+import { chooseKey, type KeySet, readKeySet, type VerificationKey } from '../../src/jose/key-set.ts';
 import { makeKey } from '../support/tokens.ts';
 
 const LIST = ['ES256', 'ES384', 'PS256', 'EdDSA', 'RS256'];

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { calculateJwkThumbprint } from 'jose';
-import { jwkThumbprint, sha256 } from '../../src/proof/thumbprint.ts';
+import { jwkThumbprint, sha256 } from '../../src/jose/thumbprint.ts';
 import { makeKey } from '../support/tokens.ts';
 
 const vector = (name: string) => JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), 'utf8'));

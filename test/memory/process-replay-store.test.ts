@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { createReplayMemory, SharedReplayStore } from '../../src/store/shared-replay-store.ts';
+import { createReplayMemory, SharedReplayStore } from '../../src/memory/process-replay-store.ts';
 
 const NOW = 1_800_000_000.25;
 /** A store whose `entries` are those at `clock.now`. */

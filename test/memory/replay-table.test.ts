@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { allocateReplayTable, type Fingerprint } from '../../src/store/replay-table.ts';
+import { allocateReplayTable, type Fingerprint } from '../../src/memory/replay-table.ts';
 import { advance, type Call, finish, SteppedReplayTable } from '../support/stepping.ts';
 
 const NOW = 1_800_000_000;

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { describe, test, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { createReplayMemory, SharedReplayStore } from '../../src/store/shared-replay-store.ts';
+import { createReplayMemory, SharedReplayStore } from '../../src/memory/process-replay-store.ts';
 import type { ThreadPlan } from '../support/replay-thread.ts';
 
 const START = 1_800_000_000;

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { type NonceSource, StoreNonces } from '../../src/threads/store-nonces.ts';
+import { type NonceSource, StoreNonces } from '../../src/memory/replica-nonces.ts';
 import { openStore, startRedis, type TestRedis, until } from '../support/redis.ts';
 
 const LIFETIME = 120;

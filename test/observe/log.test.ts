@@ -7,7 +7,7 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
 import { createLog, type RequestLine } from '../../src/observe/log.ts';
-import type { LogRules } from '../../src/policy/route.ts';
+import type { LogRules } from '../../src/policy/policy.ts';
 import { reject } from '../../src/rejection/rejection.ts';
 
 const GOOD: RequestLine = {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { createTrafficMetrics, METRICS, type TrafficSources } from '../../src/observe/metrics.ts';
 import { createProcessMetrics, type ProcessSources } from '../../src/observe/process-metrics.ts';
-import type { Listener } from '../../src/policy/route.ts';
+import type { Listener } from '../../src/policy/policy.ts';
 import { reject } from '../../src/rejection/rejection.ts';
 import { makeCertificate } from '../support/pki.ts';
 

@@ -8,7 +8,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type AdminSources, openAdmin } from '../../src/edge/admin.ts';
+import { type AdminSources, openAdmin } from '../../src/operator/admin.ts';
 import { sendRaw, statusOf } from '../support/edge.ts';
 import { STATUS } from '../support/status.ts';
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { CONTENT_SECURITY_POLICY, statusPage } from '../../src/edge/status-page.ts';
+import { CONTENT_SECURITY_POLICY, statusPage } from '../../src/operator/status-page.ts';
 import { STATUS } from '../support/status.ts';
 
 /** A page as it is read: without tags, white space collapsed. */

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { request } from 'undici';
-import { openTelemetry, type TelemetrySources } from '../../src/edge/telemetry.ts';
+import { openTelemetry, type TelemetrySources } from '../../src/operator/telemetry.ts';
 
 const SOURCES: TelemetrySources = {
   ready: () => ({ ready: true, details: { policy: true, listeners: ['public'], issuers: { login: 'loaded' } } }),

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { checkFieldName, compileManagedFields } from '../../src/policy/managed-fields.ts';
-import type { ForwardRules } from '../../src/policy/route.ts';
+import type { ForwardRules } from '../../src/policy/policy.ts';
 
 const FORWARD: ForwardRules = {
   host: 'preserve',

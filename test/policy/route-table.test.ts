@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { chooseGroup, chooseRoute, compileRouteTable } from '../../src/policy/route-table.ts';
-import type { Route, RouteMatch, RouteTable } from '../../src/policy/route.ts';
+import type { Route, RouteMatch, RouteTable } from '../../src/policy/policy.ts';
 import { Rejection } from '../../src/rejection/rejection.ts';
 import { makeFacts } from '../support/facts.ts';
 

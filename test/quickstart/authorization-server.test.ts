@@ -7,7 +7,8 @@ import { calculateJwkThumbprint, createLocalJWKSet, type JSONWebKeySet, type JWT
 import { type AuthorizationServer, startAuthorizationServer } from '../../quickstart/authorization-server.ts';
 import { type DevelopmentCertificates, makeDevelopmentCertificates } from '../../quickstart/development-ca.ts';
 import { makeProof } from '../../quickstart/dpop-client.ts';
-import { type Answer, Parties, type Party, requestToken, type TokenKind } from '../../quickstart/parties.ts';
+import type { Answer } from '../../quickstart/answer.ts';
+import { Parties, type Party, requestToken, type TokenKind } from '../../quickstart/parties.ts';
 import { makeSecrets, type Secrets } from '../../quickstart/secrets.ts';
 
 const AUDIENCE = 'https://api.example.com';

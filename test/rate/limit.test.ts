@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { rateKey, type RateKey, type Sender } from '../../src/token/rate-limit.ts';
+import { rateKey, type RateKey, type Sender } from '../../src/rate/limit.ts';
 
 const key = (by: RateKey, over: Partial<Sender> = {}) =>
   rateKey(by, { claims: { iss: 'https://login.example.com' }, thumbprint: 'abc', address: '192.0.2.1', ...over });

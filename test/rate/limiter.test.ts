@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { describe, test, type TestContext } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
-import { createRateMemory, SharedRateLimiter } from '../../src/store/rate-limiter.ts';
+import { createRateMemory, SharedRateLimiter } from '../../src/rate/limiter.ts';
 import { makeLimit, type TakingPlan } from '../support/rate-limits.ts';
 
 const NOW = 1_800_000_000.25;

@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { quotaFields } from '../../src/rejection/quota.ts';
+import { quotaFields } from '../../src/rate/quota.ts';
 import { reject } from '../../src/rejection/rejection.ts';
-import { rejectionAnswer } from '../../src/rejection/response.ts';
+import { rejectionAnswer } from '../../src/rejection/answer.ts';
 
 const QUOTA = { name: 'per_client', quota: 200, window: 2, remaining: 7, resetAfter: 1.2 };
 const FIELDS = [

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type ChallengeTerms, challenges, type Scheme } from '../../src/rejection/challenge.ts';
 import { REASON_NAMES, REASONS, type Reason, reject, STAGES } from '../../src/rejection/rejection.ts';
-import { rejectionAnswer } from '../../src/rejection/response.ts';
+import { rejectionAnswer } from '../../src/rejection/answer.ts';
 
 const terms: ChallengeTerms = {
   schemes: ['DPoP', 'Bearer'],

@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { createLog } from '../../src/observe/log.ts';
-import { Crew, type CrewOptions } from '../../src/threads/crew.ts';
-import type { Order, PolicyInForce, Report, StartOrder } from '../../src/threads/messages.ts';
-import type { WorkerEvents } from '../../src/threads/spawn.ts';
+import { Crew, type CrewOptions } from '../../src/supervisor/crew.ts';
+import type { Order, PolicyInForce, Report, StartOrder } from '../../src/worker/messages.ts';
+import type { WorkerEvents } from '../../src/supervisor/spawn.ts';
 
 /** Answers to orders; none: the thread says nothing. */
 type Manners = Partial<Record<Order['type'], (order: Order) => Report | undefined>>;

@@ -5,17 +5,18 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
-import { answer } from '../../src/edge/answer.ts';
-import type { Connection } from '../../src/edge/connection.ts';
-import { compileIntake, type EdgeFacts, readFacts } from '../../src/edge/facts.ts';
-import { Http1Transaction } from '../../src/edge/http1.ts';
-import type { OpenListener } from '../../src/edge/doors.ts';
-import { type HandshakeRefusal, openListener, type Serve } from '../../src/edge/listener.ts';
-import type { Transaction } from '../../src/edge/transaction.ts';
+import { answer } from '../../src/edge/transaction/answer.ts';
+import type { Connection } from '../../src/edge/listen/connection.ts';
+import { compileIntake, type EdgeFacts, readFacts } from '../../src/edge/intake/facts.ts';
+import { Http1Transaction } from '../../src/edge/transaction/http1.ts';
+import type { OpenListener } from '../../src/edge/listen/generations.ts';
+import { openListener } from '../../src/edge/listen/listener.ts';
+import type { HandshakeRefusal, Serve } from '../../src/edge/listen/serve.ts';
+import type { Transaction } from '../../src/edge/transaction/transaction.ts';
 import { compileManagedFields } from '../../src/policy/managed-fields.ts';
-import type { Bind, Listener } from '../../src/policy/route.ts';
+import type { Bind, Listener } from '../../src/policy/policy.ts';
 import { type Reason, Rejection } from '../../src/rejection/rejection.ts';
-import { type Answer, rejectionAnswer } from '../../src/rejection/response.ts';
+import { type Answer, rejectionAnswer } from '../../src/rejection/answer.ts';
 
 export const HTTPS_ORIGIN = {
   scheme: 'https',

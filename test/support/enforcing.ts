@@ -4,15 +4,15 @@ import { LRUCache } from 'lru-cache';
 import { Permit } from '../../src/binding/permit.ts';
 import { SeenCertificates } from '../../src/certificate/seen-certificates.ts';
 import { enforce, type Ports } from '../../src/enforce.ts';
-import type { Demand, Route } from '../../src/policy/route.ts';
+import type { Demand, Route } from '../../src/policy/policy.ts';
 import type { DpopRules } from '../../src/proof/dpop-proof.ts';
 import { NonceKeys } from '../../src/proof/nonce.ts';
 import type { Reason } from '../../src/rejection/rejection.ts';
-import { createRateMemory, SharedRateLimiter } from '../../src/store/rate-limiter.ts';
-import { createReplayMemory, SharedReplayStore } from '../../src/store/shared-replay-store.ts';
+import { createRateMemory, SharedRateLimiter } from '../../src/rate/limiter.ts';
+import { createReplayMemory, SharedReplayStore } from '../../src/memory/process-replay-store.ts';
 import type { Issuer } from '../../src/token/issuer.ts';
-import { readKeySet } from '../../src/token/key-set.ts';
-import type { RequestFacts } from '../../src/token/request-facts.ts';
+import { readKeySet } from '../../src/jose/key-set.ts';
+import type { RequestFacts } from '../../src/request-facts.ts';
 import { AUDIENCE, ISSUER, type TestKey } from './tokens.ts';
 
 export function makeIssuer(over: Partial<Issuer> = {}): Issuer {

@@ -1,6 +1,6 @@
 // Facts of a request for tests of the core: a good GET of https://api.example.com/orders/1, changed as wished.
 
-import type { RequestFacts } from '../../src/token/request-facts.ts';
+import type { RequestFacts } from '../../src/request-facts.ts';
 
 export function makeFacts(over: Partial<RequestFacts> = {}): RequestFacts {
   return {

@@ -5,12 +5,13 @@ import { createServer as createHttpServer, type IncomingMessage, type ServerResp
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { Permit, type PermitFacts } from '../../src/binding/permit.ts';
-import { compileFieldRules, type FieldRules } from '../../src/edge/fields.ts';
-import { type ForwardExchange, forward, type Outcome } from '../../src/edge/forward.ts';
-import { Http1Transaction } from '../../src/edge/http1.ts';
-import { type OpenUpstream, openUpstream, type UpstreamOptions } from '../../src/edge/upstream.ts';
+import { compileFieldRules, type FieldRules } from '../../src/edge/fields/fields.ts';
+import { type ForwardExchange, forward } from '../../src/edge/forward/forward.ts';
+import type { Outcome } from '../../src/edge/outcome.ts';
+import { Http1Transaction } from '../../src/edge/transaction/http1.ts';
+import { type OpenUpstream, openUpstream, type UpstreamOptions } from '../../src/edge/upstream/upstream.ts';
 import { compileManagedFields } from '../../src/policy/managed-fields.ts';
-import type { ForwardRules, Route, Timeouts, Upstream } from '../../src/policy/route.ts';
+import type { ForwardRules, Route, Timeouts, Upstream } from '../../src/policy/policy.ts';
 
 export const FORWARD: ForwardRules = {
   host: 'preserve',

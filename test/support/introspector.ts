@@ -2,7 +2,7 @@
 
 import type { IncomingMessage } from 'node:http';
 import type { TestContext } from 'node:test';
-import { type IntrospectionEvent, type IntrospectionLimits, Introspector } from '../../src/store/introspection.ts';
+import { type IntrospectionEvent, type IntrospectionLimits, Introspector } from '../../src/issuer/introspection.ts';
 import type { ClientCredentials, IntrospectionRules } from '../../src/token/issuer.ts';
 import { readIntrospection } from '../../src/token/opaque-token.ts';
 import { json, makeIssuer, type Served } from './issuer-server.ts';

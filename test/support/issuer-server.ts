@@ -5,9 +5,9 @@ import { createServer, type IncomingMessage, type RequestListener, type ServerRe
 import { createServer as createTlsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
-import { IssuerKeys, type IssuerKeysEvent, type IssuerKeysLimits } from '../../src/store/issuer-keys.ts';
+import { IssuerKeys, type IssuerKeysEvent, type IssuerKeysLimits } from '../../src/issuer/keys.ts';
 import type { Issuer } from '../../src/token/issuer.ts';
-import { readKeySet } from '../../src/token/key-set.ts';
+import { readKeySet } from '../../src/jose/key-set.ts';
 import { makeKey } from './tokens.ts';
 
 export const KEY_A = (await makeKey('ES256', 'a')).jwk;

@@ -1,12 +1,12 @@
 // Configurations for tests: YAML text and named files in memory, compiled by the real schema and compiler.
 
 import assert from 'node:assert/strict';
-import { type Compiled, compilePolicy } from '../../src/policy/compile.ts';
-import { type ConfigPath, formatPath, formatProblem } from '../../src/policy/problem.ts';
-import { type Environment, readSource } from '../../src/policy/read-source.ts';
-import type { NamedFile, ReadPolicy } from '../../src/policy/read.ts';
-import type { Policy } from '../../src/policy/route.ts';
-import { schema } from '../../src/policy/schema.ts';
+import { type Compiled, compilePolicy } from '../../src/config/compile/compile.ts';
+import { type ConfigPath, formatPath, formatProblem } from '../../src/config/problem.ts';
+import { type Environment, readSource } from '../../src/config/read/source.ts';
+import type { NamedFile, ReadPolicy } from '../../src/config/read/read.ts';
+import type { Policy } from '../../src/policy/policy.ts';
+import { schema } from '../../src/config/schema/schema.ts';
 
 /** Stands in a text where a problem is expected. */
 const MARK = '«';

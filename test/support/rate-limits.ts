@@ -1,8 +1,8 @@
 // A rate limit for tests; as a thread, it takes requests for some senders at the same time as other threads, and tells how many passed.
 
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
-import { type RateMemory, SharedRateLimiter } from '../../src/store/rate-limiter.ts';
-import type { RateLimit } from '../../src/token/rate-limit.ts';
+import { type RateMemory, SharedRateLimiter } from '../../src/rate/limiter.ts';
+import type { RateLimit } from '../../src/rate/limit.ts';
 
 export function makeLimit(over: Partial<RateLimit> = {}): RateLimit {
   const text = '100/s, 200 at once, by client';

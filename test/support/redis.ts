@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import type { RedisPolicy } from '../../src/policy/route.ts';
-import { RedisReplayStore, type RedisStoreOptions } from '../../src/store/redis-replay-store.ts';
+import type { RedisPolicy } from '../../src/policy/policy.ts';
+import { RedisReplayStore, type RedisStoreOptions } from '../../src/memory/redis/replay-store.ts';
 import { findProgram, freePort, type Running, startProgram } from './programs.ts';
 
 type Closing = Pick<TestContext, 'after'>;

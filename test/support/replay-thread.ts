@@ -1,7 +1,7 @@
 // A thread that remembers proofs as fast as it can, and notes each one that it won.
 
 import { workerData } from 'node:worker_threads';
-import { type ReplayMemory, SharedReplayStore } from '../../src/store/shared-replay-store.ts';
+import { type ReplayMemory, SharedReplayStore } from '../../src/memory/process-replay-store.ts';
 
 /** What a thread gets as workerData. */
 export interface ThreadPlan {

@@ -1,6 +1,6 @@
 // A status for tests of the admin port: one of everything.
 
-import type { Status } from '../../src/edge/status.ts';
+import type { Status } from '../../src/operator/status.ts';
 
 export const STATUS: Status = {
   version: '0.2.0',

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
-import type { Fingerprint } from '../../src/store/replay-table.ts';
+import type { Fingerprint } from '../../src/memory/replay-table.ts';
 
 type Answer = 'fresh' | 'replayed' | 'full';
 /** A call of one thread; `next` is its next access to shared memory. Never calling it again is the thread's death. */
@@ -16,7 +16,7 @@ export interface SteppedTable {
 
 type Constructor = new (memory: SharedArrayBuffer, capacity: number) => SteppedTable;
 
-const source = readFileSync(new URL('../../src/store/replay-table.ts', import.meta.url), 'utf8');
+const source = readFileSync(new URL('../../src/memory/replay-table.ts', import.meta.url), 'utf8');
 const stepped = wrapCalls(stripTypeScriptTypes(source))
   .replace(/^ {2}(#?\w+\(.*\)\s*\{)$/gm, (line, head: string) => (head.startsWith('constructor') ? line : `  *${head}`))
   .replaceAll('Atomics.', '(yield, Atomics).')

@@ -2,9 +2,9 @@
 
 import { MessageChannel } from 'node:worker_threads';
 import type { Log } from '../../src/observe/log.ts';
-import type { Order, Report } from '../../src/threads/messages.ts';
-import type { Spawn } from '../../src/threads/spawn.ts';
-import { Worker } from '../../src/threads/worker.ts';
+import type { Order, Report } from '../../src/worker/messages.ts';
+import type { Spawn } from '../../src/supervisor/spawn.ts';
+import { Worker } from '../../src/worker/worker.ts';
 
 /** Their failures end the test run, as uncaught ones do. */
 export function spawnHere(log: Log, now: () => number): Spawn {

@@ -9,7 +9,7 @@ import { connect } from 'node:net';
 import { Duplex } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
-import type { ClientCertificatePolicy, Listener } from '../../src/policy/route.ts';
+import type { ClientCertificatePolicy, Listener } from '../../src/policy/policy.ts';
 import { makeListener, openTls, readAll, requestTls, serveListener, statusOf } from '../support/edge.ts';
 import { makeCa, makeCertificate, makeCrl, type TestCertificate } from '../support/pki.ts';
 

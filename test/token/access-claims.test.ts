@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { checkAudience, checkClaimTypes, checkTimes, checkTokenType } from '../../src/token/access-claims.ts';
-import type { JsonObject } from '../../src/token/jws.ts';
+import type { JsonObject } from '../../src/jose/jws.ts';
 
 describe('typ', () => {
   const reasonOf = (typ: unknown, claims: JsonObject = {}, requireTyp = false) =>

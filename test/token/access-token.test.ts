@@ -6,7 +6,7 @@ import { LRUCache } from 'lru-cache';
 import { Rejection } from '../../src/rejection/rejection.ts';
 import { type KeySource, type TokenCache, type TokenTerms, verifyAccessToken } from '../../src/token/access-token.ts';
 import type { Issuer } from '../../src/token/issuer.ts';
-import { readKeySet, type VerificationKey } from '../../src/token/key-set.ts';
+import { readKeySet, type VerificationKey } from '../../src/jose/key-set.ts';
 import { AUDIENCE, ISSUER, makeKey, makeToken, signParts, type TestKey, type TokenOptions } from '../support/tokens.ts';
 
 const NOW = 1_800_000_000.5;

@@ -6,7 +6,7 @@ import { Rejection } from '../../src/rejection/rejection.ts';
 import { type ClaimRule, checkAuthentication, checkClaims } from '../../src/token/claims.ts';
 import { readConfirmation } from '../../src/token/confirmation.ts';
 import { type Encoding, type IdentityRule, readIdentity } from '../../src/token/identity.ts';
-import type { JsonObject } from '../../src/token/jws.ts';
+import type { JsonObject } from '../../src/jose/jws.ts';
 import { checkScope, readScopes } from '../../src/token/scope.ts';
 
 describe('confirmation', () => {

@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { exportJWK } from 'jose';
 import type { Ports } from '../../src/enforce.ts';
-import type { Route } from '../../src/policy/route.ts';
-import { createReplayMemory, SharedReplayStore } from '../../src/store/shared-replay-store.ts';
+import type { Route } from '../../src/policy/policy.ts';
+import { createReplayMemory, SharedReplayStore } from '../../src/memory/process-replay-store.ts';
 import {
   cook,
   type Edit,

@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import type { Ports } from '../../src/enforce.ts';
-import type { Demand } from '../../src/policy/route.ts';
+import type { Demand } from '../../src/policy/policy.ts';
 import { NonceKeys } from '../../src/proof/nonce.ts';
-import { createReplayMemory, SharedReplayStore } from '../../src/store/shared-replay-store.ts';
-import type { RequestFacts } from '../../src/token/request-facts.ts';
+import { createReplayMemory, SharedReplayStore } from '../../src/memory/process-replay-store.ts';
+import type { RequestFacts } from '../../src/request-facts.ts';
 import { decide, DPOP_RULES, makeIssuer, makePorts, makeRoute } from '../support/enforcing.ts';
 import { makeFacts } from '../support/facts.ts';
 import {

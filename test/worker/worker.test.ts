@@ -3,14 +3,14 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { createLog } from '../../src/observe/log.ts';
-import { compilePolicy } from '../../src/policy/compile.ts';
-import { readPolicyFile } from '../../src/policy/read.ts';
-import type { Bind, Policy } from '../../src/policy/route.ts';
-import { createRateMemory } from '../../src/store/rate-limiter.ts';
-import { createReplayMemory } from '../../src/store/shared-replay-store.ts';
-import type { Order, Report, StartOrder } from '../../src/threads/messages.ts';
-import { Worker } from '../../src/threads/worker.ts';
-import { claimBind } from '../../src/edge/claim.ts';
+import { compilePolicy } from '../../src/config/compile/compile.ts';
+import { readPolicyFile } from '../../src/config/read/read.ts';
+import type { Bind, Policy } from '../../src/policy/policy.ts';
+import { createRateMemory } from '../../src/rate/limiter.ts';
+import { createReplayMemory } from '../../src/memory/process-replay-store.ts';
+import type { Order, Report, StartOrder } from '../../src/worker/messages.ts';
+import { Worker } from '../../src/worker/worker.ts';
+import { claimBind } from '../../src/edge/listen/claim.ts';
 import { sendRequest, startUpstream, portOf, writePolicy, type PolicyWishes } from '../support/gateway.ts';
 
 const now = () => Date.now() / 1000;

@@ -1,15 +1,15 @@
 // The checks of a request as people read them: which reasons each can give, what it expects and what it got; for `explain`.
 
-import { Rejection, REASON_NAMES, type Reason } from '../rejection/rejection.ts';
-import { targetUri } from '../proof/target-uri.ts';
-import { sha256 } from '../proof/thumbprint.ts';
-import { oblige, type Requirement } from '../binding/binding.ts';
-import { readConfirmation } from '../token/confirmation.ts';
-import { type CompactJws, type JsonObject, readCompactJws } from '../token/jws.ts';
-import { isOpaque } from '../token/opaque-token.ts';
-import { presentedScheme, readPresentation } from '../token/presentation.ts';
-import type { RequestFacts } from '../token/request-facts.ts';
-import type { Route } from './route.ts';
+import { Rejection, REASON_NAMES, type Reason } from '../../rejection/rejection.ts';
+import { targetUri } from '../../http/uri.ts';
+import { sha256 } from '../../jose/thumbprint.ts';
+import { oblige, type Requirement } from '../../binding/binding.ts';
+import { readConfirmation } from '../../token/confirmation.ts';
+import { type CompactJws, type JsonObject, readCompactJws } from '../../jose/jws.ts';
+import { isOpaque } from '../../token/opaque-token.ts';
+import { presentedScheme, readPresentation } from '../../token/presentation.ts';
+import type { RequestFacts } from '../../request-facts.ts';
+import type { Route } from '../../policy/policy.ts';
 
 /** How a check came out. `not owed`: this sender did not have to show it. */
 export type Outcome = 'passed' | 'failed' | 'not reached' | 'not owed';

@@ -1,25 +1,25 @@
 // `holdfast explain`: one request, decided as the gateway would, with every check, and the answer that its client would get.
 
 import { readFileSync } from 'node:fs';
-import { buildChain, readAuthorities } from '../certificate/chain.ts';
-import { readCertificate } from '../certificate/leaf.ts';
-import type { Connection } from '../edge/connection.ts';
-import { compileIntake, type EdgeFacts, readFacts } from '../edge/facts.ts';
-import { pseudonymOf } from '../edge/fields.ts';
-import { chooseOrigin } from '../edge/origin.ts';
-import { enforce } from '../enforce.ts';
-import { type CheckedStep, listChecks } from '../policy/checks.ts';
-import { chooseRoute } from '../policy/route-table.ts';
-import type { Listener, Policy, Route } from '../policy/route.ts';
-import { readAuthority } from '../proof/target-uri.ts';
-import { Rejection } from '../rejection/rejection.ts';
-import { type Answer, rejectionAnswer } from '../rejection/response.ts';
-import type { JsonObject } from '../token/jws.ts';
-import { presentedScheme } from '../token/presentation.ts';
-import type { CertificateEvidence } from '../token/request-facts.ts';
-import { type CommandLine, demand, EXIT, UsageError } from './arguments.ts';
-import { openPorts } from './explain-ports.ts';
-import { loadPolicy, type Printed, printProblems } from './policy.ts';
+import { buildChain, readAuthorities } from '../../certificate/chain.ts';
+import { readCertificate } from '../../certificate/leaf.ts';
+import type { Connection } from '../../edge/listen/connection.ts';
+import { compileIntake, type EdgeFacts, readFacts } from '../../edge/intake/facts.ts';
+import { pseudonymOf } from '../../edge/fields/fields.ts';
+import { chooseOrigin } from '../../edge/intake/origin.ts';
+import { enforce } from '../../enforce.ts';
+import { type CheckedStep, listChecks } from './checks.ts';
+import { chooseRoute } from '../../policy/route-table.ts';
+import type { Listener, Policy, Route } from '../../policy/policy.ts';
+import { readAuthority } from '../../http/uri.ts';
+import { Rejection } from '../../rejection/rejection.ts';
+import { type Answer, rejectionAnswer } from '../../rejection/answer.ts';
+import type { JsonObject } from '../../jose/jws.ts';
+import { presentedScheme } from '../../token/presentation.ts';
+import type { CertificateEvidence } from '../../request-facts.ts';
+import { type CommandLine, demand, EXIT, UsageError } from '../arguments.ts';
+import { openPorts } from './ports.ts';
+import { loadPolicy, type Printed, printProblems } from '../load.ts';
 
 /** What was found out about a request. */
 interface Explanation {

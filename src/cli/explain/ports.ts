@@ -1,18 +1,18 @@
 // What `explain` decides with: keys and answers of the issuers, got as the gateway gets them, and memories of nobody.
 
 import { LRUCache } from 'lru-cache';
-import { SeenCertificates } from '../certificate/seen-certificates.ts';
-import type { Ports } from '../enforce.ts';
-import type { Policy, Route } from '../policy/route.ts';
-import { NonceKeys } from '../proof/nonce.ts';
-import { Introspector } from '../store/introspection.ts';
-import { IssuerKeys } from '../store/issuer-keys.ts';
-import { createRateMemory, SharedRateLimiter } from '../store/rate-limiter.ts';
-import { createReplayMemory, SharedReplayStore } from '../store/shared-replay-store.ts';
-import type { Issuer } from '../token/issuer.ts';
-import type { JsonObject } from '../token/jws.ts';
-import { readKeySet } from '../token/key-set.ts';
-import { type Introspect, readIntrospection } from '../token/opaque-token.ts';
+import { SeenCertificates } from '../../certificate/seen-certificates.ts';
+import type { Ports } from '../../enforce.ts';
+import type { Policy, Route } from '../../policy/policy.ts';
+import { NonceKeys } from '../../proof/nonce.ts';
+import { Introspector } from '../../issuer/introspection.ts';
+import { IssuerKeys } from '../../issuer/keys.ts';
+import { createRateMemory, SharedRateLimiter } from '../../rate/limiter.ts';
+import { createReplayMemory, SharedReplayStore } from '../../memory/process-replay-store.ts';
+import type { Issuer } from '../../token/issuer.ts';
+import type { JsonObject } from '../../jose/jws.ts';
+import { readKeySet } from '../../jose/key-set.ts';
+import { type Introspect, readIntrospection } from '../../token/opaque-token.ts';
 
 export interface OpenPorts {
   readonly ports: Ports;

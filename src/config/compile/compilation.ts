@@ -1,7 +1,7 @@
 // What the compile steps share: the files as read, and the list on which every problem found goes.
 
-import { type ConfigPath, inOrder, type Problem } from './problem.ts';
-import type { NamedFile, ReadPolicy } from './read.ts';
+import { type ConfigPath, inOrder, type Problem } from '../problem.ts';
+import type { NamedFile, ReadPolicy } from '../read/read.ts';
 
 /** One run of the compiler. Steps report problems here and go on with what is left, so that all are found at once. */
 export class Compilation {

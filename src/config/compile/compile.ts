@@ -1,20 +1,20 @@
 // Compiles a configuration into a policy: completely, or not at all and with every problem that was found.
 
 import { createHash } from 'node:crypto';
-import type { DpopRules } from '../proof/dpop-proof.ts';
+import type { DpopRules } from '../../proof/dpop-proof.ts';
 import { Compilation } from './compilation.ts';
-import { compileIssuers } from './compile-issuer.ts';
-import { checkPorts, compileListeners } from './compile-listener.ts';
-import { checkChosen, checkReach, publicBesideNonces } from './compile-reach.ts';
-import { compileRateLimits, warnOfUnusedLimits } from './compile-rate-limit.ts';
-import { compileRedis } from './compile-redis.ts';
-import { compileRoutes } from './compile-route.ts';
-import { compileUpstreams } from './compile-upstream.ts';
-import { compileManagedFields } from './managed-fields.ts';
-import type { ConfigPath, Problem } from './problem.ts';
-import type { ReadPolicy } from './read.ts';
-import { compileRouteTable } from './route-table.ts';
-import type { Listener, Policy, Route, RouteTable } from './route.ts';
+import { compileIssuers } from './issuer.ts';
+import { checkPorts, compileListeners } from './listener.ts';
+import { checkChosen, checkReach, publicBesideNonces } from './reach.ts';
+import { compileRateLimits, warnOfUnusedLimits } from './rate-limit.ts';
+import { compileRedis } from './redis.ts';
+import { compileRoutes } from './route.ts';
+import { compileUpstreams } from './upstream.ts';
+import { compileManagedFields } from '../../policy/managed-fields.ts';
+import type { ConfigPath, Problem } from '../problem.ts';
+import type { ReadPolicy } from '../read/read.ts';
+import { compileRouteTable } from '../../policy/route-table.ts';
+import type { Listener, Policy, Route, RouteTable } from '../../policy/policy.ts';
 
 /** Proofs per second and worker for which `replay.capacity: auto` has room. */
 const PROOFS_PER_SECOND = 6000;

@@ -1,13 +1,13 @@
 // Compiles what a route demands of a sender: merged with the defaults, for the real decision and for the shadow beside it.
 
-import type { Requirement } from '../binding/binding.ts';
-import type { ChallengeTerms, Scheme } from '../rejection/challenge.ts';
-import type { ClaimRule } from '../token/claims.ts';
-import type { Issuer } from '../token/issuer.ts';
+import type { Requirement } from '../../binding/binding.ts';
+import type { ChallengeTerms, Scheme } from '../../rejection/challenge.ts';
+import type { ClaimRule } from '../../token/claims.ts';
+import type { Issuer } from '../../token/issuer.ts';
 import { type Compilation, listed, merged } from './compilation.ts';
-import type { ConfigPath } from './problem.ts';
-import type { Demand } from './route.ts';
-import type { Config } from './schema.ts';
+import type { ConfigPath } from '../problem.ts';
+import type { Demand } from '../../policy/policy.ts';
+import type { Config } from '../schema/schema.ts';
 
 export type RouteConfig = Config['routes'][number];
 type DemandConfig = Pick<RouteConfig, 'audience' | 'scope' | 'claims' | 'acr' | 'max_auth_age'> &
@@ -24,7 +24,7 @@ const SCHEMES: Readonly<Record<Requirement, readonly Scheme[]>> = {
 
 /**
  * The demand of a route and that of its shadow. Problems: issuers missing, unknown or alike, claims that are no JSON Pointer,
- * conditions on a public route, which looks at no token. NOT checked: `weaker_than_defaults` (compile-weaker.ts).
+ * conditions on a public route, which looks at no token. NOT checked: `weaker_than_defaults` (weaker.ts).
  */
 export function compileDemands(
   compilation: Compilation,

@@ -1,7 +1,7 @@
 // Names of fields in the configuration: which ones the gateway may set, take a certificate from, or remove.
 
 import type { Compilation } from './compilation.ts';
-import type { ConfigPath } from './problem.ts';
+import type { ConfigPath } from '../problem.ts';
 
 /** What every message needs to arrive at all (RFC 9110 §7.6.1, §7.2, §8.6, §10.1.1), and the credentials. */
 // biome-ignore format: two groups

@@ -1,12 +1,12 @@
 // Compiles what the upstream sees: identity fields, fields with the client's certificate, and what never passes.
 
-import type { IdentityRule, IdentitySource } from '../token/identity.ts';
+import type { IdentityRule, IdentitySource } from '../../token/identity.ts';
 import { type Compilation, merged } from './compilation.ts';
-import type { RouteConfig } from './compile-demand.ts';
-import { checkRemovableField, checkSettableField } from './compile-field.ts';
-import type { ConfigPath } from './problem.ts';
-import type { ForwardRules } from './route.ts';
-import type { Config } from './schema.ts';
+import type { RouteConfig } from './demand.ts';
+import { checkRemovableField, checkSettableField } from './field.ts';
+import type { ConfigPath } from '../problem.ts';
+import type { ForwardRules } from '../../policy/policy.ts';
+import type { Config } from '../schema/schema.ts';
 
 type ForwardConfig = Config['defaults']['forward'];
 type Fact = Extract<IdentitySource, { fact: string }>['fact'];

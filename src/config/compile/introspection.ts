@@ -1,12 +1,12 @@
 // Compiles how an issuer is asked about tokens: where, and with what the gateway says who it is.
 
 import { createPrivateKey, type KeyObject } from 'node:crypto';
-import type { ClientCredentials, IntrospectionRules } from '../token/issuer.ts';
-import { isJsonObject, type JsonObject, readJsonObject } from '../token/jws.ts';
+import type { ClientCredentials, IntrospectionRules } from '../../token/issuer.ts';
+import { isJsonObject, type JsonObject, readJsonObject } from '../../jose/jws.ts';
 import { type Compilation, isLoopback } from './compilation.ts';
-import { keyPairAt } from './compile-pem.ts';
-import type { ConfigPath } from './problem.ts';
-import type { Config } from './schema.ts';
+import { keyPairAt } from './pem.ts';
+import type { ConfigPath } from '../problem.ts';
+import type { Config } from '../schema/schema.ts';
 
 type IssuerConfig = Config['issuers'][string];
 

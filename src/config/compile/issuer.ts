@@ -1,11 +1,11 @@
 // Compiles issuers: where their keys come from, and the refusal to fetch keys over a network in the clear.
 
-import type { Issuer } from '../token/issuer.ts';
+import type { Issuer } from '../../token/issuer.ts';
 import { type Compilation, isLoopback } from './compilation.ts';
-import { compileIntrospection } from './compile-introspection.ts';
-import { authoritiesAt } from './compile-pem.ts';
-import type { ConfigPath } from './problem.ts';
-import type { Config } from './schema.ts';
+import { compileIntrospection } from './introspection.ts';
+import { authoritiesAt } from './pem.ts';
+import type { ConfigPath } from '../problem.ts';
+import type { Config } from '../schema/schema.ts';
 
 type IssuerConfig = Config['issuers'][string];
 

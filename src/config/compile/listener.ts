@@ -1,19 +1,25 @@
 // Compiles listeners: where they listen, by which origins they are called, and whose certificates and fields count there.
 
-import { hostOf, readOrigin } from '../proof/target-uri.ts';
+import { hostOf, readOrigin } from '../../http/uri.ts';
 import { type Compilation, isLoopback, unlessNone } from './compilation.ts';
-import { checkSettableField } from './compile-field.ts';
-import { authoritiesAt, covers, type KeyPair, keyPairAt, revocationsAt } from './compile-pem.ts';
-import type { ConfigPath } from './problem.ts';
-import type { Bind, CertificateSource, ClientCertificatePolicy, Listener, ListenerOrigin } from './route.ts';
-import type { Config } from './schema.ts';
+import { checkSettableField } from './field.ts';
+import { authoritiesAt, covers, type KeyPair, keyPairAt, revocationsAt } from './pem.ts';
+import type { ConfigPath } from '../problem.ts';
+import type {
+  Bind,
+  CertificateSource,
+  ClientCertificatePolicy,
+  Listener,
+  ListenerOrigin,
+} from '../../policy/policy.ts';
+import type { Config } from '../schema/schema.ts';
 
 type ListenerConfig = Config['listeners'][number];
 
 /**
  * All listeners, in the order of the file. Problems: plain HTTP beyond loopback that no key names, origins that nobody can
  * call, certificates that do not fit, trust that no certificate or peer backs, the same name or address twice.
- * NOT checked: whether routes need what a listener lacks (compile-reach.ts).
+ * NOT checked: whether routes need what a listener lacks (reach.ts).
  */
 export function compileListeners(compilation: Compilation): readonly Listener[] {
   const { listeners, telemetry, admin } = compilation.read.config;

@@ -1,9 +1,9 @@
 // Certificates, keys and lists of authorities that the configuration names: looked into at load time, so that no handshake fails by them later.
 
 import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:crypto';
-import { readAuthorities } from '../certificate/chain.ts';
+import { readAuthorities } from '../../certificate/chain.ts';
 import type { Compilation } from './compilation.ts';
-import type { ConfigPath } from './problem.ts';
+import type { ConfigPath } from '../problem.ts';
 
 const REVOCATIONS = /-----BEGIN X509 CRL-----[^-]*-----END X509 CRL-----/;
 

@@ -1,11 +1,11 @@
 // Compiles rate limits, and holds what they count against what their routes know of a sender.
 
-import type { Requirement } from '../binding/binding.ts';
-import type { RateLimit } from '../token/rate-limit.ts';
+import type { Requirement } from '../../binding/binding.ts';
+import type { RateLimit } from '../../rate/limit.ts';
 import { type Compilation, listed } from './compilation.ts';
-import type { ConfigPath } from './problem.ts';
-import type { Route } from './route.ts';
-import { nearest } from './schema-check.ts';
+import type { ConfigPath } from '../problem.ts';
+import type { Route } from '../../policy/policy.ts';
+import { nearest } from '../schema/check.ts';
 
 const SECONDS = { s: 1, m: 60, h: 3600 } as const;
 

@@ -1,10 +1,10 @@
 // How routes and listeners meet: what a route needs and a listener lacks, routes that nothing reaches, and whose nonces mix.
 
-import { hostOf } from '../proof/target-uri.ts';
+import { hostOf } from '../../http/uri.ts';
 import { type Compilation, listed } from './compilation.ts';
-import type { ConfigPath } from './problem.ts';
-import { chooseGroup } from './route-table.ts';
-import type { Listener, ListenerOrigin, Route, RouteTable } from './route.ts';
+import type { ConfigPath } from '../problem.ts';
+import { chooseGroup } from '../../policy/route-table.ts';
+import type { Listener, ListenerOrigin, Route, RouteTable } from '../../policy/policy.ts';
 
 type Routes = ReadonlyMap<Route, ConfigPath>;
 

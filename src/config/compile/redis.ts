@@ -1,9 +1,9 @@
 // Compiles the memory of proofs that replicas share: where Redis is, and what would make it one that nobody can rely on.
 
 import { type Compilation, isLoopback } from './compilation.ts';
-import { authoritiesAt } from './compile-pem.ts';
-import type { Endpoint, RedisPlace, RedisPolicy } from './route.ts';
-import type { Config } from './schema.ts';
+import { authoritiesAt } from './pem.ts';
+import type { Endpoint, RedisPlace, RedisPolicy } from '../../policy/policy.ts';
+import type { Config } from '../schema/schema.ts';
 
 type RedisConfig = NonNullable<Config['replay']['redis']>;
 

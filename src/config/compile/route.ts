@@ -1,16 +1,16 @@
 // Compiles routes: which requests each one is for, and everything that is merged under it.
 
-import { readAuthority, readRequestPath } from '../proof/target-uri.ts';
-import { QUOTA_FIELDS } from '../rejection/quota.ts';
-import type { Issuer } from '../token/issuer.ts';
-import type { RateLimit } from '../token/rate-limit.ts';
+import { readAuthority, readRequestPath } from '../../http/uri.ts';
+import { QUOTA_FIELDS } from '../../rate/quota.ts';
+import type { Issuer } from '../../token/issuer.ts';
+import type { RateLimit } from '../../rate/limit.ts';
 import { type Compilation, listed, merged, unlessNone } from './compilation.ts';
-import { compileChallenge, compileDemands, type RouteConfig } from './compile-demand.ts';
-import { checkFields, compileForward } from './compile-forward.ts';
-import { compileRouteLimit } from './compile-rate-limit.ts';
-import { checkWeaker } from './compile-weaker.ts';
-import type { ConfigPath } from './problem.ts';
-import type { CorsRules, Route, RouteMatch, Upstream } from './route.ts';
+import { compileChallenge, compileDemands, type RouteConfig } from './demand.ts';
+import { checkFields, compileForward } from './forward.ts';
+import { compileRouteLimit } from './rate-limit.ts';
+import { checkWeaker } from './weaker.ts';
+import type { ConfigPath } from '../problem.ts';
+import type { CorsRules, Route, RouteMatch, Upstream } from '../../policy/policy.ts';
 
 /** What routes refer to by name. */
 export interface Named {
@@ -36,8 +36,8 @@ const MISSING_UPSTREAM: Upstream = {
 /**
  * All routes that can be compiled, each with its place in the configuration. Problems: names that nothing has or that two
  * routes have, hosts and paths that no request can match, demands weaker than the defaults that no key names, and what
- * the parts report (compile-demand.ts, compile-forward.ts, compile-weaker.ts).
- * NOT checked: how routes meet each other and the listeners (route-table.ts, compile-reach.ts).
+ * the parts report (demand.ts, forward.ts, weaker.ts).
+ * NOT checked: how routes meet each other and the listeners (route-table.ts, reach.ts).
  */
 export function compileRoutes(compilation: Compilation, named: Named): ReadonlyMap<Route, ConfigPath> {
   const { routes, defaults } = compilation.read.config;

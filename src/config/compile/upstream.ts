@@ -1,11 +1,11 @@
 // Compiles upstreams: their targets, and the refusal to send tokens or identities over a network in the clear.
 
-import { hostOf, readAuthority } from '../proof/target-uri.ts';
+import { hostOf, readAuthority } from '../../http/uri.ts';
 import { type Compilation, isLoopback } from './compilation.ts';
-import { authoritiesAt, keyPairAt } from './compile-pem.ts';
-import type { ConfigPath } from './problem.ts';
-import type { Target, Upstream } from './route.ts';
-import type { Config } from './schema.ts';
+import { authoritiesAt, keyPairAt } from './pem.ts';
+import type { ConfigPath } from '../problem.ts';
+import type { Target, Upstream } from '../../policy/policy.ts';
+import type { Config } from '../schema/schema.ts';
 
 type UpstreamConfig = Config['upstreams'][string];
 

@@ -1,9 +1,9 @@
 // weaker_than_defaults: a route that demands less than the defaults says so, key by key, and no key more.
 
 import { type Compilation, listed } from './compilation.ts';
-import type { RouteConfig } from './compile-demand.ts';
-import type { ConfigPath } from './problem.ts';
-import type { Config } from './schema.ts';
+import type { RouteConfig } from './demand.ts';
+import type { ConfigPath } from '../problem.ts';
+import type { Config } from '../schema/schema.ts';
 
 type Key = RouteConfig['weaker_than_defaults'][number];
 type Defaults = Config['defaults'];

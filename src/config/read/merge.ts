@@ -1,7 +1,7 @@
 // The main file and the files it includes as one configuration, which still knows where each part was written.
 
-import { type ConfigPath, formatPath, type Problem } from './problem.ts';
-import type { Source } from './read-source.ts';
+import { type ConfigPath, formatPath, type Problem } from '../problem.ts';
+import type { Source } from './source.ts';
 
 /** Where a part of the whole is written: the file, and the path there. */
 export interface Home {

@@ -4,12 +4,12 @@ import { isUtf8 } from 'node:buffer';
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { getSystemErrorMap } from 'node:util';
-import { type ConfigPath, formatPath, inOrder, type Position, type Problem } from './problem.ts';
-import { type Merged, mergeSources } from './read-merge.ts';
-import { type Environment, readSource, type Source } from './read-source.ts';
-import type { Config } from './schema.ts';
-import { checkConfig, type Finding } from './schema-check.ts';
-import { select } from './schema-later.ts';
+import { type ConfigPath, formatPath, inOrder, type Position, type Problem } from '../problem.ts';
+import { type Merged, mergeSources } from './merge.ts';
+import { type Environment, readSource, type Source } from './source.ts';
+import type { Config } from '../schema/schema.ts';
+import { checkConfig, type Finding } from '../schema/check.ts';
+import { select } from '../schema/later.ts';
 import { digestContents, isPattern, type Sources } from './sources.ts';
 
 /** A file that a key names. */

@@ -11,7 +11,7 @@ import {
   type Scalar,
   type YAMLMap,
 } from 'yaml';
-import { type ConfigPath, formatPath, type Position, type Problem } from './problem.ts';
+import { type ConfigPath, formatPath, type Position, type Problem } from '../problem.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

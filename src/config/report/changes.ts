@@ -1,7 +1,7 @@
 // What a reload changed, in words for the log and the status page: names and keys, never a value.
 
 import { isDeepStrictEqual } from 'node:util';
-import type { Demand, Policy, Route } from './route.ts';
+import type { Demand, Policy, Route } from '../../policy/policy.ts';
 
 /** What has no name of its own: the section as people know it. */
 const SECTIONS = {

@@ -1,6 +1,6 @@
 // A compiled policy in plain words: what each route demands, what it forwards, and what it does not enforce.
 
-import type { Bind, Demand, Listener, Policy, Route, Target, Upstream } from './route.ts';
+import type { Bind, Demand, Listener, Policy, Route, Target, Upstream } from '../../policy/policy.ts';
 
 /** One route in words; every list may be empty. */
 export interface RouteDescription {

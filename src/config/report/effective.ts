@@ -1,10 +1,10 @@
 // The effective configuration for operators: as it was read, with defaults filled in, and without anything that can be secret.
 
 import { stringify } from 'yaml';
-import { jsonSchema } from './json-schema.ts';
-import type { ConfigPath } from './problem.ts';
-import type { ReadPolicy } from './read.ts';
-import { LATER } from './schema-later.ts';
+import { jsonSchema } from '../schema/json-schema.ts';
+import type { ConfigPath } from '../problem.ts';
+import type { ReadPolicy } from '../read/read.ts';
+import { LATER } from '../schema/later.ts';
 
 /** A node of the JSON Schema. */
 interface Node {

@@ -2,10 +2,10 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { formatBind } from './describe.ts';
-import { type ConfigPath, inOrder, type Problem } from './problem.ts';
-import type { ReadPolicy } from './read.ts';
-import { select } from './schema-later.ts';
-import type { Bind } from './route.ts';
+import { type ConfigPath, inOrder, type Problem } from '../problem.ts';
+import type { ReadPolicy } from '../read/read.ts';
+import { select } from '../schema/later.ts';
+import type { Bind } from '../../policy/policy.ts';
 
 /** Every key of the contract marked [!]; `*`: every listener, known by its name. */
 export const RESTART_KEYS = [

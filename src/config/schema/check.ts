@@ -1,9 +1,9 @@
 // Holds a configuration's data against the contract: a Config, or everything that is wrong with it in plain words.
 
 import { z } from 'zod';
-import type { ConfigPath } from './problem.ts';
+import type { ConfigPath } from '../problem.ts';
 import { type Config, schema } from './schema.ts';
-import { LATER, NOT_BUILT_YET, select } from './schema-later.ts';
+import { LATER, NOT_BUILT_YET, select } from './later.ts';
 
 /** Something wrong in the data. */
 export interface Finding {

@@ -1,7 +1,7 @@
 // The part of the configuration contract that says which authorization servers count.
 
 import { z } from 'zod';
-import { algorithms, claimName, duration, file, flag, list, text, uri } from './schema-values.ts';
+import { algorithms, claimName, duration, file, flag, list, text, uri } from './values.ts';
 
 export const issuer = z.strictObject({
   issuer: uri(

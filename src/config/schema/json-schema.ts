@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { schema } from './schema.ts';
-import { LATER } from './schema-later.ts';
+import { LATER } from './later.ts';
 
 /** May all be in included files, which an editor does not see. */
 const INCLUDABLE = ['issuers', 'upstreams', 'routes'];

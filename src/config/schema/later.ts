@@ -1,6 +1,6 @@
 // The keys of the contract whose feature is not built yet: refused when they are written, so that none is silently ignored.
 
-import type { ConfigPath } from './problem.ts';
+import type { ConfigPath } from '../problem.ts';
 
 export interface LaterKey {
   /** Keys from the top; `*`: every name or index. */

@@ -17,7 +17,7 @@ import {
   sizeOrNone,
   text,
   uri,
-} from './schema-values.ts';
+} from './values.ts';
 
 const tls = z.strictObject({
   certificates: list(

@@ -16,7 +16,7 @@ import {
   sizeOrNone,
   text,
   uri,
-} from './schema-values.ts';
+} from './values.ts';
 
 const FACTS = ['@binding', '@thumbprint', '@issuer', '@expires', '@certificate_subject'] as const;
 

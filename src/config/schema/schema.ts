@@ -1,10 +1,10 @@
 // The configuration contract: every key, what it takes, its default and what it means; the JSON Schema is generated from it.
 
 import { z } from 'zod';
-import { issuer } from './schema-issuer.ts';
-import { listener } from './schema-listener.ts';
-import { defaults, route } from './schema-route.ts';
-import { bind, choice, count, duration, file, flag, list, name, text, uri } from './schema-values.ts';
+import { issuer } from './issuer.ts';
+import { listener } from './listener.ts';
+import { defaults, route } from './route.ts';
+import { bind, choice, count, duration, file, flag, list, name, text, uri } from './values.ts';
 
 const share = z.number('a number from 0 to 1').min(0, 'a number from 0 to 1').max(1, 'a number from 0 to 1');
 const automatic = (least: number, most: number) =>

@@ -1,10 +1,10 @@
 // The kinds of values that configuration keys take: how they are written, and what they are read as.
 
 import { z } from 'zod';
-import { PROOF_ALGORITHMS } from '../proof/proof-key.ts';
-import type { Bind } from './route.ts';
+import { PROOF_ALGORITHMS } from '../../jose/jwk.ts';
+import type { Bind } from '../../policy/policy.ts';
 
-// Every error text in the schema completes the sentence "is …, expected <text>" (schema-check.ts).
+// Every error text in the schema completes the sentence "is …, expected <text>" (check.ts).
 
 const SECONDS = { ms: 0.001, s: 1, m: 60, h: 3600 } as const;
 const DURATION = /^([0-9]{1,9})(ms|s|m|h)$/;

@@ -1,6 +1,6 @@
 // The field lines of the upstream's answer as the client gets them.
 
-import { type Quota, quotaFields } from '../rejection/quota.ts';
+import { type Quota, quotaFields } from '../../rate/quota.ts';
 import { type FieldRules, joinLines, requestAction, withoutNamed } from './fields.ts';
 
 /**

@@ -1,9 +1,9 @@
 // What happens to each field on its way through: compiled once per route, read by request-fields.ts and answer-fields.ts.
 
-import { QUOTA_FIELDS } from '../rejection/quota.ts';
-import { checkFieldName } from '../policy/managed-fields.ts';
-import type { CertificateFieldRule, Demand, ManagedFields, Route } from '../policy/route.ts';
-import type { CertificateEvidence } from '../token/request-facts.ts';
+import { QUOTA_FIELDS } from '../../rate/quota.ts';
+import { checkFieldName } from '../../policy/managed-fields.ts';
+import type { CertificateFieldRule, Demand, ManagedFields, Route } from '../../policy/policy.ts';
+import type { CertificateEvidence } from '../../request-facts.ts';
 
 /** `pass` as received, `drop`, or keep the joined value of all its lines for what we write in its place. */
 export type RequestAction =

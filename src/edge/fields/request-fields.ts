@@ -1,13 +1,13 @@
 // The field lines that go to the upstream: the client's without those that are managed or about its connection, then ours.
 
-import type { PermitFacts } from '../binding/permit.ts';
-import { formatClientCert, formatClientCertChain } from '../certificate/client-cert.ts';
-import { formatEscapedPem } from '../certificate/pem-escaped.ts';
-import { formatXfcc } from '../certificate/xfcc.ts';
-import type { CertificateEvidence, RequestFacts } from '../token/request-facts.ts';
+import type { PermitFacts } from '../../binding/permit.ts';
+import { formatClientCert, formatClientCertChain } from '../../certificate/client-cert.ts';
+import { formatEscapedPem } from '../../certificate/pem-escaped.ts';
+import { formatXfcc } from '../../certificate/xfcc.ts';
+import type { CertificateEvidence, RequestFacts } from '../../request-facts.ts';
 import { type FieldRules, joinLines, requestAction, withoutNamed } from './fields.ts';
 import { takesTrailers } from './trailers.ts';
-import type { ReceivedRequest } from './transaction.ts';
+import type { ReceivedRequest } from '../transaction/transaction.ts';
 
 /** Who is at the other end of the client's connection. */
 export interface Peer {

@@ -3,36 +3,24 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import type { Permit } from '../binding/permit.ts';
-import type { TunnelFacts } from '../observe/log.ts';
-import type { Timeouts } from '../policy/route.ts';
-import { type Reason, type Rejection, reject } from '../rejection/rejection.ts';
-import type { RequestFacts } from '../token/request-facts.ts';
-import { answerFields } from './answer-fields.ts';
-import { type FieldRules, withoutNamed } from './fields.ts';
-import { readBodyLength, readFraming } from './framing.ts';
-import { Http2Request } from './http2-request.ts';
-import { type Peer, requestFields } from './request-fields.ts';
-import { answerTrailers } from './trailers.ts';
-import type { Rest, Transaction } from './transaction.ts';
-import { countPiece } from './pieces.ts';
+import type { Permit } from '../../binding/permit.ts';
+import type { Timeouts } from '../../policy/policy.ts';
+import { type Reason, reject } from '../../rejection/rejection.ts';
+import type { RequestFacts } from '../../request-facts.ts';
+import { answerFields } from '../fields/answer-fields.ts';
+import type { Outcome } from '../outcome.ts';
+import { type FieldRules, withoutNamed } from '../fields/fields.ts';
+import { readBodyLength, readFraming } from '../../http/framing.ts';
+import { Http2Request } from '../upstream/http2-request.ts';
+import { type Peer, requestFields } from '../fields/request-fields.ts';
+import { answerTrailers } from '../fields/trailers.ts';
+import type { Rest, Transaction } from '../transaction/transaction.ts';
+import { countPiece } from './body-garbage.ts';
 import { Upload, type UploadWatcher } from './upload.ts';
 import { openTunnel } from './tunnel.ts';
-import { verifySwitch } from './upgrade.ts';
-import type { Sender, Sending } from './upstream-sending.ts';
-import type { OpenUpstream } from './upstream.ts';
-
-/** How a forwarded request ended. `bytes` of the answer's body were passed on. */
-export type Outcome =
-  | { readonly kind: 'forwarded'; readonly status: number; readonly bytes: number }
-  /** The upstream answered 101; `bytes` went through the tunnel to the client. */
-  | { readonly kind: 'tunnelled'; readonly status: 101; readonly bytes: number; readonly tunnel: TunnelFacts }
-  /** Nothing was answered yet: the caller answers. */
-  | { readonly kind: 'rejected'; readonly rejection: Rejection }
-  /** The client closed its connection, stopped reading, or was cut off for a body that grew too large after the answer had begun. */
-  | { readonly kind: 'client_gone'; readonly bytes: number }
-  /** The answer broke off after it had begun; the client's stream was broken too. `code` of Node or undici, for the log. */
-  | { readonly kind: 'upstream_broke'; readonly status: number; readonly bytes: number; readonly code: string };
+import { verifySwitch } from '../transaction/upgrade.ts';
+import type { Sender, Sending } from '../upstream/sending.ts';
+import type { OpenUpstream } from '../upstream/upstream.ts';
 
 export interface ForwardExchange {
   readonly transaction: Transaction;

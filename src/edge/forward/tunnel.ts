@@ -2,9 +2,9 @@
 
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import type { PermitFacts } from '../binding/permit.ts';
-import type { TunnelEnd, TunnelFacts } from '../observe/log.ts';
-import { LINGER } from './http1.ts';
+import type { PermitFacts } from '../../binding/permit.ts';
+import type { TunnelEnd, TunnelFacts } from '../../observe/log.ts';
+import { LINGER } from '../transaction/http1.ts';
 
 export interface Tunnel {
   readonly client: Socket;

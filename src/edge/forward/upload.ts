@@ -1,8 +1,8 @@
 // The body of a request on its way to the upstream: counted, and held back when the upstream is slow.
 
 import { Readable } from 'node:stream';
-import { countPiece } from './pieces.ts';
-import type { Transaction } from './transaction.ts';
+import { countPiece } from './body-garbage.ts';
+import type { Transaction } from '../transaction/transaction.ts';
 
 const BUFFERED = 65_536;
 

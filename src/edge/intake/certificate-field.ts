@@ -2,12 +2,12 @@
 
 import { hash, X509Certificate } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import { buildChain, readAuthorities } from '../certificate/chain.ts';
-import { CERTIFICATE_FORMATS } from '../certificate/formats.ts';
-import { readCertificate } from '../certificate/leaf.ts';
-import type { CertificateSource, ClientCertificatePolicy } from '../policy/route.ts';
-import { type Rejection, reject } from '../rejection/rejection.ts';
-import type { CertificateEvidence } from '../token/request-facts.ts';
+import { buildChain, readAuthorities } from '../../certificate/chain.ts';
+import { CERTIFICATE_FORMATS } from '../../certificate/formats.ts';
+import { readCertificate } from '../../certificate/leaf.ts';
+import type { CertificateSource, ClientCertificatePolicy } from '../../policy/policy.ts';
+import { type Rejection, reject } from '../../rejection/rejection.ts';
+import type { CertificateEvidence } from '../../request-facts.ts';
 
 /** Clients behind one peer whose certificates are parsed once, and milliseconds after which their chain is looked at again. */
 const REMEMBERED = { max: 1000, ttl: 60_000, noUpdateTTL: true };

@@ -1,8 +1,9 @@
 // Cross-origin requests of browsers (Fetch standard): preflights, and the fields that let a page read an answer.
 
-import type { CorsRules, RouteGroup } from '../policy/route.ts';
-import { routeForMethod } from '../policy/route-table.ts';
-import type { Answer, Field } from '../rejection/response.ts';
+import type { CorsRules, RouteGroup } from '../../policy/policy.ts';
+import { routeForMethod } from '../../policy/route-table.ts';
+import type { Field } from '../../http/field.ts';
+import type { Answer } from '../../rejection/answer.ts';
 import type { EdgeFacts } from './facts.ts';
 
 /** What every client of DPoP must be able to read: nonces and challenges. */

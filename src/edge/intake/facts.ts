@@ -1,16 +1,17 @@
 // Facts of a request, read in one pass over its raw field lines; everything of stage `edge` is decided here.
 
-import { checkFieldName } from '../policy/managed-fields.ts';
-import type { Listener, ManagedFields } from '../policy/route.ts';
-import { readAuthority, readRequestPath } from '../proof/target-uri.ts';
-import { Rejection, reject } from '../rejection/rejection.ts';
-import type { CertificateEvidence, Origin, RequestFacts } from '../token/request-facts.ts';
+import { checkFieldName } from '../../policy/managed-fields.ts';
+import type { Listener, ManagedFields } from '../../policy/policy.ts';
+import { readAuthority, readRequestPath } from '../../http/uri.ts';
+import { Rejection, reject } from '../../rejection/rejection.ts';
+import type { Origin } from '../../http/origin.ts';
+import type { CertificateEvidence, RequestFacts } from '../../request-facts.ts';
 import { type CertificateFieldReader, compileCertificateField } from './certificate-field.ts';
-import type { Connection } from './connection.ts';
+import type { Connection } from '../listen/connection.ts';
 import { FORWARDED_FIELDS, type FieldLines, readStatedClient, readStatedOrigin } from './forwarded.ts';
 import { chooseOrigin, readAskedOrigin } from './origin.ts';
-import type { Peer } from './request-fields.ts';
-import type { ReceivedRequest } from './transaction.ts';
+import type { Peer } from '../fields/request-fields.ts';
+import type { ReceivedRequest } from '../transaction/transaction.ts';
 
 /** The facts that the decision needs, and those that only the edge does. */
 export interface EdgeFacts extends RequestFacts {

@@ -1,9 +1,9 @@
 // What a trusted peer says about the request it got: Forwarded (RFC 7239), X-Forwarded-Host and X-Forwarded-Proto.
 
-import { isIP } from 'node:net';
-import { readAuthority } from '../proof/target-uri.ts';
-import { type Rejection, reject } from '../rejection/rejection.ts';
-import type { Origin } from '../token/request-facts.ts';
+import { readAddress } from '../../http/address.ts';
+import { readAuthority } from '../../http/uri.ts';
+import { type Rejection, reject } from '../../rejection/rejection.ts';
+import type { Origin } from '../../http/origin.ts';
 
 /** Lower-cased field name → values of its lines, in order; only fields that the edge looks at (facts.ts). */
 export type FieldLines = ReadonlyMap<string, readonly string[]>;
@@ -53,9 +53,7 @@ export function readStatedClient(lines: FieldLines): string | undefined {
     readLastElement(lines.get('forwarded')?.[0] ?? '')?.get('for') ??
     lines.get('x-forwarded-for')?.at(-1)?.split(',').at(-1)?.trim();
   const [, inBrackets, v4] = /^(?:\[(.*)\]|([0-9.]+))(?::[0-9]{1,5})?$/.exec(node ?? '') ?? [];
-  const address = inBrackets ?? v4 ?? node ?? '';
-  if (isIP(address) === 0) return undefined;
-  return address.toLowerCase().startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
+  return readAddress(inBrackets ?? v4 ?? node ?? '');
 }
 
 /** Neither a scheme nor a host. */

@@ -1,8 +1,8 @@
 // The origin by which a client called this listener: decided once, and `htu` is compared with that one only.
 
-import type { Listener, ListenerOrigin } from '../policy/route.ts';
-import { readAuthority } from '../proof/target-uri.ts';
-import type { Origin } from '../token/request-facts.ts';
+import type { Listener, ListenerOrigin } from '../../policy/policy.ts';
+import { readAuthority } from '../../http/uri.ts';
+import type { Origin } from '../../http/origin.ts';
 import type { StatedOrigin } from './forwarded.ts';
 
 /** What the client asked for; `authority` undefined: nothing that any origin could equal. */

@@ -2,8 +2,8 @@
 
 import { lstat, unlink } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
-import { formatBind } from '../policy/describe.ts';
-import type { Bind } from '../policy/route.ts';
+import { formatBind } from '../../config/report/describe.ts';
+import type { Bind } from '../../policy/policy.ts';
 
 const WHY: Readonly<Record<string, string>> = {
   EADDRINUSE: 'the address is in use by another process',

@@ -1,7 +1,7 @@
 // Claiming an address for the workers: bound once without sharing it, so that one in use by another process is an error.
 
 import { createServer } from 'node:net';
-import type { Bind } from '../policy/route.ts';
+import type { Bind } from '../../policy/policy.ts';
 import { bindServer } from './bind.ts';
 
 /**

@@ -4,11 +4,12 @@ import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
-import { buildChain } from '../certificate/chain.ts';
-import { readCertificate } from '../certificate/leaf.ts';
-import type { Listener } from '../policy/route.ts';
-import type { CertificateEvidence } from '../token/request-facts.ts';
-import type { Ends } from './proxy-header.ts';
+import { buildChain } from '../../certificate/chain.ts';
+import { readCertificate } from '../../certificate/leaf.ts';
+import { unmapped } from '../../http/address.ts';
+import type { Listener } from '../../policy/policy.ts';
+import type { CertificateEvidence } from '../../request-facts.ts';
+import type { Ends } from '../../http/proxy-header.ts';
 import { compileTrustedPeers, type TrustedPeers, trustedUntil } from './trusted-peer.ts';
 
 export interface Connection {
@@ -60,9 +61,9 @@ const NO_ENDS = { remoteAddress: undefined, remotePort: undefined, localAddress:
 
 function readEnds({ remoteAddress, remotePort, localAddress, localPort }: Ends) {
   return {
-    remoteAddress: readAddress(remoteAddress),
+    remoteAddress: unmapped(remoteAddress),
     remotePort,
-    localAddress: readAddress(localAddress),
+    localAddress: unmapped(localAddress),
     localPort,
   };
 }
@@ -72,7 +73,7 @@ function readEnds({ remoteAddress, remotePort, localAddress, localPort }: Ends) 
  * later is not its own.
  */
 export function maySendHeader(peer: Socket, peers: TrustedPeers): boolean {
-  return trustedUntil(peers, readAddress(peer.remoteAddress), undefined) > 0;
+  return trustedUntil(peers, unmapped(peer.remoteAddress), undefined) > 0;
 }
 
 /** Whether a connection may live on. @param peer its socket, whose address is the TCP peer's */
@@ -95,11 +96,6 @@ export function compileStanding(before: Listener, now: Listener): Standing {
     const sameTrust = (nobody ? 0 : trustedUntil(peers, remoteAddress, evidence)) === until;
     return sameTransport && sameEvidence && sameTrust && (!proxyProtocol || maySendHeader(peer, peers));
   };
-}
-
-/** `::ffff:192.0.2.1` → `192.0.2.1`: which one a socket says depends on how it was bound, not on the peer. */
-function readAddress(address: string | undefined): string | undefined {
-  return address?.startsWith('::ffff:') && address.includes('.') ? address.slice('::ffff:'.length) : address;
 }
 
 /**

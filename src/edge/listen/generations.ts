@@ -2,7 +2,7 @@
 
 import { createServer, type Socket } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
-import type { Bind, Listener } from '../policy/route.ts';
+import type { Bind, Listener } from '../../policy/policy.ts';
 import { bindServer } from './bind.ts';
 
 /** Serves connections by one version of a listener's configuration, from the handshake to their end. */

@@ -8,12 +8,12 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { Duplex } from 'node:stream';
-import type { ListenerLimits } from '../policy/route.ts';
-import { reject } from '../rejection/rejection.ts';
-import { answer } from './answer.ts';
+import type { ListenerLimits } from '../../policy/policy.ts';
+import { reject } from '../../rejection/rejection.ts';
+import { answer } from '../transaction/answer.ts';
 import type { Connection } from './connection.ts';
-import { Http2Transaction } from './http2.ts';
-import type { Serve } from './listener.ts';
+import { Http2Transaction } from '../transaction/http2.ts';
+import type { Serve } from './serve.ts';
 
 /** Milliseconds that a client gets to close a connection on which nothing will be answered any more. */
 const LAST_CALL = 1000;

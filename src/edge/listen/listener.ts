@@ -12,10 +12,9 @@ import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Server as TlsServer, TLSSocket } from 'node:tls';
-import type { Listener } from '../policy/route.ts';
-import { type Rejection, reject } from '../rejection/rejection.ts';
-import type { Answer } from '../rejection/response.ts';
-import { answerRaw, hangUp } from './answer.ts';
+import type { Listener } from '../../policy/policy.ts';
+import { reject } from '../../rejection/rejection.ts';
+import { answerRaw, hangUp } from '../transaction/answer.ts';
 import {
   compileStanding,
   type Connection,
@@ -24,33 +23,16 @@ import {
   readConnection,
   type Standing,
 } from './connection.ts';
-import { type Door, openDoors, type OpenListener } from './doors.ts';
-import { endsConnection, Http1Transaction, isPending, mayAnswer } from './http1.ts';
+import { type Door, openDoors, type OpenListener } from './generations.ts';
+import { endsConnection, Http1Transaction, isPending, mayAnswer } from '../transaction/http1.ts';
 import { Http2Connection } from './http2-connection.ts';
-import { type ProxiedSockets, type ProxyHeaderRefusal, requireProxyHeaders } from './proxied-socket.ts';
+import { type ProxiedSockets, requireProxyHeaders } from './proxied-socket.ts';
 import { awaitPreface } from './prior-knowledge.ts';
+import type { HandshakeRefusal, Serve } from './serve.ts';
 import { compileTicketKeys, compileTlsMaterial, type TlsMaterial } from './tls-material.ts';
-import type { Transaction, Upgrade } from './transaction.ts';
+import type { Upgrade } from '../transaction/transaction.ts';
 import { compileTrustedPeers } from './trusted-peer.ts';
-import { prepareUpgrade, readUpgrade } from './upgrade.ts';
-
-/** Why a connection never carried a request: a closed set, fit for labels. */
-export type HandshakeRefusal =
-  | 'certificate_missing'
-  | 'certificate_untrusted'
-  | 'certificate_unreadable'
-  | 'timed_out'
-  | 'failed'
-  | ProxyHeaderRefusal;
-
-/** Whom a listener serves. */
-export interface Serve {
-  request(transaction: Transaction, connection: Connection): void;
-  /** Counts what was refused before it became a request, and gives the answer to write. */
-  refused(rejection: Rejection, connection: Connection): Answer;
-  /** @param code of OpenSSL or Node, for the log: a name, nothing of the peer's */
-  refusedHandshake(refusal: HandshakeRefusal, code: string): void;
-}
+import { prepareUpgrade, readUpgrade } from '../transaction/upgrade.ts';
 
 /**
  * Opens a listener. HTTP/1.1, strict parser, and HTTP/2 where TLS negotiates it or, without TLS, the client begins with it. Every
@@ -155,7 +137,7 @@ class HttpDoor implements Door {
     if (this.#server instanceof TlsServer) this.#server.setTicketKeys(compileTicketKeys(secret, this.listener));
   }
 
-  /** Node counts the seconds of header sections only in a server that listens; this one gets its sockets from doors.ts. */
+  /** Node counts the seconds of header sections only in a server that listens; this one gets its sockets from generations.ts. */
   open(): void {
     this.#server.emit('listening');
   }

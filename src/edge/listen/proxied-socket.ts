@@ -1,7 +1,7 @@
 // Connections that begin with a PROXY header: read before anything else looks at them, and handed on with the bytes behind it.
 
 import type { Server, Socket } from 'node:net';
-import { type Ends, type ProxyHeader, readProxyHeader } from './proxy-header.ts';
+import { type Ends, type ProxyHeader, readProxyHeader } from '../../http/proxy-header.ts';
 
 /** Why a connection was closed before anybody looked at what the client sent: a closed set, fit for labels. */
 export type ProxyHeaderRefusal = 'proxy_peer_untrusted' | 'proxy_header_malformed' | 'proxy_header_timed_out';

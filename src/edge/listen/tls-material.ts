@@ -2,9 +2,9 @@
 
 import { constants, hash, hkdfSync, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContext, type SecureContextOptions, type TlsOptions } from 'node:tls';
-import { readAuthorities } from '../certificate/chain.ts';
-import { readCertificate } from '../certificate/leaf.ts';
-import type { CertificateFiles, ClientCertificatePolicy, Listener } from '../policy/route.ts';
+import { readAuthorities } from '../../certificate/chain.ts';
+import { readCertificate } from '../../certificate/leaf.ts';
+import type { CertificateFiles, ClientCertificatePolicy, Listener } from '../../policy/policy.ts';
 
 /** TLS 1.3 and the forward-secret AEAD suites of TLS 1.2 (RFC 9325 §4.2). */
 const CIPHERS = [

@@ -1,8 +1,8 @@
 // Trusted peers: whose forwarding and certificate fields are believed.
 
 import { BlockList, isIP } from 'node:net';
-import type { TrustedPeer } from '../policy/route.ts';
-import type { CertificateEvidence } from '../token/request-facts.ts';
+import type { TrustedPeer } from '../../policy/policy.ts';
+import type { CertificateEvidence } from '../../request-facts.ts';
 
 interface PeerRule {
   /** undefined: any address. */
@@ -15,7 +15,7 @@ export type TrustedPeers = readonly PeerRule[];
 
 const NEVER = 0;
 
-/** Compiles `trusted_peers`. Throws on a CIDR that is none; the policy refused those before (compile-listener.ts). */
+/** Compiles `trusted_peers`. Throws on a CIDR that is none; the policy refused those before (config/compile/listener.ts). */
 export function compileTrustedPeers(peers: readonly TrustedPeer[]): TrustedPeers {
   return peers
     .filter(({ cidr, certificateSan }) => cidr !== undefined || certificateSan !== undefined)

@@ -2,7 +2,7 @@
 
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { Answer } from '../rejection/response.ts';
+import type { Answer } from '../../rejection/answer.ts';
 import { LINGER } from './http1.ts';
 import type { Transaction } from './transaction.ts';
 

@@ -2,8 +2,8 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
-import { readBodyLength } from './framing.ts';
-import { takesTrailers } from './trailers.ts';
+import { readBodyLength } from '../../http/framing.ts';
+import { takesTrailers } from '../fields/trailers.ts';
 import type { Rest, Transaction, Upgrade } from './transaction.ts';
 
 /** Bytes of a body that are read after an answer of ours, and the longest one for which the connection is kept. */

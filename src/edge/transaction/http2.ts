@@ -1,9 +1,9 @@
 // Requests that came over HTTP/2: field lines as HTTP/1 has them, and streams that end or are reset.
 
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
-import { readAuthority } from '../proof/target-uri.ts';
-import { withoutNamed } from './fields.ts';
-import { readFraming } from './framing.ts';
+import { readAuthority } from '../../http/uri.ts';
+import { withoutNamed } from '../fields/fields.ts';
+import { readFraming } from '../../http/framing.ts';
 import type { Rest, Transaction } from './transaction.ts';
 
 /** Milliseconds after which a client that opens no window for an answer of ours is given up, at most twice as many. */

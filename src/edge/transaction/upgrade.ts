@@ -4,8 +4,8 @@ import { createHash } from 'node:crypto';
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { hangUp } from './answer.ts';
-import { withoutNamed } from './fields.ts';
-import { readBodyLength } from './framing.ts';
+import { withoutNamed } from '../fields/fields.ts';
+import { readBodyLength } from '../../http/framing.ts';
 import type { Upgrade } from './transaction.ts';
 
 /** 16 octets in base64 (RFC 6455 §4.2.1). */

@@ -4,7 +4,7 @@ import { lookup as resolve } from 'node:dns';
 import type { LookupFunction, Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { buildConnector } from 'undici';
-import type { Target, Upstream } from '../policy/route.ts';
+import type { Target, Upstream } from '../../policy/policy.ts';
 
 export type Connector = buildConnector.connector;
 

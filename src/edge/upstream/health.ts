@@ -1,9 +1,9 @@
 // Health checks: a target is asked every now and then, and gets no requests while it does not answer well.
 
 import { Client } from 'undici';
-import type { HealthRules, Target, Upstream } from '../policy/route.ts';
-import type { Connector } from './upstream-connect.ts';
-import type { OpenTarget } from './upstream-target.ts';
+import type { HealthRules, Target, Upstream } from '../../policy/policy.ts';
+import type { Connector } from './connect.ts';
+import type { OpenTarget } from './target.ts';
 
 /** Seconds for which an answer is waited for, or the interval where that is shorter. */
 const PATIENCE = 5;

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { buildConnector, Dispatcher } from 'undici';
 import { Http2Request } from './http2-request.ts';
-import { ConnectFailure, NotHttp2 } from './upstream-connect.ts';
+import { ConnectFailure, NotHttp2 } from './connect.ts';
 
 /** Bytes of an answer's fields and of its trailers, 32 more per line; longer ones are `upstream_invalid`. */
 const MAX_ANSWER_FIELDS = 65_536;

@@ -1,7 +1,7 @@
 // What happens at upstreams, counted and logged: every failure and retry is counted, what changes a target's standing is logged.
 
-import type { Log } from '../observe/log.ts';
-import type { TrafficMetrics } from '../observe/metrics.ts';
+import type { Log } from '../../observe/log.ts';
+import type { TrafficMetrics } from '../../observe/metrics.ts';
 import type { UpstreamEvent } from './upstream.ts';
 
 /** Nothing of any request goes into log and labels: names from the policy, codes and counts alone. */

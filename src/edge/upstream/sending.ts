@@ -1,10 +1,10 @@
 // One request on its way to an upstream: which target it goes to, and to which other one while nothing of it was sent.
 
 import type { Dispatcher } from 'undici';
-import { type Reason, type Rejection, reject } from '../rejection/rejection.ts';
-import type { Outcome } from './forward.ts';
-import { ConnectFailure } from './upstream-connect.ts';
-import type { FailureReason, OpenTarget } from './upstream-target.ts';
+import { type Reason, type Rejection, reject } from '../../rejection/rejection.ts';
+import type { Outcome } from '../outcome.ts';
+import { ConnectFailure } from './connect.ts';
+import type { FailureReason, OpenTarget } from './target.ts';
 
 /** What a request needs of its upstream. */
 export interface Targets {

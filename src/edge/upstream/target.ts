@@ -1,10 +1,10 @@
 // One target of an upstream at work: its connections, how many requests are with it, and whether it is left alone for a while.
 
 import { Pool } from 'undici';
-import { formatTarget } from '../policy/describe.ts';
-import type { CircuitRules, Target, Upstream } from '../policy/route.ts';
+import { formatTarget } from '../../config/report/describe.ts';
+import type { CircuitRules, Target, Upstream } from '../../policy/policy.ts';
 import { Http2Pool } from './http2-pool.ts';
-import type { Connector } from './upstream-connect.ts';
+import type { Connector } from './connect.ts';
 
 /** Bytes of an answer's fields; longer ones are `upstream_invalid`. */
 const MAX_ANSWER_FIELDS = 65_536;
@@ -35,7 +35,7 @@ export interface TargetTerms {
 }
 
 /**
- * Left alone, in three ways that end in three ways: while its health checks fail (upstream-health.ts); for a growing time after a
+ * Left alone, in three ways that end in three ways: while its health checks fail (health.ts); for a growing time after a
  * connection failed; for `circuit.open` after too many failures in a row. After the latter two one request is let through at a
  * time as a trial, and its success ends the pause; until the next trial passes the same time again, so that a trial that hangs,
  * or whose client goes away, holds nobody up.

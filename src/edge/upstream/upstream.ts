@@ -4,11 +4,11 @@ import type { LookupFunction } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { Dispatcher } from 'undici';
-import type { Upstream } from '../policy/route.ts';
-import { compileConnector } from './upstream-connect.ts';
-import { HealthChecks } from './upstream-health.ts';
-import { type Sender, Sending, type Targets } from './upstream-sending.ts';
-import { OpenTarget, type TargetEvent } from './upstream-target.ts';
+import type { Upstream } from '../../policy/policy.ts';
+import { compileConnector } from './connect.ts';
+import { HealthChecks } from './health.ts';
+import { type Sender, Sending, type Targets } from './sending.ts';
+import { OpenTarget, type TargetEvent } from './target.ts';
 
 /** Seconds after which a connection takes no more requests: the next one goes where the name leads then. */
 const CONNECTION_AGE = 60;

@@ -1,8 +1,8 @@
 // The way to Redis: one server, the master that sentinels name, or a cluster. A command is sent at most once, and waits for no connection.
 
 import { Cluster, Redis } from 'ioredis';
-import type { RedisPlace, RedisPolicy } from '../policy/route.ts';
-import { readTrouble, StoreTrouble, type StoreTroubleReason } from './redis-trouble.ts';
+import type { RedisPlace, RedisPolicy } from '../../policy/policy.ts';
+import { readTrouble, StoreTrouble, type StoreTroubleReason } from './trouble.ts';
 
 /** Milliseconds for a connection, and for an answer on one that is asked: then it is closed and made anew. */
 const CONNECT_TIMEOUT = 2000;
@@ -203,7 +203,7 @@ function connectionOptions({ username, password, tls }: RedisPolicy) {
     connectTimeout: CONNECT_TIMEOUT,
     socketTimeout: SILENCE,
     keepAlive: 10_000,
-    // What is behind a connection is looked at by redis-session.ts.
+    // What is behind a connection is looked at by session.ts.
     enableReadyCheck: false,
   };
 }

@@ -1,11 +1,11 @@
 // The memory of proofs that replicas share: one atomic insert in Redis per request, within a deadline, or a clear no.
 
 import { hash } from 'node:crypto';
-import type { RedisPolicy } from '../policy/route.ts';
-import { RedisLink, spread } from './redis-link.ts';
-import { openSession, type Session } from './redis-session.ts';
-import { readTrouble, StoreTrouble, type StoreTroubleReason } from './redis-trouble.ts';
-import type { Remembered, ReplayStore } from './replay-store.ts';
+import type { RedisPolicy } from '../../policy/policy.ts';
+import { RedisLink, spread } from './link.ts';
+import { openSession, type Session } from './session.ts';
+import { readTrouble, StoreTrouble, type StoreTroubleReason } from './trouble.ts';
+import type { Remembered, ReplayStore } from '../../proof/replay-store.ts';
 
 /** Milliseconds between two looks at what is behind the connection, while all is well. */
 const LOOK_EVERY = 15_000;

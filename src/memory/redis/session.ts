@@ -1,8 +1,8 @@
 // A session with Redis: what was found behind a connection before anything was entrusted to it, and since when it remembers.
 
 import { hash, randomBytes } from 'node:crypto';
-import type { RedisLink } from './redis-link.ts';
-import { StoreTrouble } from './redis-trouble.ts';
+import type { RedisLink } from './link.ts';
+import { StoreTrouble } from './trouble.ts';
 
 /** Milliseconds without any gateway after which Redis forgets since when it remembers, and its nonce secrets. */
 const MARKER_KEPT = 7 * 24 * 3600 * 1000;

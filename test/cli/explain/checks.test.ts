@@ -2,11 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type CheckedStep, listChecks } from '../../src/policy/checks.ts';
-import { REASON_NAMES, REASONS, type Reason } from '../../src/rejection/rejection.ts';
-import { makeFacts } from '../support/facts.ts';
-import { policyOf } from '../support/policies.ts';
-import { makeKey, makeProof, makeToken } from '../support/tokens.ts';
+import { type CheckedStep, listChecks } from '../../../src/cli/explain/checks.ts';
+import { REASON_NAMES, REASONS, type Reason } from '../../../src/rejection/rejection.ts';
+import { makeFacts } from '../../support/facts.ts';
+import { policyOf } from '../../support/policies.ts';
+import { makeKey, makeProof, makeToken } from '../../support/tokens.ts';
 
 const policy = policyOf({
   routes: '- { name: orders, match: { path: /orders/* }, upstream: orders, require: dpop, scope: [orders:read] }',

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { assertProblems, compileText, configuration, policyOf, warningsOf } from '../support/policies.ts';
-import { makeCa, makeCertificate } from '../support/pki.ts';
+import { assertProblems, compileText, configuration, policyOf, warningsOf } from '../../support/policies.ts';
+import { makeCa, makeCertificate } from '../../support/pki.ts';
 
 describe('issuers', () => {
   const issuer = (url: string, rest = '') => `login: { issuer: ${url}, audience: [a]${rest} }`;

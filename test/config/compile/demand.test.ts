@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Route } from '../../src/policy/route.ts';
-import { assertProblems, policyOf, type Sections, warningsOf } from '../support/policies.ts';
+import type { Route } from '../../../src/policy/policy.ts';
+import { assertProblems, policyOf, type Sections, warningsOf } from '../../support/policies.ts';
 
 const route = (rest: string) => `- { name: orders, match: { path: /* }, upstream: orders, ${rest} }`;
 

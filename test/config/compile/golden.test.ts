@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { compilePolicy } from '../../src/policy/compile.ts';
-import { formatProblem } from '../../src/policy/problem.ts';
-import { readPolicyFile } from '../../src/policy/read.ts';
-import type { Demand, PathNode, Policy, Route, RouteGroup } from '../../src/policy/route.ts';
+import { compilePolicy } from '../../../src/config/compile/compile.ts';
+import { formatProblem } from '../../../src/config/problem.ts';
+import { readPolicyFile } from '../../../src/config/read/read.ts';
+import type { Demand, PathNode, Policy, Route, RouteGroup } from '../../../src/policy/policy.ts';
 
 const FOLDER = join(import.meta.dirname, '../policies/good');
 const CONFIGURATIONS = globSync('*.yaml', { cwd: FOLDER });

@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { describe, test } from 'node:test';
-import { describePolicy } from '../../src/policy/describe.ts';
-import { checkConfig } from '../../src/policy/schema-check.ts';
-import { makeCertificate } from '../support/pki.ts';
-import { assertProblems, policyOf } from '../support/policies.ts';
+import { describePolicy } from '../../../src/config/report/describe.ts';
+import { checkConfig } from '../../../src/config/schema/check.ts';
+import { makeCertificate } from '../../support/pki.ts';
+import { assertProblems, policyOf } from '../../support/policies.ts';
 
 const AT = 'issuers.login.introspection';
 const issuers = (introspection: string, more = '') =>

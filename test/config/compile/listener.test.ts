@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { assertProblems, policyOf, warningsOf } from '../support/policies.ts';
-import { makeCa, makeCertificate, makeCrl } from '../support/pki.ts';
+import { assertProblems, policyOf, warningsOf } from '../../support/policies.ts';
+import { makeCa, makeCertificate, makeCrl } from '../../support/pki.ts';
 
 const ca = await makeCa();
 const server = await makeCertificate({

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { assertProblems, policyOf, warningsOf } from '../support/policies.ts';
+import { assertProblems, policyOf, warningsOf } from '../../support/policies.ts';
 
 const LIMITS = `rate_limits:
   per_client: { key: client, rate: 100/s, burst: 200 }

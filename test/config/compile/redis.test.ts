@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { makeCa } from '../support/pki.ts';
-import { assertProblems, compileText, configuration, policyOf } from '../support/policies.ts';
+import { makeCa } from '../../support/pki.ts';
+import { assertProblems, compileText, configuration, policyOf } from '../../support/policies.ts';
 
 const replay = (redis: string, more = '') => `replay: { store: redis, redis: { ${redis} }${more} }\n`;
 const redisOf = (redis: string, files: Readonly<Record<string, string>> = {}) =>

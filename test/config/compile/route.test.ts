@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Route } from '../../src/policy/route.ts';
-import { assertProblems, policyOf, type Sections, type Surroundings } from '../support/policies.ts';
+import type { Route } from '../../../src/policy/policy.ts';
+import { assertProblems, policyOf, type Sections, type Surroundings } from '../../support/policies.ts';
 
 const PUBLIC = 'require: public, weaker_than_defaults: [require]';
 const ISSUERS =

@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { formatProblem } from '../../src/policy/problem.ts';
-import { readPolicyFile } from '../../src/policy/read.ts';
+import { formatProblem } from '../../../src/config/problem.ts';
+import { readPolicyFile } from '../../../src/config/read/read.ts';
 
 const folder = join(import.meta.dirname, '..', 'policies', 'problems');
 

@@ -5,9 +5,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { formatProblem } from '../../src/policy/problem.ts';
-import { type ReadPolicy, readPolicyFile } from '../../src/policy/read.ts';
-import type { Config } from '../../src/policy/schema.ts';
+import { formatProblem } from '../../../src/config/problem.ts';
+import { type ReadPolicy, readPolicyFile } from '../../../src/config/read/read.ts';
+import type { Config } from '../../../src/config/schema/schema.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-read-'));
 after(() => rmSync(folder, { recursive: true }));

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { describeChanges } from '../../src/policy/changes.ts';
-import { policyOf, type Sections } from '../support/policies.ts';
+import { describeChanges } from '../../../src/config/report/changes.ts';
+import { policyOf, type Sections } from '../../support/policies.ts';
 
 const changes = (before: Sections, after: Sections) => describeChanges(policyOf(before), policyOf(after));
 const route = (name: string, more = '') => `- { name: ${name}, match: { path: /${name} }, upstream: orders${more} }\n`;

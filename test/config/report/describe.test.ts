@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { describePolicy, formatBind, type RouteDescription } from '../../src/policy/describe.ts';
-import { policyOf } from '../support/policies.ts';
+import { describePolicy, formatBind, type RouteDescription } from '../../../src/config/report/describe.ts';
+import { policyOf } from '../../support/policies.ts';
 
 const routeOf = (keys: string): RouteDescription => {
   const policy = policyOf({ routes: `- { name: orders, match: { path: /orders/* }, upstream: orders, ${keys} }` });

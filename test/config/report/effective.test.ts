@@ -5,10 +5,10 @@ import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'yaml';
-import { effectiveConfig } from '../../src/policy/effective.ts';
-import { readPolicyFile } from '../../src/policy/read.ts';
-import { schema } from '../../src/policy/schema.ts';
-import { configuration, readText, type Sections } from '../support/policies.ts';
+import { effectiveConfig } from '../../../src/config/report/effective.ts';
+import { readPolicyFile } from '../../../src/config/read/read.ts';
+import { schema } from '../../../src/config/schema/schema.ts';
+import { configuration, readText, type Sections } from '../../support/policies.ts';
 
 const shown = (sections: Sections, env: Record<string, string> = {}) =>
   effectiveConfig(readText(configuration(sections), { env }));

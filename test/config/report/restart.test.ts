@@ -4,11 +4,11 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, test } from 'node:test';
-import { METRICS } from '../../src/observe/metrics.ts';
-import { jsonSchema } from '../../src/policy/json-schema.ts';
-import { formatProblem } from '../../src/policy/problem.ts';
-import { changedRestartKeys, RESTART_KEYS } from '../../src/policy/restart.ts';
-import { configuration, readText, type Sections } from '../support/policies.ts';
+import { METRICS } from '../../../src/observe/metrics.ts';
+import { jsonSchema } from '../../../src/config/schema/json-schema.ts';
+import { formatProblem } from '../../../src/config/problem.ts';
+import { changedRestartKeys, RESTART_KEYS } from '../../../src/config/report/restart.ts';
+import { configuration, readText, type Sections } from '../../support/policies.ts';
 
 const PUBLIC = '- { name: public, bind: "127.0.0.1:8443", origins: ["http://localhost:8443"] }';
 const INTERNAL = '- { name: internal, bind: "unix:/run/holdfast.sock" }';

@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { z } from 'zod';
-import { jsonSchema } from '../../src/policy/json-schema.ts';
-import { checkConfig } from '../../src/policy/schema-check.ts';
-import { LATER } from '../../src/policy/schema-later.ts';
-import { bind, duration, durationOrNone, size, sizeOrNone } from '../../src/policy/schema-values.ts';
+import { jsonSchema } from '../../../src/config/schema/json-schema.ts';
+import { checkConfig } from '../../../src/config/schema/check.ts';
+import { LATER } from '../../../src/config/schema/later.ts';
+import { bind, duration, durationOrNone, size, sizeOrNone } from '../../../src/config/schema/values.ts';
 
 type Data = Record<string, unknown>;
 

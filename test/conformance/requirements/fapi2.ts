@@ -15,8 +15,8 @@ export const FAPI_2: Specification = {
       level: 'MUST',
       requirement: 'TLS 1.2 or later, by BCP 195, and nothing without TLS beyond loopback unless the risk is named.',
       tests: [
-        'edge/tls-material > versions below min_version are refused, the handshake is counted',
-        'policy/compile-listener > a listener without tls beyond loopback is refused',
+        'edge/listen/tls-material > versions below min_version are refused, the handshake is counted',
+        'config/compile/listener > a listener without tls beyond loopback is refused',
       ],
     },
     {
@@ -24,16 +24,16 @@ export const FAPI_2: Specification = {
       level: 'MUST',
       requirement: 'Where the gateway is the client (keys, upstreams) the certificate of the server is checked.',
       tests: [
-        'store/key-source > is verified TLS: an unknown CA is refused, the CA of the issuer is taken beside the usual ones',
-        'store/key-source > is TLS for the right name',
-        'edge/upstream > is verified by the name of its target, not by the Host that it is sent',
+        'issuer/key-document > is verified TLS: an unknown CA is refused, the CA of the issuer is taken beside the usual ones',
+        'issuer/key-document > is TLS for the right name',
+        'edge/upstream/upstream > is verified by the name of its target, not by the Host that it is sent',
       ],
     },
     {
       section: '5.2.2',
       level: 'MUST',
       requirement: 'With TLS 1.2 only suites with forward secrecy and authenticated encryption are negotiated.',
-      tests: ['edge/tls-material > a TLS 1.2 client without forward secrecy or AEAD finds no cipher'],
+      tests: ['edge/listen/tls-material > a TLS 1.2 client without forward secrecy or AEAD finds no cipher'],
       deviation: SETTINGS,
     },
     {
@@ -79,7 +79,7 @@ export const FAPI_2: Specification = {
       requirement: 'Only sender-constrained tokens are accepted, by certificate or by DPoP.',
       tests: [
         'conformance/fapi2 > without any setting only sender-constrained tokens are accepted (§5.3.4)',
-        'policy/compile-demand > all weaker keys are named, not some',
+        'config/compile/demand > all weaker keys are named, not some',
       ],
     },
     {
@@ -99,7 +99,7 @@ export const FAPI_2: Specification = {
       requirement: 'RSA keys have 2048 bits or more.',
       tests: [
         'proof/dpop-proof > RSA keys under 2048 bits, over 4096 bits, with an even or long exponent: proof_key_invalid',
-        'token/key-set > RSA under 2048 bits is weak',
+        'jose/key-set > RSA under 2048 bits is weak',
       ],
     },
     {
@@ -107,7 +107,7 @@ export const FAPI_2: Specification = {
       level: 'MUST',
       requirement: 'Elliptic-curve keys have 224 bits or more: the smallest curve is P-256.',
       tests: [
-        'token/key-set > a curve that no algorithm names',
+        'jose/key-set > a curve that no algorithm names',
         'proof/dpop-proof > a key of another curve: proof_key_invalid',
       ],
     },

@@ -13,9 +13,9 @@ export const RFC_7662: Specification = {
       level: 'MUST',
       requirement: 'The token is sent as a parameter of a form-encoded POST; the call is authorized.',
       tests: [
-        'store/introspection > is a POST with the token, its hint and client_secret_basic, form-encoded before it is joined',
-        'store/introspection > with private_key_jwt has a fresh assertion for the issuer alone, signed with ES256',
-        'store/introspection > with tls_client_auth shows its certificate at the alias of the endpoint, and names its client_id',
+        'issuer/introspection > is a POST with the token, its hint and client_secret_basic, form-encoded before it is joined',
+        'issuer/introspection > with private_key_jwt has a fresh assertion for the issuer alone, signed with ES256',
+        'issuer/introspection > with tls_client_auth shows its certificate at the alias of the endpoint, and names its client_id',
       ],
     },
     {
@@ -23,9 +23,9 @@ export const RFC_7662: Specification = {
       level: 'MUST',
       requirement: 'Opaque tokens are asked about over TLS, and the server is verified.',
       tests: [
-        'policy/compile-introspection > is https, or loopback, or anywhere where insecure_http names the risk',
-        'store/introspection > is https, or loopback, or anywhere where the policy says so',
-        'store/introspection-hostile > from an issuer that is not there, or that another CA vouches for',
+        'config/compile/introspection > is https, or loopback, or anywhere where insecure_http names the risk',
+        'issuer/introspection > is https, or loopback, or anywhere where the policy says so',
+        'issuer/introspection-hostile > from an issuer that is not there, or that another CA vouches for',
       ],
     },
     {
@@ -44,8 +44,8 @@ export const RFC_7662: Specification = {
       level: 'MUST',
       requirement: 'No answer is remembered beyond `exp`.',
       tests: [
-        'store/introspection > never beyond exp',
-        'store/introspection > for the time of the policy, and not a moment longer',
+        'issuer/introspection > never beyond exp',
+        'issuer/introspection > for the time of the policy, and not a moment longer',
       ],
     },
   ],

@@ -14,7 +14,7 @@ export const RFC_8705: Specification = {
       requirement:
         'Whether certificates are asked for is known before the handshake: it is configured, not read from a token.',
       tests: [
-        'policy/compile-demand > a route or shadow that demands certificates needs them on each of its listeners',
+        'config/compile/demand > a route or shadow that demands certificates needs them on each of its listeners',
       ],
     },
     {
@@ -24,8 +24,8 @@ export const RFC_8705: Specification = {
         'The certificate is the one of this connection, from the TLS layer; what the client says in a field counts for nothing.',
       tests: [
         'gateway/reasons > certificate_missing: the right certificate comes in a field of the client',
-        'edge/certificate-field > of a stranger the field counts for nothing, its own certificate does',
-        'edge/connection > one connection has one evidence, however many requests it carries',
+        'edge/intake/certificate-field > of a stranger the field counts for nothing, its own certificate does',
+        'edge/listen/connection > one connection has one evidence, however many requests it carries',
       ],
     },
     {
@@ -73,9 +73,9 @@ export const RFC_8705: Specification = {
       requirement:
         'Possession of the key is enough: the chain of the certificate need not be verified. Its names then prove nothing.',
       tests: [
-        'edge/connection > possession: any certificate is evidence of its key alone, without chain, whatever its names',
+        'edge/listen/connection > possession: any certificate is evidence of its key alone, without chain, whatever its names',
         'certificate/evidence > under possession neither trust nor dates matter (RFC 8705 §6.2)',
-        'policy/compile-demand > the subject of a certificate is forwarded only where its chain is verified (RFC 8705 §6.2)',
+        'config/compile/demand > the subject of a certificate is forwarded only where its chain is verified (RFC 8705 §6.2)',
       ],
     },
     {
@@ -93,8 +93,8 @@ export const RFC_8705: Specification = {
       level: 'stated',
       requirement: 'TLS may end at a proxy in front; which one is believed about certificates is configured.',
       tests: [
-        'policy/compile-listener > a certificate field is believed only from a trusted peer',
-        'edge/certificate-field > the certificate in the field is the evidence, not the one of the peer',
+        'config/compile/listener > a certificate field is believed only from a trusted peer',
+        'edge/intake/certificate-field > the certificate in the field is the evidence, not the one of the peer',
       ],
     },
     {
@@ -112,8 +112,8 @@ export const RFC_8705: Specification = {
       level: 'stated',
       requirement: 'TLS follows BCP 195: 1.2 or later.',
       tests: [
-        'edge/tls-material > versions below min_version are refused, the handshake is counted',
-        'edge/tls-material > a TLS 1.2 client without forward secrecy or AEAD finds no cipher',
+        'edge/listen/tls-material > versions below min_version are refused, the handshake is counted',
+        'edge/listen/tls-material > a TLS 1.2 client without forward secrecy or AEAD finds no cipher',
       ],
     },
     {
@@ -121,15 +121,15 @@ export const RFC_8705: Specification = {
       level: 'stated',
       requirement:
         'Trust anchors are a limited, named set, never the public authorities of the system (asked of authorization servers, held here too).',
-      tests: ['policy/compile-listener > verify: chain needs ca_file as soon as certificates can come'],
+      tests: ['config/compile/listener > verify: chain needs ca_file as soon as certificates can come'],
     },
     {
       section: '7.5',
       level: 'SHOULD',
       requirement: 'Chains are verified by an established library: OpenSSL, in the handshake.',
       tests: [
-        'edge/connection > optional under chain: an untrusted certificate gets through the handshake and is evidence that is not trusted',
-        'edge/connection > under chain a revoked certificate is not trusted, nor any one once a list has expired or is missing',
+        'edge/listen/connection > optional under chain: an untrusted certificate gets through the handshake and is evidence that is not trusted',
+        'edge/listen/connection > under chain a revoked certificate is not trusted, nor any one once a list has expired or is missing',
       ],
       deviation: '0015-certificates-from-trusted-peers',
     },

@@ -31,8 +31,8 @@ export const RFC_8725: Specification = {
       level: 'MUST',
       requirement: 'Each key is for exactly one algorithm, and that is checked when it is used.',
       tests: [
-        'token/key-set > is for one algorithm: any other is refused, however well the key type fits',
-        'token/key-set > of an RSA key without alg is RS256, or PS256 where the issuer has no RS256',
+        'jose/key-set > is for one algorithm: any other is refused, however well the key type fits',
+        'jose/key-set > of an RSA key without alg is RS256, or PS256 where the issuer has no RS256',
         'proof/dpop-proof > a key of another curve: proof_key_invalid',
       ],
     },
@@ -42,7 +42,7 @@ export const RFC_8725: Specification = {
       requirement: 'Only current algorithms can be configured; which ones are accepted can change without a release.',
       tests: [
         'conformance/rfc9449 > neither none nor an HMAC can be configured, for proofs or for tokens',
-        'token/key-set > RSA under 2048 bits is weak',
+        'jose/key-set > RSA under 2048 bits is weak',
         'conformance/fapi2 > a proof signed with RS256 is refused, and the challenge says which ones pass',
       ],
     },
@@ -76,7 +76,7 @@ export const RFC_8725: Specification = {
       requirement: 'Points that are not on their curve are refused before they are used.',
       tests: [
         'proof/dpop-proof > a point off its curve, even where the token is bound to it: proof_key_invalid',
-        'token/key-set > a point off its curve',
+        'jose/key-set > a point off its curve',
       ],
     },
     {
@@ -85,7 +85,7 @@ export const RFC_8725: Specification = {
       requirement:
         'Keys have enough entropy: no key is made from a password, and secrets of ours have at least 32 bytes.',
       tests: [
-        'policy/compile > nonce secrets are trimmed and have at least 32 bytes',
+        'config/compile/compile > nonce secrets are trimmed and have at least 32 bytes',
         'conformance/rfc9449 > neither none nor an HMAC can be configured, for proofs or for tokens',
       ],
     },
@@ -111,7 +111,7 @@ export const RFC_8725: Specification = {
       requirement: 'The key that verified belongs to the issuer that `iss` names.',
       tests: [
         'token/access-token > an issuer that the route does not name: token_issuer_unknown, also for a token in the cache',
-        'policy/compile-route > two issuers of one route with the same iss are refused, because nothing tells their tokens apart',
+        'config/compile/route > two issuers of one route with the same iss are refused, because nothing tells their tokens apart',
         'conformance/rfc8725 > the key of one issuer signs nothing for another, though both are issuers of the route (§3.8)',
       ],
     },
@@ -120,7 +120,7 @@ export const RFC_8725: Specification = {
       level: 'MUST',
       requirement: '`sub` is a subject of that issuer: it is not passed on without the issuer where there are several.',
       tests: [
-        'policy/compile-route > identities of several issuers never go on without the issuer beside them',
+        'config/compile/route > identities of several issuers never go on without the issuer beside them',
         'token/access-token > sub = null: token_claim_invalid, which names the claim',
       ],
     },

@@ -38,7 +38,7 @@ export const RFC_9068: Specification = {
       requirement: '`iss` is exactly the identifier of an issuer of the route.',
       tests: [
         'token/access-token > an issuer that the route does not name: token_issuer_unknown, also for a token in the cache',
-        'store/key-source > refuses metadata of another issuer, even one that differs by a slash',
+        'issuer/key-document > refuses metadata of another issuer, even one that differs by a slash',
       ],
     },
     {
@@ -76,7 +76,7 @@ export const RFC_9068: Specification = {
       tests: [
         'token/access-token > jwk, jku, x5u and x5c in the header are never used',
         'token/access-token > a cached verification ends with its key',
-        'store/key-source > follows no jwks_uri on another origin without TLS, and none that is no URI',
+        'issuer/key-document > follows no jwks_uri on another origin without TLS, and none that is no URI',
       ],
     },
     {

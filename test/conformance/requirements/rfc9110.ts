@@ -25,7 +25,7 @@ export const RFC_9110: Specification = {
       requirement: 'Connection is implemented, and fields that are meant for one connection stay there.',
       tests: [
         'conformance/rfc9110 > what it names goes with it, in any case, behind it or before it; options that name no field are no harm',
-        'edge/fields-answer > hop-by-hop fields, those that Connection names and certificate fields are removed',
+        'edge/fields/answer-fields > hop-by-hop fields, those that Connection names and certificate fields are removed',
       ],
     },
     {
@@ -34,7 +34,7 @@ export const RFC_9110: Specification = {
       requirement: 'No message goes round for ever.',
       tests: [
         'conformance/rfc9110 > a request that has been here before is refused instead of going round',
-        'edge/facts > our own name in Via is a loop, on whichever line and behind whomever',
+        'edge/intake/facts > our own name in Via is a loop, on whichever line and behind whomever',
       ],
     },
     {
@@ -50,9 +50,9 @@ export const RFC_9110: Specification = {
         'Fields that a received Connection names are removed from fields and trailers, and so is Connection.',
       tests: [
         'conformance/rfc9110 > what it names goes with it, in any case, behind it or before it; options that name no field are no harm',
-        'edge/fields-request > fields that Connection names are removed, wherever they stand and however they are spelled',
-        'edge/forward > keeps the length of its body, or stays chunked without its trailers',
-        'edge/forward > loses interim answers and trailers',
+        'edge/fields/request-fields > fields that Connection names are removed, wherever they stand and however they are spelled',
+        'edge/forward/forward > keeps the length of its body, or stays chunked without its trailers',
+        'edge/forward/forward > loses interim answers and trailers',
       ],
     },
     {
@@ -62,7 +62,7 @@ export const RFC_9110: Specification = {
         'Proxy-Connection, Keep-Alive, TE, Transfer-Encoding and Upgrade are removed even where nothing names them.',
       tests: [
         'conformance/rfc9110 > fields that are always about one connection go, named or not',
-        'edge/fields-request > hop-by-hop fields and those about trailers and framing are removed',
+        'edge/fields/request-fields > hop-by-hop fields and those about trailers and framing are removed',
       ],
     },
     {
@@ -90,7 +90,7 @@ export const RFC_9110: Specification = {
       section: '7.6.3',
       level: 'MUST',
       requirement: 'Every request that is forwarded has a Via with our member in it; answers have one too.',
-      tests: [VIA, 'edge/fields-request > Via is appended to, with the version of the request'],
+      tests: [VIA, 'edge/fields/request-fields > Via is appended to, with the version of the request'],
     },
     {
       section: '7.6.3',

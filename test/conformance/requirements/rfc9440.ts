@@ -2,7 +2,7 @@
 
 import type { Specification } from '../requirement.ts';
 
-const NOT_VARIED = 'edge/fields-answer > naming Client-Cert, which the upstream did not see as sent, becomes *';
+const NOT_VARIED = 'edge/fields/answer-fields > naming Client-Cert, which the upstream did not see as sent, becomes *';
 
 export const RFC_9440: Specification = {
   name: 'RFC 9440',
@@ -32,8 +32,8 @@ export const RFC_9440: Specification = {
       requirement: 'Client-Cert is there once, with one value.',
       tests: [
         'conformance/rfc9440 > puts the certificate of the handshake, once, in the place of whatever the client wrote',
-        'policy/compile-route > no field is set twice, Client-Cert-Chain included',
-        'edge/certificate-field > two lines, two elements, a rest behind the DER and anything else are certificate_field_malformed',
+        'config/compile/route > no field is set twice, Client-Cert-Chain included',
+        'edge/intake/certificate-field > two lines, two elements, a rest behind the DER and anything else are certificate_field_malformed',
       ],
     },
     {
@@ -74,7 +74,7 @@ export const RFC_9440: Specification = {
       level: 'stated',
       requirement: 'Each request on the connection carries its certificate.',
       tests: [
-        'edge/connection > one connection has one evidence, however many requests it carries',
+        'edge/listen/connection > one connection has one evidence, however many requests it carries',
         'conformance/rfc9440 > puts the certificate of the handshake, once, in the place of whatever the client wrote',
         'conformance/rfc9440 > says the same on every connection of one client',
       ],
@@ -85,7 +85,7 @@ export const RFC_9440: Specification = {
       requirement: 'Both fields of the client are removed or replaced before the request goes on.',
       tests: [
         'conformance/rfc9440 > puts the certificate of the handshake, once, in the place of whatever the client wrote',
-        'edge/fields-request > client-CERT of the client is removed, on public routes too',
+        'edge/fields/request-fields > client-CERT of the client is removed, on public routes too',
       ],
     },
     {
@@ -116,7 +116,7 @@ export const RFC_9440: Specification = {
       section: '2.4',
       level: 'MUST',
       requirement: 'Forward proxies and other intermediaries neither add nor change the fields.',
-      tests: ['policy/compile-listener > a certificate field is believed only from a trusted peer'],
+      tests: ['config/compile/listener > a certificate field is believed only from a trusted peer'],
       doesNotApply:
         'the gateway is the proxy that terminates TLS, or stands in the trusted path behind it (§4) and writes the certificate that it got from there',
     },
@@ -132,8 +132,8 @@ export const RFC_9440: Specification = {
       level: 'SHOULD',
       requirement: 'Where the certificate or its chain is gone after a resumption, sessions are not resumed.',
       tests: [
-        'edge/tls-material > TLSv1.3: sessions are resumed where no certificates are asked for, and never where they are',
-        'edge/tls-material > TLSv1.2: sessions are resumed where no certificates are asked for, and never where they are',
+        'edge/listen/tls-material > TLSv1.3: sessions are resumed where no certificates are asked for, and never where they are',
+        'edge/listen/tls-material > TLSv1.2: sessions are resumed where no certificates are asked for, and never where they are',
         'conformance/rfc9440 > says the same on every connection of one client',
       ],
     },
@@ -156,8 +156,8 @@ export const RFC_9440: Specification = {
       level: 'MUST',
       requirement: 'Whoever reads the fields accepts them only from a trusted proxy.',
       tests: [
-        'edge/certificate-field > of a stranger the field counts for nothing, its own certificate does',
-        'policy/compile-listener > a certificate field is believed only from a trusted peer',
+        'edge/intake/certificate-field > of a stranger the field counts for nothing, its own certificate does',
+        'config/compile/listener > a certificate field is believed only from a trusted peer',
       ],
     },
     {
@@ -165,7 +165,7 @@ export const RFC_9440: Specification = {
       level: 'MUST',
       requirement: 'Fields in the incoming request are removed or overwritten, whatever they look like.',
       tests: [
-        'edge/fields-request > Client-Cert-Chain of the client is removed, on public routes too',
+        'edge/fields/request-fields > Client-Cert-Chain of the client is removed, on public routes too',
         'gateway/reasons > field_forbidden: a field imitates one of ours',
         'gateway/reasons > field_forbidden: Connection names a managed field',
       ],
@@ -175,8 +175,8 @@ export const RFC_9440: Specification = {
       level: 'stated',
       requirement: 'The way to the upstream is protected against listening and change.',
       tests: [
-        'policy/compile > http to a target is taken on loopback and unix sockets, or where insecure_plain_http names the risk',
-        'edge/upstream > is verified by the name of its target, not by the Host that it is sent',
+        'config/compile/compile > http to a target is taken on loopback and unix sockets, or where insecure_plain_http names the risk',
+        'edge/upstream/upstream > is verified by the name of its target, not by the Host that it is sent',
       ],
     },
   ],

@@ -50,7 +50,7 @@ export const PROOFS: readonly Requirement[] = [
     tests: [
       'proof/dpop-proof > ath = undefined: proof_malformed',
       'proof/dpop-proof > ath of another access token: proof_token_mismatch',
-      'proof/thumbprint > ath and jkt of the examples of RFC 9449',
+      'jose/thumbprint > ath and jkt of the examples of RFC 9449',
       'conformance/rfc9449 > proofs for a token endpoint (figures 2 and 7) are none for a resource, because they have no ath',
     ],
   },
@@ -76,7 +76,7 @@ export const PROOFS: readonly Requirement[] = [
     tests: [
       'gateway/reasons > proof_repeated: there are two DPoP lines',
       'gateway/reasons > proof_repeated: one DPoP line has two proofs',
-      'edge/facts > every Authorization and DPoP line is a fact of its own, in any case of the name',
+      'edge/intake/facts > every Authorization and DPoP line is a fact of its own, in any case of the name',
     ],
   },
   {
@@ -161,7 +161,7 @@ export const PROOFS: readonly Requirement[] = [
       'proof/dpop-proof > htu "https://api.example.com/orders/2": proof_uri_mismatch',
       'proof/dpop-proof > htu "http://api.example.com/orders/1": proof_uri_mismatch',
       'gateway/reasons > proof_uri_mismatch: htu is another host',
-      'proof/target-uri > is the origin as clients see it, with the prefix that a proxy in front stripped',
+      'http/uri > is the origin as clients see it, with the prefix that a proxy in front stripped',
     ],
   },
   {
@@ -203,8 +203,8 @@ export const PROOFS: readonly Requirement[] = [
       'proof/dpop-proof > htu HTTPS://API.example.com:443/orders/1 names the same resource',
       'proof/dpop-proof > htu https://api.example.com/%6Frders/1 names the same resource',
       'proof/dpop-proof > htu https://api.example.com:/orders/1 names the same resource',
-      'proof/target-uri > an htu without path means the root',
-      'proof/target-uri > /%6frders/%7E%2d is compared as /orders/~- and matched as /orders/~-',
+      'http/uri > an htu without path means the root',
+      'http/uri > /%6frders/%7E%2d is compared as /orders/~- and matched as /orders/~-',
     ],
   },
 ];

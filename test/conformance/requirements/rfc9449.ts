@@ -77,14 +77,14 @@ export const RFC_9449: Specification = {
       requirement: 'The challenge has `algs`, a list of the algorithms that proofs may use.',
       tests: [
         'conformance/challenges > every DPoP challenge names the algorithms of the route (RFC 9449 §7.1)',
-        'policy/compile-demand > a challenge carries algorithms, scope, acr values and the age in whole seconds',
+        'config/compile/demand > a challenge carries algorithms, scope, acr values and the age in whole seconds',
       ],
     },
     {
       section: '7.1',
       level: 'stated',
       requirement: 'A page of another origin can read WWW-Authenticate (and DPoP-Nonce) where CORS is on.',
-      tests: ['edge/cors > an answer to a listed origin exposes nonce, challenge and the configured fields'],
+      tests: ['edge/intake/cors > an answer to a listed origin exposes nonce, challenge and the configured fields'],
     },
     {
       section: '7.1',
@@ -138,7 +138,7 @@ export const RFC_9449: Specification = {
       requirement: 'An answer to which the gateway adds DPoP-Nonce cannot be cached.',
       tests: [
         'gateway/nonce > in the last half, a successful answer brings a fresh one, and may not be stored',
-        'edge/fields-answer > of the gateway is the only one and makes the answer no-store',
+        'edge/fields/answer-fields > of the gateway is the only one and makes the answer no-store',
       ],
     },
     {
@@ -156,8 +156,8 @@ export const RFC_9449: Specification = {
       requirement: 'Only nonces that this server issued are accepted, and those of upstreams are kept apart from ours.',
       tests: [
         'proof/nonce > two processes without a configured secret do not accept the nonces of each other',
-        "policy/compile-demand > an upstream's DPoP-Nonce does not pass on an origin where nonces are ours (RFC 9449 §8.2)",
-        'edge/fields-answer > of the upstream is removed where the gateway verified the request',
+        "config/compile/demand > an upstream's DPoP-Nonce does not pass on an origin where nonces are ours (RFC 9449 §8.2)",
+        'edge/fields/answer-fields > of the upstream is removed where the gateway verified the request',
       ],
     },
     {
@@ -177,7 +177,7 @@ export const RFC_9449: Specification = {
         'gateway/reasons > proof_replayed: the proof was used before',
         'gateway/nonce > of fifty copies of one proof that come at once, exactly one passes',
         'gateway/nonce > a replay is one whatever is respelled: the query, or the signature by the same key',
-        'store/shared-replay-store > never lets a proof be fresh twice, whatever the clock does',
+        'memory/process-replay-store > never lets a proof be fresh twice, whatever the clock does',
         'gateway/nonce > a proof with a nonce is remembered as long as its nonce counts',
       ],
     },
@@ -187,7 +187,7 @@ export const RFC_9449: Specification = {
       requirement: 'What is remembered of a `jti` is bounded: large ones are refused, of the others a digest is kept.',
       tests: [
         'conformance/rfc9449 > a jti of 256 bytes is the largest that is accepted',
-        'store/shared-replay-store > refuses new proofs, still knows the old ones and evicts none',
+        'memory/process-replay-store > refuses new proofs, still knows the old ones and evicts none',
       ],
     },
     {
@@ -196,7 +196,7 @@ export const RFC_9449: Specification = {
       requirement: 'Nonces cannot be predicted, so that a proof cannot be made before its nonce was given.',
       tests: [
         'proof/nonce > no nonce with one changed character is read',
-        'policy/compile > nonce secrets are trimmed and have at least 32 bytes',
+        'config/compile/compile > nonce secrets are trimmed and have at least 32 bytes',
       ],
     },
     {
@@ -231,8 +231,8 @@ export const RFC_9449: Specification = {
       level: 'stated',
       requirement: 'Token and key, and proof and token, are tied by SHA-256.',
       tests: [
-        'proof/thumbprint > ath and jkt of the examples of RFC 9449',
-        'proof/thumbprint > equal to jose for every key type',
+        'jose/thumbprint > ath and jkt of the examples of RFC 9449',
+        'jose/thumbprint > equal to jose for every key type',
       ],
     },
   ],

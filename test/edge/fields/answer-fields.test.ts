@@ -2,10 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { answerFields } from '../../src/edge/answer-fields.ts';
-import type { Quota } from '../../src/rejection/quota.ts';
-import { makeRules, type RuleWishes } from '../support/forwarding.ts';
-import { makeLimit } from '../support/rate-limits.ts';
+import { answerFields } from '../../../src/edge/fields/answer-fields.ts';
+import type { Quota } from '../../../src/rate/quota.ts';
+import { makeRules, type RuleWishes } from '../../support/forwarding.ts';
+import { makeLimit } from '../../support/rate-limits.ts';
 
 const CORS = { origins: ['https://app.example.com'], expose: [], maxAge: 600, credentials: false };
 

@@ -2,10 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { PermitFacts } from '../../src/binding/permit.ts';
-import { type Peer, requestFields } from '../../src/edge/request-fields.ts';
-import type { CertificateEvidence } from '../../src/token/request-facts.ts';
-import { makePermit, makeRules, type RuleWishes } from '../support/forwarding.ts';
+import type { PermitFacts } from '../../../src/binding/permit.ts';
+import { type Peer, requestFields } from '../../../src/edge/fields/request-fields.ts';
+import type { CertificateEvidence } from '../../../src/request-facts.ts';
+import { makePermit, makeRules, type RuleWishes } from '../../support/forwarding.ts';
 
 interface Wishes extends RuleWishes {
   readonly permit?: Partial<PermitFacts>;

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { answerTrailers, takesTrailers } from '../../src/edge/trailers.ts';
-import { makeRules } from '../support/forwarding.ts';
+import { answerTrailers, takesTrailers } from '../../../src/edge/fields/trailers.ts';
+import { makeRules } from '../../support/forwarding.ts';
 
 test('trailers of gRPC and of others pass as received, repeated lines in order', () => {
   const received = ['grpc-status', '0', 'grpc-message', '', 'x-sum', 'a', 'X-Sum', 'b'];

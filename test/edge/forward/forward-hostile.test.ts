@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { describe, it, type TestContext } from 'node:test';
 import type { Socket } from 'node:net';
-import { type ForwarderWishes, GET, listen, openForwarder, Received, script, send } from '../support/forwarding.ts';
+import { type ForwarderWishes, GET, listen, openForwarder, Received, script, send } from '../../support/forwarding.ts';
 
 /** An upstream that answers the first bytes of each connection with `answer`, then does `then`. */
 async function openWith(

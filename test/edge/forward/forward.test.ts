@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
-import { type ForwarderWishes, GET, listen, openForwarder, Received, script, send } from '../support/forwarding.ts';
+import { type ForwarderWishes, GET, listen, openForwarder, Received, script, send } from '../../support/forwarding.ts';
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 

@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
-import { openTunnel, permitLasts, type Tunnel } from '../../src/edge/tunnel.ts';
-import type { TunnelFacts } from '../../src/observe/log.ts';
+import { openTunnel, permitLasts, type Tunnel } from '../../../src/edge/forward/tunnel.ts';
+import type { TunnelFacts } from '../../../src/observe/log.ts';
 
 /** Both ends of a connection: ours, half-open or not, and the peer's. */
 async function pair(t: TestContext, allowHalfOpen: boolean): Promise<[ours: Socket, theirs: Socket]> {

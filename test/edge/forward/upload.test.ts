@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
-import { type ForwarderWishes, openForwarder, Received, script, send } from '../support/forwarding.ts';
+import { type ForwarderWishes, openForwarder, Received, script, send } from '../../support/forwarding.ts';
 
 const POST = 'POST /orders HTTP/1.1\r\nHost: x\r\n';
 const CHUNKED = `${POST}Transfer-Encoding: chunked\r\n\r\n`;

@@ -2,13 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import type { Connection } from '../../src/edge/connection.ts';
-import { compileIntake, readFacts } from '../../src/edge/facts.ts';
-import { compileManagedFields } from '../../src/policy/managed-fields.ts';
-import type { ClientCertificatePolicy, Listener } from '../../src/policy/route.ts';
-import { Rejection } from '../../src/rejection/rejection.ts';
-import { makeListener } from '../support/edge.ts';
-import { makeCa, makeCertificate, type TestCertificate } from '../support/pki.ts';
+import type { Connection } from '../../../src/edge/listen/connection.ts';
+import { compileIntake, readFacts } from '../../../src/edge/intake/facts.ts';
+import { compileManagedFields } from '../../../src/policy/managed-fields.ts';
+import type { ClientCertificatePolicy, Listener } from '../../../src/policy/policy.ts';
+import { Rejection } from '../../../src/rejection/rejection.ts';
+import { makeListener } from '../../support/edge.ts';
+import { makeCa, makeCertificate, type TestCertificate } from '../../support/pki.ts';
 
 let ca: TestCertificate;
 let client: TestCertificate;

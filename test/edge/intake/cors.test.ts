@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { corsFields, preflightAnswer } from '../../src/edge/cors.ts';
-import type { CorsRules, Route, RouteGroup } from '../../src/policy/route.ts';
+import { corsFields, preflightAnswer } from '../../../src/edge/intake/cors.ts';
+import type { CorsRules, Route, RouteGroup } from '../../../src/policy/policy.ts';
 
 const APP = 'https://app.example.com';
 const RULES: CorsRules = { origins: [APP], expose: ['X-Total'], maxAge: 600.5, credentials: false };

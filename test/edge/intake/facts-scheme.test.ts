@@ -2,11 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { compileIntake, readFacts } from '../../src/edge/facts.ts';
-import { compileManagedFields } from '../../src/policy/managed-fields.ts';
-import type { Listener } from '../../src/policy/route.ts';
-import { Rejection } from '../../src/rejection/rejection.ts';
-import { HTTPS_ORIGIN, makeListener } from '../support/edge.ts';
+import { compileIntake, readFacts } from '../../../src/edge/intake/facts.ts';
+import { compileManagedFields } from '../../../src/policy/managed-fields.ts';
+import type { Listener } from '../../../src/policy/policy.ts';
+import { Rejection } from '../../../src/rejection/rejection.ts';
+import { HTTPS_ORIGIN, makeListener } from '../../support/edge.ts';
 
 const HOST = ['Host', 'api.example.com'];
 const STATED = [...HOST, 'X-Forwarded-Proto', 'https'];

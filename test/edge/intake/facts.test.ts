@@ -2,12 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Connection } from '../../src/edge/connection.ts';
-import { compileIntake, type EdgeFacts, readFacts } from '../../src/edge/facts.ts';
-import { compileManagedFields } from '../../src/policy/managed-fields.ts';
-import type { Listener } from '../../src/policy/route.ts';
-import { Rejection } from '../../src/rejection/rejection.ts';
-import { HTTPS_ORIGIN, makeListener } from '../support/edge.ts';
+import type { Connection } from '../../../src/edge/listen/connection.ts';
+import { compileIntake, type EdgeFacts, readFacts } from '../../../src/edge/intake/facts.ts';
+import { compileManagedFields } from '../../../src/policy/managed-fields.ts';
+import type { Listener } from '../../../src/policy/policy.ts';
+import { Rejection } from '../../../src/rejection/rejection.ts';
+import { HTTPS_ORIGIN, makeListener } from '../../support/edge.ts';
 
 const NOW = 1_800_000_000;
 const TLS = { certificates: [], minVersion: 'TLSv1.2' } as const;

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readStatedClient } from '../../src/edge/forwarded.ts';
+import { readStatedClient } from '../../../src/edge/intake/forwarded.ts';
 
 type Line = readonly [name: 'forwarded' | 'x-forwarded-for', value: string];
 

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import { Rejection } from '../../src/rejection/rejection.ts';
-import type { ClientCertificatePolicy, Listener } from '../../src/policy/route.ts';
+import { Rejection } from '../../../src/rejection/rejection.ts';
+import type { ClientCertificatePolicy, Listener } from '../../../src/policy/policy.ts';
 import {
   makeListener,
   openTls,
@@ -13,8 +13,8 @@ import {
   serveListener,
   statusOf,
   type TestListener,
-} from '../support/edge.ts';
-import { makeCa, makeCertificate, makeCrl, type TestCertificate } from '../support/pki.ts';
+} from '../../support/edge.ts';
+import { makeCa, makeCertificate, makeCrl, type TestCertificate } from '../../support/pki.ts';
 
 const NOW = Date.now() / 1000;
 let root: TestCertificate;

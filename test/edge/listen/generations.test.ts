@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, Socket } from 'node:net';
 import { test } from 'node:test';
-import { compileStanding, type Connection } from '../../src/edge/connection.ts';
-import type { Listener } from '../../src/policy/route.ts';
-import { makeListener, readAll, requestTls, sendRaw, serveListener, statusOf } from '../support/edge.ts';
-import { makeCertificate } from '../support/pki.ts';
+import { compileStanding, type Connection } from '../../../src/edge/listen/connection.ts';
+import type { Listener } from '../../../src/policy/policy.ts';
+import { makeListener, readAll, requestTls, sendRaw, serveListener, statusOf } from '../../support/edge.ts';
+import { makeCertificate } from '../../support/pki.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: api.example.com\r\n\r\n';
 const plain = makeListener();

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { test } from 'node:test';
-import { makeListener, readAll, reasonOf, sendRaw, serveListener, statusOf } from '../support/edge.ts';
+import { makeListener, readAll, reasonOf, sendRaw, serveListener, statusOf } from '../../support/edge.ts';
 
 const HOST = 'Host: api.example.com\r\n';
 const SMUGGLED = `GET /smuggled HTTP/1.1\r\n${HOST}\r\n`;

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawn } from 'node:child_process';
 import { test, type TestContext } from 'node:test';
-import { makeListener, readAll, sendRaw, serveListener, statusOf } from '../support/edge.ts';
+import { makeListener, readAll, sendRaw, serveListener, statusOf } from '../../support/edge.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: api.example.com\r\n\r\n';
 

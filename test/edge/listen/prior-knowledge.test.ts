@@ -6,10 +6,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { test, type TestContext } from 'node:test';
-import { answer } from '../../src/edge/answer.ts';
-import type { Transaction } from '../../src/edge/transaction.ts';
-import { makeListener, readAll, sendRaw, serveListener, statusOf, type TestListener } from '../support/edge.ts';
-import { FLAG, FRAME, frame, type Line, PREFACE, RawHttp2, request, settings } from '../support/frames.ts';
+import { answer } from '../../../src/edge/transaction/answer.ts';
+import type { Transaction } from '../../../src/edge/transaction/transaction.ts';
+import { makeListener, readAll, sendRaw, serveListener, statusOf, type TestListener } from '../../support/edge.ts';
+import { FLAG, FRAME, frame, type Line, PREFACE, RawHttp2, request, settings } from '../../support/frames.ts';
 
 const GET: readonly Line[] = [
   [':method', 'GET'],

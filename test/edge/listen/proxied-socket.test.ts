@@ -5,8 +5,8 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { before, describe, test, type TestContext } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Listener } from '../../src/policy/route.ts';
-import { Rejection } from '../../src/rejection/rejection.ts';
+import type { Listener } from '../../../src/policy/policy.ts';
+import { Rejection } from '../../../src/rejection/rejection.ts';
 import {
   makeListener,
   readAll,
@@ -15,9 +15,9 @@ import {
   serveListener,
   statusOf,
   type TestListener,
-} from '../support/edge.ts';
-import { makeCa, makeCertificate, type TestCertificate } from '../support/pki.ts';
-import { block, ipv4, vector } from '../support/proxy-headers.ts';
+} from '../../support/edge.ts';
+import { makeCa, makeCertificate, type TestCertificate } from '../../support/pki.ts';
+import { block, ipv4, vector } from '../../support/proxy-headers.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: api.example.com\r\n';
 const LAST = `${GET}Connection: close\r\n\r\n`;

@@ -6,10 +6,10 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { before, test } from 'node:test';
 import type { ConnectionOptions } from 'node:tls';
-import { compileTlsMaterial } from '../../src/edge/tls-material.ts';
-import type { CertificateFiles, ClientCertificatePolicy } from '../../src/policy/route.ts';
-import { makeListener, openTls, readAll, requestTls, serveListener, statusOf } from '../support/edge.ts';
-import { makeCa, makeCertificate, type TestCertificate } from '../support/pki.ts';
+import { compileTlsMaterial } from '../../../src/edge/listen/tls-material.ts';
+import type { CertificateFiles, ClientCertificatePolicy } from '../../../src/policy/policy.ts';
+import { makeListener, openTls, readAll, requestTls, serveListener, statusOf } from '../../support/edge.ts';
+import { makeCa, makeCertificate, type TestCertificate } from '../../support/pki.ts';
 
 let ca: TestCertificate;
 let api: TestCertificate;

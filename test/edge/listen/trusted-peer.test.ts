@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { compileTrustedPeers, trustedUntil } from '../../src/edge/trusted-peer.ts';
-import type { CertificateEvidence } from '../../src/token/request-facts.ts';
+import { compileTrustedPeers, trustedUntil } from '../../../src/edge/listen/trusted-peer.ts';
+import type { CertificateEvidence } from '../../../src/request-facts.ts';
 
 const END = 1_900_000_000;
 

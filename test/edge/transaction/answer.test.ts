@@ -5,10 +5,10 @@ import { once } from 'node:events';
 import { type IncomingMessage, request as httpRequest, type RequestOptions } from 'node:http';
 import { connect } from 'node:net';
 import { test } from 'node:test';
-import { answer } from '../../src/edge/answer.ts';
-import { reject } from '../../src/rejection/rejection.ts';
-import type { Answer } from '../../src/rejection/response.ts';
-import { makeListener, readAll, reasonOf, refusal, sendRaw, serveListener, statusOf } from '../support/edge.ts';
+import { answer } from '../../../src/edge/transaction/answer.ts';
+import { reject } from '../../../src/rejection/rejection.ts';
+import type { Answer } from '../../../src/rejection/answer.ts';
+import { makeListener, readAll, reasonOf, refusal, sendRaw, serveListener, statusOf } from '../../support/edge.ts';
 
 const HOST = 'Host: api.example.com\r\n';
 const NOT_FOUND = refusal(reject('route_not_found'));

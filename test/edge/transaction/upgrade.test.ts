@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readUpgrade, verifySwitch } from '../../src/edge/upgrade.ts';
+import { readUpgrade, verifySwitch } from '../../../src/edge/transaction/upgrade.ts';
 
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
 const ASKED = ['Host', 'a', 'Connection', 'Upgrade', 'UPGRADE', 'WebSocket', 'sec-websocket-key', KEY];

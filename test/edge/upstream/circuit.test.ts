@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { script, send } from '../support/forwarding.ts';
-import { type Balanced, openBalanced, openTargets, until } from '../support/targets.ts';
+import { script, send } from '../../support/forwarding.ts';
+import { type Balanced, openBalanced, openTargets, until } from '../../support/targets.ts';
 
 const CIRCUIT = { circuit: { failures: 3, open: 0.2 } };
 const HURRIED = { timeouts: { responseHeader: 0.05 } };

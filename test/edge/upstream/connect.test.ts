@@ -5,8 +5,8 @@ import type { LookupAddress } from 'node:dns';
 import type { LookupFunction } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import type { TLSSocket, TlsOptions } from 'node:tls';
-import { makeCa, makeCertificate } from '../support/pki.ts';
-import { openBalanced, openTarget, type TestTarget, until } from '../support/targets.ts';
+import { makeCa, makeCertificate } from '../../support/pki.ts';
+import { openBalanced, openTarget, type TestTarget, until } from '../../support/targets.ts';
 
 const ca = await makeCa();
 const stranger = await makeCa({ subject: 'CN=Stranger' });

@@ -2,10 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { openUpstream } from '../../src/edge/upstream.ts';
-import { makeUpstream, script } from '../support/forwarding.ts';
-import { makeCa, makeCertificate } from '../support/pki.ts';
-import { openBalanced, openTarget, openTargets, until } from '../support/targets.ts';
+import { openUpstream } from '../../../src/edge/upstream/upstream.ts';
+import { makeUpstream, script } from '../../support/forwarding.ts';
+import { makeCa, makeCertificate } from '../../support/pki.ts';
+import { openBalanced, openTarget, openTargets, until } from '../../support/targets.ts';
 
 const HEALTH = { path: '/healthz', interval: 0.03, unhealthyAfter: 2, healthyAfter: 2 };
 const RULES = { health: HEALTH, balance: 'round-robin' } as const;

@@ -6,7 +6,7 @@ import { createServer as createHttp2, type IncomingHttpHeaders } from 'node:http
 import { createServer, type Server } from 'node:net';
 import { describe, it, test, type TestContext } from 'node:test';
 import { createServer as createTls } from 'node:tls';
-import { answer, block, ERROR, FLAG, FRAME, frame, type RawHttp2, reset, serveHttp2 } from '../support/frames.ts';
+import { answer, block, ERROR, FLAG, FRAME, frame, type RawHttp2, reset, serveHttp2 } from '../../support/frames.ts';
 import {
   type Forwarder,
   type ForwarderWishes,
@@ -15,8 +15,8 @@ import {
   openForwarder,
   script,
   send,
-} from '../support/forwarding.ts';
-import { makeCa, makeCertificate } from '../support/pki.ts';
+} from '../../support/forwarding.ts';
+import { makeCa, makeCertificate } from '../../support/pki.ts';
 
 interface Rig extends Forwarder {
   /** Connections to the upstream, in order. */

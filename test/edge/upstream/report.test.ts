@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { UpstreamEvent } from '../../src/edge/upstream.ts';
-import { reportUpstream } from '../../src/edge/upstream-report.ts';
+import type { UpstreamEvent } from '../../../src/edge/upstream/upstream.ts';
+import { reportUpstream } from '../../../src/edge/upstream/report.ts';
 
 const HERE = { upstream: 'orders', target: 'http://127.0.0.1:9000' };
 

@@ -8,10 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import type { TLSSocket, TlsOptions } from 'node:tls';
-import { openUpstream } from '../../src/edge/upstream.ts';
-import { type ForwarderWishes, GET, listen, makeUpstream, openForwarder, send } from '../support/forwarding.ts';
-import { makeCa, makeCertificate } from '../support/pki.ts';
-import { openBalanced, openTargets, until } from '../support/targets.ts';
+import { openUpstream } from '../../../src/edge/upstream/upstream.ts';
+import { type ForwarderWishes, GET, listen, makeUpstream, openForwarder, send } from '../../support/forwarding.ts';
+import { makeCa, makeCertificate } from '../../support/pki.ts';
+import { openBalanced, openTargets, until } from '../../support/targets.ts';
 
 const ca = await makeCa();
 const NO_TLS = { ca: undefined, cert: undefined, key: undefined, serverName: undefined };

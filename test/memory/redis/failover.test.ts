@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { RedisReplayStore } from '../../src/store/redis-replay-store.ts';
-import type { Remembered } from '../../src/store/replay-store.ts';
-import { openStore, startCluster, startRedis, type TestRedis, until } from '../support/redis.ts';
-import { freePort } from '../support/programs.ts';
+import type { RedisReplayStore } from '../../../src/memory/redis/replay-store.ts';
+import type { Remembered } from '../../../src/proof/replay-store.ts';
+import { openStore, startCluster, startRedis, type TestRedis, until } from '../../support/redis.ts';
+import { freePort } from '../../support/programs.ts';
 
 const now = () => Date.now() / 1000;
 const ask = (store: RedisReplayStore, jti: string, since = store.since) =>

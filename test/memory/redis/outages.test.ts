@@ -4,9 +4,9 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import type { RedisReplayStore, StoreState } from '../../src/store/redis-replay-store.ts';
-import { openStore, startRedis, startSlowRelay, type TestRedis, until } from '../support/redis.ts';
-import { freePort } from '../support/programs.ts';
+import type { RedisReplayStore, StoreState } from '../../../src/memory/redis/replay-store.ts';
+import { openStore, startRedis, startSlowRelay, type TestRedis, until } from '../../support/redis.ts';
+import { freePort } from '../../support/programs.ts';
 
 const now = () => Date.now() / 1000;
 let count = 0;

@@ -5,9 +5,9 @@ import { describe, test } from 'node:test';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { makeCa, makeCertificate } from '../support/pki.ts';
-import { freePort } from '../support/programs.ts';
-import { openStore, startRedis, until } from '../support/redis.ts';
+import { makeCa, makeCertificate } from '../../support/pki.ts';
+import { freePort } from '../../support/programs.ts';
+import { openStore, startRedis, until } from '../../support/redis.ts';
 
 const now = () => Date.now() / 1000;
 

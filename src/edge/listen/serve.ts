@@ -1,0 +1,25 @@
+// What a listener hands on: requests, what was refused before it became one, and handshakes that failed.
+
+import type { Answer } from '../../rejection/answer.ts';
+import type { Rejection } from '../../rejection/rejection.ts';
+import type { Transaction } from '../transaction/transaction.ts';
+import type { Connection } from './connection.ts';
+import type { ProxyHeaderRefusal } from './proxied-socket.ts';
+
+/** Why a connection never carried a request: a closed set, fit for labels. */
+export type HandshakeRefusal =
+  | 'certificate_missing'
+  | 'certificate_untrusted'
+  | 'certificate_unreadable'
+  | 'timed_out'
+  | 'failed'
+  | ProxyHeaderRefusal;
+
+/** Whom a listener serves. */
+export interface Serve {
+  request(transaction: Transaction, connection: Connection): void;
+  /** Counts what was refused before it became a request, and gives the answer to write. */
+  refused(rejection: Rejection, connection: Connection): Answer;
+  /** @param code of OpenSSL or Node, for the log: a name, nothing of the peer's */
+  refusedHandshake(refusal: HandshakeRefusal, code: string): void;
+}

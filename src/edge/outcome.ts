@@ -1,0 +1,16 @@
+// How a forwarded request ended.
+
+import type { TunnelFacts } from '../observe/log.ts';
+import type { Rejection } from '../rejection/rejection.ts';
+
+/** How a forwarded request ended. `bytes` of the answer's body were passed on. */
+export type Outcome =
+  | { readonly kind: 'forwarded'; readonly status: number; readonly bytes: number }
+  /** The upstream answered 101; `bytes` went through the tunnel to the client. */
+  | { readonly kind: 'tunnelled'; readonly status: 101; readonly bytes: number; readonly tunnel: TunnelFacts }
+  /** Nothing was answered yet: the caller answers. */
+  | { readonly kind: 'rejected'; readonly rejection: Rejection }
+  /** The client closed its connection, stopped reading, or was cut off for a body that grew too large after the answer had begun. */
+  | { readonly kind: 'client_gone'; readonly bytes: number }
+  /** The answer broke off after it had begun; the client's stream was broken too. `code` of Node or undici, for the log. */
+  | { readonly kind: 'upstream_broke'; readonly status: number; readonly bytes: number; readonly code: string };

@@ -1,0 +1,28 @@
+// IP addresses as text: one spelling for each, and IPv4-mapped ones as IPv4.
+
+import { isIP, SocketAddress } from 'node:net';
+
+/**
+ * Reads an IP address, IPv4-mapped ones as IPv4 (RFC 4291 §2.5.5.2).
+ * @returns its one spelling; undefined: not an address, or one with a zone
+ */
+export function readAddress(text: string): string | undefined {
+  const version = isIP(text);
+  return version === 0 ? undefined : unmapped(spellAddress(text, version === 4 ? 'ipv4' : 'ipv6'));
+}
+
+/** One spelling for each address, whatever the sender's was, because rates are counted by it; undefined: not an address. */
+export function spellAddress(text: string, family: 'ipv4' | 'ipv6'): string | undefined {
+  // A zone (RFC 4007 §11) means something on the sender's machine only, and Node stops reading at a NUL.
+  if (!/^[0-9A-Fa-f:.]+$/.test(text)) return undefined;
+  try {
+    return new SocketAddress({ address: text, family }).address;
+  } catch {
+    return undefined;
+  }
+}
+
+/** `::ffff:192.0.2.1` → `192.0.2.1`: which one a socket says depends on how it was bound, not on the peer. */
+export function unmapped(address: string | undefined): string | undefined {
+  return address?.startsWith('::ffff:') && address.includes('.') ? address.slice('::ffff:'.length) : address;
+}
