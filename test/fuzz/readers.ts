@@ -12,6 +12,7 @@ import { readCommandLine, UsageError } from '../../src/cli/arguments.ts';
 import type { Connection } from '../../src/edge/listen/connection.ts';
 import { compileIntake, readFacts } from '../../src/edge/intake/facts.ts';
 import { FORWARDED_FIELDS, readStatedClient, readStatedOrigin } from '../../src/edge/intake/forwarded.ts';
+import { readAddress } from '../../src/http/address.ts';
 import { readBodyLength, readFraming } from '../../src/http/framing.ts';
 import { readAskedOrigin } from '../../src/edge/intake/origin.ts';
 import { readProxyHeader } from '../../src/http/proxy-header.ts';
@@ -214,6 +215,7 @@ export const READERS: Readonly<Record<string, Reader>> = {
     read: readTargetUri,
     samples: ['https://api.example.com/orders/1?a#b', 'http://[::1]:80', 'https://', 'https://a?'],
   },
+  readAddress: (text) => readAddress(text),
   readAuthority: {
     read: (text) => [readAuthority(text, 'https'), readAuthority(text, 'http')],
     samples: ['api.example.com:443', '[2001:db8::1]:1', 'a:'],

@@ -9,7 +9,7 @@ import { formatProblem } from '../../../src/config/problem.ts';
 import { readPolicyFile } from '../../../src/config/read/read.ts';
 import type { Demand, PathNode, Policy, Route, RouteGroup } from '../../../src/policy/policy.ts';
 
-const FOLDER = join(import.meta.dirname, '../policies/good');
+const FOLDER = join(import.meta.dirname, '../../policies/good');
 const CONFIGURATIONS = globSync('*.yaml', { cwd: FOLDER });
 
 function compiled(name: string): Policy {

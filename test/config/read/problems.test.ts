@@ -7,7 +7,7 @@ import { describe, it } from 'node:test';
 import { formatProblem } from '../../../src/config/problem.ts';
 import { readPolicyFile } from '../../../src/config/read/read.ts';
 
-const folder = join(import.meta.dirname, '..', 'policies', 'problems');
+const folder = join(import.meta.dirname, '../../policies/problems');
 
 /** Values that must never be seen again all contain pa55. */
 const env = {

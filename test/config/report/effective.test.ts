@@ -14,10 +14,10 @@ const shown = (sections: Sections, env: Record<string, string> = {}) =>
   effectiveConfig(readText(configuration(sections), { env }));
 
 test('what is shown means what was read, of every good configuration of the tests', () => {
-  const files = globSync(['good/*.yaml'], { cwd: join(import.meta.dirname, '../policies') });
+  const files = globSync(['good/*.yaml'], { cwd: join(import.meta.dirname, '../../policies') });
   assert.ok(files.length >= 3);
   for (const file of files) {
-    const read = readPolicyFile(join(import.meta.dirname, '../policies', file), { env: {} });
+    const read = readPolicyFile(join(import.meta.dirname, '../../policies', file), { env: {} });
     assert.ok('config' in read);
     assert.deepEqual(schema.parse(parse(effectiveConfig(read))), read.config, file);
   }

@@ -61,7 +61,7 @@ const CHANGES: Readonly<Record<(typeof RESTART_KEYS)[number], readonly [Sections
   ],
 };
 
-const page = readFileSync(join(import.meta.dirname, '../../docs/reload.md'), 'utf8');
+const page = readFileSync(join(import.meta.dirname, '../../../docs/reload.md'), 'utf8');
 
 test('docs/reload.md names metrics that there are', () => {
   const names = new Set<string>(Object.values(METRICS).map(({ name }) => name));
