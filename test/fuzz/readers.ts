@@ -215,7 +215,7 @@ export const READERS: Readonly<Record<string, Reader>> = {
     read: readTargetUri,
     samples: ['https://api.example.com/orders/1?a#b', 'http://[::1]:80', 'https://', 'https://a?'],
   },
-  readAddress: (text) => readAddress(text),
+  readAddress: { read: readAddress, samples: ['192.0.2.1', '2001:db8::1', '::ffff:192.0.2.1', 'fe80::1%eth0'] },
   readAuthority: {
     read: (text) => [readAuthority(text, 'https'), readAuthority(text, 'http')],
     samples: ['api.example.com:443', '[2001:db8::1]:1', 'a:'],
