@@ -3,9 +3,8 @@
 import type { Origin } from './origin.ts';
 
 const HOST_AND_PORT = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=-]+)(?::([0-9]{0,10}))?$/;
-const URI = /^(https?):\/\/([^/?#]*)([^?#]*)(?:\?[^#]*)?(?:#.*)?$/i;
-/** Characters of a URI (RFC 3986 §2) and nothing else. */
-const URI_CHARACTERS = /^[A-Za-z0-9\-._~:/?#[\]@!$&'()*+,;=%]*$/;
+/** Scheme, authority and path; whatever follows is query and fragment. */
+const URI = /^(https?):\/\/([^/?#]*)([^?#]*)/i;
 const DEFAULT_PORT = { http: 80, https: 443 };
 
 /**
@@ -49,7 +48,8 @@ const FORBIDDEN_RAW = /[^\x21-\x7e]|[\\#?]/;
 
 /**
  * Reads the path of a request target (checks.md §0, RFC 3986 §6.2.2). Several servers read such bytes differently, so
- * whatever could mean two paths is refused instead of repaired.
+ * whatever could mean two paths is refused instead of repaired. Of what browsers send raw, `|` and its kind are compared and
+ * matched in their encoded form.
  * @returns undefined for: no leading slash, `%` without two hex digits, encoded control characters, backslash and overlong UTF-8, raw
  * backslash, `#` and non-ASCII, an empty segment in the middle, and segments that are `.` or `..` after decoding
  * NOT checked: whether the route admits an encoded slash.
@@ -59,7 +59,7 @@ export function readRequestPath(raw: string): RequestPath | undefined {
     return { path: raw, matchPath: raw, encodedSlash: false };
   }
   if (!raw.startsWith('/') || FORBIDDEN_RAW.test(raw)) return undefined;
-  const path = normalizePercent(raw);
+  const path = normalizePath(raw);
   if (path === undefined || FORBIDDEN_ENCODED.test(path)) return undefined;
   const segments = splitPath(path);
   if (segments.slice(1, -1).includes('')) return undefined;
@@ -87,14 +87,33 @@ export function readDecodedPaths(path: string): readonly string[] {
   });
 }
 
-/** RFC 3986 §6.2.2.1 and §6.2.2.2: hex digits in upper case, percent-encoded unreserved characters decoded; else undefined. */
-function normalizePercent(text: string): string | undefined {
-  if (!text.includes('%')) return text;
-  if (/%(?![0-9A-Fa-f]{2})/.test(text)) return undefined;
-  return text.replace(/%[0-9A-Fa-f]{2}/g, (triplet) => {
-    const character = String.fromCharCode(Number.parseInt(triplet.slice(1), 16));
-    return /[A-Za-z0-9\-._~]/.test(character) ? character : triplet.toUpperCase();
+/** `%XX`, or a run of characters that no path of a URI has (RFC 3986 §3.3). */
+const NOT_PLAIN = /%[0-9A-Fa-f]{2}|[^A-Za-z0-9\-._~!$&'()*+,;=:@/%]+/g;
+
+/**
+ * RFC 3986 §6.2.2.1 and §6.2.2.2: hex digits in upper case, percent-encoded unreserved characters decoded. A character that no
+ * path may have can mean nothing but its octets (§2.1, in UTF-8 as in RFC 3987 §3.1), and so is encoded.
+ * @returns undefined for `%` without two hex digits, and for half a surrogate pair
+ */
+function normalizePath(text: string): string | undefined {
+  if (/%(?![0-9A-Fa-f]{2})/.test(text) || !text.isWellFormed()) return undefined;
+  return text.replace(NOT_PLAIN, (part) => {
+    if (!part.startsWith('%')) return encodeURIComponent(part);
+    const character = String.fromCharCode(Number.parseInt(part.slice(1), 16));
+    return /[A-Za-z0-9\-._~]/.test(character) ? character : part.toUpperCase();
   });
+}
+
+/** RFC 3986 §6.2.2.3 and §5.2.4, of a path that starts with a slash. */
+function removeDotSegments(path: string): string {
+  if (!path.includes('/.')) return path;
+  const kept: string[] = [];
+  for (const segment of path.split('/').slice(1)) {
+    if (segment === '..') kept.pop();
+    else if (segment !== '.') kept.push(segment);
+  }
+  if (/\/\.\.?$/.test(path)) kept.push('');
+  return `/${kept.join('/')}`;
 }
 
 /** The target URI without query and fragment, as clients see it (RFC 9449 §4.2, `htu`). */
@@ -103,17 +122,22 @@ export function targetUri(origin: Origin, path: string): string {
 }
 
 /**
- * Reads `htu` (RFC 9449 §4.3 check 9): an absolute http or https URI, normalised for comparison with `targetUri`; query
- * and fragment are dropped. @returns undefined for anything that RFC 3986 does not allow, and for userinfo.
+ * Reads `htu` (RFC 9449 §4.3 check 9) for comparison with `targetUri`: an absolute http or https URI in the form of RFC 3986
+ * §6.2.2 and §6.2.3. Query and fragment are cut before anything is judged. A path in the characters that people read (`café`,
+ * a blank) is compared as the bytes on the wire are: UTF-8, percent-encoded.
+ * @returns undefined for another scheme, a host with other than ASCII characters, userinfo, `%` without two hex digits, and half a
+ * surrogate pair
+ * NOT checked: that a request could have this path; readRequestPath refuses many that are read here.
  */
 export function readTargetUri(htu: string): string | undefined {
-  const parts = URI_CHARACTERS.test(htu) ? URI.exec(htu) : null;
+  const parts = URI.exec(htu);
   if (parts === null) return undefined;
   const scheme = (parts[1] ?? '').toLowerCase() === 'https' ? 'https' : 'http';
   const authority = readAuthority(parts[2] ?? '', scheme);
-  const path = normalizePercent(parts[3] || '/');
-  if (authority === undefined || path === undefined || /[[\]]/.test(path)) return undefined;
-  return `${scheme}://${authority}${path}`;
+  const path = normalizePath(parts[3] || '/');
+  return authority === undefined || path === undefined
+    ? undefined
+    : `${scheme}://${authority}${removeDotSegments(path)}`;
 }
 
 /**

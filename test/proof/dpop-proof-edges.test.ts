@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
+import { readRequestPath, targetUri } from '../../src/http/uri.ts';
 import { type DpopRules, type ProofTerms, verifyProof } from '../../src/proof/dpop-proof.ts';
 import { NonceKeys } from '../../src/proof/nonce.ts';
 import { type Reason, Rejection } from '../../src/rejection/rejection.ts';
@@ -124,8 +125,46 @@ describe('what a refusal tells', () => {
   });
 });
 
-test('htu that repeats the target URI letter by letter matches, also where browsers leave what RFC 3986 has not', async () => {
-  const targetUri = 'https://api.example.com/a|b';
-  assert.equal(await reasonOf({ claims: { htu: targetUri } }, { targetUri }), 'verified');
-  assert.equal(await reasonOf({ claims: { htu: `${targetUri}?x` } }, { targetUri }), 'proof_uri_mismatch');
+describe('htu of a path that needs percent-encoding', () => {
+  // What the request has on the wire, and htu as SDKs of applications write it.
+  const same: [wire: string, htu: string][] = [
+    ['/plain/caf%C3%A9', '/plain/café'],
+    ['/plain/caf%c3%a9', '/plain/café?q=ü'],
+    ['/plain/%E5%AD%97%F0%9F%98%80', '/plain/字😀'],
+    ['/plain/a%20b', '/plain/a b'],
+    ['/plain/a%7Cb', '/plain/a|b'],
+    ['/plain/a|b', '/plain/a%7cb?x'],
+    ['/plain/a|b', '/plain/a|b?x|y'],
+    ['/plain/{1}', '/plain/%7B1%7D'],
+    ['/plain/a[1]', '/plain/a%5B1%5D'],
+    ['/plain/caf%C3%A9/1', '/plain/x/../café/1'],
+  ];
+  for (const [wire, htu] of same) {
+    test(`${wire} is ${htu}`, async () => assert.equal(await ofPath(wire, htu), 'verified'));
+  }
+  const other: [wire: string, htu: string][] = [
+    ['/plain/caf%C3%A9', '/plain/cafe\u0301'],
+    ['/plain/caf%C3%A9', '/plain/cafe'],
+    ['/plain/caf%C3%A9', '/plain/caf%E9'],
+    ['/plain/caf%C3%A9', '/plain/CAFÉ'],
+    ['/plain/caf%25C3%25A9', '/plain/café'],
+    ['/plain/%EF%BF%BD', '/plain/\ud800'],
+    ['/plain/a%20b', '/plain/a+b'],
+    ['/plain/a%2Fb', '/plain/a/b'],
+    ['/plain/a%3Fb', '/plain/a?b'],
+    ['/plain/100%25', '/plain/100%'],
+    ['/plain/a;v=1', '/plain/a'],
+    ['/plain/a', '/plain/a '],
+  ];
+  for (const [wire, htu] of other) {
+    test(`${wire} is not ${JSON.stringify(htu)}`, async () =>
+      assert.equal(await ofPath(wire, htu), 'proof_uri_mismatch'));
+  }
+
+  async function ofPath(wire: string, htu: string): Promise<string> {
+    const read = readRequestPath(wire);
+    assert.ok(read);
+    const origin = { scheme: 'https', authority: 'api.example.com', pathPrefix: '' } as const;
+    return reasonOf({ claims: { htu: `https://api.example.com${htu}` } }, { targetUri: targetUri(origin, read.path) });
+  }
 });

@@ -203,6 +203,8 @@ export const PROOFS: readonly Requirement[] = [
       'proof/dpop-proof > htu HTTPS://API.example.com:443/orders/1 names the same resource',
       'proof/dpop-proof > htu https://api.example.com/%6Frders/1 names the same resource',
       'proof/dpop-proof > htu https://api.example.com:/orders/1 names the same resource',
+      'proof/dpop-proof > htu https://api.example.com/x/../orders/1 names the same resource',
+      'proof/dpop-proof-edges > /plain/caf%C3%A9 is /plain/café',
       'http/uri > an htu without path means the root',
       'http/uri > /%6frders/%7E%2d is compared as /orders/~- and matched as /orders/~-',
     ],
