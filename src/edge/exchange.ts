@@ -6,7 +6,7 @@ import { enforce, type Ports, shadow } from '../enforce.ts';
 import type { Log, TunnelFacts } from '../observe/log.ts';
 import type { OutcomeLabel, TrafficMetrics } from '../observe/metrics.ts';
 import { chooseRoute, groupOf } from '../policy/route-table.ts';
-import type { Listener, Policy, Route, Upstream } from '../policy/policy.ts';
+import type { Policy, Route } from '../policy/policy.ts';
 import { Rejection, reject } from '../rejection/rejection.ts';
 import { type Answer, rejectionAnswer } from '../rejection/answer.ts';
 import { presentedScheme } from '../token/presentation.ts';
@@ -14,26 +14,29 @@ import { answer } from './transaction/answer.ts';
 import type { Connection } from './listen/connection.ts';
 import { corsFields, preflightAnswer } from './intake/cors.ts';
 import { type EdgeFacts, type IntakeRules, readFacts } from './intake/facts.ts';
-import type { FieldRules } from './fields/fields.ts';
-import { forward } from './forward/forward.ts';
+import { type ExchangeOwner, forward } from './forward/forward.ts';
+import type { RouteAtWork } from './forward/route-at-work.ts';
 import type { Outcome } from './outcome.ts';
 import type { Transaction } from './transaction/transaction.ts';
 import { permitLasts } from './forward/tunnel.ts';
-import type { OpenUpstream } from './upstream/upstream.ts';
 
 /** One compiled policy at work. A reload makes another one; an exchange keeps the one it began with. */
 export interface Runtime {
   readonly policy: Policy;
   readonly ports: Ports;
-  readonly intake: ReadonlyMap<string, IntakeRules>;
-  readonly fieldRules: ReadonlyMap<Route, FieldRules>;
-  readonly upstreams: ReadonlyMap<Upstream, OpenUpstream>;
+  readonly listeners: ReadonlyMap<string, ListenerAtWork>;
   readonly metrics: TrafficMetrics;
   readonly log: Log;
   /** Seconds since the epoch. */
   readonly now: () => number;
   /** Whether new requests are refused because the process stops. */
   readonly stopping: () => boolean;
+}
+
+/** One listener under one policy. */
+export interface ListenerAtWork {
+  readonly intake: IntakeRules;
+  readonly routes: ReadonlyMap<Route, RouteAtWork>;
 }
 
 /** A request as a listener hands it over. */
@@ -51,9 +54,10 @@ export function serve(runtime: Runtime, listener: string, arrival: Arrival): voi
   exchange.walk().catch((error: unknown) => exchange.fail(error));
 }
 
-class Exchange {
+class Exchange implements ExchangeOwner {
   readonly #runtime: Runtime;
   readonly #listener: string;
+  readonly #at: ListenerAtWork | undefined;
   readonly #arrival: Arrival;
   readonly #requestId = randomUUID();
   readonly #started: number;
@@ -69,6 +73,7 @@ class Exchange {
   constructor(runtime: Runtime, listener: string, arrival: Arrival) {
     this.#runtime = runtime;
     this.#listener = listener;
+    this.#at = runtime.listeners.get(listener);
     this.#arrival = arrival;
     this.#started = performance.now();
   }
@@ -111,36 +116,18 @@ class Exchange {
   }
 
   #readFacts(now: number): EdgeFacts | Rejection {
-    const intake = this.#runtime.intake.get(this.#listener);
-    if (intake === undefined) throw new Error(`no listener ${this.#listener}`);
-    return readFacts(this.#arrival.transaction, this.#arrival.connection, intake, now);
+    if (this.#at === undefined) throw new Error(`no listener ${this.#listener}`);
+    return readFacts(this.#arrival.transaction, this.#arrival.connection, this.#at.intake, now);
   }
 
   #forward(permit: Permit, facts: EdgeFacts, route: Route): void {
-    const { policy, fieldRules, upstreams } = this.#runtime;
-    const rules = fieldRules.get(route);
-    const upstream = upstreams.get(route.upstream);
-    if (rules === undefined || upstream === undefined) throw new Error(`route ${route.name} has no upstream`);
-    forward(permit, {
-      transaction: this.#arrival.transaction,
-      facts,
-      peer: facts.peer,
-      rules,
-      upstream,
-      timeouts: route.timeouts,
-      bodyLimit: route.requestBody ?? this.#listenerOf(policy)?.limits.requestBody,
-      stripPrefix: route.stripPrefix,
-      cors: route.cors ? corsFields(route.cors, facts.browserOrigin).flat() : [],
-      opened: () => this.#onTunnel(permit),
-      settled: (outcome) => this.#settle(outcome),
-    });
+    const atWork = this.#at?.routes.get(route);
+    if (atWork === undefined) throw new Error(`route ${route.name} is not at work`);
+    const cors = route.cors ? corsFields(route.cors, facts.browserOrigin).flat() : [];
+    forward(permit, { transaction: this.#arrival.transaction, facts, route: atWork, cors, owner: this });
   }
 
-  #listenerOf({ listeners }: Policy): Listener | undefined {
-    return listeners.find(({ name }) => name === this.#listener);
-  }
-
-  #settle(outcome: Outcome): void {
+  settled(outcome: Outcome): void {
     if (outcome.kind === 'rejected') return this.#refuse(outcome.rejection);
     const status = outcome.kind === 'client_gone' ? undefined : outcome.status;
     const tunnel = outcome.kind === 'tunnelled' ? outcome.tunnel : undefined;
@@ -148,15 +135,15 @@ class Exchange {
     this.#report(labelOf(outcome), status, undefined, outcome.bytes, tunnel);
   }
 
-  #onTunnel(permit: Permit): number {
+  tunnelOpened(): number {
     this.#opened = performance.now();
     this.#runtime.metrics.countTunnel(this.#route, 1);
-    return permitLasts(permit.facts, this.#runtime.now());
+    return this.#permit === undefined ? 0 : permitLasts(this.#permit.facts, this.#runtime.now());
   }
 
   #refuse(rejection: Rejection): void {
     if (this.#settled) return;
-    const { policy, ports, now, metrics } = this.#runtime;
+    const { ports, now, metrics } = this.#runtime;
     const { authorization = [], origin } = this.#facts ?? {};
     const answerOf = rejectionAnswer(rejection, {
       requestId: this.#requestId,
@@ -164,7 +151,7 @@ class Exchange {
       presented: presentedScheme(authorization),
       realm: origin?.authority ?? '',
       nonce: () => ports.nonces.mint(now()),
-      explain: this.#listenerOf(policy)?.explainToClients ?? false,
+      explain: this.#at?.intake.listener.explainToClients ?? false,
     });
     metrics.countRejection(this.#route, rejection, 'enforced');
     if (answerOf.fields.some(([name]) => name === 'DPoP-Nonce')) metrics.countNonceChallenge();

@@ -5,6 +5,7 @@ import { SeenCertificates } from '../certificate/seen-certificates.ts';
 import { refuseUnread, type Runtime, serve } from '../edge/exchange.ts';
 import { compileIntake } from '../edge/intake/facts.ts';
 import { compileFieldRules, pseudonymOf } from '../edge/fields/fields.ts';
+import { compileRouteAtWork } from '../edge/forward/route-at-work.ts';
 import type { OpenListener } from '../edge/listen/generations.ts';
 import { openListener } from '../edge/listen/listener.ts';
 import type { HandshakeRefusal } from '../edge/listen/serve.ts';
@@ -55,6 +56,7 @@ export class DataPlane {
   /** What was last said of an issuer that cannot be asked. */
   readonly #introspectionNews = new Map<string, string>();
   #runtime: Runtime;
+  #upstreams: ReadonlyMap<Upstream, OpenUpstream> = new Map();
   #stopping = false;
 
   /** Opens nothing yet. */
@@ -65,12 +67,12 @@ export class DataPlane {
     this.#rates = new SharedRateLimiter(order.shared.rates);
     this.metrics = createTrafficMetrics({
       connections: () => [...this.#open].map(([name, open]) => [{ name }, open.connections()] as const),
-      upstreams: () => this.#runtime.upstreams.values(),
+      upstreams: () => this.#upstreams.values(),
     });
     const { log, now, replayStore: report } = options;
     const terms = sharedTerms(order.policy);
     this.#sharedStore = terms && new SharedStore(terms, { log, now, report, metrics: this.metrics.addStore() });
-    this.#runtime = this.#wire(order, new Map());
+    this.#runtime = this.#wire(order);
   }
 
   /** @throws Error for people, where TLS material is unusable or an address cannot be bound */
@@ -88,17 +90,16 @@ export class DataPlane {
    * @throws Error for people, where TLS material is unusable; everything is as it was then
    */
   adopt(next: PolicyInForce): void {
-    const { upstreams } = this.#runtime;
+    const before = this.#upstreams;
     const apply = next.policy.listeners.map((listener) => this.#open.get(listener.name)?.prepare(listener));
-    const runtime = this.#wire(next, upstreams);
-    this.#runtime = runtime;
+    this.#runtime = this.#wire(next);
     for (const change of apply) change?.();
     const terms = sharedTerms(next.policy);
     if (terms !== undefined) void this.#sharedStore?.adopt(terms);
     for (const name of this.#keys.keys()) if (!next.keys.has(name)) this.#keys.delete(name);
     this.#options.log.change(next.policy.log);
-    const kept = new Set(runtime.upstreams.values());
-    for (const upstream of upstreams.values()) if (!kept.has(upstream)) void upstream.close();
+    const kept = new Set(this.#upstreams.values());
+    for (const upstream of before.values()) if (!kept.has(upstream)) void upstream.close();
   }
 
   updateKeys(issuer: string, keys: Parameters<MirroredKeys['update']>[0]): void {
@@ -125,23 +126,18 @@ export class DataPlane {
     this.#stopping = true;
     await Promise.all([...this.#open.values()].map((listener) => listener.close()));
     await Promise.all([...this.#introspectors.values()].map((one) => one.close()));
-    await Promise.all([...this.#runtime.upstreams.values()].map((upstream) => upstream.destroy()));
+    await Promise.all([...this.#upstreams.values()].map((upstream) => upstream.destroy()));
     this.#sharedStore?.close();
   }
 
-  #wire({ policy, keys, shorterMemories }: PolicyInForce, before: Runtime['upstreams']): Runtime {
-    const { listeners, routes, managedFields } = policy;
+  #wire({ policy, keys, shorterMemories }: PolicyInForce): Runtime {
     for (const [name, state] of keys) this.#keysOf(name).update(state);
-    const fieldRules = new Map(
-      routes.map((route) => [
-        route,
-        compileFieldRules(route, policy.id, managedFields, policy.withoutUpstreamNonce.has(route)),
-      ]),
-    );
     const { log, now } = this.#options;
     // Those of the policy before end by themselves: calls in flight are answered, and idle connections close.
     const introspectors = this.#openIntrospectors(policy);
     this.#introspectors = introspectors;
+    const before = [...this.#upstreams.values()];
+    this.#upstreams = new Map(policy.upstreams.map((one) => [one, this.#upstreamOf(policy, one, before)]));
     return {
       policy,
       ports: {
@@ -157,9 +153,7 @@ export class DataPlane {
         shorterMemories,
         seenCertificates: new SeenCertificates(),
       },
-      intake: new Map(listeners.map((one) => [one.name, compileIntake(one, managedFields, pseudonymOf(policy.id))])),
-      fieldRules,
-      upstreams: new Map(policy.upstreams.map((upstream) => [upstream, this.#upstreamOf(policy, upstream, before)])),
+      listeners: this.#listenersAtWork(policy),
       metrics: this.metrics,
       log,
       now,
@@ -167,11 +161,34 @@ export class DataPlane {
     };
   }
 
+  #listenersAtWork(policy: Policy): Runtime['listeners'] {
+    const { id, listeners, routes, managedFields, withoutUpstreamNonce } = policy;
+    const forwarded = routes.flatMap((route) => {
+      const upstream = this.#upstreams.get(route.upstream);
+      const rules = compileFieldRules(route, id, managedFields, withoutUpstreamNonce.has(route));
+      return upstream === undefined ? [] : [{ route, rules, upstream }];
+    });
+    return new Map(
+      listeners.map((listener) => [
+        listener.name,
+        {
+          intake: compileIntake(listener, managedFields, pseudonymOf(id)),
+          routes: new Map(
+            forwarded.map(({ route, rules, upstream }) => [
+              route,
+              compileRouteAtWork(route, listener.limits, rules, upstream),
+            ]),
+          ),
+        },
+      ]),
+    );
+  }
+
   /** One that another policy had just so keeps its connections, and what is known of its targets. */
-  #upstreamOf({ routes }: Policy, upstream: Upstream, before: Runtime['upstreams']): OpenUpstream {
+  #upstreamOf({ routes }: Policy, upstream: Upstream, before: readonly OpenUpstream[]): OpenUpstream {
     const connects = routes.filter((route) => route.upstream === upstream).map(({ timeouts }) => timeouts.connect);
     const connect = Math.max(1, ...connects);
-    const same = [...before.values()].find((open) => open.fits(upstream, { connect }));
+    const same = before.find((open) => open.fits(upstream, { connect }));
     const onEvent = (event: UpstreamEvent) => reportUpstream(event, this.metrics, this.#options.log);
     return same ?? openUpstream(upstream, { connect, onEvent });
   }

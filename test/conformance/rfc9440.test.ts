@@ -84,8 +84,11 @@ test('a chain never goes without Client-Cert: a field of another name carries th
     const rules = makeRules({ forward: { clientCertificate: [{ format: 'rfc9440', field }] } });
     const received = {
       transaction: { rawHeaders: [], httpVersion: '1.1' },
-      facts: { method: 'GET', origin: { scheme: 'https', authority: 'api.example.com', pathPrefix: '' } },
-      peer: { address: undefined, trusted: false },
+      facts: {
+        method: 'GET',
+        origin: { scheme: 'https', authority: 'api.example.com', pathPrefix: '' },
+        peer: { address: undefined, trusted: false },
+      },
     } as const;
     return requestFields(received, rules, makePermit({ certificate }).facts).filter((name) => /cert/i.test(name));
   };

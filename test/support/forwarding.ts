@@ -7,6 +7,7 @@ import type { TestContext } from 'node:test';
 import { Permit, type PermitFacts } from '../../src/binding/permit.ts';
 import { compileFieldRules, type FieldRules } from '../../src/edge/fields/fields.ts';
 import { type ForwardExchange, forward } from '../../src/edge/forward/forward.ts';
+import { compileRouteAtWork, type RouteAtWork } from '../../src/edge/forward/route-at-work.ts';
 import type { Outcome } from '../../src/edge/outcome.ts';
 import { Http1Transaction } from '../../src/edge/transaction/http1.ts';
 import { type OpenUpstream, openUpstream, type UpstreamOptions } from '../../src/edge/upstream/upstream.ts';
@@ -78,7 +79,8 @@ export const TIMEOUTS: Timeouts = { connect: 5, responseHeader: 5, idle: 5, tota
 
 export interface ForwarderWishes extends RuleWishes {
   readonly permit?: Partial<PermitFacts>;
-  readonly exchange?: Partial<ForwardExchange>;
+  readonly facts?: Partial<ForwardExchange['facts']>;
+  readonly route?: Partial<RouteAtWork>;
   readonly timeouts?: Partial<Timeouts>;
   readonly open?: Partial<UpstreamOptions>;
   /** What the decision waits for. */
@@ -119,7 +121,11 @@ export async function openForwarder(t: TestContext, origin: string, wishes: Forw
   const outcomes = new Outcomes();
   const timeouts = { ...TIMEOUTS, ...wishes.timeouts };
   const upstream = openUpstream(makeUpstream(origin, wishes.upstream), { connect: timeouts.connect, ...wishes.open });
-  const rules = makeRules(wishes);
+  const unlimited = { timeouts, stripPrefix: undefined, requestBody: undefined };
+  const route = {
+    ...compileRouteAtWork(unlimited, { requestBody: undefined }, makeRules(wishes), upstream),
+    ...wishes.route,
+  };
   const take = async (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean) => {
     await wishes.decided?.(response);
     forward(makePermit(wishes.permit), {
@@ -129,19 +135,17 @@ export async function openForwarder(t: TestContext, origin: string, wishes: Forw
         origin: { scheme: 'https', authority: 'api.example.com', pathPrefix: '' },
         target: request.url ?? '',
         matchPath: (request.url ?? '').split('?')[0] ?? '',
+        peer: { address: '192.0.2.7', trusted: false },
+        ...wishes.facts,
       },
-      peer: { address: '192.0.2.7', trusted: false },
-      rules,
-      upstream,
-      timeouts,
-      bodyLimit: undefined,
-      stripPrefix: undefined,
+      route,
       cors: [],
-      opened: () => Number.POSITIVE_INFINITY,
-      ...wishes.exchange,
-      settled: (outcome) => {
-        if (outcome.kind === 'rejected') answer(response, outcome.rejection.status, outcome.rejection.reason);
-        outcomes.add(outcome);
+      owner: {
+        tunnelOpened: () => Number.POSITIVE_INFINITY,
+        settled: (outcome) => {
+          if (outcome.kind === 'rejected') answer(response, outcome.rejection.status, outcome.rejection.reason);
+          outcomes.add(outcome);
+        },
       },
     });
   };

@@ -20,8 +20,7 @@ export interface Peer {
 /** What the fields of a request are written from, beside the permit. */
 export interface Permitted {
   readonly transaction: Pick<ReceivedRequest, 'rawHeaders' | 'httpVersion'>;
-  readonly facts: Pick<RequestFacts, 'method' | 'origin'>;
-  readonly peer: Peer;
+  readonly facts: Pick<RequestFacts, 'method' | 'origin'> & { readonly peer: Peer };
 }
 
 /**
@@ -60,7 +59,7 @@ export function requestFields(received: Permitted, rules: FieldRules, permit: Pe
 
 function addForwarded(fields: string[], forwarded: string, forwardedFor: string, received: Permitted): void {
   const { authority, scheme } = received.facts.origin;
-  const { address, trusted } = received.peer;
+  const { address, trusted } = received.facts.peer;
   const element = `for=${forwardedNode(address)};host=${quoteUnlessToken(authority)};proto=${scheme}`;
   const addresses = trusted ? forwardedFor : '';
   fields.push('Forwarded', joinLines(trusted ? forwarded : '', element));

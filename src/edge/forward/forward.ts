@@ -4,41 +4,39 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { Permit } from '../../binding/permit.ts';
-import type { Timeouts } from '../../policy/policy.ts';
 import { type Reason, reject } from '../../rejection/rejection.ts';
 import type { RequestFacts } from '../../request-facts.ts';
 import { answerFields } from '../fields/answer-fields.ts';
 import type { Outcome } from '../outcome.ts';
-import { type FieldRules, withoutNamed } from '../fields/fields.ts';
+import { withoutNamed } from '../fields/fields.ts';
 import { readBodyLength, readFraming } from '../../http/framing.ts';
 import { Http2Request } from '../upstream/http2-request.ts';
 import { type Peer, requestFields } from '../fields/request-fields.ts';
 import { answerTrailers } from '../fields/trailers.ts';
 import type { Rest, Transaction } from '../transaction/transaction.ts';
 import { countPiece } from './body-garbage.ts';
+import { Deadline, type DeadlineOwner } from './deadline.ts';
+import type { RouteAtWork } from './route-at-work.ts';
 import { Upload, type UploadWatcher } from './upload.ts';
 import { openTunnel } from './tunnel.ts';
 import { verifySwitch } from '../transaction/upgrade.ts';
 import type { Sender, Sending } from '../upstream/sending.ts';
-import type { OpenUpstream } from '../upstream/upstream.ts';
 
+/** One permitted request, and who is told how it went. */
 export interface ForwardExchange {
   readonly transaction: Transaction;
-  readonly facts: Pick<RequestFacts, 'method' | 'origin' | 'target' | 'matchPath'>;
-  readonly peer: Peer;
-  /** Of the route (fields.ts). */
-  readonly rules: FieldRules;
-  readonly upstream: OpenUpstream;
-  readonly timeouts: Timeouts;
-  /** Bytes; undefined: unlimited. */
-  readonly bodyLimit: number | undefined;
-  readonly stripPrefix: string | undefined;
+  readonly facts: Pick<RequestFacts, 'method' | 'origin' | 'target' | 'matchPath'> & { readonly peer: Peer };
+  readonly route: RouteAtWork;
   /** Our CORS fields, names and values in turn, without `Vary`; empty where the route has no `cors`. */
   readonly cors: readonly string[];
+  readonly owner: ExchangeOwner;
+}
+
+export interface ExchangeOwner {
   /** Called when a tunnel opens. @returns seconds from now for which the permit is good */
-  readonly opened: () => number;
+  tunnelOpened(): number;
   /** Called exactly once, perhaps before `forward` returns. */
-  readonly settled: (outcome: Outcome) => void;
+  settled(outcome: Outcome): void;
 }
 
 /**
@@ -46,7 +44,7 @@ export interface ForwardExchange {
  * Rejections: `body_too_large` (announced, before anything is sent; or while streaming), `upstream_circuit_open`,
  * `upstream_unreachable`, `upstream_invalid`, `upstream_timed_out`, `request_timed_out` (the client stopped in the middle of its
  * body), `internal_error` (a field that undici refuses: identity.ts let something through).
- * A request for a WebSocket whose 101 is verified becomes a tunnel (tunnel.ts), and `opened` is called.
+ * A request for a WebSocket whose 101 is verified becomes a tunnel (tunnel.ts), and `tunnelOpened` is called.
  * Timeouts: `connect` until there is a connection for this request, a free one of the pool or a new one, and anew with each of
  * `retries`; `idle` while the body or the answer moves, either way; `response_header` from the end of the body; `total` from now.
  * An answer that ends with its connection is complete when that is closed and broken when it is reset (RFC 9112 §8); over TLS,
@@ -71,17 +69,12 @@ const REASON_OF_CODE: Readonly<Record<string, Reason>> = {
 
 const ABORTED = new Error('the exchange ended');
 
-/** Octets. A longer Content-Length would be rounded on its way, and the upstream told another one than the client. */
-const LONGEST_BODY = Number.MAX_SAFE_INTEGER;
-
-/** Milliseconds; Node takes longer ones for 1. */
-const LONGEST_TIMER = 2 ** 31 - 1;
-
 type Phase = 'waiting' | 'connecting' | 'sending' | 'awaiting' | 'answering' | 'flushing' | 'tunnelling' | 'settled';
 
-class Forwarding implements Sender, UploadWatcher {
+class Forwarding implements Sender, UploadWatcher, DeadlineOwner {
   readonly #permit: Permit;
   readonly #exchange: ForwardExchange;
+  readonly #deadline: Deadline;
   #phase: Phase = 'connecting';
   #upload: Upload | undefined;
   #sending: Sending | undefined;
@@ -93,41 +86,37 @@ class Forwarding implements Sender, UploadWatcher {
   /** Content-Length of the answer, if it has one. */
   #announced: number | undefined;
   #drains = false;
-  #timer: NodeJS.Timeout | undefined;
-  /** Milliseconds on the monotonic clock: when the timer fires, when it should, and when the exchange ends in any case. */
-  #due = Number.POSITIVE_INFINITY;
-  #deadline = 0;
-  #last = Number.POSITIVE_INFINITY;
 
   constructor(permit: Permit, exchange: ForwardExchange) {
     this.#permit = permit;
     this.#exchange = exchange;
+    this.#deadline = new Deadline(exchange.route.timeouts.total, this);
   }
 
   start(): void {
-    const { transaction, timeouts, upstream, bodyLimit } = this.#exchange;
+    const { transaction, route } = this.#exchange;
+    const { timeouts, upstream, bodyLimit } = route;
     if (transaction.gone) return this.#settle({ kind: 'client_gone', bytes: 0 });
     const length = transaction.bodyLength();
-    const limit = Math.min(bodyLimit ?? LONGEST_BODY, LONGEST_BODY);
-    if (length !== undefined && length > limit) return this.#reject('body_too_large');
-    if (length !== 0) this.#upload = new Upload(transaction, limit, this);
+    if (length !== undefined && length > bodyLimit) return this.#reject('body_too_large');
+    if (length !== 0) this.#upload = new Upload(transaction, bodyLimit, this);
     transaction.onClose(() => this.#onClientClose());
-    if (timeouts.total !== undefined) this.#last = performance.now() + timeouts.total * 1000;
     // undici sends nothing over HTTP/1.1 before the first byte of a body: a connection would wait for it, and be closed as idle.
     const waits = this.#upload !== undefined && !transaction.expectsContinue && !upstream.upstream.http2;
     if (!waits) return this.#send();
     this.#phase = 'waiting';
-    this.#allow(timeouts.idle);
+    this.#deadline.allow(timeouts.idle);
     this.#upload?.read(0);
   }
 
   #send(): void {
-    const { transaction, facts, timeouts, upstream, rules } = this.#exchange;
+    const { transaction, facts, route } = this.#exchange;
+    const { timeouts, upstream, rules } = route;
     this.#phase = 'connecting';
-    this.#allow(timeouts.connect);
+    this.#deadline.allow(timeouts.connect);
     const options: Dispatcher.DispatchOptions = {
       method: facts.method,
-      path: forwardedTarget(this.#exchange),
+      path: forwardedTarget(facts, route.stripPrefix),
       headers: requestFields(this.#exchange, rules, this.#permit.facts),
       body: this.#upload ?? null,
       upgrade: transaction.upgrade === undefined ? null : 'websocket',
@@ -138,22 +127,22 @@ class Forwarding implements Sender, UploadWatcher {
   }
 
   retried(): void {
-    this.#allow(this.#exchange.timeouts.connect);
+    this.#deadline.allow(this.#exchange.route.timeouts.connect);
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     if (this.#phase !== 'connecting') return;
     this.#phase = 'sending';
-    const { transaction, timeouts } = this.#exchange;
+    const { transaction, route } = this.#exchange;
     if (transaction.expectsContinue) transaction.writeContinue();
-    this.#allow(timeouts.idle);
+    this.#deadline.allow(route.timeouts.idle);
   }
 
   onRequestSent(): void {
     if (this.#phase !== 'sending') return;
     this.#phase = 'awaiting';
-    this.#allow(this.#exchange.timeouts.responseHeader);
+    this.#deadline.allow(this.#exchange.route.timeouts.responseHeader);
   }
 
   onResponseStarted(): void {
@@ -165,7 +154,8 @@ class Forwarding implements Sender, UploadWatcher {
     // RFC 9110 §7.8: a 101 without Upgrade, which is why it comes here, or one that nobody asked for.
     if (status === 101) return this.#reject('upstream_invalid', 'Upgrade');
     if (this.#phase === 'settled' || status < 200) return;
-    const { transaction, rules, cors } = this.#exchange;
+    const { transaction, route, cors } = this.#exchange;
+    const { rules } = route;
     const received = lines(controller.rawHeaders);
     const { freshNonce, quota } = this.#permit.facts;
     if (!this.#isDelimited(status, received)) return this.#reject('upstream_invalid', 'Transfer-Encoding');
@@ -177,7 +167,7 @@ class Forwarding implements Sender, UploadWatcher {
     this.#status = status;
     this.#announced = readBodyLength(received);
     process.nextTick(flushFields, this);
-    this.#allow(this.#exchange.timeouts.idle);
+    this.#deadline.allow(this.#exchange.route.timeouts.idle);
   }
 
   /** undici gives the connection away, out of its pool. What this throws comes back to onResponseError, and ends the connection. */
@@ -188,7 +178,7 @@ class Forwarding implements Sender, UploadWatcher {
     upstream: Duplex,
   ): void {
     if (this.#phase === 'settled') return void upstream.destroy();
-    const { transaction, rules, cors, timeouts, opened, settled } = this.#exchange;
+    const { transaction, route, cors, owner } = this.#exchange;
     const { upgrade } = transaction;
     const received = status === 101 ? lines(controller.rawHeaders) : [];
     if (upgrade === undefined || !verifySwitch(received, upgrade.key)) {
@@ -196,36 +186,36 @@ class Forwarding implements Sender, UploadWatcher {
       return this.#reject('upstream_invalid', 'Upgrade');
     }
     const { freshNonce, quota } = this.#permit.facts;
-    const client = upgrade.open(answerFields(received, rules, freshNonce, cors, quota));
+    const client = upgrade.open(answerFields(received, route.rules, freshNonce, cors, quota));
     this.#phase = 'tunnelling';
-    clearTimeout(this.#timer);
-    const [total, good] = [(this.#last - performance.now()) / 1000, opened()];
+    this.#deadline.end();
+    const [total, good] = [this.#deadline.left, owner.tunnelOpened()];
     openTunnel({
       client,
       upstream: upstream as Socket,
-      idle: timeouts.idle,
+      idle: route.timeouts.idle,
       lasts: total < good ? [total, 'total'] : [good, 'expired'],
       ended: (bytes, tunnel) => {
         const outcome: Outcome = { kind: 'tunnelled', status: 101, bytes, tunnel };
         this.#sending?.end(outcome);
-        settled(outcome);
+        owner.settled(outcome);
       },
     });
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#phase !== 'answering') return;
-    const { transaction, timeouts } = this.#exchange;
+    const { transaction, route } = this.#exchange;
     this.#bytes += chunk.length;
     countPiece(chunk.length);
-    this.#allow(timeouts.idle);
+    this.#deadline.allow(route.timeouts.idle);
     // Behind the last byte undici must not be held: it would miss the end, and take the upstream's closing for a broken answer.
     if (transaction.write(chunk) || this.#bytes === this.#announced) return;
     controller.pause();
     if (this.#drains) return;
     this.#drains = true;
     transaction.onDrain(() => {
-      this.#allow(timeouts.idle);
+      this.#deadline.allow(route.timeouts.idle);
       controller.resume();
     });
   }
@@ -233,8 +223,8 @@ class Forwarding implements Sender, UploadWatcher {
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     if (this.#phase !== 'answering') return;
     this.#phase = 'flushing';
-    this.#allow(this.#exchange.timeouts.idle);
-    this.#exchange.transaction.end(answerTrailers(lines(controller.rawTrailers), this.#exchange.rules));
+    this.#deadline.allow(this.#exchange.route.timeouts.idle);
+    this.#exchange.transaction.end(answerTrailers(lines(controller.rawTrailers), this.#exchange.route.rules));
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: NodeJS.ErrnoException): void {
@@ -245,7 +235,8 @@ class Forwarding implements Sender, UploadWatcher {
 
   uploadProgressed(): void {
     if (this.#phase === 'waiting') return this.#send();
-    if (this.#phase === 'sending' || this.#phase === 'answering') this.#allow(this.#exchange.timeouts.idle);
+    if (this.#phase === 'sending' || this.#phase === 'answering')
+      this.#deadline.allow(this.#exchange.route.timeouts.idle);
   }
 
   uploadExceeded(): void {
@@ -265,10 +256,10 @@ class Forwarding implements Sender, UploadWatcher {
     this.#settle(finished ? { kind: 'forwarded', status: this.#status, bytes } : { kind: 'client_gone', bytes });
   }
 
-  #onDeadline(): void {
+  deadlinePassed(): void {
     switch (this.#phase) {
       case 'connecting':
-        if (performance.now() < this.#last && this.#sending?.giveUp()) return;
+        if (this.#deadline.left > 0 && this.#sending?.giveUp()) return;
         return this.#reject('upstream_timed_out');
       case 'waiting':
         return this.#reject('request_timed_out');
@@ -289,9 +280,10 @@ class Forwarding implements Sender, UploadWatcher {
    * with its connection could be a half one. A transfer coding for which nobody asked is not undone.
    */
   #isDelimited(status: number, received: readonly string[]): boolean {
-    if (this.#exchange.upstream.http2) return true;
+    const { upstream } = this.#exchange.route;
+    if (upstream.http2) return true;
     const framing = readFraming(received);
-    if (framing !== 'none' || !this.#exchange.upstream.secure) return framing !== 'unsupported';
+    if (framing !== 'none' || !upstream.secure) return framing !== 'unsupported';
     return status === 204 || status === 304 || this.#exchange.facts.method === 'HEAD';
   }
 
@@ -318,34 +310,12 @@ class Forwarding implements Sender, UploadWatcher {
   #settle(outcome: Outcome): void {
     if (this.#phase === 'settled') return;
     this.#phase = 'settled';
-    clearTimeout(this.#timer);
+    this.#deadline.end();
     this.#sending?.end(outcome);
     this.#controller?.abort(ABORTED);
     this.#upload?.destroy();
     if (outcome.kind === 'forwarded') this.#exchange.transaction.discard();
-    this.#exchange.settled(outcome);
-  }
-
-  /** Moves the deadline. One timer serves all; it is set again only when it would fire too late, or has fired too early. */
-  #allow(seconds: number): void {
-    if (this.#phase === 'settled') return;
-    this.#deadline = Math.min(performance.now() + seconds * 1000, this.#last);
-    if (this.#deadline < this.#due) this.#setTimer();
-  }
-
-  #setTimer(): void {
-    clearTimeout(this.#timer);
-    this.#due = this.#deadline;
-    this.#timer = setTimeout(
-      () => this.#onTimer(),
-      Math.max(1, Math.min(this.#deadline - performance.now(), LONGEST_TIMER)),
-    );
-  }
-
-  #onTimer(): void {
-    this.#due = Number.POSITIVE_INFINITY;
-    if (performance.now() < this.#deadline) this.#setTimer();
-    else this.#onDeadline();
+    this.#exchange.owner.settled(outcome);
   }
 }
 
@@ -362,8 +332,10 @@ function flushFields(forwarding: Forwarding): void {
  * By segments, since the raw path may spell the prefix differently (`/%6Frders`, `/orders;v=1`). A path that does not lie below
  * the prefix goes as it is.
  */
-function forwardedTarget({ facts, stripPrefix }: Pick<ForwardExchange, 'facts' | 'stripPrefix'>): string {
-  const { target, matchPath } = facts;
+function forwardedTarget(
+  { target, matchPath }: Pick<RequestFacts, 'target' | 'matchPath'>,
+  stripPrefix: string | undefined,
+): string {
   if (stripPrefix === undefined || !`${matchPath}/`.startsWith(`${stripPrefix}/`)) return target;
   const [path, query] = splitAt(target, target.indexOf('?'));
   const segments = path.split('/').slice(stripPrefix.split('/').length);

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { PermitFacts } from '../../binding/permit.ts';
 import type { TunnelEnd, TunnelFacts } from '../../observe/log.ts';
+import { LONGEST_TIMER } from './deadline.ts';
 import { LINGER } from '../transaction/http1.ts';
 
 export interface Tunnel {
@@ -16,9 +17,6 @@ export interface Tunnel {
   /** Called once, when both connections are closed. @param sent bytes to the client */
   readonly ended: (sent: number, facts: TunnelFacts) => void;
 }
-
-/** Milliseconds; Node takes longer ones for 1. */
-const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** Seconds for which a tunnel may use a permit: until the access token or a certificate that was verified expires (checks.md §7). */
 export function permitLasts({ expiresAt, certificate }: Pick<PermitFacts, 'expiresAt' | 'certificate'>, now: number) {

@@ -22,8 +22,8 @@ function run(rawHeaders: readonly string[], wishes: Wishes = {}): (readonly [str
     facts: {
       method: wishes.method ?? 'GET',
       origin: { scheme: 'https' as const, authority: wishes.authority ?? 'api.example.com', pathPrefix: '' },
+      peer: { address: '192.0.2.7', trusted: false, ...wishes.peer },
     },
-    peer: { address: '192.0.2.7', trusted: false, ...wishes.peer },
   };
   const flat = requestFields(received, makeRules(wishes), makePermit(wishes.permit).facts);
   return flat.flatMap((name, at) => (at % 2 === 0 ? [[name, flat[at + 1] ?? ''] as const] : []));

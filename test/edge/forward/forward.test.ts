@@ -39,7 +39,7 @@ describe('the request', () => {
     ['/ordersandmore', '/ordersandmore'],
   ] as const) {
     it(`with strip_prefix /orders ${target} becomes ${forwarded}`, async (t) => {
-      const { port, received } = await openWith(t, OK, { exchange: { stripPrefix: '/orders' } });
+      const { port, received } = await openWith(t, OK, { route: { stripPrefix: '/orders' } });
       await send(t, port, GET.replace('/orders/1', target)).until(/ok$/);
       assert.equal(received[0]?.text.split(' ')[1], forwarded);
     });
@@ -47,15 +47,8 @@ describe('the request', () => {
 
   it('loses the prefix by segments when the client spells it otherwise', async (t) => {
     const { port, received } = await openWith(t, OK, {
-      exchange: {
-        stripPrefix: '/orders',
-        facts: {
-          method: 'GET',
-          origin: { scheme: 'https', authority: 'api.example.com', pathPrefix: '' },
-          target: '/%6Frders;v=1/a%7Eb',
-          matchPath: '/orders/a~b',
-        },
-      },
+      route: { stripPrefix: '/orders' },
+      facts: { target: '/%6Frders;v=1/a%7Eb', matchPath: '/orders/a~b' },
     });
     await send(t, port, GET).until(/ok$/);
     assert.equal(received[0]?.text.split(' ')[1], '/a%7Eb');

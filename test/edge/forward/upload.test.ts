@@ -27,21 +27,21 @@ async function open(t: TestContext, wishes: ForwarderWishes = {}, onConnection: 
 
 describe('body_too_large', () => {
   it('announced: nothing is sent to the upstream', async (t) => {
-    const { port, connections } = await open(t, { exchange: { bodyLimit: 10 } });
+    const { port, connections } = await open(t, { route: { bodyLimit: 10 } });
     const text = await send(t, port, `${POST}Content-Length: 11\r\n\r\n`).until(/\r\n\r\n\w+$/);
     assert.match(text, /^HTTP\/1\.1 413 [^]*body_too_large$/);
     assert.equal(connections.length, 0);
   });
 
   it('a body of exactly the limit passes', async (t) => {
-    const { port } = await open(t, { exchange: { bodyLimit: 10 } }, (socket) =>
+    const { port } = await open(t, { route: { bodyLimit: 10 } }, (socket) =>
       socket.once('data', () => socket.write(OK)),
     );
     await send(t, port, `${POST}Content-Length: 10\r\n\r\n0123456789`).until(/ok$/);
   });
 
   it('while streaming: the upstream is broken off, gets no byte over the limit, and the client an answer', async (t) => {
-    const { port, upstream } = await open(t, { exchange: { bodyLimit: 10 } });
+    const { port, upstream } = await open(t, { route: { bodyLimit: 10 } });
     const client = send(t, port, `${CHUNKED}6\r\nfirst6\r\n`);
     await (await upstream).until(/first6/);
     client.socket.write('6\r\nsecond\r\n');
@@ -50,7 +50,7 @@ describe('body_too_large', () => {
   });
 
   it('after the answer has begun: both sides are broken off', async (t) => {
-    const { port, upstream, outcomes } = await open(t, { exchange: { bodyLimit: 10 } }, (socket) => {
+    const { port, upstream, outcomes } = await open(t, { route: { bodyLimit: 10 } }, (socket) => {
       socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf'));
     });
     const client = send(t, port, `${CHUNKED}6\r\nfirst6\r\n`);
@@ -158,7 +158,7 @@ describe('Expect: 100-continue', () => {
   });
 
   it('is not answered with 100 when the body is too large', async (t) => {
-    const { port } = await open(t, { exchange: { bodyLimit: 3 } });
+    const { port } = await open(t, { route: { bodyLimit: 3 } });
     assert.match(await send(t, port, EXPECT).toEnd(), /^HTTP\/1\.1 413/);
   });
 
@@ -191,7 +191,7 @@ describe('a client that pauses before the first byte of its body', () => {
 
   it('gets request_timed_out after timeouts.idle, and the upstream hears nothing of it', async (t) => {
     const { port, connections } = await open(t, {
-      exchange: { timeouts: { connect: 5, responseHeader: 5, idle: 0.1, total: undefined } },
+      timeouts: { idle: 0.1 },
     });
     const text = await send(t, port, CHUNKED).until(/\r\n\r\n\w+$/);
     assert.match(text, /^HTTP\/1\.1 408 [^]*request_timed_out$/);

@@ -51,7 +51,7 @@ describe('an https upstream', () => {
       },
     };
     const upstream = { tls: { ...NO_TLS, ca: ca.cert } };
-    const forwarder = await openForwarder(t, `https://localhost:${port}`, { upstream, exchange: { facts } });
+    const forwarder = await openForwarder(t, `https://localhost:${port}`, { upstream, facts });
     await send(t, forwarder.port, GET).until(/host=one\.example\.com sni=localhost\./);
     await send(t, forwarder.port, GET).until(/host=two\.example\.com sni=localhost\./);
     assert.deepEqual(seen, { requests: 2, connections: 1 });
