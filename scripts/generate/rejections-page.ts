@@ -54,9 +54,11 @@ Where the column *error* says something, there is one \`WWW-Authenticate\` chall
 (RFC 6750 §3, RFC 9449 §7.1), except on answers with status 429 and 503:
 
 - “none”: challenges without \`error\`, because the client has shown nothing wrong or a new token would not help;
-- otherwise \`error\` stands on the challenge of the scheme that the client presented, and the other schemes are offered without
-  it. Where the presented scheme is none of the route's, or credentials came twice, every challenge has it;
-- \`use_dpop_nonce\` comes with a \`DPoP-Nonce\` field: make a new proof with that value as \`nonce\` and send the request again
+- otherwise \`error\` stands on the challenge of the scheme that the client presented, which comes first, and the other schemes
+  are offered without it. Where the presented scheme is none of the route's, or credentials came twice, every challenge has it;
+- in a challenge \`error\` and \`error_description\` come first, then the rest
+  ([decision 941](decisions/0941-challenges-that-every-client-reads.md));
+- \`use_dpop_nonce\` is one challenge, that of DPoP, and comes with a \`DPoP-Nonce\` field: make a new proof with that value as \`nonce\` and send the request again
   (RFC 9449 §9);
 - \`Bearer\` has \`realm\`, \`DPoP\` has \`algs\`; \`scope\`, \`acr_values\` and \`max_age\` say what a new token needs.
 `;

@@ -18,9 +18,13 @@ export interface ChallengeTerms {
 }
 
 /**
- * Makes one challenge per accepted scheme; none for reasons that have none and for 429 and 5xx.
- * `error` goes to the presented scheme. Where that is no scheme of the route, and for ambiguous credentials (RFC 9449
+ * Makes the challenges of a refusal; none for reasons that have none and for 429 and 5xx.
+ * There is one per scheme of the route. `error` goes to the presented scheme, whose challenge comes first: clients that read a
+ * single line read that one. Where the presented scheme is not one of the route's, and for ambiguous credentials (RFC 9449
  * figure 19), every challenge has it: a client that understands only one of them must still learn why.
+ * `use_dpop_nonce` is the DPoP challenge alone (RFC 9449 figure 24): the client needs no other scheme, only a new proof.
+ * In each challenge `error` and `error_description` come before the rest, as in the figures of RFC 9449: some clients find
+ * nothing behind a first comma (decision 941).
  * @param presented the scheme of the request
  * @param realm host by which the client calls; checked against the grammar before
  * @returns values of WWW-Authenticate fields, in order
@@ -33,18 +37,20 @@ export function challenges(
 ): string[] {
   const { error, status } = REASONS[rejection.reason];
   if (error === false || status === 429 || status >= 500) return [];
-  const { schemes } = terms;
-  const everywhere = rejection.reason === 'credentials_repeated' || !schemes.some((scheme) => scheme === presented);
-  return schemes.map((scheme) => {
-    const ownParameters: Parameter[] = scheme === 'Bearer' ? [['realm', realm]] : [['algs', terms.algs]];
-    const failed = error !== 'none' && (everywhere || scheme === presented);
-    const parameters = [
-      ...ownParameters,
-      ...(failed ? errorParameters(rejection, terms) : []),
-      scopeOf(rejection, terms),
-    ];
-    return `${scheme} ${parameters.flatMap(formatParameter).join(', ')}`;
-  });
+  const everywhere = rejection.reason === 'credentials_repeated' || !terms.schemes.some((is) => is === presented);
+  const failed = (scheme: Scheme) => error !== 'none' && (everywhere || scheme === presented);
+  const first = (scheme: Scheme) => Number(error !== 'none' && scheme === presented);
+  const offered = error === 'use_dpop_nonce' ? terms.schemes.filter((scheme) => scheme === 'DPoP') : terms.schemes;
+  return offered
+    .toSorted((a, b) => first(b) - first(a))
+    .map((scheme) => {
+      const parameters: Parameter[] = [
+        ...(failed(scheme) ? errorParameters(rejection, terms) : []),
+        scheme === 'Bearer' ? ['realm', realm] : ['algs', terms.algs],
+        scopeOf(rejection, terms),
+      ];
+      return `${scheme} ${parameters.flatMap(formatParameter).join(', ')}`;
+    });
 }
 
 type Parameter = readonly [name: string, value: string | number | undefined];

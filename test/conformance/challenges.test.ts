@@ -32,10 +32,13 @@ interface Made {
   readonly all: readonly Read[];
 }
 
+/** A nonce is asked for only of clients that presented DPoP. */
+const presentedBy = (reason: Reason) => (REASONS[reason].error === 'use_dpop_nonce' ? (['DPoP'] as const) : PRESENTED);
+
 const MADE: readonly Made[] = REASON_NAMES.flatMap((reason) =>
   SCHEMES.flatMap((schemes) =>
     [FULL, BARE].flatMap((rest) =>
-      PRESENTED.map((presented) => {
+      presentedBy(reason).map((presented) => {
         const terms = { schemes, ...rest };
         const texts = challenges(reject(reason), terms, presented, 'api.example.com:8443');
         return { reason, presented, terms, all: texts.map(readChallenge) };

@@ -30,7 +30,10 @@ describe('with the algorithms of §5.4.1', () => {
       const key = await makeKey(alg);
       const answer = await dpop(gateway, 'GET', '/1', { claims: { cnf: { jkt: key.jkt } }, proving: { key } });
       assert.equal(answer.reason, 'proof_algorithm_refused');
-      assert.match(answer.fields.all('www-authenticate')[0] ?? '', /^DPoP algs="PS256 ES256 EdDSA"/);
+      assert.match(
+        answer.fields.all('www-authenticate')[0] ?? '',
+        /^DPoP error="invalid_dpop_proof", .*, algs="PS256 ES256 EdDSA"/,
+      );
     });
 
     test(`an access token signed with ${alg} is refused`, async (t) => {

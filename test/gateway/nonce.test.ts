@@ -11,6 +11,7 @@ const ROUTES = `
 - { name: required, match: { path: /required/* }, upstream: orders, require: dpop, dpop: { nonce: required } }
 - { name: on-skew, match: { path: /on-skew/* }, upstream: orders, require: dpop, dpop: { nonce: on-skew } }
 - { name: plain, match: { path: /plain/* }, upstream: orders, require: dpop }
+- { name: either, match: { path: /either/* }, upstream: orders, require: sender-constrained, dpop: { nonce: required } }
 `;
 
 /** A gateway whose clock stands still until it is moved. */
@@ -25,7 +26,7 @@ const withNonce = (nonce: string, claims: object = {}): DpopWishes => ({ proving
 /** The nonce of a challenge that is one. */
 function challenged(answer: Answered, reason: 'nonce_required' | 'nonce_stale'): string {
   assert.deepEqual([answer.status, answer.reason], [401, reason]);
-  assert.match(answer.fields.one('www-authenticate') ?? '', /^DPoP .*error="use_dpop_nonce"/);
+  assert.match(answer.fields.one('www-authenticate') ?? '', /^DPoP error="use_dpop_nonce", /);
   return answer.fields.one('dpop-nonce') ?? assert.fail('no nonce');
 }
 
@@ -54,6 +55,14 @@ test('a client without nonce is challenged, and passes when it tries again with 
     const next = challenged(await dpop(gateway, 'GET', '/required/1', withNonce(nonce)), 'nonce_stale');
     assert.equal((await dpop(gateway, 'GET', '/required/1', withNonce(next))).status, 200);
   });
+});
+
+test('a route that takes Bearer too asks for a nonce by the DPoP challenge alone', async (t) => {
+  const { gateway } = await startAt(t);
+  const nonce = challenged(await dpop(gateway, 'GET', '/either/1'), 'nonce_required');
+  assert.equal((await dpop(gateway, 'GET', '/either/1', withNonce(nonce))).status, 200);
+  const other = await dpop(gateway, 'GET', '/either/1', { claims: { ...TO_KEY, exp: 1 } });
+  assert.deepEqual([other.reason, other.fields.all('www-authenticate').length], ['token_expired', 2]);
 });
 
 test('a client whose clock is wrong by hours passes with a nonce, because freshness comes from it', async (t) => {

@@ -18,7 +18,7 @@ import {
 import { BEARER, type Challenge, DPOP, type Refusal } from './refusal.ts';
 
 const onDpop = (error: string): readonly Challenge[] => [{ ...DPOP, error }];
-const onAny = (error: string): readonly Challenge[] => [DPOP, { ...BEARER, error }];
+const onAny = (error: string): readonly Challenge[] => [{ ...BEARER, error }, DPOP];
 
 /** A bearer request whose token has these claims, changed as wished. */
 const bearer =
@@ -67,7 +67,7 @@ export const BINDING: readonly Refusal[] = [
     ...binding,
     reason: 'binding_required',
     when: 'a key-bound token comes to a route for certificates',
-    challenges: [BEARER, { ...DPOP, error: 'invalid_token' }],
+    challenges: [{ ...DPOP, error: 'invalid_token' }, BEARER],
     send: holder('/mtls/1'),
   },
   {
@@ -210,7 +210,7 @@ export const POLICY: readonly Refusal[] = [
     when: 'acr is none of those asked for (RFC 9470 §3)',
     stage: 'policy',
     status: 401,
-    challenges: [DPOP, { ...BEARER, ...strength }],
+    challenges: [{ ...BEARER, ...strength }, DPOP],
     send: (gateway) => bearer('/strong/1', { acr: 'urn:example:MARK', auth_time: gateway.now() })(gateway),
   },
   {
@@ -218,7 +218,7 @@ export const POLICY: readonly Refusal[] = [
     when: 'the user authenticated too long ago',
     stage: 'policy',
     status: 401,
-    challenges: [DPOP, { ...BEARER, ...strength }],
+    challenges: [{ ...BEARER, ...strength }, DPOP],
     send: (gateway) => bearer('/strong/1', { acr: 'urn:example:loa3', auth_time: gateway.now() - 620 })(gateway),
   },
   {
@@ -226,8 +226,8 @@ export const POLICY: readonly Refusal[] = [
     reason: 'scope_insufficient',
     when: 'a scope is missing (RFC 6750 §3.1)',
     challenges: [
-      { ...DPOP, scope: 'orders:write' },
       { ...BEARER, error: 'insufficient_scope', scope: 'orders:write' },
+      { ...DPOP, scope: 'orders:write' },
     ],
     send: bearer('/scope/1', { scope: 'orders:read orders:MARK' }),
   },

@@ -9,7 +9,7 @@ import { BEARER, type Challenge, DPOP, type Refusal } from './refusal.ts';
 
 /** The route takes both schemes; the error stands on the challenge of the one that was used. */
 const offered = [DPOP, BEARER];
-const asBearer = (error: string): readonly Challenge[] => [DPOP, { ...BEARER, error }];
+const asBearer = (error: string): readonly Challenge[] => [{ ...BEARER, error }, DPOP];
 const asDpop = (error: string): readonly Challenge[] => [{ ...DPOP, error }, BEARER];
 const everywhere = (error: string): readonly Challenge[] => offered.map((challenge) => ({ ...challenge, error }));
 
@@ -44,7 +44,7 @@ const repeated = {
   reason: 'credentials_repeated',
   stage: 'presentation',
   status: 400,
-  challenges: everywhere('invalid_request'),
+  challenges: everywhere('invalid_request').toReversed(),
 } as const;
 const foreign = {
   reason: 'scheme_not_accepted',
@@ -91,6 +91,7 @@ export const PRESENTATION: readonly Refusal[] = [
   {
     ...repeated,
     when: 'access_token stands in the query alone',
+    challenges: everywhere('invalid_request'),
     send: ask({}, '/any/1?access_token=MARK'),
   },
   { ...foreign, when: 'the scheme is Basic', send: authorized('Basic MARK') },

@@ -147,6 +147,7 @@ export const RFC_9449: Specification = {
       requirement: 'A nonce is asked for by a 401 with a DPoP challenge `use_dpop_nonce` and a DPoP-Nonce field.',
       tests: [
         'gateway/nonce > a client without nonce is challenged, and passes when it tries again with the one it got',
+        'rejection/challenge-readers > use_dpop_nonce is one line, the DPoP challenge, which begins with the error (RFC 9449 figure 24)',
         'rejection/rejection > brings a nonce with use_dpop_nonce and never otherwise',
       ],
     },

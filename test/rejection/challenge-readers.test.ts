@@ -1,0 +1,72 @@
+// Every challenge as the client libraries read it that people really have: whoever failed finds the error, and a nonce is asked for once.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type ChallengeTerms, challenges, type Scheme } from '../../src/rejection/challenge.ts';
+import { REASON_NAMES, REASONS, type Reason, reject } from '../../src/rejection/rejection.ts';
+import { READERS, type Seen } from './challenge-readers.ts';
+
+const ROUTES: readonly (readonly Scheme[])[] = [['DPoP'], ['DPoP', 'Bearer'], ['Bearer', 'DPoP']];
+const PLAIN = { algs: 'ES256', scope: undefined, acrValues: undefined, maxAge: undefined };
+/** Values that could be taken for something else: a comma, an equals sign, the word itself. */
+const FULL = { algs: 'ES256 EdDSA', scope: 'a,b c=d error', acrValues: 'urn:example:loa3', maxAge: 600 };
+const TERMS: readonly ChallengeTerms[] = ROUTES.flatMap((schemes) =>
+  [PLAIN, FULL].map((rest) => ({ schemes, ...rest })),
+);
+
+/** Refusals of a client that presented one of the schemes of the route. */
+function seenBy(scheme: Scheme): { reason: Reason; seen: Seen }[] {
+  return REASON_NAMES.flatMap((reason) =>
+    TERMS.filter(({ schemes }) => schemes.includes(scheme)).map((terms) => ({
+      reason,
+      seen: {
+        status: REASONS[reason].status,
+        lines: challenges(reject(reason), terms, scheme, 'api.example.com:8443'),
+      },
+    })),
+  );
+}
+
+for (const { name, scheme, nonceOnly, error } of READERS) {
+  test(`${name} reads every refusal of a request with scheme ${scheme}`, async () => {
+    for (const { reason, seen } of seenBy(scheme)) {
+      // A DPoP proof that lacks a nonce is never refused to a client that presented Bearer.
+      const asksForNonce = REASONS[reason].error === 'use_dpop_nonce';
+      if (seen.lines.length === 0 || (asksForNonce && scheme === 'Bearer')) continue;
+      const said = REASONS[reason].error === 'none' ? undefined : String(REASONS[reason].error);
+      const expected = nonceOnly && !asksForNonce ? undefined : said;
+      assert.equal(await error(seen), expected, `${reason}: ${seen.lines.join(' | ')}`);
+    }
+  });
+}
+
+test('use_dpop_nonce is one line, the DPoP challenge, which begins with the error (RFC 9449 figure 24)', () => {
+  for (const terms of TERMS) {
+    for (const reason of ['nonce_required', 'nonce_stale'] as const) {
+      const lines = challenges(reject(reason), terms, 'DPoP', 'api.example.com');
+      assert.equal(lines.length, 1);
+      assert.match(lines[0] ?? '', /^DPoP error="use_dpop_nonce", error_description="[^",=]+", algs="/);
+    }
+  }
+});
+
+test('in every challenge error comes first, then error_description, then the rest', () => {
+  for (const { seen } of [...seenBy('DPoP'), ...seenBy('Bearer')]) {
+    for (const line of seen.lines) {
+      const names = [...line.matchAll(/([a-z_]+)="(?:[^"\\]|\\.)*"/g)].map(([, name]) => name);
+      const failed = names.includes('error');
+      assert.deepEqual(names.slice(0, 2), failed ? ['error', 'error_description'] : names.slice(0, 2), line);
+      assert.equal(names.includes('error_description'), failed, line);
+    }
+  }
+});
+
+test('the challenge of the scheme that failed comes before those that are only offered', () => {
+  const terms: ChallengeTerms = { schemes: ['DPoP', 'Bearer'], ...PLAIN };
+  for (const scheme of terms.schemes) {
+    const [first, ...others] = challenges(reject('token_expired'), terms, scheme, 'api.example.com');
+    assert.ok(first?.startsWith(`${scheme} error="invalid_token"`));
+    assert.equal(others.length, 1);
+    assert.doesNotMatch(others.join(), /error/);
+  }
+});
