@@ -1,8 +1,6 @@
 // The keys of one issuer: loaded, refreshed in the background and for unknown kids, and withdrawn (checks.md §8).
 
-import { hash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { LRUCache } from 'lru-cache';
 import type { KeySource } from '../token/access-token.ts';
 import type { Issuer } from '../token/issuer.ts';
 import type { KeySet, UnusedKey, VerificationKey } from '../jose/key-set.ts';
@@ -18,10 +16,8 @@ export interface IssuerKeysLimits extends FetchLimits {
   readonly retry: { readonly min: number; readonly max: number };
   /** How long a set counts when no newer one can be had. */
   readonly keep: number;
-  /** Between two readings for unknown kids. */
+  /** Between two readings for unknown kids, whichever they are. */
   readonly cooldown: number;
-  /** How long, and how many, kids are remembered that were asked for in vain. */
-  readonly unknown: { readonly keep: number; readonly max: number };
 }
 
 const LIMITS: IssuerKeysLimits = {
@@ -31,9 +27,6 @@ const LIMITS: IssuerKeysLimits = {
   retry: { min: 1, max: 60 },
   keep: 24 * 3600,
   cooldown: 30,
-  // Longer than the cooldown, so that one stale client does not cause every refresh; short, because an issuer may sign
-  // by a key before its set shows it.
-  unknown: { keep: 120, max: 256 },
 };
 
 /** What came of one reading. `error` is fit for logs. */
@@ -69,8 +62,6 @@ export class IssuerKeys implements KeySource {
   readonly #options: IssuerKeysOptions;
   readonly #limits: IssuerKeysLimits;
   readonly #stopped = new AbortController();
-  /** Hashes, because a kid may be as long as a token: when they were asked for in vain. */
-  readonly #unknown: LRUCache<string, number>;
   readonly #held = new HeldKeys();
   #loadedAt: number | undefined;
   #refreshedAt = -Infinity;
@@ -82,7 +73,6 @@ export class IssuerKeys implements KeySource {
     this.issuer = options.issuer;
     this.#options = options;
     this.#limits = { ...LIMITS, ...options.limits };
-    this.#unknown = new LRUCache({ max: this.#limits.unknown.max });
   }
 
   /** Starts reading, now and from then on. Settles after the first attempt, whatever came of it. */
@@ -132,24 +122,18 @@ export class IssuerKeys implements KeySource {
 
   /**
    * Reads the set once more for a kid that is not in it (undefined: for a token without kid), unless one of these was
-   * done within the cooldown or this kid was looked for in vain. So strangers cause two readings a minute at most.
+   * done within the cooldown. The cooldown counts for all kids together and nothing is remembered of a kid that was not found:
+   * so strangers cause two readings a minute at most, and cannot delay a key that is new by more than one cooldown (decision 931).
    */
   async refreshFor(kid: string | undefined): Promise<void> {
-    // Whoever asks may have an older copy: the set came while the question was on its way.
+    // The worker that asks may have an older copy: the set came while the question was on its way.
     if (kid !== undefined && this.#held.state.keys?.some((key) => key.kid === kid)) return;
-    const name = hash('sha256', kid ?? '');
     if (this.#loading === undefined) {
       // By distance, so that a clock that steps back cannot prolong it.
-      const within = (seconds: number, since: number) => Math.abs(this.#options.now() - since) < seconds;
-      if (within(this.#limits.cooldown, this.#refreshedAt)) return;
-      if (within(this.#limits.unknown.keep, this.#unknown.get(name) ?? -Infinity)) return;
+      if (Math.abs(this.#options.now() - this.#refreshedAt) < this.#limits.cooldown) return;
       this.#refreshedAt = this.#options.now();
     }
     await this.#load();
-    // A failure says nothing about a kid.
-    if (this.lastError === undefined && !this.#held.state.keys?.some((key) => key.kid === kid)) {
-      this.#unknown.set(name, this.#options.now());
-    }
   }
 
   #load(): Promise<void> {

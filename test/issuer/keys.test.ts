@@ -189,15 +189,31 @@ describe('an unknown kid', () => {
     assert.equal(server.seen.length, 3);
   });
 
-  test('that was looked for in vain causes no other for a while', async (t) => {
-    const { server, keys, clock } = await loadedKeys(t);
-    await keys.refreshFor('c');
-    clock.now += 31;
-    await keys.refreshFor('c');
+  test('that was looked for in vain is looked for again after the cooldown: it may be a key by then', async (t) => {
+    const { server, keys, kids, clock } = await loadedKeys(t);
+    await keys.refreshFor('b');
+    clock.now += 29;
+    await keys.refreshFor('b');
     assert.equal(server.seen.length, 2);
-    clock.now += 90;
-    await keys.refreshFor('c');
-    assert.equal(server.seen.length, 3);
+    server.answer = json({ keys: [KEY_A, KEY_B] });
+    clock.now += 1;
+    await keys.refreshFor('b');
+    assert.deepEqual(kids(), ['a', 'b']);
+  });
+
+  test('that strangers invent, one or many, delays a key that is new by one cooldown at most', async (t) => {
+    for (const invented of [() => 'invented', (n: number) => `invented ${n}`]) {
+      const { server, keys, kids, clock } = await loadedKeys(t);
+      await keys.refreshFor(invented(0));
+      server.answer = json({ keys: [KEY_A, KEY_B] });
+      // Strangers ask all the time, and no client asks for the key that is new.
+      for (let n = 1; n <= 30; n += 1) {
+        assert.deepEqual(kids(), ['a']);
+        clock.now += 1;
+        await keys.refreshFor(invented(n));
+      }
+      assert.deepEqual([kids(), server.seen.length], [['a', 'b'], 3]);
+    }
   });
 
   test('meets the cooldown also when the set is empty, or was never loaded', async (t) => {
