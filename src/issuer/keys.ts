@@ -1,9 +1,9 @@
 // The keys of one issuer: loaded, refreshed in the background and for unknown kids, and withdrawn (checks.md §8).
 
 import { isDeepStrictEqual } from 'node:util';
-import type { KeySource } from '../token/access-token.ts';
+import type { KeySource } from '../token/issuer-signature.ts';
 import type { Issuer } from '../token/issuer.ts';
-import type { KeySet, UnusedKey, VerificationKey } from '../jose/key-set.ts';
+import { readKeySet, type UnusedKey, type VerificationKey } from '../jose/key-set.ts';
 import { HeldKeys, type KeyState } from './held-keys.ts';
 import { type FetchLimits, IssuerFailure } from './fetch.ts';
 import { readKeyDocument } from './key-document.ts';
@@ -42,8 +42,6 @@ export type IssuerKeysEvent = { readonly issuer: string } & (
 
 export interface IssuerKeysOptions {
   readonly issuer: Issuer;
-  /** readKeySet of jose/key-set.ts. */
-  readonly readKeySet: (json: unknown, issuerAlgorithms: readonly string[]) => Promise<KeySet | 'malformed'>;
   /** Seconds since the epoch. */
   readonly now: () => number;
   readonly onEvent: (event: IssuerKeysEvent) => void;
@@ -145,10 +143,10 @@ export class IssuerKeys implements KeySource {
 
   async #loadOnce(): Promise<void> {
     if (this.#stopped.signal.aborted) return;
-    const { issuer, readKeySet, onEvent, now } = this.#options;
+    const { issuer, onEvent, now } = this.#options;
     try {
       const { json, maxAge } = await readKeyDocument(issuer, this.#limits, this.#stopped.signal);
-      const set = await readKeySet(json, issuer.algorithms);
+      const set = readKeySet(json);
       if (set === 'malformed') throw new IssuerFailure('the document is no JWK set');
       this.#loadedAt = now();
       const withdrawn = this.#held.replace({ keys: set.keys, keepUntil: this.#loadedAt + this.#limits.keep });
@@ -183,6 +181,6 @@ export class IssuerKeys implements KeySource {
 }
 
 /** All of an issuer on which it depends what is read. */
-function sourceOf({ name, issuer, keys, ca, insecureHttp, algorithms }: Issuer) {
-  return { name, issuer, keys, ca, insecureHttp, algorithms };
+function sourceOf({ name, issuer, keys, ca, insecureHttp }: Issuer) {
+  return { name, issuer, keys, ca, insecureHttp };
 }

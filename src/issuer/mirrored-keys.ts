@@ -1,7 +1,7 @@
 // The keys of one issuer in a worker thread: a copy of the supervisor's, which alone talks to the issuer.
 
 import { HeldKeys, type KeyState } from './held-keys.ts';
-import type { KeySource } from '../token/access-token.ts';
+import type { KeySource } from '../token/issuer-signature.ts';
 import type { VerificationKey } from '../jose/key-set.ts';
 
 /** Seconds between two questions for unknown kids: strangers who invent them cost the supervisor four messages a second, not one each. */

@@ -1,18 +1,12 @@
 // Thumbprints: SHA-256, base64url, of a JWK's required members (RFC 7638 §3) or of an access token (RFC 9449 §4.2, `ath`).
 
 import { hash } from 'node:crypto';
+import { type KeyType, REQUIRED_MEMBERS } from './algorithms.ts';
 import type { JsonObject } from './jws.ts';
-
-/** Required members in lexicographic order (RFC 7638 §3.2, RFC 8037 §2). */
-const MEMBERS: Readonly<Record<string, readonly string[]>> = {
-  EC: ['crv', 'kty', 'x', 'y'],
-  OKP: ['crv', 'kty', 'x'],
-  RSA: ['e', 'kty', 'n'],
-};
 
 /** Thumbprint of a public JWK whose members were checked to be strings; synchronous, unlike jose's. */
 export function jwkThumbprint(jwk: JsonObject): string {
-  const members = MEMBERS[String(jwk.kty)] ?? [];
+  const members = Object.hasOwn(REQUIRED_MEMBERS, String(jwk.kty)) ? REQUIRED_MEMBERS[jwk.kty as KeyType] : [];
   return sha256(JSON.stringify(Object.fromEntries(members.map((member) => [member, jwk[member]]))));
 }
 

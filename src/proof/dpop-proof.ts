@@ -2,10 +2,10 @@
 
 import type { LRUCache } from 'lru-cache';
 import { Rejection, reject } from '../rejection/rejection.ts';
-import { admitsAlgorithm } from '../token/access-token.ts';
+import { admitsAlgorithm, verifySignature } from '../jose/algorithms.ts';
 import { decodeBase64url, type JsonObject, readJsonPart } from '../jose/jws.ts';
 import type { Nonces } from './nonce.ts';
-import { importProofKey, type ProofKey, readProofKey, verifyProofSignature } from '../jose/jwk.ts';
+import { importProofKey, type ProofKey, readProofKey } from '../jose/jwk.ts';
 import { readTargetUri } from '../http/uri.ts';
 import { sha256 } from '../jose/thumbprint.ts';
 
@@ -94,7 +94,7 @@ export function verifyProof(proof: string, terms: ProofTerms): VerifiedProof | R
   if (mismatch !== undefined) return mismatch;
   const freshness = checkFreshness(claims, terms);
   if (freshness instanceof Rejection) return freshness;
-  if (!verifyProofSignature(key, signingInput, signature)) return reject('proof_signature_invalid');
+  if (!verifySignature(key, signingInput, signature)) return reject('proof_signature_invalid');
 
   if (header !== undefined && headerText.length <= CACHED_HEADER_CHARACTERS) terms.keys.set(headerText, key);
   return { jkt: key.thumbprint, jti: claims.jti, ...freshness };

@@ -29,7 +29,7 @@ export interface Sender {
 }
 
 /** As in the default of X-Auth-Client. */
-const CLIENT_CLAIMS = ['client_id', 'azp', 'cid'];
+const CLIENT_CLAIMS = ['client_id', 'azp', 'cid', 'appid'];
 
 /**
  * The text by which requests are counted together. Clients and subjects belong to their issuer; IPv6 addresses count by their

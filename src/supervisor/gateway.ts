@@ -21,7 +21,6 @@ import { Crew, type WorkerState } from './crew.ts';
 import type { PolicyInForce, SharedState, StartOrder } from '../worker/messages.ts';
 import { type Spawn, spawnThread } from './spawn.ts';
 import type { Issuer } from '../token/issuer.ts';
-import { readKeySet } from '../jose/key-set.ts';
 
 const SECRET_BYTES = 32;
 /** Milliseconds. Whoever gets hold of the secret of session tickets can read what was sent under them (RFC 8446 §F.1). */
@@ -159,7 +158,7 @@ class RunningGateway implements Gateway {
   }
 
   #keysOf(issuer: Issuer): IssuerKeys {
-    return new IssuerKeys({ issuer, readKeySet, now: this.#now, onEvent: (event) => this.#onKeys(event) });
+    return new IssuerKeys({ issuer, now: this.#now, onEvent: (event) => this.#onKeys(event) });
   }
 
   #onKeys(event: IssuerKeysEvent): void {

@@ -1,12 +1,12 @@
 // The access token: a signed JWT of an issuer of the route (RFC 9068 §4, RFC 8725 §3), verified once and cached, or an opaque one.
 
-import { compactVerify } from 'jose';
 import type { LRUCache } from 'lru-cache';
 import { Rejection, reject } from '../rejection/rejection.ts';
 import { checkAudience, checkClaimTypes, checkTimes, checkTokenType } from './access-claims.ts';
 import type { Issuer } from './issuer.ts';
 import { type CompactJws, type JsonObject, readCompactJws } from '../jose/jws.ts';
-import { chooseKey, type VerificationKey } from '../jose/key-set.ts';
+import type { VerificationKey } from '../jose/key-set.ts';
+import { type KeySource, verifyIssuerSignature } from './issuer-signature.ts';
 import { type Introspect, introspectToken, isOpaque } from './opaque-token.ts';
 
 /** A token that its issuer vouches for, by a signature or by its answer to introspection. */
@@ -22,14 +22,6 @@ interface SignedToken extends VerifiedToken {
 
 /** By the whole token. Belongs to one compiled policy, so that a reload ends it. */
 export type TokenCache = LRUCache<string, SignedToken>;
-
-/** The keys of one issuer, as issuer/keys.ts keeps them. */
-export interface KeySource {
-  /** undefined: never loaded, or too old to be relied upon. */
-  current(now: number): readonly VerificationKey[] | undefined;
-  /** One refresh for a `kid` that is not there, within the cooldown at most; settles when `current` is worth another look. */
-  refreshFor(kid: string | undefined): Promise<void>;
-}
 
 export interface TokenTerms {
   readonly issuers: readonly Issuer[];
@@ -93,9 +85,8 @@ async function verifySignedToken(token: string, terms: TokenTerms): Promise<Sign
   if (jws === undefined) return reject('token_malformed');
   const issuer = chooseIssuer(jws, terms.issuers);
   if (issuer instanceof Rejection) return issuer;
-  const key = await findKey(jws, issuer, terms);
+  const key = await verifyIssuerSignature(jws, issuer, terms.keysOf(issuer), terms.now);
   if (key instanceof Rejection) return key;
-  if (!(await isSignedBy(token, key))) return reject('token_signature_invalid');
   return (
     checkTokenType(jws.header, jws.payload, issuer.requireTyp) ??
     checkClaimTypes(jws.payload, issuer.scopeClaim) ?? { issuer, claims: jws.payload, key }
@@ -110,42 +101,4 @@ function chooseIssuer({ header, payload }: CompactJws, issuers: readonly Issuer[
     return checkTokenType(header, payload, false) ?? reject('token_claim_invalid', { what: 'iss' });
   }
   return issuers.find(({ issuer }) => issuer === iss) ?? reject('token_issuer_unknown');
-}
-
-async function findKey(
-  { header }: CompactJws,
-  issuer: Issuer,
-  terms: TokenTerms,
-): Promise<VerificationKey | Rejection> {
-  const { alg, kid } = header;
-  if (typeof alg !== 'string' || !admitsAlgorithm(issuer.algorithms, alg)) return reject('token_algorithm_refused');
-  if (kid !== undefined && typeof kid !== 'string') return reject('token_key_unknown');
-  const source = terms.keysOf(issuer);
-  let chosen = chooseKey(source.current(terms.now) ?? [], kid, alg);
-  if (chosen === 'unknown') {
-    await source.refreshFor(kid);
-    chosen = chooseKey(source.current(terms.now) ?? [], kid, alg);
-  }
-  if (chosen === 'algorithm') return reject('token_algorithm_refused');
-  if (chosen !== 'unknown') return chosen;
-  return source.current(terms.now) === undefined
-    ? reject('issuer_unavailable', { what: issuer.name, retryAfter: 5 })
-    : reject('token_key_unknown');
-}
-
-const ED25519: ReadonlySet<string> = new Set(['EdDSA', 'Ed25519']);
-
-/** `EdDSA` and `Ed25519` both name Ed25519 (RFC 9864 §2.2), in lists and in tokens. */
-export function admitsAlgorithm(algorithms: readonly string[], alg: string): boolean {
-  return algorithms.includes(alg) || (ED25519.has(alg) && algorithms.some((one) => ED25519.has(one)));
-}
-
-/** jose does the cryptography; whatever it throws, a token that it does not accept is not signed by this key. */
-async function isSignedBy(token: string, key: VerificationKey): Promise<boolean> {
-  try {
-    await compactVerify(token, key.key);
-    return true;
-  } catch {
-    return false;
-  }
 }

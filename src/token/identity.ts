@@ -25,7 +25,7 @@ export interface VerifiedIdentity {
 }
 
 /**
- * Makes the identity fields of a request. An absent (or null) claim makes no field.
+ * Makes the identity fields of a request. A claim that is absent, null or empty makes no field.
  * @returns Rejection: identity_unforwardable, which names the field, for objects, for array items that contain their
  * separator and, under `strict`, for values that are no clean field value (RFC 9110 §5.5: visible ASCII, inner spaces)
  */
@@ -45,15 +45,30 @@ export function readIdentity(
   return fields;
 }
 
-/** The first claim that is present, as text; null: it has no text form. */
+/** The first claim that says something, as text; null: it has no text form. */
 function readClaim(names: readonly string[], { claims, scopeClaims }: VerifiedIdentity): string | null | undefined {
-  const name = names.find((one) => Object.hasOwn(claims, one) && claims[one] !== null);
-  if (name === undefined) return undefined;
-  const value = claims[name];
-  if (!Array.isArray(value)) return textOf(value);
-  const separator = scopeClaims.includes(name) ? ' ' : ',';
-  const items = value.map(textOf);
+  for (const name of names) {
+    if (!Object.hasOwn(claims, name) || claims[name] === null) continue;
+    const isScope = scopeClaims.includes(name);
+    const text = textOfClaim(claims[name], isScope);
+    if (text !== '') return text;
+    // Of scopes the first claim counts, as in the decision (scope.ts): the upstream sees no scope that was not looked at.
+    if (isScope) return undefined;
+  }
+  return undefined;
+}
+
+/** Empty where the claim says nothing: empty text, a list of nothing but that. */
+function textOfClaim(value: unknown, isScope: boolean): string | null {
+  if (!Array.isArray(value)) return isScope && typeof value === 'string' ? joinScopes(value) : textOf(value);
+  const separator = isScope ? ' ' : ',';
+  const items = value.map(textOf).filter((item) => item !== '');
   return items.some((item) => item === null || item.includes(separator)) ? null : items.join(separator);
+}
+
+/** One space between scopes and none at the ends (RFC 6749 §3.3). */
+function joinScopes(scopes: string): string {
+  return scopes.split(' ').filter(Boolean).join(' ');
 }
 
 function textOf(value: unknown): string | null {

@@ -10,13 +10,13 @@ export interface ScopeRule {
 }
 
 /**
- * Reads the scopes of verified claims: the first of `scopeClaims` that is present, a string of space-separated scopes or
- * an array of them. Their types were checked by checkClaimTypes.
+ * Reads the scopes of verified claims: the first of `scopeClaims` that is present, a string of space-separated scopes or an
+ * array of them. An empty one grants nothing, and no other claim is looked at. Their types were checked by checkClaimTypes.
  */
 export function readScopes(claims: JsonObject, scopeClaims: readonly string[]): readonly string[] {
   const claim = scopeClaims.find((name) => Object.hasOwn(claims, name));
   const value = claim === undefined ? '' : claims[claim];
-  return Array.isArray(value) ? value.map(String) : String(value).split(' ');
+  return (Array.isArray(value) ? value.map(String) : String(value).split(' ')).filter(Boolean);
 }
 
 /** @returns Rejection: scope_insufficient. Without a rule every token passes. */

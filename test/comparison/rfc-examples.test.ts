@@ -5,7 +5,8 @@ import { test } from 'node:test';
 import { LRUCache } from 'lru-cache';
 import { verifyProof } from '../../src/proof/dpop-proof.ts';
 import { NonceKeys } from '../../src/proof/nonce.ts';
-import { importProofKey, readProofKey, verifyProofSignature } from '../../src/jose/jwk.ts';
+import { verifySignature } from '../../src/jose/algorithms.ts';
+import { importProofKey, readProofKey } from '../../src/jose/jwk.ts';
 import { Rejection } from '../../src/rejection/rejection.ts';
 import { readCompactJws } from '../../src/jose/jws.ts';
 import { DPOP_RULES } from '../support/enforcing.ts';
@@ -18,7 +19,7 @@ for (const { name, proof, header, claims } of vectors.examples) {
     assert.ok(jws !== undefined);
     assert.deepEqual([jws.header, jws.payload], [header, claims]);
     const key = importProofKey(header.jwk, header.alg, readProofKey(header.jwk, header.alg) ?? '');
-    assert.ok(key !== undefined && verifyProofSignature(key, jws.signingInput, jws.signature));
+    assert.ok(key !== undefined && verifySignature(key, jws.signingInput, jws.signature));
     assert.equal(key.thumbprint, vectors.jkt);
   });
 

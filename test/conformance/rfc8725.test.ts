@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LRUCache } from 'lru-cache';
 import { Rejection } from '../../src/rejection/rejection.ts';
-import { type KeySource, type TokenCache, verifyAccessToken } from '../../src/token/access-token.ts';
+import { type TokenCache, verifyAccessToken } from '../../src/token/access-token.ts';
+import type { KeySource } from '../../src/token/issuer-signature.ts';
 import type { Issuer } from '../../src/token/issuer.ts';
 import { readKeySet } from '../../src/jose/key-set.ts';
 import { dpop, HOLDER, issue, prove, TO_KEY } from '../gateway/credentials.ts';
@@ -71,7 +72,7 @@ test('the key of one issuer signs nothing for another, though both are issuers o
   const keys = { login: await makeKey('ES256', 'k1'), partner: await makeKey('ES256', 'k1') };
   const sets = new Map<string, KeySource>();
   for (const [name, { jwk }] of Object.entries(keys)) {
-    const set = await readKeySet({ keys: [jwk] }, ['ES256']);
+    const set = readKeySet({ keys: [jwk] });
     const loaded = typeof set === 'string' ? assert.fail(set) : set.keys;
     sets.set(name, { current: () => loaded, refreshFor: async () => {} });
   }

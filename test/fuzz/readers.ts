@@ -152,7 +152,6 @@ export const READERS: Readonly<Record<string, Reader>> = {
             { kty: 'RSA', n: text, e: text },
           ],
         },
-        [],
       ),
     samples: [JSON.stringify({ keys: [jwk, { kty: 'oct', k: 'A' }, 5, null] }), '{"keys":['],
   },

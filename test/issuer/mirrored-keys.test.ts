@@ -1,12 +1,13 @@
 // Keys in a worker: the supervisor's, kept as objects while they stay, and asked for no more often than is good.
 
 import assert from 'node:assert/strict';
+import type { KeyObject } from 'node:crypto';
 import { test } from 'node:test';
 import { MirroredKeys } from '../../src/issuer/mirrored-keys.ts';
 import type { VerificationKey } from '../../src/jose/key-set.ts';
 
 const key = (id: string) =>
-  ({ kid: id, alg: 'ES256', key: {} as CryptoKey, id, current: true }) satisfies VerificationKey;
+  ({ kid: id, algorithms: ['ES256'], key: {} as KeyObject, id, current: true }) satisfies VerificationKey;
 
 /** Copies, as they come out of a message. */
 const state = (ids: readonly string[], keepUntil = 1000) => ({ keys: ids.map(key), keepUntil });

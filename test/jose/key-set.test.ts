@@ -7,10 +7,8 @@ import { calculateJwkThumbprint, exportJWK } from 'jose';
 import { chooseKey, type KeySet, readKeySet, type VerificationKey } from '../../src/jose/key-set.ts';
 import { makeKey } from '../support/tokens.ts';
 
-const LIST = ['ES256', 'ES384', 'PS256', 'EdDSA', 'RS256'];
-
-async function read(keys: unknown[], algorithms: readonly string[] = LIST): Promise<KeySet> {
-  const set = await readKeySet({ keys }, algorithms);
+function read(keys: unknown[]): KeySet {
+  const set = readKeySet({ keys });
   assert.notEqual(set, 'malformed');
   return set as KeySet;
 }
@@ -18,18 +16,19 @@ async function read(keys: unknown[], algorithms: readonly string[] = LIST): Prom
 const ec = (await makeKey('ES256', 'ec')).jwk;
 const okp = (await makeKey('EdDSA', 'okp')).jwk;
 const rsa = (await makeKey('RS256', 'rsa')).jwk;
+const rsaTwin = (await makeKey('RS256', 'twin')).jwk;
 const without = (jwk: object, ...members: string[]) =>
   Object.fromEntries(Object.entries(jwk).filter(([name]) => !members.includes(name)));
 
 describe('a document that is no key set', () => {
   for (const json of [null, 7, 'keys', [], {}, { keys: {} }, { keys: null }]) {
     test(`is malformed: ${JSON.stringify(json)}`, async () => {
-      assert.equal(await readKeySet(json, LIST), 'malformed');
+      assert.equal(readKeySet(json), 'malformed');
     });
   }
 
   test('is not what an empty set is: all keys are withdrawn', async () => {
-    assert.deepEqual(await readKeySet({ keys: [] }, LIST), { keys: [], unused: [] });
+    assert.deepEqual(readKeySet({ keys: [] }), { keys: [], unused: [] });
   });
 });
 
@@ -40,6 +39,7 @@ describe('a key that does not count is left out and spoils no other', () => {
     ['a kid that is no string', { ...ec, kid: 7 }, 'malformed'],
     ['a member missing', without(ec, 'y'), 'malformed'],
     ['a member of the wrong type', { ...ec, x: 7 }, 'malformed'],
+    ['a number longer than any key', { ...rsa, n: 'x'.repeat(2733) }, 'malformed'],
     ['a point off its curve', { ...ec, y: ec.x }, 'malformed'],
     ['a symmetric key', { kty: 'oct', k: 'c2VjcmV0', alg: 'HS256', kid: 'oct' }, 'private'],
     ['a symmetric key that says it is an EC key', { ...ec, k: 'c2VjcmV0' }, 'private'],
@@ -59,7 +59,7 @@ describe('a key that does not count is left out and spoils no other', () => {
   ];
   for (const [name, jwk, why] of cases) {
     test(name, async () => {
-      const set = await read([jwk, okp]);
+      const set = read([jwk, okp]);
       assert.deepEqual(set.unused, [why]);
       assert.deepEqual(
         set.keys.map(({ kid }) => kid),
@@ -70,13 +70,13 @@ describe('a key that does not count is left out and spoils no other', () => {
 
   test('a private key is never used, not even its public half', async () => {
     const { privateKey } = await makeKey('ES256', 'leaked');
-    const set = await read([{ ...(await exportJWK(privateKey)), kid: 'leaked' }]);
+    const set = read([{ ...(await exportJWK(privateKey)), kid: 'leaked' }]);
     assert.deepEqual(set, { keys: [], unused: ['private'] });
   });
 
   for (const member of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv']) {
     test(`a key that has ${member} is private, whatever its value`, async () => {
-      assert.deepEqual((await read([{ ...rsa, [member]: null }])).unused, ['private']);
+      assert.deepEqual(read([{ ...rsa, [member]: null }]).unused, ['private']);
     });
   }
 
@@ -87,73 +87,72 @@ describe('a key that does not count is left out and spoils no other', () => {
     ['a curve on an RSA key', { crv: 'P-256' }],
   ] as const) {
     test(`${what} that says nothing good: ${JSON.stringify(says)}`, async () => {
-      assert.deepEqual((await read([{ ...rsa, ...says }])).keys, []);
+      assert.deepEqual(read([{ ...rsa, ...says }]).keys, []);
     });
   }
 
   test('RSA under 2048 bits is weak', async () => {
     const weak = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export({ format: 'jwk' });
-    assert.deepEqual(await read([weak]), { keys: [], unused: ['weak'] });
+    assert.deepEqual(read([weak]), { keys: [], unused: ['weak'] });
   });
 });
 
-describe('the one algorithm of a key', () => {
-  test("is its JWK's alg", async () => {
-    const { keys } = await read([rsa, { ...rsa, alg: 'PS256', kid: 'pss' }]);
-    assert.deepEqual(
-      keys.map(({ alg }) => alg),
-      ['RS256', 'PS256'],
-    );
+describe('the algorithms of a key', () => {
+  const algorithmsOf = (...keys: unknown[]) => read(keys).keys.map(({ algorithms }) => algorithms);
+  const ANY_RSA = ['PS256', 'PS384', 'PS512', 'RS256', 'RS384', 'RS512'];
+  const bare = without(rsa, 'alg');
+
+  test("are its JWK's alg alone, where it has one", () => {
+    assert.deepEqual(algorithmsOf(rsa, { ...rsa, alg: 'PS256', kid: 'pss' }), [['RS256'], ['PS256']]);
+    for (const alg of ANY_RSA) assert.deepEqual(algorithmsOf({ ...rsa, alg }), [[alg]]);
   });
 
-  test('is EdDSA for Ed25519, whichever of its two names the JWK has', async () => {
-    const { keys } = await read([okp, { ...okp, alg: 'Ed25519', kid: 'b' }, { ...without(okp, 'alg'), kid: 'c' }]);
-    assert.deepEqual(
-      keys.map(({ alg }) => alg),
-      ['EdDSA', 'EdDSA', 'EdDSA'],
-    );
+  test('are EdDSA for Ed25519, whichever of its two names the JWK has', () => {
+    const spelled = [okp, { ...okp, alg: 'Ed25519', kid: 'b' }, { ...without(okp, 'alg'), kid: 'c' }];
+    assert.deepEqual(algorithmsOf(...spelled), [['EdDSA'], ['EdDSA'], ['EdDSA']]);
   });
-
-  for (const alg of ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']) {
-    test(`may be ${alg} for an RSA key`, async () => {
-      assert.equal((await read([{ ...rsa, alg }])).keys[0]?.alg, alg);
-    });
-  }
 
   for (const [alg, crv] of [
     ['ES256', 'P-256'],
     ['ES384', 'P-384'],
     ['ES512', 'P-521'],
   ] as const) {
-    test(`comes from the curve without alg: ${crv} is ${alg}`, async () => {
-      const { keys } = await read([without((await makeKey(alg)).jwk, 'alg')]);
-      assert.equal(keys[0]?.alg, alg);
+    test(`come from the curve without alg: ${crv} is ${alg}`, async () => {
+      assert.deepEqual(algorithmsOf(without((await makeKey(alg)).jwk, 'alg')), [[alg]]);
     });
   }
 
-  test('of an RSA key without alg is RS256, or PS256 where the issuer has no RS256', async () => {
-    assert.equal((await read([without(rsa, 'alg')])).keys[0]?.alg, 'RS256');
-    assert.equal((await read([without(rsa, 'alg')], ['ES256', 'PS256'])).keys[0]?.alg, 'PS256');
+  test('are all that RSA can where nothing in the set says anything of the key', () => {
+    assert.deepEqual(algorithmsOf(bare), [ANY_RSA]);
+    assert.deepEqual(algorithmsOf(ec, { ...bare, use: 'sig' }).at(-1), ANY_RSA);
+  });
+
+  test('are those that another JWK of the same key names, wherever it stands in the set', () => {
+    assert.deepEqual(algorithmsOf({ ...bare, kid: 'a' }, { ...rsa, kid: 'b' }), [['RS256'], ['RS256']]);
+    assert.deepEqual(algorithmsOf({ ...rsa, alg: 'PS512' }, rsa, { ...bare, kid: 'b' }).at(-1), ['PS512', 'RS256']);
+    assert.deepEqual(algorithmsOf(rsa, bare), [['RS256']]);
+    const other = without(rsaTwin, 'alg');
+    assert.deepEqual(algorithmsOf(rsa, other), [['RS256'], ANY_RSA]);
   });
 });
 
 test('a key that is declared for signatures and for verifying counts', async () => {
-  assert.equal((await read([{ ...ec, use: 'sig', key_ops: ['sign', 'verify'] }])).keys.length, 1);
+  assert.equal(read([{ ...ec, use: 'sig', key_ops: ['sign', 'verify'] }]).keys.length, 1);
 });
 
 test('one key that stands twice in the set counts once; in another role it is another key', async () => {
-  const { keys } = await read([ec, { ...ec, use: 'sig', key_ops: ['verify'], x5c: ['junk'] }, { ...ec, kid: 'other' }]);
+  const { keys } = read([ec, { ...ec, use: 'sig', key_ops: ['verify'], x5c: ['junk'] }, { ...ec, kid: 'other' }]);
   assert.deepEqual(
     keys.map(({ kid }) => kid),
     ['ec', 'other'],
   );
   assert.notEqual(keys[0]?.id, keys[1]?.id);
   const roles = [rsa, { ...rsa, alg: 'PS256' }, { ...rsa, n: (await makeKey('RS256')).jwk.n }, without(rsa, 'kid')];
-  assert.equal((await read(roles)).keys.length, 4);
+  assert.equal(read(roles).keys.length, 4);
 });
 
 test('the id of a key is thumbprint, algorithm and kid, and its members beside those do not count', async () => {
-  const { keys } = await read([without(okp, 'kid'), { ...okp, ext: true, alg: 'Ed25519' }]);
+  const { keys } = read([without(okp, 'kid'), { ...okp, ext: true, alg: 'Ed25519' }]);
   const thumbprint = await calculateJwkThumbprint(okp);
   assert.deepEqual(
     keys.map(({ id, current }) => [id, current]),
@@ -166,7 +165,7 @@ test('the id of a key is thumbprint, algorithm and kid, and its members beside t
 
 describe('the key that a token names', () => {
   const choose = async (jwks: unknown[], kid: string | undefined, alg: string) => {
-    const { keys } = await read(jwks);
+    const { keys } = read(jwks);
     const chosen = chooseKey(keys, kid, alg);
     return typeof chosen === 'string' ? chosen : (chosen satisfies VerificationKey).kid;
   };
@@ -194,6 +193,15 @@ describe('the key that a token names', () => {
     assert.equal(await choose([ec, okp, rsa], undefined, 'ES256'), 'ec');
     assert.equal(await choose([ec, other], undefined, 'ES256'), 'unknown');
     assert.equal(await choose([okp, rsa], undefined, 'ES256'), 'unknown');
+  });
+
+  test('is one that leaves its algorithm open, unless another is for this algorithm alone', async () => {
+    const open = without(rsa, 'alg');
+    for (const alg of ['RS256', 'RS512', 'PS256', 'PS384']) assert.equal(await choose([ec, open], 'rsa', alg), 'rsa');
+    assert.equal(await choose([ec, open], 'rsa', 'ES256'), 'algorithm');
+    assert.equal(await choose([open, { ...rsaTwin, alg: 'PS256' }], undefined, 'PS256'), 'twin');
+    assert.equal(await choose([open, { ...rsaTwin, alg: 'PS256' }], undefined, 'RS256'), 'rsa');
+    assert.equal(await choose([open, without(rsaTwin, 'alg')], undefined, 'RS256'), 'unknown');
   });
 
   test('is unknown when two different keys share kid and alg', async () => {

@@ -9,12 +9,13 @@ const key = (by: RateKey, over: Partial<Sender> = {}) =>
 const claims = (more: Record<string, unknown>, iss = 'https://login.example.com') => ({ claims: { iss, ...more } });
 
 describe('client', () => {
-  test('is the first of client_id, azp and cid that is a string', () => {
-    const all = { client_id: 'a', azp: 'b', cid: 'c' };
+  test('is the first of client_id, azp, cid and appid that is a string', () => {
+    const all = { client_id: 'a', azp: 'b', cid: 'c', appid: 'd' };
     const byA = key('client', claims(all));
     assert.equal(key('client', claims({ client_id: 'a' })), byA);
     assert.equal(key('client', claims({ client_id: 7, azp: 'a' })), byA);
     assert.equal(key('client', claims({ client_id: '', azp: '', cid: 'a' })), byA);
+    assert.equal(key('client', claims({ appid: 'a' })), byA);
     assert.notEqual(key('client', claims({ azp: 'b' })), byA);
   });
 });

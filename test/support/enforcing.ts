@@ -94,7 +94,7 @@ export function makeRoute(issuer: Issuer, over: Partial<Demand> = {}): Route {
 
 /** Ports whose issuer has these keys; caches, nonces and memory of proofs are new unless given. */
 export async function makePorts(keys: readonly TestKey[], over: Partial<Ports> = {}): Promise<Ports> {
-  const read = await readKeySet({ keys: keys.map(({ jwk }) => jwk) }, makeIssuer().algorithms);
+  const read = readKeySet({ keys: keys.map(({ jwk }) => jwk) });
   if (read === 'malformed') throw new Error('the keys of the test are no key set');
   return {
     keysOf: () => ({ current: () => read.keys, refreshFor: async () => {} }),

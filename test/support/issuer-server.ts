@@ -7,7 +7,6 @@ import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
 import { IssuerKeys, type IssuerKeysEvent, type IssuerKeysLimits } from '../../src/issuer/keys.ts';
 import type { Issuer } from '../../src/token/issuer.ts';
-import { readKeySet } from '../../src/jose/key-set.ts';
 import { makeKey } from './tokens.ts';
 
 export const KEY_A = (await makeKey('ES256', 'a')).jwk;
@@ -89,7 +88,6 @@ export function makeKeys(t: TestContext, issuer: Issuer, limits: Partial<IssuerK
   let tell = () => {};
   const keys = new IssuerKeys({
     issuer,
-    readKeySet,
     now: () => clock.now,
     onEvent: (event) => {
       events.push(event);

@@ -1,7 +1,9 @@
 // Tokens and proofs for tests: real keys, real signatures, every field open to mutation.
 
-import { createHash, randomUUID, type webcrypto } from 'node:crypto';
+import assert from 'node:assert/strict';
+import { createHash, KeyObject, randomUUID, sign } from 'node:crypto';
 import { type CryptoKey, calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
+import { ALGORITHMS } from '../../src/jose/algorithms.ts';
 
 /** A key pair with its public JWK and thumbprint. */
 export interface TestKey {
@@ -28,20 +30,10 @@ export async function signParts(key: TestKey, header: unknown, payload: unknown)
 }
 
 /** The signature of anything as JWS has it (RFC 7518 §3). */
-export async function signBytes(key: TestKey, bytes: Buffer<ArrayBuffer>): Promise<Buffer<ArrayBuffer>> {
-  const algorithm = SIGN[key.alg];
-  if (algorithm === undefined) throw new Error(`no signer for ${key.alg}`);
-  return Buffer.from(await crypto.subtle.sign(algorithm, key.privateKey, bytes));
+export async function signBytes({ alg, privateKey }: TestKey, bytes: Buffer): Promise<Buffer> {
+  const { hash, options } = ALGORITHMS.get(alg) ?? assert.fail(`no signer for ${alg}`);
+  return sign(hash, bytes, { key: KeyObject.from(privateKey), ...options });
 }
-
-const SIGN: Readonly<Record<string, webcrypto.AlgorithmIdentifier | webcrypto.EcdsaParams | webcrypto.RsaPssParams>> = {
-  ES256: { name: 'ECDSA', hash: 'SHA-256' },
-  ES384: { name: 'ECDSA', hash: 'SHA-384' },
-  ES512: { name: 'ECDSA', hash: 'SHA-512' },
-  EdDSA: { name: 'Ed25519' },
-  PS256: { name: 'RSA-PSS', saltLength: 32 },
-  RS256: { name: 'RSASSA-PKCS1-v1_5' },
-};
 
 export interface TokenOptions {
   readonly header?: Record<string, unknown>;

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { LRUCache } from 'lru-cache';
 import { Rejection } from '../../src/rejection/rejection.ts';
-import { type KeySource, type TokenCache, type TokenTerms, verifyAccessToken } from '../../src/token/access-token.ts';
+import { type TokenCache, type TokenTerms, verifyAccessToken } from '../../src/token/access-token.ts';
+import type { KeySource } from '../../src/token/issuer-signature.ts';
 import type { Issuer } from '../../src/token/issuer.ts';
 import { readKeySet, type VerificationKey } from '../../src/jose/key-set.ts';
 import { AUDIENCE, ISSUER, makeKey, makeToken, signParts, type TestKey, type TokenOptions } from '../support/tokens.ts';
@@ -31,7 +32,7 @@ let set: readonly VerificationKey[];
 before(async () => {
   key = await makeKey('ES256', 'k1');
   stranger = await makeKey('ES256', 'k1');
-  const read = await readKeySet({ keys: [key.jwk] }, login.algorithms);
+  const read = readKeySet({ keys: [key.jwk] });
   assert.ok(typeof read === 'object');
   set = read.keys;
 });
@@ -106,7 +107,7 @@ describe('access token', () => {
   }
   test('Ed25519 and EdDSA name one algorithm, in lists and in tokens (RFC 9864 §2.2)', async () => {
     const own = await makeKey('EdDSA', 'okp');
-    const read = await readKeySet({ keys: [own.jwk] }, login.algorithms);
+    const read = readKeySet({ keys: [own.jwk] });
     assert.ok(typeof read === 'object');
     const keysOf = () => source({ current: () => read.keys });
     for (const algorithms of [['EdDSA'], ['Ed25519'], ['ES256', 'EdDSA']]) {
@@ -120,6 +121,41 @@ describe('access token', () => {
   test('an algorithm of the list that is not the key’s: token_algorithm_refused', async () => {
     const token = await signParts(key, { alg: 'ES384', kid: 'k1' }, { iss: ISSUER, aud: AUDIENCE, exp: NOW + 60 });
     assert.equal(await outcome(token), 'token_algorithm_refused');
+  });
+
+  test('a key whose JWK names no alg is for every algorithm of its type that the issuer has, one token as another', async () => {
+    const own = await makeKey('RS256', 'rsa');
+    const { alg: _alg, ...jwk } = own.jwk;
+    const parts = { kid: 'rsa', typ: 'at+jwt' };
+    const claims = { iss: ISSUER, aud: AUDIENCE, exp: NOW + 60 };
+    const tokens = await Promise.all(
+      ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'].map(async (alg) => ({
+        alg,
+        token: await signParts({ ...own, alg }, { ...parts, alg }, claims),
+      })),
+    );
+    const keysOfSet = (...keys: unknown[]) => {
+      const read = readKeySet({ keys });
+      assert.ok(typeof read === 'object');
+      return () => source({ current: () => read.keys });
+    };
+    const open = keysOfSet({ ...jwk, use: 'sig' });
+    for (const { alg, token } of tokens) {
+      assert.equal(await outcome(token, terms({ keysOf: open }, { algorithms: [alg] })), 'verified', alg);
+      assert.equal(await outcome(token, terms({ keysOf: open }, { algorithms: ['ES256'] })), 'token_algorithm_refused');
+    }
+    const given = terms({ keysOf: open });
+    const outcomes = await Promise.all(tokens.map(({ token }) => outcome(token, given)));
+    const refused = 'token_algorithm_refused';
+    assert.deepEqual(outcomes, ['verified', refused, refused, 'verified', refused, refused]);
+    const bound = terms({ keysOf: keysOfSet({ ...jwk, alg: 'RS512' }) }, { algorithms: tokens.map(({ alg }) => alg) });
+    const ofBound = await Promise.all(tokens.map(({ token }) => outcome(token, bound)));
+    assert.deepEqual(ofBound, [refused, refused, 'verified', refused, refused, refused]);
+    const another = tokens[1]?.token.replace(
+      /^[^.]+/,
+      Buffer.from(JSON.stringify({ ...parts, alg: 'RS256' })).toString('base64url'),
+    );
+    assert.equal(await outcome(another ?? '', given), 'token_signature_invalid');
   });
 
   test('an unknown kid asks for one refresh, finds the new key, or ends as token_key_unknown', async () => {
@@ -170,7 +206,7 @@ describe('access token', () => {
     assert.equal(given.cache.size, 0);
   });
   test('a cached verification ends with its key', async () => {
-    const read = await readKeySet({ keys: [key.jwk] }, login.algorithms);
+    const read = readKeySet({ keys: [key.jwk] });
     assert.ok(typeof read === 'object');
     let current = read.keys;
     const given = terms({ keysOf: () => source({ current: () => current }) });

@@ -61,8 +61,16 @@ describe('scope', () => {
     assert.equal(reasonOf('any', { scope: ['a b'] }), 'scope_insufficient');
   });
   test('a token without any scope claim has no scope, and a route without a rule asks for none', () => {
-    assert.deepEqual(readScopes({}, ['scope']).filter(Boolean), []);
+    assert.deepEqual(readScopes({}, ['scope']), []);
     assert.equal(checkScope(undefined, []), undefined);
+  });
+  test('an empty scope claim grants nothing, and the next one does not fill in', () => {
+    for (const scope of ['', ' ', [], ['']]) {
+      assert.deepEqual(readScopes({ scope }, ['scope', 'scp']), []);
+      assert.deepEqual(readScopes({ scope, scp: 'a' }, ['scope', 'scp']), []);
+    }
+    assert.deepEqual(readScopes({ scp: ' a  b ' }, ['scope', 'scp']), ['a', 'b']);
+    assert.deepEqual(readScopes({ scope: 'c', scp: 'a' }, ['scope', 'scp']), ['c']);
   });
 });
 
@@ -137,6 +145,13 @@ describe('authentication', () => {
 });
 
 describe('identity', () => {
+  const FACTS = {
+    issuer: 'https://login.example.com',
+    binding: 'dpop',
+    thumbprint: 't',
+    expires: '5',
+    certificate_subject: undefined,
+  };
   const rules: IdentityRule[] = [
     { field: 'X-Auth-Issuer', source: { fact: 'issuer' } },
     { field: 'X-Auth-Client', source: { claims: ['client_id', 'azp'] } },
@@ -148,13 +163,7 @@ describe('identity', () => {
     readIdentity(rules, encoding, {
       claims,
       scopeClaims: ['scope', 'scp'],
-      facts: {
-        issuer: 'https://login.example.com',
-        binding: 'dpop',
-        thumbprint: 't',
-        expires: '5',
-        certificate_subject: undefined,
-      },
+      facts: FACTS,
     });
   test('the first claim present counts, scopes are joined by a space, other arrays by a comma, absent ones make no field', () => {
     assert.deepEqual(identify({ azp: 'shop', scope: ['a', 'b'], roles: ['x', 'y', 5, true] }), [
@@ -169,7 +178,7 @@ describe('identity', () => {
     'a\r\nX-Admin: 1',
     'a\u0000',
     'ä',
-    '',
+    ' ',
     ' a',
     'a ',
     'a\tb',
@@ -178,7 +187,6 @@ describe('identity', () => {
     [['a']],
     ['a,b'],
     ['a', null],
-    [],
     Number.NaN,
   ]) {
     test(`${JSON.stringify(value)} rejects under strict`, () => {
@@ -189,6 +197,34 @@ describe('identity', () => {
   }
   test('a scope that contains a space in an array rejects', () =>
     assert.ok(identify({ scope: ['a b'] }) instanceof Rejection));
+  for (const encoding of ['strict', 'base64url', 'rfc8187'] as const) {
+    test(`empty claims are absent ones under ${encoding}`, () => {
+      const none = identify({}, encoding);
+      assert.ok(!(none instanceof Rejection) && none.length === 1);
+      for (const empty of ['', [], [''], ['', ''], null]) {
+        assert.deepEqual(identify({ client_id: empty, scope: empty, roles: empty }, encoding), none);
+      }
+      for (const spaces of [' ', '  ', [' '], ['', ' ']]) {
+        const read = identify({ scope: spaces }, encoding);
+        if (typeof spaces === 'string') assert.deepEqual(read, none);
+        else assert.ok(read instanceof Rejection);
+      }
+      assert.deepEqual(identify({ client_id: '', azp: 'shop' }, encoding), identify({ azp: 'shop' }, encoding));
+      assert.deepEqual(identify({ roles: ['', 'x', ''] }, encoding), identify({ roles: ['x'] }, encoding));
+    });
+  }
+  test('the scope that goes on is the one that was checked: an empty claim is not filled in by the next', () => {
+    const both: IdentityRule[] = [{ field: 'X-Auth-Scope', source: { claims: ['scope', 'scp'] } }];
+    const scopeOf = (claims: JsonObject) =>
+      readIdentity(both, 'strict', { claims, scopeClaims: ['scope', 'scp'], facts: FACTS });
+    assert.deepEqual(scopeOf({ scope: '', scp: 'admin' }), []);
+    assert.deepEqual(scopeOf({ scp: 'a b' }), [['X-Auth-Scope', 'a b']]);
+    assert.deepEqual(scopeOf({ scp: ['a', 'b'] }), [['X-Auth-Scope', 'a b']]);
+  });
+  test('scopes have one space between them, however they were spaced', () => {
+    for (const scope of ['a b', 'a b ', ' a  b', ['a', '', 'b'], 'a b    '])
+      assert.deepEqual(identify({ scope }), identify({ scope: 'a b' }));
+  });
   for (const value of ['a', '~', 'a b', 'a  b', 'x,y', 5, 0, -1.5, true, false, ['a'], ['a b', 'c'], [0, false]]) {
     test(`${JSON.stringify(value)} goes as it is under strict`, () =>
       assert.deepEqual(identify({ roles: value }), [
@@ -201,12 +237,6 @@ describe('identity', () => {
       for (const value of [Number.POSITIVE_INFINITY, [Number.POSITIVE_INFINITY], { a: 1 }, [null]])
         assert.ok(identify({ roles: value }, encoding) instanceof Rejection);
     }
-  });
-  test('empty text is a value where the encoding can say so', () => {
-    assert.deepEqual(identify({ roles: '' }, 'rfc8187'), [
-      ['X-Auth-Issuer', "UTF-8''https%3A%2F%2Flogin.example.com"],
-      ['X-Auth-Roles', "UTF-8''"],
-    ]);
   });
   test('base64url and rfc8187 carry what strict refuses', () => {
     const last = (encoding: Encoding) => {

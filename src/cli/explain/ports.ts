@@ -11,7 +11,6 @@ import { createRateMemory, SharedRateLimiter } from '../../rate/limiter.ts';
 import { createReplayMemory, SharedReplayStore } from '../../memory/process-replay-store.ts';
 import type { Issuer } from '../../token/issuer.ts';
 import type { JsonObject } from '../../jose/jws.ts';
-import { readKeySet } from '../../jose/key-set.ts';
 import { type Introspect, readIntrospection } from '../../token/opaque-token.ts';
 
 export interface OpenPorts {
@@ -27,7 +26,7 @@ export interface OpenPorts {
 export async function openPorts(policy: Policy, { demand }: Route, now: number): Promise<OpenPorts> {
   const wallClock = () => Date.now() / 1000;
   const keys = new Map(
-    demand.issuers.map((issuer) => [issuer, new IssuerKeys({ issuer, readKeySet, now: wallClock, onEvent: () => {} })]),
+    demand.issuers.map((issuer) => [issuer, new IssuerKeys({ issuer, now: wallClock, onEvent: () => {} })]),
   );
   await Promise.all([...keys.values()].map((one) => one.start()));
   const asked = openIntrospectors(demand.issuers);

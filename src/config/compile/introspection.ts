@@ -1,6 +1,7 @@
 // Compiles how an issuer is asked about tokens: where, and with what the gateway says who it is.
 
-import { createPrivateKey, type KeyObject } from 'node:crypto';
+import { createPrivateKey, createPublicKey } from 'node:crypto';
+import { algorithmsOfKey, RSA_BITS } from '../../jose/algorithms.ts';
 import type { ClientCredentials, IntrospectionRules } from '../../token/issuer.ts';
 import { isJsonObject, type JsonObject, readJsonObject } from '../../jose/jws.ts';
 import { type Compilation, isLoopback } from './compilation.ts';
@@ -10,18 +11,8 @@ import type { Config } from '../schema/schema.ts';
 
 type IssuerConfig = Config['issuers'][string];
 
-const RSA_BITS = 2048;
 const KEY_EXPECTED =
   'expected a private key in PEM or JWK: EC P-256, P-384 or P-521, Ed25519, or RSA of at least 2048 bits';
-/** JWS algorithms by key type and curve, the first where a JWK names none (RFC 7518 §3, RFC 8037 §3.1). */
-const ALGORITHMS: Readonly<Record<string, readonly string[]>> = {
-  'ec prime256v1': ['ES256'],
-  'ec secp384r1': ['ES384'],
-  'ec secp521r1': ['ES512'],
-  ed25519: ['EdDSA', 'Ed25519'],
-  rsa: ['RS256', 'PS256', 'RS384', 'RS512', 'PS384', 'PS512'],
-};
-
 /**
  * The rules of `introspection`; undefined where there are none, and after a problem with the credentials. Problems: an endpoint
  * over http beyond loopback without `insecure_http` (RFC 7662 §4), or where a certificate is to be shown; a secret that is empty;
@@ -80,28 +71,26 @@ function compileSecret(compilation: Compilation, at: ConfigPath): ClientCredenti
 function compileKey(compilation: Compilation, at: ConfigPath): ClientCredentials | undefined {
   const text = compilation.fileAt(at)?.content.toString('utf8') ?? '';
   const jwk = readJsonObject(text);
-  const key = readKey(jwk ?? text);
-  const alg = key && algorithmOf(key, jwk?.alg);
+  const read = readSigningKey(jwk ?? text, jwk?.alg);
   const kid = jwk?.kid;
-  if (key === undefined || alg === undefined || (kid !== undefined && typeof kid !== 'string')) {
+  if (read === undefined || (kid !== undefined && typeof kid !== 'string')) {
     compilation.problem(at, `cannot sign client assertions (RFC 7523), ${KEY_EXPECTED}`);
     return undefined;
   }
-  return { method: 'private_key_jwt', key: key.export({ type: 'pkcs8', format: 'pem' }), alg, kid };
+  return { method: 'private_key_jwt', ...read, kid };
 }
 
-function readKey(from: JsonObject | string): KeyObject | undefined {
+/** The key as PEM, and its algorithm: the `alg` of the JWK where it fits, else RS256 for RSA and what the curve says. */
+function readSigningKey(from: JsonObject | string, named: unknown): { key: string; alg: string } | undefined {
   try {
-    return createPrivateKey(isJsonObject(from) ? { key: from, format: 'jwk' } : from);
+    const key = createPrivateKey(isJsonObject(from) ? { key: from, format: 'jwk' } : from);
+    if ((key.asymmetricKeyDetails?.modulusLength ?? RSA_BITS) < RSA_BITS) return undefined;
+    const { kty, crv } = createPublicKey(key).export({ format: 'jwk' });
+    const possible = algorithmsOfKey(kty, crv);
+    const usual = possible.includes('RS256') ? 'RS256' : possible[0];
+    const alg = named === undefined ? usual : possible.find((one) => one === named);
+    return alg === undefined ? undefined : { key: key.export({ type: 'pkcs8', format: 'pem' }), alg };
   } catch {
-    return undefined; // reported by the caller: no word about the content of a key may leave here
+    return undefined; // Reported by the caller: no word about the content of a key may leave here.
   }
-}
-
-/** The `alg` of the JWK where it fits the key. */
-function algorithmOf({ asymmetricKeyType: type, asymmetricKeyDetails }: KeyObject, named: unknown): string | undefined {
-  const { namedCurve, modulusLength = RSA_BITS } = asymmetricKeyDetails ?? {};
-  const algorithms = ALGORITHMS[namedCurve === undefined ? `${type}` : `${type} ${namedCurve}`] ?? [];
-  if (modulusLength < RSA_BITS) return undefined;
-  return named === undefined ? algorithms[0] : algorithms.find((one) => one === named);
 }

@@ -1,5 +1,6 @@
 // weaker_than_defaults: a route that demands less than the defaults says so, key by key, and no key more.
 
+import { admitsAlgorithm } from '../../jose/algorithms.ts';
 import { type Compilation, listed } from './compilation.ts';
 import type { RouteConfig } from './demand.ts';
 import type { ConfigPath } from '../problem.ts';
@@ -40,7 +41,7 @@ const COMPARISONS: Readonly<Record<Key, Comparison>> = {
   algorithms: {
     at: ['dpop', 'algorithms'],
     weaker: ({ dpop }, defaults) =>
-      dpop?.algorithms?.some((one) => !defaults.dpop.algorithms.some((two) => sameAlgorithm(one, two))) ?? false,
+      dpop?.algorithms?.some((one) => !admitsAlgorithm(defaults.dpop.algorithms, one)) ?? false,
   },
   authorization: {
     at: ['forward', 'authorization'],
@@ -88,10 +89,4 @@ export function checkWeaker(compilation: Compilation, at: ConfigPath, config: Ro
       `${message}, expected ${keys.length === 0 ? 'no key' : listed(keys)}`,
     );
   }
-}
-
-/** `EdDSA` and `Ed25519` both name Ed25519 here (checks.md §4). */
-function sameAlgorithm(one: string, two: string): boolean {
-  const spell = (name: string): string => (name === 'Ed25519' ? 'EdDSA' : name);
-  return spell(one) === spell(two);
 }

@@ -62,7 +62,7 @@ const forward = {
       ),
       'a mapping from fields to claims',
     )
-    .describe('Fields that tell the upstream who is calling: a claim, the first present of a list, or @fact.'),
+    .describe('Fields that tell the upstream who is calling: a claim, the first of a list that is not empty, or @fact.'),
   encoding: choice('strict', 'base64url', 'rfc8187').describe(
     'strict: a claim that is no clean field value rejects the request.',
   ),
@@ -98,8 +98,8 @@ export const defaults = z.strictObject({
       identity: forward.identity.prefault({
         'X-Auth-Issuer': '@issuer',
         'X-Auth-Subject': 'sub',
-        'X-Auth-Client': ['client_id', 'azp', 'cid'],
-        'X-Auth-Scope': 'scope',
+        'X-Auth-Client': ['client_id', 'azp', 'cid', 'appid'],
+        'X-Auth-Scope': ['scope', 'scp'],
         'X-Auth-Binding': '@binding',
         'X-Auth-Thumbprint': '@thumbprint',
       }),

@@ -1,7 +1,7 @@
 // The kinds of values that configuration keys take: how they are written, and what they are read as.
 
 import { z } from 'zod';
-import { PROOF_ALGORITHMS } from '../../jose/jwk.ts';
+import { ALGORITHMS } from '../../jose/algorithms.ts';
 import type { Bind } from '../../policy/policy.ts';
 
 // Every error text in the schema completes the sentence "is …, expected <text>" (check.ts).
@@ -121,7 +121,7 @@ export function uri(expected: string, pattern = /^https?:\/\/[^\s/?#@\\]+[^\s#\\
 
 /** Algorithms that we can verify, for tokens and proofs alike; all of them are asymmetric. */
 export const algorithms = list(
-  z.enum(Object.keys(PROOF_ALGORITHMS), alternatives(Object.keys(PROOF_ALGORITHMS))),
+  z.enum([...ALGORITHMS.keys()], alternatives([...ALGORITHMS.keys()])),
   'asymmetric algorithms such as ES256',
 );
 

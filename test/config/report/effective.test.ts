@@ -29,7 +29,7 @@ test('defaults are written out as the contract spells them', () => {
   assert.equal(config.listeners[0].limits.request_body, '10MiB');
   assert.equal(config.admin.bind, '127.0.0.1:9901');
   assert.equal(config.replay.capacity, 'auto');
-  assert.deepEqual(config.defaults.forward.identity['X-Auth-Client'], ['client_id', 'azp', 'cid']);
+  assert.deepEqual(config.defaults.forward.identity['X-Auth-Client'], ['client_id', 'azp', 'cid', 'appid']);
 });
 
 test('a value of the environment is shown as it is written', () => {

@@ -29,10 +29,13 @@ export const RFC_8725: Specification = {
     {
       section: '3.1',
       level: 'MUST',
-      requirement: 'Each key is for exactly one algorithm, and that is checked when it is used.',
+      requirement:
+        'Each key is for the algorithm that its JWK names, and that is checked when it is used; one that names none is for those of its type.',
+      deviation: '0971-keys-without-an-algorithm',
       tests: [
         'jose/key-set > is for one algorithm: any other is refused, however well the key type fits',
-        'jose/key-set > of an RSA key without alg is RS256, or PS256 where the issuer has no RS256',
+        'jose/key-set > are all that RSA can where nothing in the set says anything of the key',
+        'jose/key-set > are those that another JWK of the same key names, wherever it stands in the set',
         'proof/dpop-proof > a key of another curve: proof_key_invalid',
       ],
     },
