@@ -62,7 +62,9 @@ const forward = {
       ),
       'a mapping from fields to claims',
     )
-    .describe('Fields that tell the upstream who is calling: a claim, the first of a list that is not empty, or @fact.'),
+    .describe(
+      'Fields that tell the upstream who is calling: a claim, the first of a list that is not empty, or @fact.',
+    ),
   encoding: choice('strict', 'base64url', 'rfc8187').describe(
     'strict: a claim that is no clean field value rejects the request.',
   ),
