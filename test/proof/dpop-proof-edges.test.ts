@@ -31,6 +31,17 @@ async function refusal(options: ProofOptions, over?: Partial<ProofTerms>): Promi
   return [result.reason, result.facts];
 }
 
+describe('a proof that is wrong in two ways', () => {
+  test('is proof_stale where its nbf lies in the future as well', async () => {
+    assert.equal(await reasonOf({ claims: { iat: NOW - 61, nbf: NOW + 16 } }), 'proof_stale');
+  });
+
+  test('is proof_from_future where it was made before the replay store began as well: a nonce would not help', async () => {
+    const claims = { iat: NOW - 10, nbf: NOW + 16 };
+    assert.equal(await reasonOf({ claims }, { rememberedSince: NOW - 5 }), 'proof_from_future');
+  });
+});
+
 describe('lengths', () => {
   test('a proof of 8 KiB is read, one of a byte more is not', async () => {
     const ofLength = async (length: number) => {
