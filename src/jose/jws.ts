@@ -1,6 +1,7 @@
 // A compact JWS taken apart (RFC 7515 §7.1), strictly: what two parsers could read differently is refused.
 
 import { isUtf8 } from 'node:buffer';
+import { parseJson } from './exact-numbers.ts';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -52,7 +53,7 @@ export function readJsonPart(text: string): JsonObject | undefined {
 export function readJsonObject(text: string): JsonObject | undefined {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text);
   } catch {
     return undefined; // Not JSON, a byte order mark included: the caller names the reason.
   }

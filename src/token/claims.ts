@@ -3,7 +3,10 @@
 import { type Rejection, reject } from '../rejection/rejection.ts';
 import { isJsonObject, type JsonObject } from '../jose/jws.ts';
 
-/** A claim equals one of `anyOf`; an array claim matches by any item. `path` is the JSON Pointer split into members. */
+/**
+ * A claim equals one of `anyOf`; an array claim matches by any item. An integer beyond 2^53, which is a bigint in claims, equals the
+ * text of its digits. `path` is the JSON Pointer split into members.
+ */
 export interface ClaimRule {
   readonly name: string;
   readonly path: readonly string[];
@@ -15,7 +18,12 @@ export function checkClaims(rules: readonly ClaimRule[], claims: JsonObject): Re
   for (const { name, path, anyOf } of rules) {
     const value = valueAt(claims, path);
     const found: readonly unknown[] = Array.isArray(value) ? value : [value];
-    if (!anyOf.some((one) => found.includes(one))) return reject('claim_mismatch', { what: name });
+    if (
+      !found.some((one) =>
+        anyOf.some((wanted) => one === wanted || (typeof one === 'bigint' && String(one) === wanted)),
+      )
+    )
+      return reject('claim_mismatch', { what: name });
   }
   return undefined;
 }

@@ -25,9 +25,23 @@ export interface VerifiedIdentity {
 }
 
 /**
- * Makes the identity fields of a request. A claim that is absent, null or empty makes no field.
- * @returns Rejection: identity_unforwardable, which names the field, for objects, for array items that contain their
- * separator and, under `strict`, for values that are no clean field value (RFC 9110 §5.5: visible ASCII, inner spaces)
+ * Claims that their standards define as one string (RFC 7519 §4.1, RFC 9068 §2.2, OpenID Connect Core §2, §5.1, RFC 7662 §2.2) and
+ * Okta's `cid`: a comma in them separates nothing.
+ */
+// biome-ignore format: two groups
+const SINGLE = new Set([
+  'iss', 'sub', 'jti', 'client_id', 'azp', 'cid', 'acr', 'sid', 'username',
+  'name', 'given_name', 'family_name', 'middle_name', 'nickname', 'preferred_username', 'email', 'profile', 'picture', 'website',
+  'gender', 'birthdate', 'zoneinfo', 'locale', 'phone_number',
+]);
+
+/**
+ * Makes the identity fields of a request. A claim that is absent, null or empty makes no field. No text passes for an array: `strict`
+ * joins the items of an array by commas and refuses a text with one, but for claims that are never arrays; the other encodings
+ * encode item by item (docs/decisions/0961-numbers-that-a-double-cannot-hold.md).
+ * @returns Rejection: identity_unforwardable, which names the field, for objects, for numbers without exact text, for array items
+ * that contain their separator and, under `strict`, for values that are no clean field value (RFC 9110 §5.5: visible ASCII, inner
+ * spaces)
  */
 export function readIdentity(
   rules: readonly IdentityRule[],
@@ -36,34 +50,55 @@ export function readIdentity(
 ): readonly (readonly [string, string])[] | Rejection {
   const fields: [string, string][] = [];
   for (const { field, source } of rules) {
-    const value = 'fact' in source ? identity.facts[source.fact] : readClaim(source.claims, identity);
-    if (value === undefined) continue;
-    const encoded = value === null ? undefined : encodeFieldValue(value, encoding);
-    if (encoded === undefined) return reject('identity_unforwardable', { what: field });
-    fields.push([field, encoded]);
+    const pieces =
+      'fact' in source ? factPieces(identity.facts[source.fact]) : claimPieces(source.claims, encoding, identity);
+    if (pieces?.length === 0) continue;
+    const encoded = pieces?.map((piece) => encodeFieldValue(piece, encoding));
+    if (encoded === undefined || encoded.includes(undefined)) return reject('identity_unforwardable', { what: field });
+    fields.push([field, encoded.join(',')]);
   }
   return fields;
 }
 
-/** The first claim that says something, as text; null: it has no text form. */
-function readClaim(names: readonly string[], { claims, scopeClaims }: VerifiedIdentity): string | null | undefined {
+/** Texts that are encoded one by one and joined by commas; empty: nothing is said; undefined: it has no text form. */
+type Pieces = readonly string[] | undefined;
+
+const NOTHING: Pieces = [];
+
+function factPieces(fact: string | undefined): Pieces {
+  return fact === undefined ? NOTHING : [fact];
+}
+
+/** Of the first claim that says something. */
+function claimPieces(names: readonly string[], encoding: Encoding, { claims, scopeClaims }: VerifiedIdentity): Pieces {
   for (const name of names) {
     if (!Object.hasOwn(claims, name) || claims[name] === null) continue;
     const isScope = scopeClaims.includes(name);
-    const text = textOfClaim(claims[name], isScope);
-    if (text !== '') return text;
+    const pieces = isScope ? scopePieces(claims[name]) : piecesOf(claims[name], encoding, SINGLE.has(name));
     // Of scopes the first claim counts, as in the decision (scope.ts): the upstream sees no scope that was not looked at.
-    if (isScope) return undefined;
+    if (isScope || pieces?.length !== 0) return pieces;
   }
-  return undefined;
+  return NOTHING;
 }
 
-/** Empty where the claim says nothing: empty text, a list of nothing but that. */
-function textOfClaim(value: unknown, isScope: boolean): string | null {
-  if (!Array.isArray(value)) return isScope && typeof value === 'string' ? joinScopes(value) : textOf(value);
-  const separator = isScope ? ' ' : ',';
-  const items = value.map(textOf).filter((item) => item !== '');
-  return items.some((item) => item === null || item.includes(separator)) ? null : items.join(separator);
+function scopePieces(value: unknown): Pieces {
+  const items = textsOf(typeof value === 'string' ? joinScopes(value) : value);
+  if (items === undefined || (Array.isArray(value) && items.some((item) => item.includes(' ')))) return undefined;
+  return items.length === 0 ? NOTHING : [items.join(' ')];
+}
+
+function piecesOf(value: unknown, encoding: Encoding, isSingle: boolean): Pieces {
+  const items = textsOf(value);
+  if (items === undefined || items.length === 0 || encoding !== 'strict') return items;
+  const commaIsText = isSingle && !Array.isArray(value);
+  const ambiguous = (isSingle && items.length > 1) || (!commaIsText && items.some((item) => item.includes(',')));
+  return ambiguous ? undefined : [items.join(',')];
+}
+
+/** What a claim says, item by item, without empty texts. */
+function textsOf(value: unknown): Pieces {
+  const items = (Array.isArray(value) ? value : [value]).map(textOf).filter((item) => item !== '');
+  return items.every((item) => item !== null) ? items : undefined;
 }
 
 /** One space between scopes and none at the ends (RFC 6749 §3.3). */
@@ -73,7 +108,8 @@ function joinScopes(scopes: string): string {
 
 function textOf(value: unknown): string | null {
   if (typeof value === 'string') return value;
-  return typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value)) ? String(value) : null;
+  if (typeof value === 'boolean' || typeof value === 'bigint') return String(value);
+  return typeof value === 'number' && Number.isFinite(value) ? String(value) : null;
 }
 
 const CLEAN_FIELD_VALUE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;

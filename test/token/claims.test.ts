@@ -6,7 +6,7 @@ import { Rejection } from '../../src/rejection/rejection.ts';
 import { type ClaimRule, checkAuthentication, checkClaims } from '../../src/token/claims.ts';
 import { readConfirmation } from '../../src/token/confirmation.ts';
 import { type Encoding, type IdentityRule, readIdentity } from '../../src/token/identity.ts';
-import type { JsonObject } from '../../src/jose/jws.ts';
+import { type JsonObject, readJsonObject } from '../../src/jose/jws.ts';
 import { checkScope, readScopes } from '../../src/token/scope.ts';
 
 describe('confirmation', () => {
@@ -86,6 +86,23 @@ describe('claims', () => {
     assert.ok(!passes({}, rule(['tenant'], 'acme')));
     assert.ok(!passes({ tenant: null }, rule(['tenant'], 'acme')));
     assert.ok(!passes({ tenant: { acme: 1 } }, rule(['tenant'], 'acme')));
+  });
+  test('an integer beyond 2^53 equals the text of its digits and no other number', () => {
+    const uid = readJsonObject('{"uid":9007199254740993,"ids":[1,-9007199254740995]}') ?? {};
+    assert.ok(passes(uid, rule(['uid'], '9007199254740993')));
+    assert.ok(passes(uid, rule(['ids'], '-9007199254740995')));
+    for (const other of [
+      '9007199254740992',
+      '9007199254740994',
+      '09007199254740993',
+      9007199254740992,
+      9007199254740994,
+    ])
+      assert.ok(!passes(uid, rule(['uid'], other)), String(other));
+    assert.ok(!passes({ uid: 5 }, rule(['uid'], '5')));
+    assert.ok(
+      !passes(readJsonObject('{"uid":9007199254740993.0}') ?? {}, rule(['uid'], '9007199254740993', 9007199254740992)),
+    );
   });
   test('members that every object inherits are no claims', () => {
     assert.ok(!passes({}, rule(['constructor', 'name'], 'Object')));
@@ -185,6 +202,7 @@ describe('identity', () => {
     '🙂',
     { a: 1 },
     [['a']],
+    'x,y',
     ['a,b'],
     ['a', null],
     Number.NaN,
@@ -225,13 +243,67 @@ describe('identity', () => {
     for (const scope of ['a b', 'a b ', ' a  b', ['a', '', 'b'], 'a b    '])
       assert.deepEqual(identify({ scope }), identify({ scope: 'a b' }));
   });
-  for (const value of ['a', '~', 'a b', 'a  b', 'x,y', 5, 0, -1.5, true, false, ['a'], ['a b', 'c'], [0, false]]) {
-    test(`${JSON.stringify(value)} goes as it is under strict`, () =>
+  for (const value of [
+    'a',
+    '~',
+    'a b',
+    'a  b',
+    5,
+    9007199254740993n,
+    0,
+    -1.5,
+    true,
+    false,
+    ['a'],
+    ['a b', 'c'],
+    [0, false],
+  ]) {
+    test(`${typeof value === 'bigint' ? value : JSON.stringify(value)} goes as it is under strict`, () =>
       assert.deepEqual(identify({ roles: value }), [
         ['X-Auth-Issuer', 'https://login.example.com'],
         ['X-Auth-Roles', Array.isArray(value) ? value.join(',') : String(value)],
       ]));
   }
+  describe('a string with a comma and an array', () => {
+    const field = (claims: JsonObject, encoding: Encoding = 'strict') => {
+      const read = readIdentity([{ field: 'X', source: { claims: Object.keys(claims) } }], encoding, {
+        claims,
+        scopeClaims: ['scope'],
+        facts: { issuer: 'i', binding: 'b', thumbprint: 't', expires: '5', certificate_subject: undefined },
+      });
+      return read instanceof Rejection ? read.reason : read[0]?.[1];
+    };
+    test('are never the same field value, under any encoding', () => {
+      const values = ['a,b', 'b,a', ['a', 'b'], ['b', 'a'], ['a,b', 'c'], ['a', 'b,c'], 'a,b,c', ['a', 'b', 'c']];
+      for (const encoding of ['strict', 'base64url', 'rfc8187'] as const) {
+        const sent = values
+          .map((roles) => field({ roles }, encoding))
+          .filter((value) => value !== 'identity_unforwardable');
+        assert.equal(new Set(sent).size, sent.length, encoding);
+        assert.equal(sent.length, encoding === 'strict' ? 3 : values.length);
+      }
+      assert.equal(field({ roles: ['a', 'b'] }, 'base64url'), 'YQ,Yg');
+      assert.equal(field({ roles: 'a,b' }, 'base64url'), 'YSxi');
+      assert.equal(field({ roles: ['a,b', 'c'] }, 'rfc8187'), "UTF-8''a%2Cb,UTF-8''c");
+    });
+    test('that has one item is that item, so that a list of one is a list too', () => {
+      assert.equal(field({ roles: ['a'] }, 'base64url'), field({ roles: 'a' }, 'base64url'));
+      assert.equal(field({ roles: ['a,b'] }), 'identity_unforwardable');
+    });
+    test('a comma passes in claims that are one string by their standard, and an array of several does not', () => {
+      for (const name of ['sub', 'client_id', 'azp', 'name']) {
+        assert.equal(field({ [name]: 'CN=a,O=b' }), 'CN=a,O=b');
+        assert.equal(field({ [name]: ['a', 'b'] }), 'identity_unforwardable', name);
+        assert.equal(field({ [name]: ['a'] }), 'a');
+        assert.equal(field({ [name]: ['a,b'] }), 'identity_unforwardable');
+      }
+    });
+    test('scopes are separated by spaces in both forms, which mean the same; a comma in one is no separator', () => {
+      assert.equal(field({ scope: 'a,b c' }), 'a,b c');
+      assert.equal(field({ scope: ['a,b', 'c'] }), 'a,b c');
+      assert.equal(field({ scope: ['a', 'b'] }, 'base64url'), field({ scope: 'a b' }, 'base64url'));
+    });
+  });
   test('a number without end has no text form, alone or in an array, under any encoding', () => {
     for (const encoding of ['strict', 'base64url', 'rfc8187'] as const) {
       for (const value of [Number.POSITIVE_INFINITY, [Number.POSITIVE_INFINITY], { a: 1 }, [null]])

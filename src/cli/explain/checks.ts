@@ -51,9 +51,12 @@ interface Check {
 const claimed = (jws: Claims | undefined, claim: string) => shorten(jws?.payload[claim]);
 const said = (jws: Partial<CompactJws> | undefined, parameter: string) => shorten(jws?.header?.[parameter]);
 
+/** JSON.stringify refuses integers beyond 2^53. */
+const digitsOf = (_name: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value);
+
 function shorten(value: unknown): string {
   if (value === undefined) return 'absent';
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  const text = typeof value === 'string' ? value : JSON.stringify(value, digitsOf);
   return text.length > 120 ? `${text.slice(0, 117)}...` : text;
 }
 

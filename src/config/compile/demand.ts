@@ -2,6 +2,7 @@
 
 import type { Requirement } from '../../binding/binding.ts';
 import type { ChallengeTerms, Scheme } from '../../rejection/challenge.ts';
+import { isExact } from '../../jose/exact-numbers.ts';
 import type { ClaimRule } from '../../token/claims.ts';
 import type { Issuer } from '../../token/issuer.ts';
 import { type Compilation, listed, merged } from './compilation.ts';
@@ -92,10 +93,23 @@ function readClaimPath(name: string): readonly string[] | undefined {
 }
 
 function checkClaims(compilation: Compilation, at: ConfigPath, { claims }: RouteConfig): void {
-  for (const name of Object.keys(claims ?? {})) {
-    if (readClaimPath(name) !== undefined) continue;
-    compilation.problem([...at, name], 'is no JSON Pointer, expected ~0 for "~" and ~1 for "/" (RFC 6901)');
+  for (const [name, value] of Object.entries(claims ?? {})) {
+    if (readClaimPath(name) === undefined) {
+      compilation.problem([...at, name], 'is no JSON Pointer, expected ~0 for "~" and ~1 for "/" (RFC 6901)');
+    }
+    const values =
+      typeof value === 'object' ? value.map((one, index) => [[name, index], one] as const) : [[[name], value] as const];
+    for (const [key, one] of values) {
+      if (typeof one === 'number') checkExact(compilation, [...at, ...key]);
+    }
   }
+}
+
+/** Whole numbers are in their bounds by the schema; this is for fractions, of which a double keeps 15 digits. */
+function checkExact(compilation: Compilation, at: ConfigPath): void {
+  const written = compilation.read.written(at) ?? '';
+  if (!/^-?[0-9]+[.eE]/.test(written) || isExact(written)) return;
+  compilation.problem(at, 'has more digits than a number keeps, expected 15 digits at most');
 }
 
 const CONDITIONS = ['issuers', 'audience', 'dpop', 'scope', 'claims', 'acr', 'max_auth_age'] as const;

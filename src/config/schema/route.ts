@@ -66,7 +66,8 @@ const forward = {
       'Fields that tell the upstream who is calling: a claim, the first of a list that is not empty, or @fact.',
     ),
   encoding: choice('strict', 'base64url', 'rfc8187').describe(
-    'strict: a claim that is no clean field value rejects the request.',
+    'strict: a claim that is no clean field value rejects the request, and so does a text with a comma where an array could be. ' +
+      'The other two encode the items of an array one by one, with commas between them.',
   ),
   remove: list(field, 'field names', 0).describe('More fields of the client that never pass.'),
   client_certificate: list(certificateField, '{ format, field }', 0).describe(
@@ -153,7 +154,10 @@ const scope = z.union(
   'a list of scopes, or { any: [a, b] }',
 );
 
-const claimValue = z.union([z.string(), z.number(), z.boolean()], 'text, a number, true or false');
+// Beyond these bounds a double rounds: one tenant's number would match another's.
+const BEYOND = `the digits in quotes, which match this integer (a number is at most ${Number.MAX_SAFE_INTEGER})`;
+const number = z.number().min(Number.MIN_SAFE_INTEGER, BEYOND).max(Number.MAX_SAFE_INTEGER, BEYOND);
+const claimValue = z.union([z.string(), number, z.boolean()], 'text, a number, true or false');
 
 const claims = z.record(
   text('a claim name, or a JSON Pointer starting with "/"'),

@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Route } from '../../../src/policy/policy.ts';
-import { assertProblems, policyOf, type Sections, warningsOf } from '../../support/policies.ts';
+import { readSource } from '../../../src/config/read/source.ts';
+import { checkConfig } from '../../../src/config/schema/check.ts';
+import { assertProblems, configuration, policyOf, type Sections, warningsOf } from '../../support/policies.ts';
 
 const route = (rest: string) => `- { name: orders, match: { path: /* }, upstream: orders, ${rest} }`;
 
@@ -11,6 +13,12 @@ function routeOf(rest: string, more: Sections = {}): Route {
   const [compiled] = policyOf({ routes: route(rest), ...more }).routes;
   assert.ok(compiled);
   return compiled;
+}
+
+/** What the schema says to a route, whose values compiling never sees. */
+function schemaProblems(rest: string): readonly string[] {
+  const source = readSource('holdfast.yaml', configuration({ routes: route(rest) }), {});
+  return checkConfig(source.data, source.written).findings.map(({ path, message }) => `${path.join('.')}: ${message}`);
 }
 
 function assertRouteProblems(rest: string, expected: readonly string[], more: Sections = {}): void {
@@ -64,6 +72,31 @@ describe('conditions', () => {
     assertRouteProblems('claims: { /a~2b: «x, /a~: «y, a~2: z }', [
       'routes[0].claims["/a~2b"]: is no JSON Pointer, expected ~0 for "~" and ~1 for "/" (RFC 6901)',
       'routes[0].claims["/a~"]: is no JSON Pointer, expected ~0 for "~" and ~1 for "/" (RFC 6901)',
+    ]);
+  });
+
+  test('a number in a rule is one that every reader keeps; a larger one is written in quotes', () => {
+    const read = (value: string) => schemaProblems(`claims: { tenant: ${value} }`);
+    for (const value of [
+      '9007199254740992',
+      '9007199254740993',
+      '-9007199254740993',
+      '9007199254740993.0',
+      '1e16',
+      '0x20000000000001',
+    ])
+      assert.deepEqual(read(value), [
+        `routes.0.claims.tenant: is the number ${value}, expected the digits in quotes, which match this integer (a number is at most 9007199254740991)`,
+      ]);
+    assert.deepEqual(
+      routeOf('claims: { tenant: [9007199254740991, "9007199254740993", 0.5] }').demand.claims[0]?.anyOf,
+      [9007199254740991, '9007199254740993', 0.5],
+    );
+    const digits = (key: string) =>
+      `routes[0].claims.${key}: has more digits than a number keeps, expected 15 digits at most`;
+    assertRouteProblems('claims: { a: «9007199254740991.4, b: [1, «0.12345678901234567891] }', [
+      digits('a'),
+      digits('b[1]'),
     ]);
   });
 
