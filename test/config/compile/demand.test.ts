@@ -18,7 +18,9 @@ function routeOf(rest: string, more: Sections = {}): Route {
 /** What the schema says to a route, whose values compiling never sees. */
 function schemaProblems(rest: string): readonly string[] {
   const source = readSource('holdfast.yaml', configuration({ routes: route(rest) }), {});
-  return checkConfig(source.data, source.written).findings.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  return checkConfig(source.data, (path) => source.written(path)).findings.map(
+    ({ path, message }) => `${path.join('.')}: ${message}`,
+  );
 }
 
 function assertRouteProblems(rest: string, expected: readonly string[], more: Sections = {}): void {
