@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Permit } from '../binding/permit.ts';
 import { enforce, type Ports, shadow } from '../enforce.ts';
-import type { Log, TunnelFacts } from '../observe/log.ts';
+import type { Attempts, Log, TunnelFacts } from '../observe/log.ts';
 import type { OutcomeLabel, TrafficMetrics } from '../observe/metrics.ts';
 import { chooseRoute, groupOf } from '../policy/route-table.ts';
 import type { Policy, Route } from '../policy/policy.ts';
@@ -67,6 +67,7 @@ class Exchange implements ExchangeOwner {
   #permit: Permit | undefined;
   #shadowed: Rejection | undefined;
   #settled = false;
+  #attempts: Attempts | undefined;
   /** When its tunnel opened, on the monotonic clock. */
   #opened: number | undefined;
 
@@ -127,7 +128,8 @@ class Exchange implements ExchangeOwner {
     forward(permit, { transaction: this.#arrival.transaction, facts, route: atWork, cors, owner: this });
   }
 
-  settled(outcome: Outcome): void {
+  settled(outcome: Outcome, attempts: Attempts | undefined): void {
+    this.#attempts = attempts;
     if (outcome.kind === 'rejected') return this.#refuse(outcome.rejection);
     const status = outcome.kind === 'client_gone' ? undefined : outcome.status;
     const tunnel = outcome.kind === 'tunnelled' ? outcome.tunnel : undefined;
@@ -212,6 +214,7 @@ class Exchange implements ExchangeOwner {
       client: connection.remoteAddress,
       sent,
       tunnel,
+      attempts: this.#attempts,
     });
   }
 
@@ -260,6 +263,7 @@ export function refuseUnread(runtime: Runtime, listener: string, rejection: Reje
     client: connection.remoteAddress,
     sent: 0,
     tunnel: undefined,
+    attempts: undefined,
   });
   return rejectionAnswer(rejection, {
     requestId,

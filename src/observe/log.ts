@@ -16,6 +16,12 @@ export interface TunnelFacts {
   readonly received: number;
 }
 
+/** A request that was sent more than once. `after`: what the last attempt before was lost to, a word of upstream/loss.ts. */
+export interface Attempts {
+  readonly count: number;
+  readonly after: string;
+}
+
 /** What the log says about one request. Texts of the client are its method, host and path, all of them cut. */
 export interface RequestLine {
   readonly requestId: string;
@@ -42,6 +48,8 @@ export interface RequestLine {
   readonly sent: number;
   /** How the tunnel of the request went; undefined: none was opened. */
   readonly tunnel: TunnelFacts | undefined;
+  /** undefined: it was sent once, or not at all. */
+  readonly attempts: Attempts | undefined;
 }
 
 /** Fields of an event of the gateway itself: names, addresses, counts. */
@@ -147,6 +155,8 @@ function requestFields(line: RequestLine) {
     sent_bytes: line.sent,
     received_bytes: line.tunnel?.received,
     tunnel_end: line.tunnel?.end,
+    attempts: line.attempts?.count,
+    resent_after: line.attempts?.after,
   };
 }
 

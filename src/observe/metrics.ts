@@ -139,8 +139,8 @@ export const METRICS = {
   },
   upstreamRetries: {
     name: 'holdfast_upstream_retries_total',
-    help: 'Requests sent to another connection because nothing of them had been sent.',
-    labels: ['upstream'],
+    help: 'Requests sent again, by why that is safe: unconnected (nothing was sent), refused (the upstream did not process it) or closed (an idle connection ended under an idempotent request).',
+    labels: ['upstream', 'reason'],
   },
   buildInfo: { name: 'holdfast_build_info', help: 'Always 1; the label says which build runs.', labels: ['version'] },
 } as const;
@@ -202,7 +202,8 @@ export interface TrafficMetrics {
   countHandshakeFailure(listener: Pick<Listener, 'name'>, code: string | undefined): void;
   /** @param reason a word of upstream/target.ts */
   countUpstreamFailure(upstream: string, target: string, reason: string): void;
-  countUpstreamRetry(upstream: string): void;
+  /** @param reason a word of upstream/loss.ts */
+  countUpstreamRetry(upstream: string, reason: string): void;
   /** Of the shared memory of proofs, once there is one. */
   addStore(): StoreMetrics;
   snapshot(): Promise<Snapshot>;
@@ -257,7 +258,7 @@ export function createTrafficMetrics({ connections, upstreams }: TrafficSources)
       handshakeFailures.inc({ listener, reason });
     },
     countUpstreamFailure: (upstream, target, reason) => upstreamFailures.inc({ upstream, target, reason }),
-    countUpstreamRetry: (upstream) => upstreamRetries.inc({ upstream }),
+    countUpstreamRetry: (upstream, reason) => upstreamRetries.inc({ upstream, reason }),
     addStore: () => addStoreMetrics(registry),
     snapshot: () => registry.getMetricsAsJSON(),
   };

@@ -38,7 +38,10 @@ test('a target that dies is noticed by operators and by no client, until it is b
   assert.equal(await gateway.count('holdfast_upstream_target_healthy', labels), 0);
   const failures = await gateway.count('holdfast_upstream_failures_total', { ...labels, reason: 'unreachable' });
   assert.ok(failures >= 1);
-  assert.equal(await gateway.count('holdfast_upstream_retries_total', { upstream: 'pair' }), failures);
+  assert.equal(
+    await gateway.count('holdfast_upstream_retries_total', { upstream: 'pair', reason: 'unconnected' }),
+    failures,
+  );
   assert.equal(await gateway.count('holdfast_upstream_failures_total'), failures);
 
   await mortal.start();

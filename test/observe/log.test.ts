@@ -27,6 +27,7 @@ const GOOD: RequestLine = {
   client: '192.0.2.7',
   sent: 99,
   tunnel: undefined,
+  attempts: undefined,
 };
 
 function makeLog(rules: Partial<LogRules> = {}) {

@@ -79,12 +79,12 @@ describe('what is counted', () => {
   test('failures of targets by reason, and retries', async () => {
     const metrics = makeMetrics();
     metrics.countUpstreamFailure('orders', 'http://127.0.0.1:9000', 'timed_out');
-    metrics.countUpstreamRetry('orders');
+    metrics.countUpstreamRetry('orders', 'refused');
     assert.deepEqual(await samples(metrics, METRICS.upstreamFailures.name), [
       'holdfast_upstream_failures_total{upstream="orders",target="http://127.0.0.1:9000",reason="timed_out"} 1',
     ]);
     assert.deepEqual(await samples(metrics, METRICS.upstreamRetries.name), [
-      'holdfast_upstream_retries_total{upstream="orders"} 1',
+      'holdfast_upstream_retries_total{upstream="orders",reason="refused"} 1',
     ]);
   });
 

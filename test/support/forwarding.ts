@@ -11,6 +11,7 @@ import { compileRouteAtWork, type RouteAtWork } from '../../src/edge/forward/rou
 import type { Outcome } from '../../src/edge/outcome.ts';
 import { Http1Transaction } from '../../src/edge/transaction/http1.ts';
 import { type OpenUpstream, openUpstream, type UpstreamOptions } from '../../src/edge/upstream/upstream.ts';
+import type { Attempts } from '../../src/observe/log.ts';
 import { compileManagedFields } from '../../src/policy/managed-fields.ts';
 import type { ForwardRules, Route, Timeouts, Upstream } from '../../src/policy/policy.ts';
 
@@ -90,6 +91,8 @@ export interface ForwarderWishes extends RuleWishes {
 /** Settled exchanges in order; those before anybody asked are kept. */
 export class Outcomes {
   readonly all: Outcome[] = [];
+  /** How often each was sent; undefined: once. */
+  readonly attempts: (Attempts | undefined)[] = [];
   readonly #waiting: ((outcome: Outcome) => void)[] = [];
   #taken = 0;
 
@@ -142,7 +145,8 @@ export async function openForwarder(t: TestContext, origin: string, wishes: Forw
       cors: [],
       owner: {
         tunnelOpened: () => Number.POSITIVE_INFINITY,
-        settled: (outcome) => {
+        settled: (outcome, attempts) => {
+          outcomes.attempts.push(attempts);
           if (outcome.kind === 'rejected') answer(response, outcome.rejection.status, outcome.rejection.reason);
           outcomes.add(outcome);
         },

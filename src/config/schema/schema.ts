@@ -40,7 +40,11 @@ const upstream = z.strictObject({
     })
     .optional()
     .describe('A failing upstream is left alone for a while.'),
-  retries: count(0, 10).prefault(1).describe('Only where nothing was sent.'),
+  retries: count(0, 10)
+    .prefault(1)
+    .describe(
+      'Attempts to connect after the first. 0: nothing is ever sent again, not even what the upstream refused unread.',
+    ),
   tls: z
     .strictObject({
       ca_file: file.optional().describe('PEM file with the CAs of the targets.'),

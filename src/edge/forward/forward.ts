@@ -1,9 +1,10 @@
 // Forwarding: one permitted request to its upstream and the answer back, streamed both ways, ended in exactly one outcome.
 
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { Permit } from '../../binding/permit.ts';
+import type { Attempts } from '../../observe/log.ts';
 import { type Reason, reject } from '../../rejection/rejection.ts';
 import type { RequestFacts } from '../../request-facts.ts';
 import { answerFields } from '../fields/answer-fields.ts';
@@ -20,6 +21,7 @@ import type { RouteAtWork } from './route-at-work.ts';
 import { Upload, type UploadWatcher } from './upload.ts';
 import { openTunnel } from './tunnel.ts';
 import { verifySwitch } from '../transaction/upgrade.ts';
+import { isIdempotent, type Loss } from '../upstream/loss.ts';
 import type { Sender, Sending } from '../upstream/sending.ts';
 
 /** One permitted request, and who is told how it went. */
@@ -36,7 +38,7 @@ export interface ExchangeOwner {
   /** Called when a tunnel opens. @returns seconds from now for which the permit is good */
   tunnelOpened(): number;
   /** Called exactly once, perhaps before `forward` returns. */
-  settled(outcome: Outcome): void;
+  settled(outcome: Outcome, attempts: Attempts | undefined): void;
 }
 
 /**
@@ -49,9 +51,8 @@ export interface ExchangeOwner {
  * `retries`; `idle` while the body or the answer moves, either way; `response_header` from the end of the body; `total` from now.
  * An answer that ends with its connection is complete when that is closed and broken when it is reset (RFC 9112 §8); over TLS,
  * where Node shows no difference, it is `upstream_invalid`.
- * Dropped: trailers of the request, 1xx answers, the upstream's reason phrase. Retried only while there is no connection: that one
- * closed before the upstream read the request cannot be proved (RFC 9110 §9.2.2), so a request lost to a keep-alive race is
- * `upstream_unreachable`.
+ * Dropped: trailers of the request, 1xx answers, the upstream's reason phrase. What was not processed is sent again where that
+ * cannot make it happen twice, as long as no byte of an answer came and the body is still kept (upload.ts, docs/decisions/0921).
  * Does not decide anything about the request: the permit says that it was decided. Does not check its framing (facts.ts), and
  * does not rewrite Location or cookies.
  */
@@ -81,11 +82,13 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner {
   #controller: Dispatcher.DispatchController | undefined;
   /** The upstream has sent something that could be an answer. */
   #begun = false;
+  #fields: string[] = [];
   #status = 0;
   #bytes = 0;
   /** Content-Length of the answer, if it has one. */
   #announced: number | undefined;
   #drains = false;
+  #continued = false;
 
   constructor(permit: Permit, exchange: ForwardExchange) {
     this.#permit = permit;
@@ -99,14 +102,14 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner {
     if (transaction.gone) return this.#settle({ kind: 'client_gone', bytes: 0 });
     const length = transaction.bodyLength();
     if (length !== undefined && length > bodyLimit) return this.#reject('body_too_large');
-    if (length !== 0) this.#upload = new Upload(transaction, bodyLimit, this);
+    if (length !== 0) this.#upload = new Upload(transaction, { limit: bodyLimit, keep: this.#keepsBody() }, this);
     transaction.onClose(() => this.#onClientClose());
     // undici sends nothing over HTTP/1.1 before the first byte of a body: a connection would wait for it, and be closed as idle.
     const waits = this.#upload !== undefined && !transaction.expectsContinue && !upstream.upstream.http2;
     if (!waits) return this.#send();
     this.#phase = 'waiting';
     this.#deadline.allow(timeouts.idle);
-    this.#upload?.read(0);
+    this.#upload?.begin();
   }
 
   #send(): void {
@@ -114,11 +117,11 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner {
     const { timeouts, upstream, rules } = route;
     this.#phase = 'connecting';
     this.#deadline.allow(timeouts.connect);
-    const options: Dispatcher.DispatchOptions = {
+    this.#fields = requestFields(this.#exchange, rules, this.#permit.facts);
+    const options = {
       method: facts.method,
       path: forwardedTarget(facts, route.stripPrefix),
-      headers: requestFields(this.#exchange, rules, this.#permit.facts),
-      body: this.#upload ?? null,
+      headers: this.#fields,
       upgrade: transaction.upgrade === undefined ? null : 'websocket',
     };
     this.#sending = upstream.sending(options, this);
@@ -126,7 +129,25 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner {
     if (rejection !== undefined) this.#settle({ kind: 'rejected', rejection });
   }
 
+  /** HTTP/1.1 says of no request that it was not processed: there only idempotent ones are ever sent again. */
+  #keepsBody(): boolean {
+    const { facts, route } = this.#exchange;
+    return route.upstream.retries > 0 && (route.upstream.http2 || isIdempotent(facts.method));
+  }
+
+  attemptBody(): Readable | null {
+    return this.#upload?.forAttempt() ?? null;
+  }
+
+  /** A proof passes once (RFC 9449 §11.1): an upstream that checks it would refuse the second copy of a request that it has read. */
+  mayResend(after: Loss): boolean {
+    if (this.#begun || (this.#phase !== 'sending' && this.#phase !== 'awaiting')) return false;
+    if (this.#upload?.resendable === false) return false;
+    return after !== 'closed' || (isIdempotent(this.#exchange.facts.method) && !hasProof(this.#fields));
+  }
+
   retried(): void {
+    this.#phase = 'connecting';
     this.#deadline.allow(this.#exchange.route.timeouts.connect);
   }
 
@@ -135,7 +156,8 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner {
     if (this.#phase !== 'connecting') return;
     this.#phase = 'sending';
     const { transaction, route } = this.#exchange;
-    if (transaction.expectsContinue) transaction.writeContinue();
+    if (transaction.expectsContinue && !this.#continued) transaction.writeContinue();
+    this.#continued = true;
     this.#deadline.allow(route.timeouts.idle);
   }
 
@@ -163,6 +185,7 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner {
     // RFC 9110 §8.6: none with 204, of which a client that goes by it would wait for the next answer's bytes.
     const passed = status === 204 ? withoutNamed(fields, 'content-length') : fields;
     transaction.writeHead(status, passed, this.#restOf(controller, received));
+    this.#upload?.forget();
     this.#phase = 'answering';
     this.#status = status;
     this.#announced = readBodyLength(received);
@@ -198,7 +221,7 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner {
       ended: (bytes, tunnel) => {
         const outcome: Outcome = { kind: 'tunnelled', status: 101, bytes, tunnel };
         this.#sending?.end(outcome);
-        owner.settled(outcome);
+        owner.settled(outcome, this.#sending?.attempts);
       },
     });
   }
@@ -315,13 +338,17 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner {
     this.#controller?.abort(ABORTED);
     this.#upload?.destroy();
     if (outcome.kind === 'forwarded') this.#exchange.transaction.discard();
-    this.#exchange.owner.settled(outcome);
+    this.#exchange.owner.settled(outcome, this.#sending?.attempts);
   }
 }
 
 /** undici hands out field lines as bytes, in types that leave it open. */
 function lines(raw: Dispatcher.DispatchController['rawHeaders']): string[] {
   return Array.isArray(raw) ? raw.map((text) => (typeof text === 'string' ? text : text.toString('latin1'))) : [];
+}
+
+function hasProof(fields: readonly string[]): boolean {
+  return fields.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'dpop');
 }
 
 function flushFields(forwarding: Forwarding): void {

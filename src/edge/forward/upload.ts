@@ -1,8 +1,9 @@
-// The body of a request on its way to the upstream: counted, and held back when the upstream is slow.
+// The body of a request on its way to the upstream: counted, held back when the upstream is slow, kept for a second attempt.
 
 import { Readable } from 'node:stream';
 import { countPiece } from './body-garbage.ts';
 import type { Transaction } from '../transaction/transaction.ts';
+import { KeptPieces } from './kept-pieces.ts';
 
 const BUFFERED = 65_536;
 
@@ -13,18 +14,30 @@ export interface UploadWatcher {
   uploadExceeded(): void;
 }
 
-/** undici gets this in place of the request, which it would take apart when it is done. Drops the request's trailers. */
-export class Upload extends Readable {
+export interface UploadWishes {
+  /** Bytes; the one that exceeds it is not passed on. */
+  readonly limit: number;
+  /** Whether to keep what was sent, so that it can be sent again. */
+  readonly keep: boolean;
+}
+
+/**
+ * Hands the body out once per attempt. undici gets a stream in place of the request, which it would take apart when it is done.
+ * Drops the request's trailers.
+ */
+export class Upload {
   readonly #transaction: Transaction;
   readonly #watcher: UploadWatcher;
+  readonly #kept: KeptPieces | undefined;
   #left: number;
+  #stream: AttemptBody | undefined;
+  #ended = false;
 
-  /** @param limit bytes; the one that exceeds it is not passed on */
-  constructor(transaction: Transaction, limit: number, watcher: UploadWatcher) {
-    super({ highWaterMark: BUFFERED });
+  constructor(transaction: Transaction, { limit, keep }: UploadWishes, watcher: UploadWatcher) {
     this.#transaction = transaction;
     this.#watcher = watcher;
     this.#left = limit;
+    this.#kept = keep ? new KeptPieces() : undefined;
     const { body } = transaction;
     body.pause();
     body.on('data', this.#onData);
@@ -36,15 +49,53 @@ export class Upload extends Readable {
     return !this.#transaction.received && !this.#transaction.body.isPaused();
   }
 
-  override _read(): void {
-    this.#transaction.body.resume();
+  /** Whether the next attempt would get the body from its beginning. */
+  get resendable(): boolean {
+    return this.#isFresh() || this.#kept?.complete === true;
   }
 
-  /** Never passes an error on: undici may have stopped listening for it, and whoever destroys an upload knows why. */
-  override _destroy(_error: Error | null, done: (error?: Error | null) => void): void {
-    this.#transaction.body.off('data', this.#onData);
-    this.#transaction.body.off('end', this.#onEnd);
-    done();
+  /** Reads from the client before there is an attempt. */
+  begin(): void {
+    this.#stream = this.#open([]);
+    this.resume();
+  }
+
+  /** The body for an attempt, from its beginning; the attempt before gets nothing more. */
+  forAttempt(): Readable {
+    const { body } = this.#transaction;
+    if (this.#stream !== undefined && this.#isFresh()) return this.#stream;
+    body.pause();
+    this.#stream?.destroy();
+    this.#stream = this.#open(this.#kept?.pieces() ?? []);
+    return this.#stream;
+  }
+
+  /** Nothing is sent again from here on. */
+  forget(): void {
+    this.#kept?.drop();
+  }
+
+  /** Ends the attempt's body without an end that could be taken for that of the request. */
+  destroy(): void {
+    const { body } = this.#transaction;
+    body.off('data', this.#onData);
+    body.off('end', this.#onEnd);
+    this.forget();
+    this.#stream?.destroy();
+  }
+
+  resume(): void {
+    if (this.#ended) this.#stream?.push(null);
+    else this.#transaction.body.resume();
+  }
+
+  /** Nothing of the body was read by an attempt. */
+  #isFresh(): boolean {
+    return this.#stream === undefined || (!this.#stream.destroyed && !this.#stream.readableDidRead);
+  }
+
+  #open(before: Buffer[]): AttemptBody {
+    return new AttemptBody(before, () => this.resume());
   }
 
   readonly #onData = (chunk: Buffer): void => {
@@ -52,12 +103,43 @@ export class Upload extends Readable {
     countPiece(chunk.length);
     if (this.#left < 0) return this.#watcher.uploadExceeded();
     this.#watcher.uploadProgressed();
-    if (!this.push(chunk)) this.#transaction.body.pause();
+    this.#kept?.add(chunk);
+    if (this.#stream?.push(chunk) !== true) this.#transaction.body.pause();
   };
 
   readonly #onEnd = (): void => {
     if (!this.#transaction.received) return;
     this.#watcher.uploadProgressed();
-    this.push(null);
+    this.#ended = true;
+    if (this.#stream?.isLive) this.#stream.push(null);
   };
+}
+
+/** What one attempt reads: first what attempts before it were sent, then what comes. */
+class AttemptBody extends Readable {
+  readonly #before: Buffer[];
+  readonly #more: () => void;
+
+  constructor(before: Buffer[], more: () => void) {
+    super({ highWaterMark: BUFFERED });
+    this.#before = before;
+    this.#more = more;
+  }
+
+  /** Whether all that was sent before has been handed out. */
+  get isLive(): boolean {
+    return this.#before.length === 0;
+  }
+
+  override _read(): void {
+    for (let next = this.#before.shift(); next !== undefined; next = this.#before.shift()) {
+      if (!this.push(next)) return;
+    }
+    this.#more();
+  }
+
+  /** Never passes an error on: undici may have stopped listening for it, and whoever destroys an upload knows why. */
+  override _destroy(_error: Error | null, done: (error?: Error | null) => void): void {
+    done();
+  }
 }

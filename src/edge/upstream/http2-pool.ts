@@ -4,7 +4,7 @@ import { type ClientHttp2Session, type ClientSessionOptions, connect } from 'nod
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { buildConnector, Dispatcher } from 'undici';
-import { Http2Request } from './http2-request.ts';
+import { type Carrier, Http2Request } from './http2-request.ts';
 import { ConnectFailure, NotHttp2 } from './connect.ts';
 
 /** Bytes of an answer's fields and of its trailers, 32 more per line; longer ones are `upstream_invalid`. */
@@ -36,8 +36,7 @@ class NoUpgrade extends Error {
 }
 
 /** One connection and the requests on it. */
-interface Open {
-  readonly session: ClientHttp2Session;
+interface Open extends Carrier {
   readonly running: Set<Http2Request>;
   readonly idle: NodeJS.Timeout;
   /** Milliseconds on the monotonic clock from which it takes no more requests. */
@@ -46,8 +45,8 @@ interface Open {
 }
 
 /**
- * Opens connections when requests need them: another one where all are full. A request waits until there is one; it is never sent
- * twice. Does not time anything but connections: whoever dispatches aborts.
+ * Opens connections when requests need them: another one where all are full. A request waits until there is one, and is sent once:
+ * whoever dispatched it hears when it was not processed (loss.ts), and aborts it, since nothing is timed here but connections.
  */
 export class Http2Pool {
   readonly #origin: URL;
@@ -143,7 +142,7 @@ export class Http2Pool {
 
   #send(open: Open, request: Http2Request): void {
     open.running.add(request);
-    request.send(open.session, (silent) => {
+    request.send(open, (silent) => {
       open.running.delete(request);
       if (silent) this.#probe(open);
       if (open.running.size === 0) open.idle.refresh();
@@ -196,9 +195,21 @@ export class Http2Pool {
       if (open.running.size === 0) session.close();
     }, IDLE);
     const until = performance.now() + this.#options.connectionAge;
-    const open: Open = { session, running: new Set(), idle, until, probing: false };
+    const open: Open = {
+      session,
+      running: new Set(),
+      idle,
+      until,
+      probing: false,
+      lastStream: Number.POSITIVE_INFINITY,
+      answered: false,
+    };
     this.#open.add(open);
-    session.once('goaway', () => process.nextTick(() => this.#assign()));
+    // A server may send two: the first one ends new requests, the second says which of them it took (RFC 9113 §6.8).
+    session.on('goaway', (_code, lastStream) => {
+      open.lastStream = Math.min(open.lastStream, lastStream);
+      process.nextTick(() => this.#assign());
+    });
     session.once('close', () => {
       clearTimeout(idle);
       this.#open.delete(open);

@@ -3,6 +3,7 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2';
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
+import { Closed, Refused } from './loss.ts';
 
 export interface Http2RequestOptions {
   readonly method: string;
@@ -24,6 +25,15 @@ class StreamFailure extends Error {
   }
 }
 
+/** The connection that carries a request, as far as it says what became of it. */
+export interface Carrier {
+  readonly session: ClientHttp2Session;
+  /** The last stream that the server may have looked at: what GOAWAY said (RFC 9113 §6.8). */
+  lastStream: number;
+  /** A request was answered on it. */
+  answered: boolean;
+}
+
 /**
  * The handler hears of it as of a request over undici, with raw field lines in `rawHeaders` and `rawTrailers`, and of failures with
  * a `code`. An answer is complete with END_STREAM only: RST_STREAM breaks it, whatever its code (RFC 9113 §8.1).
@@ -39,8 +49,13 @@ export class Http2Request implements Dispatcher.DispatchController {
   readonly #handler: Dispatcher.DispatchHandler;
   readonly #cancel = new AbortController();
   #stream: ClientHttp2Stream | undefined;
+  #carrier: Carrier | undefined;
   #settled = false;
   #answered = false;
+  /** Others were answered on the connection before. */
+  #reused = false;
+  /** The HEADERS frame never left. */
+  #unsent = false;
   /** END_STREAM was received. */
   #whole = false;
   #code: string | undefined;
@@ -70,35 +85,52 @@ export class Http2Request implements Dispatcher.DispatchController {
   }
 
   /** @param done called once, when the stream is closed; with true where nothing at all came back */
-  send(session: ClientHttp2Session, done: (silent: boolean) => void): void {
+  send(carrier: Carrier, done: (silent: boolean) => void): void {
     try {
+      this.#carrier = carrier;
+      this.#reused = carrier.answered;
       this.#handler.onRequestStart?.(this, undefined);
       if (this.#settled) return done(false);
-      this.#open(session, done);
+      this.#open(carrier, done);
     } catch (error) {
       this.fail(error as Error);
       done(false);
     }
   }
 
-  #open(session: ClientHttp2Session, done: (silent: boolean) => void): void {
+  #open(carrier: Carrier, done: (silent: boolean) => void): void {
     const { body } = this.#options;
-    const stream = session.request(this.#fields(), { endStream: body === undefined, signal: this.#cancel.signal });
+    const stream = carrier.session.request(this.#fields(), {
+      endStream: body === undefined,
+      signal: this.#cancel.signal,
+    });
     this.#stream = stream;
     this.#watchEnd(stream);
+    stream.on('headers', (headers, _flags, received) => this.#onInterim(headers, received));
     stream.once('response', (headers, flags, received) => this.#onResponse(headers, flags, received));
     stream.on('data', (chunk: Buffer) => {
       if (!this.#settled) this.#handler.onResponseData?.(this, chunk);
     });
     stream.once('trailers', (_headers, _flags, received) => (this.rawTrailers = received));
     stream.once('end', () => this.#onEnd());
+    stream.once('frameError', (type) => (this.#unsent ||= type === HEADERS_FRAME));
     stream.on('error', ({ code }: NodeJS.ErrnoException) => (this.#code = code));
     stream.once('close', () => {
-      this.fail(new StreamFailure(codeOf(stream.rstCode) ?? this.#code ?? 'HTTP2_NO_ERROR'));
+      this.fail(this.#failureOf(stream));
       done(!this.#answered);
     });
     if (body === undefined) this.#handler.onRequestSent?.();
     else this.#upload(body, stream);
+  }
+
+  /** A stream above the one that GOAWAY named, one that was refused, and one that never left were not processed (RFC 9113 §8.7). */
+  #failureOf(stream: ClientHttp2Stream): Error {
+    const { session, lastStream = 0 } = this.#carrier ?? {};
+    const code = codeOf(stream.rstCode) ?? this.#code ?? 'HTTP2_NO_ERROR';
+    if (this.#answered) return new StreamFailure(code);
+    const refused = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM;
+    if (refused || this.#unsent || stream.id === undefined || stream.id > lastStream) return new Refused(code);
+    return this.#reused && session?.destroyed === true ? new Closed(code) : new StreamFailure(code);
   }
 
   #fields(): readonly string[] {
@@ -133,17 +165,31 @@ export class Http2Request implements Dispatcher.DispatchController {
     });
   }
 
+  /** RFC 9110 §15.2. */
+  #onInterim(headers: IncomingHttpHeaders, received: string[]): void {
+    if (!this.#settled) this.#start(headers, received);
+  }
+
   #onResponse(headers: IncomingHttpHeaders, flags: number, received: string[]): void {
     if (this.#settled) return;
-    this.#answered = true;
-    this.#handler.onResponseStarted?.();
-    this.rawHeaders = received.slice(2); // :status is the only pseudo-header field, and the first (RFC 9113 §8.3.2)
     this.bodyless = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
+    this.#start(headers, received);
+  }
+
+  #start(headers: IncomingHttpHeaders, received: string[]): void {
+    this.#hear();
+    this.rawHeaders = received.slice(2); // :status is the only pseudo-header field, and the first (RFC 9113 §8.3.2)
     try {
       this.#handler.onResponseStart?.(this, Number(headers[':status']), {}, '');
     } catch (error) {
       this.abort(error as Error);
     }
+  }
+
+  #hear(): void {
+    this.#answered = true;
+    if (this.#carrier !== undefined) this.#carrier.answered = true;
+    this.#handler.onResponseStarted?.();
   }
 
   #onEnd(): void {
@@ -159,6 +205,9 @@ export class Http2Request implements Dispatcher.DispatchController {
     this.#handler.onResponseError?.(this, error);
   }
 }
+
+/** RFC 9113 §6.2. */
+const HEADERS_FRAME = 1;
 
 const NAMES = [
   'NO_ERROR',

@@ -15,7 +15,7 @@ export function reportUpstream(
     case 'failed':
       return metrics.countUpstreamFailure(upstream, target, event.reason);
     case 'retried':
-      return metrics.countUpstreamRetry(upstream);
+      return metrics.countUpstreamRetry(upstream, event.after);
     case 'unhealthy':
       return log.event('warn', 'target unhealthy', { upstream, target, what: event.what });
     case 'healthy':

@@ -1,9 +1,13 @@
-// One request on its way to an upstream: which target it goes to, and to which other one while nothing of it was sent.
+// One request on its way to an upstream: which target it goes to, and to which other one where that cannot make it happen twice.
 
+import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
+import type { Attempts } from '../../observe/log.ts';
 import { type Reason, type Rejection, reject } from '../../rejection/rejection.ts';
 import type { Outcome } from '../outcome.ts';
 import { ConnectFailure } from './connect.ts';
+import { Closed, type Loss, Refused } from './loss.ts';
+import type { Carried, Http1Connection } from './http1-pool.ts';
 import type { FailureReason, OpenTarget } from './target.ts';
 
 /** What a request needs of its upstream. */
@@ -13,11 +17,18 @@ export interface Targets {
   choose(tried: readonly OpenTarget[]): OpenTarget | undefined;
   /** Seconds until a circuit lets a trial through. */
   opensIn(): number;
-  retried(target: OpenTarget): void;
+  retried(target: OpenTarget, after: Loss): void;
 }
 
-/** Who sends. `retried`: the request waits for another connection, and `timeouts.connect` begins anew. */
-export type Sender = Dispatcher.DispatchHandler & { retried(): void };
+/** Who sends. */
+export interface Sender extends Dispatcher.DispatchHandler {
+  /** The body from its beginning, for one attempt; null: there is none. */
+  attemptBody(): Readable | null;
+  /** Whether the request can be sent again after that, and must not be answered yet. */
+  mayResend(after: Loss): boolean;
+  /** The request waits for another connection, and `timeouts.connect` begins again. */
+  retried(): void;
+}
 
 /** Outcomes that are the target's fault; all others are the client's or ours. */
 const FAULT: Partial<Readonly<Record<Reason, Exclude<FailureReason, 'broken'>>>> = {
@@ -25,26 +36,40 @@ const FAULT: Partial<Readonly<Record<Reason, Exclude<FailureReason, 'broken'>>>>
   upstream_timed_out: 'timed_out',
   upstream_invalid: 'invalid',
 };
+/** Times that a request is sent again after it was refused, whatever `retries` says but 0: upstreams that restart refuse in a row. */
+const MOST_REFUSALS = 3;
+/** Times after a connection was closed: the next attempt has a connection that nothing can have closed as idle (RFC 9110 §9.2.2). */
+const MOST_CLOSED = 1;
+
 const TIMED_OUT = /^(?:UND_ERR_CONNECT_TIMEOUT|ETIMEDOUT)$/;
+/** How undici and Node say that a connection ended, and how it is marked when the upstream reset it (connect.ts). */
+const CLOSED = /^(?:UND_ERR_SOCKET|UPSTREAM_RESET|ECONNRESET|EPIPE)$/;
 
 /** Thrown, not aborted with: undici then gives the connection to the next request instead of closing it. */
 const NO_LONGER_WANTED = new Error('the request ended while it waited for a connection');
 
 /**
  * Sends one request. A connection that fails, or does not come in time, is tried `retries` times more, at another target where
- * there is one. Nothing is tried again once a connection is there, since what the upstream has read cannot be known (RFC 9110 §9.2.2).
+ * there is one. A request that has been sent is sent again only where that cannot make it happen twice (loss.ts, docs/decisions/0921).
  */
 export class Sending {
   readonly #targets: Targets;
-  readonly #options: Dispatcher.DispatchOptions;
+  readonly #options: Omit<Dispatcher.DispatchOptions, 'body'>;
   readonly #sender: Sender;
   readonly #tried: OpenTarget[] = [];
+  readonly #losses: Record<Loss, number> = { unconnected: 0, refused: 0, closed: 0 };
+  #after: Loss | undefined;
   #attempt: Attempt | undefined;
 
-  constructor(targets: Targets, options: Dispatcher.DispatchOptions, sender: Sender) {
+  constructor(targets: Targets, options: Omit<Dispatcher.DispatchOptions, 'body'>, sender: Sender) {
     this.#targets = targets;
     this.#options = options;
     this.#sender = sender;
+  }
+
+  /** undefined where the first attempt was the last. */
+  get attempts(): Attempts | undefined {
+    return this.#after === undefined ? undefined : { count: this.#tried.length, after: this.#after };
   }
 
   /** @returns `upstream_circuit_open` where no target may be called; else the sender hears of everything */
@@ -63,15 +88,20 @@ export class Sending {
     // A target whose connections are all busy answers; one without any does not.
     if (attempt.target.pool.stats.connected === 0) attempt.target.pause();
     attempt.target.failed('timed_out', attempt.isTrial);
-    return this.#retry('timed_out');
+    return this.#retry('unconnected', 'timed_out');
   }
 
   /** @returns whether there is another attempt; else the sender is to hear of the failure */
-  connectFailed(attempt: Attempt, { code }: ConnectFailure): boolean {
+  lost(attempt: Attempt, loss: Loss, code: string): boolean {
+    if (loss !== 'unconnected') {
+      if (!this.#sender.mayResend(loss)) return false;
+      attempt.end();
+      return this.#retry(loss, 'unreachable');
+    }
     attempt.end();
     const reason = TIMED_OUT.test(code) ? 'timed_out' : 'unreachable';
     attempt.target.failed(reason, attempt.isTrial);
-    return this.#retry(reason);
+    return this.#retry(loss, reason);
   }
 
   /** The exchange ended, for this reason or another. Nothing more is sent. */
@@ -86,37 +116,52 @@ export class Sending {
   }
 
   /** The same target again where there is no other: a name may have more addresses. Not to wait there twice as long, though. */
-  #retry(after: FailureReason): boolean {
+  #retry(loss: Loss, reason: FailureReason): boolean {
     this.#attempt = undefined;
-    const target = this.#tried.length > this.#targets.retries ? undefined : this.#targets.choose(this.#tried);
-    if (target === undefined || (after === 'timed_out' && this.#tried.includes(target))) return false;
-    this.#targets.retried(target);
+    this.#losses[loss] += 1;
+    const target = this.#losses[loss] > this.#most(loss) ? undefined : this.#targets.choose(this.#tried);
+    if (target === undefined || (reason === 'timed_out' && this.#tried.includes(target))) return false;
+    this.#after = loss;
+    this.#targets.retried(target, loss);
     this.#sender.retried();
     this.#send(target);
     return true;
   }
 
+  #most(loss: Loss): number {
+    const { retries } = this.#targets;
+    if (loss === 'unconnected' || retries === 0) return retries;
+    return loss === 'refused' ? MOST_REFUSALS : MOST_CLOSED;
+  }
+
   #send(target: OpenTarget): void {
     this.#tried.push(target);
-    this.#attempt = new Attempt(this, target, this.#sender);
+    const attempt = new Attempt(this, target, this.#sender, this.#losses.closed > 0);
+    this.#attempt = attempt;
     const options: Dispatcher.DispatchOptions & { servername: string } = {
       ...this.#options,
+      body: this.#sender.attemptBody(),
       servername: target.serverName,
     };
-    target.pool.dispatch(options, this.#attempt);
+    target.pool.dispatch(options, attempt);
   }
 }
 
 /** One attempt: what undici reports of it goes to the sender, until it has ended. */
-class Attempt implements Dispatcher.DispatchHandler {
+class Attempt implements Carried {
   readonly target: OpenTarget;
   readonly isTrial: boolean;
+  readonly fresh: boolean;
+  connection: Http1Connection | undefined;
   readonly #sending: Sending;
   #sender: Sender | undefined;
   #started = false;
+  #reused = false;
+  #begun = false;
   #released = false;
 
-  constructor(sending: Sending, target: OpenTarget, sender: Sender) {
+  constructor(sending: Sending, target: OpenTarget, sender: Sender, fresh: boolean) {
+    this.fresh = fresh;
     this.#sending = sending;
     this.#sender = sender;
     this.target = target;
@@ -136,6 +181,7 @@ class Attempt implements Dispatcher.DispatchHandler {
   onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
     if (this.#sender === undefined) throw NO_LONGER_WANTED;
     this.#started = true;
+    this.#reused = this.connection?.begin() ?? false;
     this.target.connected();
     this.#sender.onRequestStart?.(controller, context);
   }
@@ -145,6 +191,7 @@ class Attempt implements Dispatcher.DispatchHandler {
   }
 
   onResponseStarted(): void {
+    this.#begun = true;
     this.#sender?.onResponseStarted?.();
   }
 
@@ -170,12 +217,20 @@ class Attempt implements Dispatcher.DispatchHandler {
     this.#sender?.onResponseEnd?.(...answer);
   }
 
-  onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
-    if (this.#sender === undefined) return;
-    const unsent = !this.#started && error instanceof ConnectFailure;
+  onResponseError(controller: Dispatcher.DispatchController, error: NodeJS.ErrnoException): void {
     const sender = this.#sender;
-    if (unsent && this.#sending.connectFailed(this, error)) return;
+    if (sender === undefined) return;
+    const loss = this.#lossBy(error);
+    if (loss !== undefined && this.#sending.lost(this, loss, error.code ?? error.name)) return;
     sender.onResponseError?.(controller, error);
+  }
+
+  #lossBy(error: NodeJS.ErrnoException): Loss | undefined {
+    if (!this.#started) return error instanceof ConnectFailure ? 'unconnected' : undefined;
+    if (this.#begun) return undefined;
+    if (error instanceof Refused) return 'refused';
+    const closed = error instanceof Closed || (this.#reused && CLOSED.test(error.code ?? ''));
+    return closed ? 'closed' : undefined;
   }
 }
 

@@ -1,13 +1,12 @@
 // One target of an upstream at work: its connections, how many requests are with it, and whether it is left alone for a while.
 
-import { Pool } from 'undici';
+import type { Dispatcher } from 'undici';
 import { formatTarget } from '../../config/report/describe.ts';
 import type { CircuitRules, Target, Upstream } from '../../policy/policy.ts';
+import { Http1Pool } from './http1-pool.ts';
 import { Http2Pool } from './http2-pool.ts';
 import type { Connector } from './connect.ts';
 
-/** Bytes of an answer's fields; longer ones are `upstream_invalid`. */
-const MAX_ANSWER_FIELDS = 65_536;
 /** Milliseconds after which a target to which connecting failed is tried again; doubled each time it fails then. */
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 30_000;
@@ -43,7 +42,9 @@ export interface TargetTerms {
 export class OpenTarget {
   /** As configured: `http://127.0.0.1:9000` or `unix:/run/orders.sock`. */
   readonly name: string;
-  readonly pool: Pick<Pool, 'dispatch' | 'close' | 'destroy'> & { readonly stats: { readonly connected: number } };
+  readonly pool: Pick<Dispatcher, 'dispatch' | 'close' | 'destroy'> & {
+    readonly stats: { readonly connected: number };
+  };
   readonly serverName: string;
   readonly tell: TargetTerms['tell'];
   /** By its health checks; stays true where there are none. */
@@ -71,21 +72,8 @@ export class OpenTarget {
       });
     };
     const { connections } = upstream;
-    if (upstream.http2) {
-      this.pool = new Http2Pool(target.origin, { connections, connectionAge, connect });
-      return;
-    }
-    this.pool = new Pool(target.origin, {
-      connections,
-      clientTtl: connectionAge,
-      pipelining: 1,
-      allowH2: false,
-      maxHeaderSize: MAX_ANSWER_FIELDS,
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      strictContentLength: true,
-      connect,
-    });
+    const options = { connections, connectionAge, connect };
+    this.pool = upstream.http2 ? new Http2Pool(target.origin, options) : new Http1Pool(target.origin, options);
   }
 
   get circuitOpen(): boolean {

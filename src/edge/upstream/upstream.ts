@@ -7,6 +7,7 @@ import type { Dispatcher } from 'undici';
 import type { Upstream } from '../../policy/policy.ts';
 import { compileConnector } from './connect.ts';
 import { HealthChecks } from './health.ts';
+import type { Loss } from './loss.ts';
 import { type Sender, Sending, type Targets } from './sending.ts';
 import { OpenTarget, type TargetEvent } from './target.ts';
 
@@ -15,8 +16,8 @@ const CONNECTION_AGE = 60;
 /** Seconds for which an upstream that closes still takes requests: those that were being decided when another policy came. */
 const LINGER = 10;
 
-/** What happened at an upstream. `retried`: a request of which nothing was sent goes to `target` now. */
-export type UpstreamEvent = (TargetEvent | { readonly kind: 'retried' }) & {
+/** What happened at an upstream. `retried`: a request goes to `target` now that was lost before. */
+export type UpstreamEvent = (TargetEvent | { readonly kind: 'retried'; readonly after: Loss }) & {
   readonly upstream: string;
   readonly target: string;
 };
@@ -83,7 +84,7 @@ export class OpenUpstream implements Targets {
   }
 
   /** A request that goes out when it is started. */
-  sending(options: Dispatcher.DispatchOptions, sender: Sender): Sending {
+  sending(options: Omit<Dispatcher.DispatchOptions, 'body'>, sender: Sender): Sending {
     return new Sending(this, options, sender);
   }
 
@@ -111,8 +112,8 @@ export class OpenUpstream implements Targets {
     return Math.min(...this.targets.map(({ blockedFor }) => blockedFor)) / 1000;
   }
 
-  retried({ name: target }: OpenTarget): void {
-    this.#tell({ kind: 'retried', upstream: this.upstream.name, target });
+  retried({ name: target }: OpenTarget, after: Loss): void {
+    this.#tell({ kind: 'retried', upstream: this.upstream.name, target, after });
   }
 
   /** Whether this one can go on for an upstream of another policy: the same in all that it was opened with, contents of files included. */

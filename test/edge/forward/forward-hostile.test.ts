@@ -98,23 +98,6 @@ describe('before the answer has begun', () => {
     await send(t, port, GET).until(/ 500 [^]*internal_error$/);
     assert.equal(connections, 0);
   });
-
-  it('a request on a kept connection that closes at that moment is not sent twice', async (t) => {
-    const requests: string[] = [];
-    const origin = await script(t, (socket) => {
-      socket
-        .on('error', () => {})
-        .on('data', (chunk: Buffer) => {
-          requests.push(chunk.toString());
-          if (requests.length === 1) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
-          else socket.destroy();
-        });
-    });
-    const { port } = await openForwarder(t, origin);
-    await send(t, port, GET).until(/ok$/);
-    await send(t, port, GET).until(/upstream_unreachable$/);
-    assert.equal(requests.length, 2);
-  });
 });
 
 describe('after the answer has begun', () => {

@@ -121,8 +121,9 @@ describe('a target that dies under load', () => {
     state.stop = true;
     await done;
     assert.equal(state.failed.length, failedThen);
-    const seen = targets.flatMap((target) => target.seen);
-    assert.equal(new Set(seen).size, seen.length, 'something was sent twice');
+    // Those with an odd number are POST.
+    const posted = targets.flatMap(({ seen }) => seen.filter((path) => Number(path.slice(1)) % 2 === 1));
+    assert.equal(new Set(posted).size, posted.length, 'something was sent twice');
   });
 
   it('is passed over for a growing time, and called by one request alone when that is over', async (t) => {

@@ -9,7 +9,7 @@ const HERE = { upstream: 'orders', target: 'http://127.0.0.1:9000' };
 
 const TOLD: readonly (readonly [UpstreamEvent, readonly unknown[]])[] = [
   [{ ...HERE, kind: 'failed', reason: 'broken' }, ['failure', 'orders', HERE.target, 'broken']],
-  [{ ...HERE, kind: 'retried' }, ['retry', 'orders']],
+  [{ ...HERE, kind: 'retried', after: 'refused' }, ['retry', 'orders', 'refused']],
   [{ ...HERE, kind: 'unhealthy', what: 'HTTP 503' }, ['warn', 'target unhealthy', { ...HERE, what: 'HTTP 503' }]],
   [{ ...HERE, kind: 'healthy' }, ['info', 'target healthy', HERE]],
   [{ ...HERE, kind: 'circuit_opened', failures: 3 }, ['warn', 'circuit open', { ...HERE, failures: 3 }]],

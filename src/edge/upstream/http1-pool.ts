@@ -1,0 +1,108 @@
+// The connections to one target that speaks HTTP/1.1: undici's Pool, and for a request that lost its connection a new one.
+
+import { Client, type Dispatcher, Pool } from 'undici';
+import type { Connector } from './connect.ts';
+
+/** Bytes of an answer's fields; longer ones are `upstream_invalid`. */
+const MAX_ANSWER_FIELDS = 65_536;
+
+export interface Http1PoolOptions {
+  /** Connections at once; those for requests that lost theirs come on top. */
+  readonly connections: number;
+  /** Milliseconds after which a connection takes no more requests. */
+  readonly connectionAge: number;
+  readonly connect: Connector;
+}
+
+/** Who dispatches to this pool. */
+export interface Carried extends Dispatcher.DispatchHandler {
+  /** Set before `onRequestStart`: what carries the request. */
+  connection: Http1Connection | undefined;
+  /** The request wants a connection that carried none before. */
+  readonly fresh: boolean;
+}
+
+const CLIENT: Client.Options = {
+  pipelining: 1,
+  allowH2: false,
+  maxHeaderSize: MAX_ANSWER_FIELDS,
+  headersTimeout: 0,
+  bodyTimeout: 0,
+  strictContentLength: true,
+};
+
+/**
+ * Like undici's Pool, which it is. A request that is `fresh` has a connection to itself: of those that wait in the pool the target may
+ * have closed every one (RFC 9112 §9.3.1). Does not time anything but connections.
+ */
+export class Http1Pool {
+  readonly #origin: string;
+  readonly #connect: Connector;
+  readonly #pool: Pool;
+  /** Each with its end. */
+  readonly #single = new Map<Client, Promise<void>>();
+
+  /** @param origin `https://orders.internal:8443` */
+  constructor(origin: string, { connections, connectionAge, connect }: Http1PoolOptions) {
+    this.#origin = origin;
+    this.#connect = connect;
+    this.#pool = new Pool(origin, {
+      ...CLIENT,
+      connections,
+      clientTtl: connectionAge,
+      factory: (to) => new Http1Connection(to.origin, connect),
+    });
+  }
+
+  get stats(): { readonly connected: number } {
+    return this.#pool.stats;
+  }
+
+  dispatch(options: Dispatcher.DispatchOptions, handler: Carried): boolean {
+    if (!handler.fresh) return this.#pool.dispatch(options, handler);
+    const single = new Http1Connection(this.#origin, this.#connect);
+    const taken = single.dispatch({ ...options, reset: true }, handler);
+    const ended = single.close().finally(() => this.#single.delete(single));
+    this.#single.set(single, ended);
+    return taken;
+  }
+
+  /** Settles when the requests that it has are answered and every connection is closed. */
+  async close(): Promise<void> {
+    await Promise.all([this.#pool.close(), ...this.#single.values()]);
+  }
+
+  /** Ends everything at once. */
+  async destroy(): Promise<void> {
+    await Promise.all([this.#pool.destroy(), ...[...this.#single.keys()].map((single) => single.destroy())]);
+  }
+}
+
+/** One connection after another to the same target; undici opens the next one when the one before has ended. */
+export class Http1Connection extends Client {
+  #used = false;
+
+  constructor(origin: string, connect: Connector) {
+    super(origin, {
+      ...CLIENT,
+      connect: (options, callback) => {
+        connect(options, (...result) => {
+          this.#used = false;
+          callback(...result);
+        });
+      },
+    });
+  }
+
+  override dispatch(options: Dispatcher.DispatchOptions, handler: Carried): boolean {
+    handler.connection = this;
+    return super.dispatch(options, handler);
+  }
+
+  /** A request goes out on it. @returns whether another one did before */
+  begin(): boolean {
+    const used = this.#used;
+    this.#used = true;
+    return used;
+  }
+}

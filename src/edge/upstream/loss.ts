@@ -1,0 +1,45 @@
+// Requests that an upstream lost: what each loss proves, and which methods may be sent again after it.
+
+/**
+ * Why an attempt ended without an answer, where a request may be sent again.
+ * `unconnected`: no connection, so nothing was sent. `refused`: the upstream says that it did not look at the request (GOAWAY below its
+ * stream, REFUSED_STREAM; RFC 9113 §6.8, §8.7), or the request never left here. `closed`: a connection that had carried requests
+ * before ended, and no byte of an answer had come; the upstream may have closed it as idle while the request was on its way.
+ */
+export type Loss = 'unconnected' | 'refused' | 'closed';
+
+/** A request that the upstream did not process. */
+export class Refused extends Error {
+  readonly code: string;
+  constructor(code: string) {
+    super('the upstream did not process the request');
+    this.code = code;
+  }
+}
+
+/** A connection that ended before any byte of an answer came. */
+export class Closed extends Error {
+  readonly code: string;
+  constructor(code: string) {
+    super('the connection ended before the answer began');
+    this.code = code;
+  }
+}
+
+/** RFC 9110 §9.2.2, and the safe ones of RFC 3253, RFC 4918, RFC 5323 and QUERY. */
+const IDEMPOTENT: ReadonlySet<string> = new Set([
+  'GET',
+  'HEAD',
+  'OPTIONS',
+  'PUT',
+  'DELETE',
+  'PROPFIND',
+  'REPORT',
+  'SEARCH',
+  'QUERY',
+]);
+
+/** Whether a request has the same effect when it arrives twice (RFC 9110 §9.2.2). */
+export function isIdempotent(method: string): boolean {
+  return IDEMPOTENT.has(method);
+}
