@@ -206,7 +206,7 @@ export class Http2Pool {
     };
     this.#open.add(open);
     // A server may send two: the first one ends new requests, the second says which of them it took (RFC 9113 §6.8).
-    session.on('goaway', (_code, lastStream) => {
+    session.on('goaway', (_code: number, lastStream: number) => {
       open.lastStream = Math.min(open.lastStream, lastStream);
       process.nextTick(() => this.#assign());
     });

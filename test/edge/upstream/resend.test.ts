@@ -85,15 +85,9 @@ describe('over HTTP/2, of any method and with its body, a request is sent again'
   });
 
   it('on a connection of the other target, where there is one', async (t) => {
-    const origins = await Promise.all(
-      ['a', 'b'].map((name) =>
-        serveHttp2(t, async (raw) => {
-          const stream = await raw.request();
-          if (name === 'a') raw.write(reset(stream, ERROR.refused));
-          else await echo(raw, stream);
-        }),
-      ),
-    );
+    const refuses: Serve = async (raw) => raw.write(reset(await raw.request(), ERROR.refused));
+    const answers: Serve = async (raw) => echo(raw, await raw.request());
+    const origins = await Promise.all([refuses, answers].map((serve) => serveHttp2(t, (raw) => void serve(raw, 0))));
     const upstream = { http2: true, balance: 'round-robin' } as const;
     const balanced = await openBalanced(t, origins, upstream);
     assert.equal((await balanced.ask('/', 'body')).body, 'got body.');
