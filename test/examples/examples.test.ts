@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, suite, type TestContext, test } from 'node:test';
-import { LATER } from '../../src/config/schema/later.ts';
+import { LATER } from '../../src/config/schema/keys.ts';
 import { NonceKeys } from '../../src/proof/nonce.ts';
 import { type Answered, ISSUER_KEY, sendRequest } from '../support/gateway.ts';
 import { makeCa, makeCertificate, makeCrl } from '../support/pki.ts';

@@ -9,7 +9,8 @@ import { type Merged, mergeSources } from './merge.ts';
 import { type Environment, readSource, type Source } from './source.ts';
 import type { Config } from '../schema/schema.ts';
 import { checkConfig, type Finding } from '../schema/check.ts';
-import { select } from '../schema/later.ts';
+import { FILE_KEYS } from '../schema/keys.ts';
+import { select } from '../schema/select.ts';
 import { digestContents, isPattern, type Sources } from './sources.ts';
 
 /** A file that a key names. */
@@ -51,26 +52,6 @@ export interface ReadOptions {
   /** Files that keys name may be absent: such a configuration can be checked, and must never be served. */
   readonly withoutFiles?: boolean | undefined;
 }
-
-/** Keys that name files; what is in them is read here, and looked into by compile.ts. */
-const FILE_KEYS = [
-  'listeners.*.tls.certificates.*.cert',
-  'listeners.*.tls.certificates.*.key_file',
-  'listeners.*.client_certificate.ca_file',
-  'listeners.*.client_certificate.crl_file',
-  'issuers.*.ca_file',
-  'issuers.*.keys.jwks_file',
-  'issuers.*.introspection.client_secret_file',
-  'issuers.*.introspection.private_key_file',
-  'issuers.*.introspection.cert',
-  'issuers.*.introspection.key_file',
-  'nonce.secret_files.*',
-  'replay.redis.password_file',
-  'replay.redis.tls.ca_file',
-  'upstreams.*.tls.ca_file',
-  'upstreams.*.tls.cert',
-  'upstreams.*.tls.key_file',
-];
 
 /**
  * Reads a configuration file, or standard input for `-`, with its includes, the environment and the files that keys name.

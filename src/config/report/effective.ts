@@ -4,7 +4,7 @@ import { stringify } from 'yaml';
 import { jsonSchema } from '../schema/json-schema.ts';
 import type { ConfigPath } from '../problem.ts';
 import type { ReadPolicy } from '../read/read.ts';
-import { LATER } from '../schema/later.ts';
+import { LATER } from '../schema/keys.ts';
 
 /** A node of the JSON Schema. */
 interface Node {

@@ -4,19 +4,9 @@ import { isDeepStrictEqual } from 'node:util';
 import { formatBind } from './describe.ts';
 import { type ConfigPath, inOrder, type Problem } from '../problem.ts';
 import type { ReadPolicy } from '../read/read.ts';
-import { select } from '../schema/later.ts';
+import { RESTART_KEYS } from '../schema/keys.ts';
+import { select } from '../schema/select.ts';
 import type { Bind } from '../../policy/policy.ts';
-
-/** Every key of the contract marked [!]; `*`: every listener, known by its name. */
-export const RESTART_KEYS = [
-  'workers',
-  'listeners.*.bind',
-  'listeners.*.proxy_protocol',
-  'admin.bind',
-  'telemetry.bind',
-  'replay.store',
-  'replay.capacity',
-] as const;
 
 /**
  * Everything in `after` that needs a restart, given that `before` is what runs: other values of RESTART_KEYS, and listeners that

@@ -3,7 +3,8 @@
 import { z } from 'zod';
 import type { ConfigPath } from '../problem.ts';
 import { type Config, schema } from './schema.ts';
-import { LATER, NOT_BUILT_YET, select } from './later.ts';
+import { LATER } from './keys.ts';
+import { select } from './select.ts';
 
 /** Something wrong in the data. */
 export interface Finding {
@@ -122,22 +123,20 @@ function shown(text: string, type: string): string {
   return type === 'number' ? `the number ${short}` : short;
 }
 
+const NOT_BUILT_YET = 'is part of the contract but not built yet';
+
 /** What is written and not built yet; of a key with some values built, a value that is none at all is not that. */
 function findLater(data: unknown, written: Written, wrong: readonly Finding[]): readonly Finding[] {
-  return LATER.flatMap(({ key, taken, what }) => {
+  return LATER.flatMap(({ key, taken }) => {
+    const some = taken.length > 0;
     const places = select(data, key).filter(
-      ([path, value]) =>
-        taken === undefined || !(taken.includes(value) || wrong.some((other) => isSame(other.path, path))),
+      ([path, value]) => !some || !(taken.includes(value) || wrong.some((other) => isSame(other.path, path))),
     );
     return places.map(([path, value]) => {
-      const subject = what ?? (taken && shown(written(path) ?? '', typeof value));
-      const message = subject === undefined ? NOT_BUILT_YET : `${subject} ${NOT_BUILT_YET}`;
-      return {
-        path,
-        atKey: false,
-        removable: true,
-        message: taken === undefined ? message : `${message}, expected ${taken.join(' or ')}`,
-      };
+      const message = some
+        ? `${shown(written(path) ?? '', typeof value)} ${NOT_BUILT_YET}, expected ${taken.join(' or ')}`
+        : NOT_BUILT_YET;
+      return { path, atKey: false, removable: true, message };
     });
   });
 }

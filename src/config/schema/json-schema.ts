@@ -1,8 +1,6 @@
 // The JSON Schema of the configuration, by which editors complete keys and explain them; schema/holdfast.schema.json is written from it.
 
-import { z } from 'zod';
-import { schema } from './schema.ts';
-import { LATER } from './later.ts';
+import { type SchemaNode, WRITTEN } from './keys.ts';
 
 /** May all be in included files, which an editor does not see. */
 const INCLUDABLE = ['issuers', 'upstreams', 'routes'];
@@ -15,13 +13,8 @@ type Json = Record<string, unknown> & { description?: string };
  * NOT in it: what keys mean together, and bounds that only the schema's own functions know.
  */
 export function jsonSchema(): object {
-  const generated = z.toJSONSchema(schema, { io: 'input', target: 'draft-7' }) as Json;
-  for (const later of LATER) {
-    const node = nodeAt(generated, later.key.split('.'));
-    const what = later.what === undefined ? '' : ` (${later.what})`;
-    const taken = later.taken === undefined ? '' : `, only ${later.taken.join(' or ')} is taken`;
-    node.description = `Not built yet${what}${taken}. ${node.description ?? ''}`;
-  }
+  const generated = structuredClone(WRITTEN) as unknown as Json;
+  spellFacts(generated);
   admitEnvironment(generated);
   const { $schema, required, ...rest } = generated;
   const definitions = { environment: { type: 'string', pattern: '\\$\\{' } };
@@ -29,13 +22,15 @@ export function jsonSchema(): object {
   return { $schema, title: 'Holdfast configuration', ...rest, required: inMainFile, definitions };
 }
 
-/** The schema of the value that a pattern of keys names; an index within a list is the list's. */
-function nodeAt(root: Json, keys: readonly string[]): Json {
-  return keys.reduce((node, key) => {
-    const inner = (node.properties as Json | undefined)?.[key];
-    const next = inner ?? (key === '*' ? (node.additionalProperties ?? node.items) : node);
-    return next as Json;
-  }, root);
+/** What the schema states about a key is for people a sentence of its description. */
+function spellFacts(node: Json): void {
+  const { file: _file, restart, later, ...rest } = node as Json & SchemaNode;
+  const taken = later === undefined || later.taken.length === 0 ? '' : `, only ${later.taken.join(' or ')} is taken`;
+  const before = later === undefined ? '' : `Not built yet${taken}. `;
+  const description = `${before}${rest.description ?? ''}${restart ? ' A change needs a restart.' : ''}`;
+  for (const fact of ['file', 'restart', 'later']) delete node[fact];
+  if (description !== '') node.description = description;
+  for (const inner of children(node)) spellFacts(inner);
 }
 
 const ENVIRONMENT = { $ref: '#/definitions/environment' };

@@ -10,9 +10,11 @@ import {
   field,
   file,
   flag,
+  later,
   list,
   name,
   orNone,
+  RESTART,
   size,
   sizeOrNone,
   text,
@@ -74,11 +76,12 @@ const limits = z.strictObject({
 
 export const listener = z.strictObject({
   name: name.describe('What routes call this listener.'),
-  bind: bind.describe('host:port, "[::]:8443" or unix:/run/holdfast.sock. A change needs a restart.'),
+  bind: bind.describe('host:port, "[::]:8443" or unix:/run/holdfast.sock.').meta(RESTART),
   mode: choice('proxy', 'decide')
     .prefault('proxy')
-    .describe('proxy forwards; decide answers another proxy about a request that it describes, and forwards nothing.'),
-  dialect: choice('nginx', 'traefik', 'envoy').optional().describe('With mode decide: who is asking.'),
+    .describe('proxy forwards; decide answers another proxy about a request that it describes, and forwards nothing.')
+    .meta(later('proxy')),
+  dialect: choice('nginx', 'traefik', 'envoy').optional().describe('With mode decide: who is asking.').meta(later()),
   origins: list(
     uri(
       'an origin such as https://api.example.com or "https://*.example.com"',
@@ -104,7 +107,8 @@ export const listener = z.strictObject({
     .describe("Where a trusted peer that terminated TLS put the client's certificate."),
   proxy_protocol: choiceOrNone('required')
     .prefault('none')
-    .describe('PROXY protocol v1 and v2 from trusted peers. A change needs a restart.'),
+    .describe('PROXY protocol v1 and v2 from trusted peers.')
+    .meta(RESTART),
   explain_to_clients: flag().prefault(false).describe('Expected and received htu and clock offset in problem bodies.'),
   limits: limits.prefault({}).describe('What one connection or request may use.'),
 });

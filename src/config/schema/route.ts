@@ -11,6 +11,7 @@ import {
   field,
   file,
   flag,
+  later,
   list,
   name,
   sizeOrNone,
@@ -73,7 +74,7 @@ const forward = {
   client_certificate: list(certificateField, '{ format, field }', 0).describe(
     "Fields in which the client's certificate goes on.",
   ),
-  assertion: assertion.optional().describe('A statement signed by the gateway about each request.'),
+  assertion: assertion.optional().describe('A statement signed by the gateway about each request.').meta(later()),
 };
 
 const timeouts = {
@@ -207,7 +208,7 @@ export const route = z.strictObject({
     .optional()
     .describe('Evaluated, counted and logged beside the real demand, never enforced.'),
   cors: cors.optional().describe('Browser applications that may call this route.'),
-  resource: resource.optional().describe('Protected resource metadata (RFC 9728).'),
+  resource: resource.optional().describe('Protected resource metadata (RFC 9728).').meta(later()),
   rate_limit: name.optional().describe('One of rate_limits.'),
   encoded: list(choice('slash'), 'slash', 0).prefault([]).describe('slash: %2F passes as received, never decoded.'),
   rewrite: z

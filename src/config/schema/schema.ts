@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { issuer } from './issuer.ts';
 import { listener } from './listener.ts';
 import { defaults, route } from './route.ts';
-import { bind, choice, count, duration, file, flag, list, name, text, uri } from './values.ts';
+import { bind, choice, count, duration, file, flag, later, list, name, RESTART, text, uri } from './values.ts';
 
 const share = z.number('a number from 0 to 1').min(0, 'a number from 0 to 1').max(1, 'a number from 0 to 1');
 const automatic = (least: number, most: number) =>
@@ -90,16 +90,18 @@ const rateLimit = z.strictObject({
   key: choice('client', 'subject', 'thumbprint', 'address').describe('What is counted.'),
   rate: text('a rate such as 100/s', /^[1-9][0-9]{0,8}\/[smh]$/).describe('Requests per second, minute or hour.'),
   burst: count(1, 1_000_000_000).describe('At once.'),
-  shared: flag().prefault(false).describe('Through redis, over all replicas.'),
+  shared: flag().prefault(false).describe('Through redis, over all replicas.').meta(later(false)),
 });
 
 const replay = z.strictObject({
   store: choice('memory', 'redis')
     .prefault('memory')
-    .describe('memory: shared by all workers of this process. redis: by all replicas. A change needs a restart.'),
+    .describe('memory: shared by all workers of this process. redis: by all replicas.')
+    .meta(RESTART),
   capacity: automatic(1000, 16_000_000)
     .prefault('auto')
-    .describe('Live entries in memory. Full rejects; live entries are never evicted. A change needs a restart.'),
+    .describe('Live entries in memory. Full rejects; live entries are never evicted.')
+    .meta(RESTART),
   redis: redis.optional().describe('Where the shared store is.'),
   when_unavailable: choice('reject', 'nonce-fallback')
     .prefault('reject')
@@ -120,16 +122,17 @@ export const schema = z.strictObject({
     .describe('More files with issuers, upstreams and routes only; their routes must name host and issuers.'),
   workers: automatic(1, 1024)
     .prefault('auto')
-    .describe('Serving threads; auto: cores this process may use, at most 4. A change needs a restart.'),
+    .describe('Serving threads; auto: cores this process may use, at most 4.')
+    .meta(RESTART),
   listeners: list(listener, 'listeners').describe('Where clients connect.'),
   admin: z
-    .strictObject({ bind: bind.describe('Loopback unless named otherwise.') })
+    .strictObject({ bind: bind.describe('Loopback unless named otherwise.').meta(RESTART) })
     .prefault({ bind: '127.0.0.1:9901' })
-    .describe('Status page and masked configuration. A change needs a restart.'),
+    .describe('Status page and masked configuration.'),
   telemetry: z
-    .strictObject({ bind: bind.describe('Nothing secret is served there.') })
+    .strictObject({ bind: bind.describe('Nothing secret is served there.').meta(RESTART) })
     .prefault({ bind: '127.0.0.1:9902' })
-    .describe('/livez /readyz /metrics. A change needs a restart.'),
+    .describe('/livez /readyz /metrics.'),
   log: z
     .strictObject({
       level: choice('fatal', 'error', 'warn', 'info', 'debug', 'trace')
@@ -145,7 +148,8 @@ export const schema = z.strictObject({
       sample: share.prefault(0.1).describe('Share of requests.'),
     })
     .optional()
-    .describe('OpenTelemetry traces.'),
+    .describe('OpenTelemetry traces.')
+    .meta(later()),
   drain: z
     .strictObject({
       delay: duration('0s').prefault('5s').describe('Not ready, still serving.'),

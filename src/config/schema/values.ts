@@ -100,8 +100,16 @@ export const name = text(
   /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
 );
 
-/** Name of a file; relative ones are meant relative to the file that names them (read.ts). */
-export const file = text('the name of a file');
+/** Name of a file; relative ones are meant relative to the file that names them. It is read and watched (keys.ts). */
+export const file = text('the name of a file').meta({ file: true });
+
+/** A key that a reload cannot change. */
+export const RESTART = { restart: true } as const;
+
+/** A key whose feature is not built yet: refused when it is written, but for values in `taken`, which change nothing today. */
+export function later(...taken: readonly unknown[]) {
+  return { later: { taken } };
+}
 
 /** A field name (RFC 9110 §5.1). */
 export const field = text('a field name such as X-Auth-Subject', /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/);

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import { z } from 'zod';
 import { jsonSchema } from '../../../src/config/schema/json-schema.ts';
 import { checkConfig } from '../../../src/config/schema/check.ts';
-import { LATER } from '../../../src/config/schema/later.ts';
+import { LATER } from '../../../src/config/schema/keys.ts';
 import { bind, duration, durationOrNone, size, sizeOrNone } from '../../../src/config/schema/values.ts';
 
 type Data = Record<string, unknown>;

@@ -1,0 +1,62 @@
+// Every key of the contract as a row, with the facts that the schema states about it.
+
+import { z } from 'zod';
+import { schema } from './schema.ts';
+
+/** A node of a JSON Schema (draft 7), with the facts of values.ts. */
+export interface SchemaNode {
+  readonly [member: string]: unknown;
+  readonly description?: string;
+  readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly additionalProperties?: boolean | SchemaNode;
+  readonly items?: SchemaNode;
+  readonly anyOf?: readonly SchemaNode[];
+  /** The value names a file. */
+  readonly file?: true;
+  /** A reload cannot change it. */
+  readonly restart?: true;
+  /** Its feature is not built yet; values that change nothing today are taken. */
+  readonly later?: { readonly taken: readonly unknown[] };
+}
+
+export interface Key {
+  /** From the top, with dots; `*`: every name or index. */
+  readonly key: string;
+  readonly node: SchemaNode;
+}
+
+/** The contract as it is written in files: defaults not filled in, durations and sizes as text. */
+export const WRITTEN = z.toJSONSchema(schema, { io: 'input', target: 'draft-7' }) as SchemaNode;
+
+/** Parents before their children, in the order of the schema. */
+export const KEYS: readonly Key[] = keysBelow(WRITTEN, '');
+
+/** Keys that a reload cannot change; `*`: every listener, known by its name. */
+export const RESTART_KEYS: readonly string[] = KEYS.filter(({ node }) => node.restart).map(({ key }) => key);
+
+export interface LaterKey {
+  readonly key: string;
+  /** Values that change nothing today; empty: none. */
+  readonly taken: readonly unknown[];
+}
+
+/** Keys that are refused when they are written, because their feature is not built yet. */
+export const LATER: readonly LaterKey[] = KEYS.flatMap(({ key, node }) =>
+  node.later === undefined ? [] : [{ key, taken: node.later.taken }],
+);
+
+/** Keys that name files: what is in them is read and watched, but for those of features that are not built yet. */
+export const FILE_KEYS: readonly string[] = KEYS.filter(
+  ({ key, node }) => node.file && !LATER.some((later) => key.startsWith(`${later.key}.`)),
+).map(({ key }) => key);
+
+function keysBelow(node: SchemaNode, path: string): Key[] {
+  const named = Object.entries(node.properties ?? {});
+  const any = [node.additionalProperties, node.items].filter((one) => typeof one === 'object');
+  const below = [...named, ...any.map((inner) => ['*', inner] as const)].flatMap(([name, inner]) => {
+    const key = path === '' ? name : `${path}.${name}`;
+    return [{ key, node: inner }, ...keysBelow(inner, key)];
+  });
+  // Alternatives share one place.
+  return [...below, ...(node.anyOf ?? []).flatMap((one) => keysBelow(one, path))];
+}

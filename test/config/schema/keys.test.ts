@@ -1,0 +1,43 @@
+// The rows of the contract: what follows from the facts that the schema states about a key.
+
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { FILE_KEYS, KEYS, LATER, RESTART_KEYS } from '../../../src/config/schema/keys.ts';
+import { jsonSchema } from '../../../src/config/schema/json-schema.ts';
+
+/** Names by which a key says that its value is the name of a file; `cert` is the certificate beside a `key_file`. */
+const NAMES_A_FILE = /(?:^|\.)(?:\w*_files?(?:\.\*)?|cert)$/;
+
+describe('a key that names a file', () => {
+  it('is read and watched, whatever block it stands in', () => {
+    const named = KEYS.filter(({ key, node }) => NAMES_A_FILE.test(key) && node.type === 'string').map(
+      ({ key }) => key,
+    );
+    assert.ok(named.length > 15);
+    assert.deepEqual(
+      named.filter((key) => !FILE_KEYS.includes(key)),
+      named.filter((key) => LATER.some((later) => key.startsWith(`${later.key}.`))),
+    );
+  });
+
+  it('is called so, and nothing else is', () => {
+    assert.deepEqual(
+      FILE_KEYS.filter((key) => !NAMES_A_FILE.test(key)),
+      [],
+    );
+  });
+});
+
+describe('facts about keys', () => {
+  it('are in the descriptions of the JSON Schema, and nowhere else in it', () => {
+    const text = JSON.stringify(jsonSchema());
+    for (const fact of ['file', 'restart', 'later']) assert.ok(!text.includes(`"${fact}":true`), fact);
+    assert.equal(text.split('A change needs a restart.').length - 1, RESTART_KEYS.length);
+    assert.equal(text.split('Not built yet').length - 1, LATER.length);
+  });
+
+  it('belong to rows with different keys', () => {
+    const keys = KEYS.map(({ key }) => key);
+    assert.deepEqual([...new Set(keys)], keys);
+  });
+});
