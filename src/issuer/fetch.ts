@@ -1,7 +1,9 @@
 // Documents of an issuer over HTTP: https or loopback, a deadline, a size, no redirects; and what its metadata names.
 
+import type { LookupFunction } from 'node:net';
 import { getCACertificates } from 'node:tls';
 import { Agent, type Dispatcher, request } from 'undici';
+import { names } from '../dns/resolver.ts';
 import type { Issuer } from '../token/issuer.ts';
 
 /** A document as it came: parsed JSON that nobody has looked at yet. */
@@ -30,17 +32,22 @@ export class IssuerFailure extends Error {
   }
 }
 
-/** Connections to one issuer. @param more client certificate, and how many connections at most */
+/** Connections to one issuer. @param more client certificate, how many connections at most, and for tests how names are resolved */
 export function issuerAgent(
   { ca }: Pick<Issuer, 'ca'>,
   { size }: Pick<FetchLimits, 'size'>,
-  more: { readonly cert?: string; readonly key?: string; readonly connections?: number } = {},
+  more: {
+    readonly cert?: string;
+    readonly key?: string;
+    readonly connections?: number;
+    readonly lookup?: LookupFunction | undefined;
+  } = {},
 ): Agent {
-  const { connections, ...certificate } = more;
+  const { connections, lookup = names.lookup, ...certificate } = more;
   const authorities = ca === undefined ? {} : { ca: [...getCACertificates('default'), ca] };
   return new Agent({
     maxResponseSize: size,
-    connect: { ...authorities, ...certificate },
+    connect: { ...authorities, ...certificate, lookup },
     ...(connections === undefined ? {} : { connections }),
   });
 }

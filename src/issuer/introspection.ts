@@ -1,6 +1,7 @@
 // What one issuer says about tokens (RFC 7662): asked over HTTP, one call per token at a time, and remembered for a short while.
 
 import { hash } from 'node:crypto';
+import type { LookupFunction } from 'node:net';
 import { LRUCache } from 'lru-cache';
 import type { IntrospectionRules, Issuer } from '../token/issuer.ts';
 import type { Introspection } from '../token/opaque-token.ts';
@@ -57,6 +58,7 @@ export interface IntrospectorOptions {
   readonly onEvent: (event: IntrospectionEvent) => void;
   /** For tests. */
   readonly limits?: Partial<IntrospectionLimits>;
+  readonly lookup?: LookupFunction | undefined;
 }
 
 interface Answer {
@@ -87,7 +89,11 @@ export class Introspector {
     const { credentials } = rules;
     const certificate =
       credentials.method === 'tls_client_auth' ? { cert: credentials.cert, key: credentials.key } : {};
-    this.#agent = issuerAgent(issuer, limits, { ...certificate, connections: limits.connections });
+    this.#agent = issuerAgent(issuer, limits, {
+      ...certificate,
+      connections: limits.connections,
+      lookup: options.lookup,
+    });
     this.#authenticate = authenticator(issuer, rules);
     this.#active = new LRUCache({ max: limits.answers, maxSize: limits.bytes });
     this.#inactive = new LRUCache({ max: limits.answers });

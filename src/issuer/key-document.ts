@@ -1,6 +1,7 @@
 // Where an issuer's key set is read from: a file, a URI, or what its metadata names (RFC 8414 §3, OpenID Connect Discovery §4).
 
 import { readFile } from 'node:fs/promises';
+import type { LookupFunction } from 'node:net';
 import type { Issuer } from '../token/issuer.ts';
 import {
   codeOf,
@@ -24,15 +25,19 @@ export interface KeyDocument {
 
 /**
  * Reads the key set document of an issuer. Discovery starts anew each time, so that a moved `jwks_uri` is noticed.
- * @param signal ends it early
+ * @param signal ends it early. @param lookup how names are resolved, for tests
  * @throws IssuerFailure
  * NOT checked: what is in the document.
  */
-export async function readKeyDocument(issuer: Issuer, limits: FetchLimits, signal: AbortSignal): Promise<KeyDocument> {
+export async function readKeyDocument(
+  issuer: Issuer,
+  limits: FetchLimits,
+  { signal, lookup }: { readonly signal: AbortSignal; readonly lookup?: LookupFunction | undefined },
+): Promise<KeyDocument> {
   const { keys } = issuer;
   if (keys.from === 'jwks_file') return readKeyFile(keys.file, limits.size);
   // For one reading: nothing of it stays open, and a changed CA counts at once.
-  const agent = issuerAgent(issuer, limits);
+  const agent = issuerAgent(issuer, limits, { lookup });
   const accept = 'application/json, application/jwk-set+json';
   // The media type is not looked at: key sets are served under several, and nothing but JSON parses.
   const get = async (url: URL): Promise<KeyDocument> => {

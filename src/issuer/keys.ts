@@ -1,5 +1,6 @@
 // The keys of one issuer: loaded, refreshed in the background and for unknown kids, and withdrawn (checks.md §8).
 
+import type { LookupFunction } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import type { KeySource } from '../token/issuer-signature.ts';
 import type { Issuer } from '../token/issuer.ts';
@@ -47,6 +48,7 @@ export interface IssuerKeysOptions {
   readonly onEvent: (event: IssuerKeysEvent) => void;
   /** For tests. */
   readonly limits?: Partial<IssuerKeysLimits>;
+  readonly lookup?: LookupFunction | undefined;
 }
 
 /**
@@ -143,9 +145,9 @@ export class IssuerKeys implements KeySource {
 
   async #loadOnce(): Promise<void> {
     if (this.#stopped.signal.aborted) return;
-    const { issuer, onEvent, now } = this.#options;
+    const { issuer, onEvent, now, lookup } = this.#options;
     try {
-      const { json, maxAge } = await readKeyDocument(issuer, this.#limits, this.#stopped.signal);
+      const { json, maxAge } = await readKeyDocument(issuer, this.#limits, { signal: this.#stopped.signal, lookup });
       const set = readKeySet(json);
       if (set === 'malformed') throw new IssuerFailure('the document is no JWK set');
       this.#loadedAt = now();

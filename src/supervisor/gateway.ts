@@ -1,6 +1,7 @@
 // The gateway: the supervisor that puts a compiled policy to work in its worker threads; starts, reloads, drains and stops them.
 
 import { randomBytes } from 'node:crypto';
+import type { LookupFunction } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { claimBind } from '../edge/listen/claim.ts';
 import { openAdmin } from '../operator/admin.ts';
@@ -42,8 +43,9 @@ export interface GatewayOptions {
   readonly now?: () => number;
   /** Milliseconds for which session tickets are made under one secret; for tests. */
   readonly ticketSecretAge?: number;
-  /** How workers are started; for tests. */
+  /** How workers are started, and how names of issuers are resolved; for tests. */
   readonly spawn?: Spawn;
+  readonly lookup?: LookupFunction | undefined;
 }
 
 /** A gateway at work. */
@@ -158,7 +160,12 @@ class RunningGateway implements Gateway {
   }
 
   #keysOf(issuer: Issuer): IssuerKeys {
-    return new IssuerKeys({ issuer, now: this.#now, onEvent: (event) => this.#onKeys(event) });
+    return new IssuerKeys({
+      issuer,
+      lookup: this.#options.lookup,
+      now: this.#now,
+      onEvent: (event) => this.#onKeys(event),
+    });
   }
 
   #onKeys(event: IssuerKeysEvent): void {

@@ -1,5 +1,6 @@
 // The data path of one thread: listeners, the policy in force, its upstreams and caches; a reload swaps one reference.
 
+import type { LookupFunction } from 'node:net';
 import { LRUCache } from 'lru-cache';
 import { SeenCertificates } from '../certificate/seen-certificates.ts';
 import { refuseUnread, type Runtime, serve } from '../edge/exchange.ts';
@@ -37,6 +38,8 @@ export interface DataPlaneOptions {
   readonly refreshKeys: (issuer: string, kid: string | undefined) => Promise<void>;
   /** Tells the supervisor how the shared memory of proofs is. */
   readonly replayStore: (state: StoreState) => void;
+  /** For tests. */
+  readonly lookup?: LookupFunction | undefined;
 }
 
 export class DataPlane {
@@ -69,9 +72,9 @@ export class DataPlane {
       connections: () => [...this.#open].map(([name, open]) => [{ name }, open.connections()] as const),
       upstreams: () => this.#upstreams.values(),
     });
-    const { log, now, replayStore: report } = options;
+    const { log, now, replayStore: report, lookup } = options;
     const terms = sharedTerms(order.policy);
-    this.#sharedStore = terms && new SharedStore(terms, { log, now, report, metrics: this.metrics.addStore() });
+    this.#sharedStore = terms && new SharedStore(terms, { log, now, report, lookup, metrics: this.metrics.addStore() });
     this.#runtime = this.#wire(order);
   }
 
@@ -190,7 +193,13 @@ export class DataPlane {
     const connect = Math.max(1, ...connects);
     const same = before.find((open) => open.fits(upstream, { connect }));
     const onEvent = (event: UpstreamEvent) => reportUpstream(event, this.metrics, this.#options.log);
-    return same ?? openUpstream(upstream, { connect, onEvent });
+    return same ?? openUpstream(upstream, { connect, onEvent, ...this.#named });
+  }
+
+  /** How names are resolved, where a test says it. */
+  get #named(): { readonly lookup?: LookupFunction } {
+    const { lookup } = this.#options;
+    return lookup === undefined ? {} : { lookup };
   }
 
   #noncesOf({ nonce: { secrets, lifetime } }: Policy): Nonces {
@@ -211,7 +220,10 @@ export class DataPlane {
     const asked = issuers.flatMap((issuer) => (issuer.introspection ? [{ issuer, rules: issuer.introspection }] : []));
     const onEvent = (event: IntrospectionEvent) => this.#onIntrospection(event);
     return new Map(
-      asked.map((one) => [one.issuer.name, new Introspector({ ...one, read: readIntrospection, onEvent })]),
+      asked.map((one) => [
+        one.issuer.name,
+        new Introspector({ ...one, ...this.#named, read: readIntrospection, onEvent }),
+      ]),
     );
   }
 

@@ -1,5 +1,6 @@
 // The shared memory of proofs of one thread, over reloads: the connection that there is serves until another one is ready.
 
+import type { LookupFunction } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import type { Log } from '../observe/log.ts';
 import type { StoreMetrics } from '../observe/store-metrics.ts';
@@ -18,6 +19,8 @@ export interface SharedStoreOptions {
   readonly metrics: StoreMetrics;
   /** Tells the supervisor. */
   readonly report: (state: StoreState) => void;
+  /** For tests. */
+  readonly lookup?: LookupFunction | undefined;
 }
 
 interface Terms {
@@ -110,7 +113,7 @@ export class SharedStore implements ReplayStore, NonceSource {
   }
 
   #open({ redis, wantsSecrets }: Terms): RedisReplayStore {
-    const { now, metrics } = this.#options;
+    const { now, metrics, lookup } = this.#options;
     const events: StoreEvents = {
       answered: (seconds) => metrics.answered(seconds),
       failed: (reason) => metrics.failed(reason),
@@ -118,7 +121,7 @@ export class SharedStore implements ReplayStore, NonceSource {
         if (store === this.#store) this.#tell(state);
       },
     };
-    const store = new RedisReplayStore({ policy: redis, now, wantsSecrets, events });
+    const store = new RedisReplayStore({ policy: redis, now, wantsSecrets, events, lookup });
     this.#all.add(store);
     void store.open();
     return store;

@@ -1,5 +1,6 @@
 // A worker: obeys the supervisor's orders with a data plane of its own. Knows nothing of how it was started.
 
+import type { LookupFunction } from 'node:net';
 import type { Log } from '../observe/log.ts';
 import { DataPlane } from './data-plane.ts';
 import type { Order, Report } from './messages.ts';
@@ -12,6 +13,8 @@ export interface WorkerOptions {
   readonly now: () => number;
   /** Everything is closed and written: the thread can go. */
   readonly ended: () => void;
+  /** For tests. */
+  readonly lookup?: LookupFunction | undefined;
 }
 
 /** Obeys orders in their order, none before it has started; what fails and is nobody's fault but ours is thrown, and ends the thread. */
@@ -60,7 +63,7 @@ export class Worker {
   }
 
   async #start(order: Extract<Order, { type: 'start' }>): Promise<void> {
-    const { report, now } = this.#options;
+    const { report, now, lookup } = this.#options;
     this.#log = this.#options.log(order);
     const refreshKeys = (issuer: string, kid: string | undefined) => this.#refresh(issuer, kid);
     try {
@@ -68,6 +71,7 @@ export class Worker {
         log: this.#log,
         now,
         refreshKeys,
+        lookup,
         replayStore: (state) => report({ type: 'replay-store', state }),
       });
       await this.#plane.open();

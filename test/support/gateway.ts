@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, get, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type Agent, request as requestTls } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, LookupFunction } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -214,6 +214,8 @@ export interface GatewayWishes extends PolicyWishes {
   readonly threads?: boolean;
   /** Do not wait for the keys of the issuers. */
   readonly unready?: boolean;
+  /** How names are resolved, where there are no real worker threads. */
+  readonly lookup?: LookupFunction;
 }
 
 /** Reads, compiles and starts. Everything is closed when the test ends, or before by `close`. */
@@ -226,9 +228,16 @@ export async function startTestGateway(t: Closing, wishes: GatewayWishes = {}): 
   const lines = new LogLines();
   // The threads of a test are silenced by the policy, the supervisor is not.
   const log = createLog(wishes.threads ? { ...policy.log, level: 'info' } : policy.log, lines);
-  const spawn = wishes.threads ? spawnThread : spawnHere(log, now);
+  const spawn = wishes.threads ? spawnThread : spawnHere(log, now, wishes.lookup);
   const { ticketSecretAge = 3_600_000 } = wishes;
-  const running = await startGateway(policy, { version: '0.0.0-test', log, now, spawn, ticketSecretAge });
+  const running = await startGateway(policy, {
+    version: '0.0.0-test',
+    log,
+    now,
+    spawn,
+    ticketSecretAge,
+    lookup: wishes.lookup,
+  });
   t.after(() => running.close());
   if (!wishes.unready) await lines.until({ msg: 'keys loaded' });
   const port = portOf(running.listeners[0]?.bind);

@@ -1,5 +1,6 @@
 // Workers in the thread of the test: the same worker and messages, copied the same way, with a clock and a log of the test's own.
 
+import type { LookupFunction } from 'node:net';
 import { MessageChannel } from 'node:worker_threads';
 import type { Log } from '../../src/observe/log.ts';
 import type { Order, Report } from '../../src/worker/messages.ts';
@@ -7,13 +8,14 @@ import type { Spawn } from '../../src/supervisor/spawn.ts';
 import { Worker } from '../../src/worker/worker.ts';
 
 /** Their failures end the test run, as uncaught ones do. */
-export function spawnHere(log: Log, now: () => number): Spawn {
+export function spawnHere(log: Log, now: () => number, lookup?: LookupFunction): Spawn {
   return (_index, { report, gone }) => {
     const { port1, port2 } = new MessageChannel();
     const worker = new Worker({
       report: (message) => port2.postMessage(message),
       log: () => log,
       now,
+      lookup,
       ended: () => port2.close(),
     });
     port2.on('message', (order: Order) => void worker.obey(order));

@@ -1,9 +1,9 @@
 // Connections to one target: certificates always verified, every address of a name in its turn, and a failure that no other is taken for.
 
-import { lookup as resolve } from 'node:dns';
 import type { LookupFunction, Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { buildConnector } from 'undici';
+import { names } from '../../dns/resolver.ts';
 import type { Target, Upstream } from '../../policy/policy.ts';
 
 export type Connector = buildConnector.connector;
@@ -24,14 +24,14 @@ export class NotHttp2 extends Error {
 
 /**
  * Makes the connections to a target. https: chain and name are verified, the name being `tls.serverName` or else the target's host.
- * Names are resolved anew for each connection. Does not limit how many there are.
+ * Names are resolved for each connection (dns/resolver.ts). Does not limit how many there are.
  * @param connect seconds, of one connection with its name resolution and handshake
  */
 export function compileConnector(
   target: Target,
   { tls, http2 }: Pick<Upstream, 'tls' | 'http2'>,
   connect: number,
-  lookup: LookupFunction = resolve,
+  lookup: LookupFunction = names.lookup,
 ): Connector {
   const { ca, cert, key } = tls;
   const connector = buildConnector({

@@ -1,7 +1,10 @@
 // The way to Redis: one server, the master that sentinels name, or a cluster. A command is sent at most once, and waits for no connection.
 
 import { Cluster, Redis } from 'ioredis';
+import type { LookupFunction } from 'node:net';
+import { names } from '../../dns/resolver.ts';
 import type { RedisPlace, RedisPolicy } from '../../policy/policy.ts';
+import { sentinelConnector, serverConnector } from './connectors.ts';
 import { readTrouble, StoreTrouble, type StoreTroubleReason } from './trouble.ts';
 
 /** Milliseconds for a connection, and for an answer on one that is asked: then it is closed and made anew. */
@@ -33,11 +36,12 @@ export class RedisLink {
   readonly #patience: number;
   #closed = false;
 
-  constructor(policy: RedisPolicy, events: LinkEvents) {
+  /** @param lookup how names are resolved */
+  constructor(policy: RedisPolicy, events: LinkEvents, lookup: LookupFunction = names.lookup) {
     this.#events = events;
     this.sharded = policy.place.kind === 'cluster';
     this.#patience = patienceOf(policy);
-    this.#client = this.sharded ? openCluster(policy) : openServer(policy);
+    this.#client = this.sharded ? openCluster(policy, lookup) : openServer(policy, lookup);
     const { changed, fewer, ended, failed } = events;
     this.#client.on('ready', () => this.#tell(events.connected));
     this.#client.on('error', (error: unknown) => this.#tell(() => failed(readTrouble(error))));
@@ -208,11 +212,12 @@ function connectionOptions({ username, password, tls }: RedisPolicy) {
   };
 }
 
-function openServer(policy: RedisPolicy): Redis {
-  const { tls } = policy;
+function openServer(policy: RedisPolicy, lookup: LookupFunction): Redis {
+  const { tls, place } = policy;
   return new Redis({
     ...connectionOptions(policy),
-    ...placeOptions(policy.place, tls),
+    ...placeOptions(place, tls),
+    Connector: place.kind === 'sentinel' ? sentinelConnector(lookup) : serverConnector(lookup),
     lazyConnect: true,
     enableAutoPipelining: true,
     retryStrategy: retryDelay,
@@ -235,7 +240,7 @@ function placeOptions(place: RedisPlace, tls: RedisPolicy['tls']) {
   };
 }
 
-function openCluster(policy: RedisPolicy): Cluster {
+function openCluster(policy: RedisPolicy, lookup: LookupFunction): Cluster {
   const { place, tls } = policy;
   const nodes = place.kind === 'cluster' ? [...place.nodes] : [];
   return new Cluster(nodes, {
@@ -249,11 +254,18 @@ function openCluster(policy: RedisPolicy): Cluster {
     retryDelayOnTryAgain: 0,
     slotsRefreshTimeout: patienceOf(policy),
     clusterRetryStrategy: retryDelay,
-    redisOptions: connectionOptions(policy),
+    redisOptions: { ...connectionOptions(policy), Connector: serverConnector(lookup) },
     // Certificates name what the configuration and the cluster name, not addresses.
-    ...(tls === undefined ? {} : { dnsLookup: sameName }),
+    dnsLookup: tls === undefined ? (name, callback) => lookup(name, {}, firstOf(callback)) : sameName,
   });
 }
+
+type Resolved = (error: NodeJS.ErrnoException | null | undefined, address: string, family?: number) => void;
+
+const firstOf =
+  (callback: Resolved): Parameters<LookupFunction>[2] =>
+  (error, address, family) =>
+    callback(error, typeof address === 'string' ? address : '', family);
 
 function sameName(name: string, callback: (error: null, address: string) => void): void {
   callback(null, name);

@@ -1,6 +1,7 @@
 // The memory of proofs that replicas share: one atomic insert in Redis per request, within a deadline, or a clear no.
 
 import { hash } from 'node:crypto';
+import type { LookupFunction } from 'node:net';
 import type { RedisPolicy } from '../../policy/policy.ts';
 import { RedisLink, spread } from './link.ts';
 import { openSession, type Session } from './session.ts';
@@ -41,6 +42,8 @@ export interface RedisStoreOptions {
   /** Nonce secrets are kept in Redis too. */
   readonly wantsSecrets: boolean;
   readonly events: StoreEvents;
+  /** For tests. */
+  readonly lookup?: LookupFunction | undefined;
 }
 
 /**
@@ -77,13 +80,14 @@ export class RedisReplayStore implements ReplayStore {
   constructor(options: RedisStoreOptions) {
     this.#options = options;
     this.#policy = options.policy;
-    this.#link = new RedisLink(options.policy, {
+    const events = {
       connected: () => this.#look(),
       changed: () => this.#change(),
       fewer: () => this.#lookSoon(),
       ended: () => this.#lose(),
-      failed: (reason) => this.#open(reason),
-    });
+      failed: (reason: StoreTroubleReason) => this.#open(reason),
+    };
+    this.#link = new RedisLink(options.policy, events, options.lookup);
   }
 
   /** Connects, and goes on trying for as long as it takes. Settles when the store is up or in trouble. */

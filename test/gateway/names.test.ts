@@ -1,0 +1,172 @@
+// A whole gateway that finds everything by name through a real DNS server: a name about which that server is silent harms nothing else.
+
+import assert from 'node:assert/strict';
+import { lookup as getaddrinfo } from 'node:dns';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type TestContext, test } from 'node:test';
+import { NameResolver } from '../../src/dns/resolver.ts';
+import type { RedisPolicy } from '../../src/policy/policy.ts';
+import { assertUnharmed, attack, serviceOf } from '../support/bystander.ts';
+import { ISSUER_KEY, startTestGateway } from '../support/gateway.ts';
+import { json, serve } from '../support/issuer-server.ts';
+import { startNameServer, type Zone } from '../support/name-server.ts';
+import { openStore, startCluster, startRedis, until } from '../support/redis.ts';
+import { AUDIENCE, ISSUER, makeKey, makeToken } from '../support/tokens.ts';
+
+const LOOPBACK = { addresses: ['127.0.0.1'] };
+const NEXT_KEY = await makeKey('ES256', 'k2');
+const ROUTES = `
+- { name: well, match: { path: /well/* }, upstream: well, require: token, weaker_than_defaults: [require] }
+- { name: silent, match: { path: /silent/* }, upstream: silent, require: public, weaker_than_defaults: [require] }
+`;
+
+async function resolver(t: TestContext, zone: Zone) {
+  const dns = await startNameServer(t, zone);
+  const names = new NameResolver({ servers: [dns.server], resolvConf: '/nowhere' });
+  t.after(() => names.close());
+  return { dns, names };
+}
+
+/** At one address of loopback; its connections serve one request each. @returns the paths that it was asked for */
+async function startServer(
+  t: TestContext,
+  host: string,
+  port = 0,
+): Promise<{ server: Server; port: number; seen: string[] }> {
+  const seen: string[] = [];
+  const server = createServer((request, response) => {
+    seen.push(request.url ?? '');
+    response.setHeader('connection', 'close').end(host);
+  });
+  server.listen(port, host);
+  await once(server, 'listening');
+  t.after(() => server.close());
+  return { server, port: (server.address() as AddressInfo).port, seen };
+}
+
+test('60 requests for an upstream whose name is silent: another upstream and a rotated key are found as before', async (t) => {
+  const { names } = await resolver(t, {
+    'well.test': { ...LOOPBACK, ttl: 0 },
+    'issuer.test': LOOPBACK,
+    'silent.test': 'silent',
+  });
+  const issuer = await serve(t);
+  issuer.answer = json({ keys: [ISSUER_KEY.jwk] });
+  const { port } = await startServer(t, '127.0.0.1');
+  let later = 0;
+  const keys = `{ jwks_uri: "${issuer.origin.replace('127.0.0.1', 'issuer.test')}/jwks" }`;
+  const gateway = await startTestGateway(t, {
+    lookup: names.lookup,
+    now: () => Date.now() / 1000 + later,
+    issuers: `login: { issuer: ${ISSUER}, audience: [${AUDIENCE}], keys: ${keys}, insecure_http: true }`,
+    upstreams: `well: { targets: ["http://well.test:${port}"], insecure_plain_http: true }
+silent: { targets: ["http://silent.test:${port}"], insecure_plain_http: true }
+`,
+    routes: ROUTES,
+  });
+  const pass = async (key: typeof ISSUER_KEY) => {
+    const token = await makeToken(key, gateway.now());
+    return (await gateway.request('GET', '/well/1', { token })).status === 200;
+  };
+  const before = await serviceOf(100, () => pass(ISSUER_KEY));
+  const silent = attack(t, { attackers: 60 }, async () => {
+    assert.notEqual((await gateway.request('GET', '/silent/1')).status, 200);
+  });
+  // No connection is kept: each of these is found by name.
+  assertUnharmed(await serviceOf(100, () => pass(ISSUER_KEY)), before);
+  issuer.answer = json({ keys: [NEXT_KEY.jwk] });
+  later = 31;
+  assert.ok(await pass(NEXT_KEY), 'the key set is found by name, too');
+  await silent.stop();
+});
+
+test('a client may wait for a silent name for as long as timeouts.connect says, and hears that it was not reached', async (t) => {
+  const { names } = await resolver(t, { 'silent.test': 'silent' });
+  const gateway = await startTestGateway(t, {
+    lookup: names.lookup,
+    upstreams: 'silent: { targets: ["http://silent.test:1"], insecure_plain_http: true, retries: 0 }',
+    routes: `- { name: silent, match: { path: /* }, upstream: silent, require: public, weaker_than_defaults: [require], timeouts: { connect: 300ms } }`,
+  });
+  const { status, reason } = await gateway.request('GET', '/1');
+  assert.deepEqual([status, reason], [504, 'upstream_timed_out']);
+});
+
+test('the addresses of a service that moves are followed at once, and nothing is lost', async (t) => {
+  const { dns, names } = await resolver(t, { 'orders.test': LOOPBACK });
+  const first = await startServer(t, '127.0.0.1');
+  const gateway = await startTestGateway(t, {
+    lookup: names.lookup,
+    upstreams: `moving: { targets: ["http://orders.test:${first.port}"], insecure_plain_http: true }`,
+    routes:
+      '- { name: moving, match: { path: /* }, upstream: moving, require: public, weaker_than_defaults: [require] }',
+  });
+  const lost: string[] = [];
+  const seen = new Set<string>();
+  const clients = attack(t, { attackers: 4, pause: 5 }, async () => {
+    const { status, body } = await gateway.request('GET', '/1');
+    if (status !== 200) lost.push(`${status} ${body}`);
+    seen.add(body);
+  });
+  await until(() => seen.has('127.0.0.1'));
+  const second = await startServer(t, '127.0.0.2', first.port);
+  // As for the endpoints of a service: the old address takes requests until those who resolved it have come.
+  dns.zone['orders.test'] = { addresses: ['127.0.0.2'] };
+  await until(() => second.seen.length > 20);
+  first.server.close();
+  await until(() => second.seen.length > 60);
+  await clients.stop();
+  assert.deepEqual(lost, []);
+});
+
+test('Redis is found by name beside names that are silent, and by the C library a name that only it knows', async (t) => {
+  const { names } = await resolver(t, { 'redis.test': LOOPBACK, 'silent.test': 'silent' });
+  const redis = await startRedis(t);
+  const lost = Array.from({ length: 60 }, () =>
+    names.resolve('silent.test').catch((error: unknown) => (error as NodeJS.ErrnoException).code),
+  );
+  const store = await openStore(t, redis.port, {
+    lookup: names.lookup,
+    policy: { place: { kind: 'server', host: 'redis.test', port: redis.port, db: 0 }, timeout: 2 },
+  });
+  const now = Date.now() / 1000;
+  assert.equal(await store.remember('jkt', 'jti', now + 60, now), 'fresh');
+  assert.deepEqual(new Set(await Promise.all(lost)), new Set(['EAI_AGAIN']));
+  const asked: string[] = [];
+  const other = new NameResolver({
+    servers: ['127.0.0.1:1'],
+    hostsFile: '/nowhere',
+    resolvConf: '/nowhere',
+    otherwise: (name, callback) => {
+      asked.push(name);
+      getaddrinfo('127.0.0.1', { all: true }, callback);
+    },
+  });
+  assert.deepEqual(await other.resolve('redis.local'), [{ address: '127.0.0.1', family: 4 }]);
+  assert.deepEqual(asked, ['redis.local']);
+});
+
+test('sentinels, the master that they name, and the nodes of a cluster are found by name', async (t) => {
+  const { dns, names } = await resolver(t, {
+    'sentinel.test': LOOPBACK,
+    'cluster.test': LOOPBACK,
+    'silent.test': 'silent',
+  });
+  names.resolve('silent.test').catch(() => {});
+  const master = await startRedis(t);
+  const config = 'sentinel resolve-hostnames yes\nsentinel announce-hostnames yes\n';
+  const monitor = `sentinel monitor proofs localhost ${master.port} 1`;
+  const sentinel = await startRedis(t, { config: `${config}${monitor}`, sentinel: true });
+  const [node] = await startCluster(t);
+  const places: RedisPolicy['place'][] = [
+    { kind: 'sentinel', name: 'proofs', nodes: [{ host: 'sentinel.test', port: sentinel.port }] },
+    { kind: 'cluster', nodes: [{ host: 'cluster.test', port: node?.port ?? 0 }] },
+  ];
+  for (const place of places) {
+    const store = await openStore(t, 0, { lookup: names.lookup, policy: { place, timeout: 2 } });
+    const now = Date.now() / 1000;
+    assert.equal(await store.remember('jkt', 'jti', now + 60, now), 'fresh', place.kind);
+  }
+  assert.ok(dns.asked.includes('A sentinel.test') && dns.asked.includes('A cluster.test'));
+});
