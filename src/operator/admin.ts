@@ -1,11 +1,9 @@
 // The admin port: the status of the gateway for people and programs, and its configuration without secrets; nothing is changed here.
 
-import { isIP } from 'node:net';
-import { isLoopback } from '../config/compile/compilation.ts';
-import { formatBind } from '../config/report/describe.ts';
 import type { Bind } from '../policy/policy.ts';
-import { hostOf, readAuthority } from '../http/uri.ts';
+import { isOwnHost } from './own-host.ts';
 import { type OpenPages, openPages, type Page, type PageSources, PLAIN, plainPage } from './pages.ts';
+import { shareWork } from './shared-work.ts';
 import { type Status, statusJson } from './status.ts';
 import { CONTENT_SECURITY_POLICY, statusPage } from './status-page.ts';
 
@@ -30,9 +28,10 @@ const FIELDS = {
  * @throws Error that names the address, where it cannot be bound (bind.ts)
  * NOT checked: who asks; the default address is loopback.
  */
-export async function openAdmin(bind: Bind, { status, config, onFailure }: AdminSources): Promise<OpenPages> {
+export async function openAdmin(bind: Bind, { config, onFailure, ...sources }: AdminSources): Promise<OpenPages> {
+  const status = shareWork(async () => sources.status());
   const read = async ({ url = '', headers }: Asked): Promise<Page> => {
-    if (!isOurs(headers.host, bind)) return plainPage(421, 'Ask by an address of this port, not by another name.');
+    if (!isOwnHost(headers.host, bind)) return plainPage(421, 'Ask by an address of this port, not by another name.');
     switch (url.split('?', 1)[0]) {
       case '/':
       case '/status':
@@ -70,14 +69,4 @@ function json(status: Status): Page {
 function prefersJson(accept = ''): boolean {
   const [json, html] = [accept.indexOf('application/json'), accept.indexOf('text/html')];
   return json !== -1 && (html === -1 || json < html);
-}
-
-/** DNS rebinding: no page of another site can make a browser send one of these names to us. Ports do not matter: they may be forwarded. */
-function isOurs(host: string | undefined, bind: Bind): boolean {
-  if ('path' in bind) return true;
-  const authority = readAuthority(host ?? '', 'http');
-  if (authority === undefined) return false;
-  const name = hostOf(authority);
-  if (isLoopback(name) || name === hostOf(readAuthority(formatBind(bind), 'http') ?? '')) return true;
-  return (bind.host === '0.0.0.0' || bind.host === '::') && isIP(name.replace(/^\[(.*)\]$/, '$1')) !== 0;
 }

@@ -1,15 +1,18 @@
 // A small server of pages for operators: GET and HEAD, never stored, and not a word of what a page failed on.
 
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { Bind } from '../policy/policy.ts';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { bindServer } from '../edge/listen/bind.ts';
+import type { Bind } from '../policy/policy.ts';
+import { admitAll } from './admission.ts';
 
 export interface Page {
   readonly status: number;
   /** Value of Content-Type. */
   readonly type: string;
-  readonly body: string;
+  /** One Buffer may be the body of many answers at once. */
+  readonly body: string | Buffer;
   /** More fields. */
   readonly fields?: Readonly<Record<string, string>>;
 }
@@ -32,19 +35,34 @@ export function plainPage(status: number, body: string): Page {
   return { status, type: PLAIN, body: `${body}\n` };
 }
 
-/** Operators, scrapers and probes are few; whoever opens more waits. */
+/** Operators, scrapers and probes are few; one more shuts out the oldest of the address that has the most (admission.ts). */
 const CONNECTIONS = 100;
+/** Milliseconds for a request, for reading its answer, and without a request. */
+const REQUEST = 5000;
+const ANSWER = 10_000;
+const IDLE = 5000;
+/** Milliseconds between two looks at how long requests take. Node's default of 30 s would be the real limit. */
+const LOOK = 1000;
+/** Bytes of the header section. */
+const HEADERS = 8192;
 
 /**
- * Opens a port for pages. @param who what the port is called where it cannot be bound
+ * Opens a port for pages. However many connect, and however slowly they send and read, a new connection is served: admission.ts.
+ * A connection carries one request at a time; one that sends the next before its answer is there ends.
+ * @param who what the port is called where it cannot be bound
  * @throws Error that names the address, where it cannot be bound (bind.ts)
  * NOT checked: who asks; bind it where only the operator reaches it.
  */
 export async function openPages(bind: Bind, who: string, sources: PageSources): Promise<OpenPages> {
-  const server = createServer({ headersTimeout: 5000, requestTimeout: 5000 }, (request, response) => {
-    void answer(request, response, sources);
+  const server = createServer({
+    headersTimeout: REQUEST,
+    requestTimeout: REQUEST,
+    keepAliveTimeout: IDLE,
+    connectionsCheckingInterval: LOOK,
+    maxHeaderSize: HEADERS,
   });
-  server.maxConnections = CONNECTIONS;
+  answerRequests(server, sources);
+  admitAll(server, CONNECTIONS);
   const bound = await bindServer(server, bind, who);
   server.on('error', sources.onFailure); // of accept(2): without a listener it would end the process
   return {
@@ -56,6 +74,22 @@ export async function openPages(bind: Bind, who: string, sources: PageSources): 
       await closed;
     },
   };
+}
+
+function answerRequests(server: Server, sources: PageSources): void {
+  const busy = new WeakSet<Socket>();
+  server.on('request', (request, response) => {
+    const { socket } = request;
+    if (busy.has(socket)) return void socket.destroy();
+    busy.add(socket);
+    // What is not read by then is not read at all: it would hold its connection, and the page in memory.
+    const late = setTimeout(() => socket.destroy(), ANSWER);
+    response.once('close', () => {
+      clearTimeout(late);
+      busy.delete(socket);
+    });
+    void answer(request, response, sources);
+  });
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, sources: PageSources): Promise<void> {

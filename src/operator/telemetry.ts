@@ -1,7 +1,9 @@
 // The telemetry port: whether the process lives, whether it is ready, and its metrics; nothing secret.
 
 import type { Bind } from '../policy/policy.ts';
+import { isOwnHost } from './own-host.ts';
 import { type OpenPages, openPages, type Page, type PageSources, plainPage } from './pages.ts';
+import { shareWork } from './shared-work.ts';
 
 /** Whether the gateway is ready, and what that was concluded from: plain JSON, no secrets. */
 export interface Readiness {
@@ -13,24 +15,40 @@ export interface TelemetrySources extends Pick<PageSources, 'onFailure'> {
   readonly ready: () => Readiness;
   /** The text format of Prometheus. */
   readonly metrics: () => Promise<string>;
+  /** Names beside its addresses by which the port is called, in lower case; none where absent. */
+  readonly hosts?: () => readonly string[];
 }
 
 export type Telemetry = OpenPages;
 
 /** Prometheus' text format. */
 const EXPOSITION = 'text/plain; version=0.0.4; charset=utf-8';
+const ELSEWHERE = 'Ask by an address of this port, or by a name that telemetry.hosts lists.';
 
 /**
- * Opens the port of /livez, /readyz and /metrics.
+ * Opens the port of /livez, /readyz and /metrics. A Host that is neither an address of the port nor one of `hosts` gets 421
+ * (own-host.ts); a request without Host, which HTTP/1.0 allows and no browser sends, is answered. Metrics are collected once for
+ * everybody who waits for them (shared-work.ts), and probes never wait for that.
  * @throws Error that names the address, where it cannot be bound (bind.ts)
  * NOT checked: who asks; bind it where only the operator reaches it.
  */
 export async function openTelemetry(bind: Bind, sources: TelemetrySources): Promise<Telemetry> {
-  const { onFailure } = sources;
-  return await openPages(bind, 'telemetry', { read: ({ url = '' }) => readPage(url, sources), onFailure });
+  const { ready, onFailure, hosts } = sources;
+  const metrics = shareWork(async () => Buffer.from(await sources.metrics()));
+  const read = ({ url = '', headers: { host } }: Asked): Page | Promise<Page> => {
+    if (host !== undefined && !isOwnHost(host, bind, hosts?.())) return plainPage(421, ELSEWHERE);
+    return readPage(url, ready, metrics);
+  };
+  return await openPages(bind, 'telemetry', { read, onFailure });
 }
 
-async function readPage(target: string, { ready, metrics }: TelemetrySources): Promise<Page> {
+/** What a page depends on: node:http's IncomingMessage has all of it. */
+interface Asked {
+  readonly url?: string | undefined;
+  readonly headers: { readonly host?: string | undefined };
+}
+
+async function readPage(target: string, ready: () => Readiness, metrics: () => Promise<Buffer>): Promise<Page> {
   switch (target.split('?', 1)[0]) {
     case '/livez':
       return plainPage(200, 'live');

@@ -269,7 +269,11 @@ export interface Policy {
   readonly workers: number;
   readonly listeners: readonly Listener[];
   readonly admin: Bind;
-  readonly telemetry: Bind;
+  readonly telemetry: {
+    readonly bind: Bind;
+    /** By which it is called beside its addresses, in lower case. */
+    readonly hosts: readonly string[];
+  };
   readonly log: LogRules;
   /** Seconds. */
   readonly drain: { readonly delay: number; readonly grace: number };

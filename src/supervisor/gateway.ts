@@ -213,7 +213,8 @@ class RunningGateway implements Gateway {
     for (const { name, bind } of this.#policy.listeners) binds.set(name, await claimBind(bind, `listener "${name}"`));
     this.#binds = binds;
     await this.#crew.start();
-    this.#telemetry = await openTelemetry(this.#policy.telemetry, {
+    this.#telemetry = await openTelemetry(this.#policy.telemetry.bind, {
+      hosts: () => this.#policy.telemetry.hosts,
       ready: () => this.ready(),
       metrics: async () => this.#metrics.text(await this.#crew.snapshots()),
       onFailure: (error) => this.#log.failure('the telemetry port failed', error),
@@ -231,7 +232,7 @@ class RunningGateway implements Gateway {
   }
 
   get telemetry(): Bind {
-    return this.#telemetry?.bind ?? this.#policy.telemetry;
+    return this.#telemetry?.bind ?? this.#policy.telemetry.bind;
   }
 
   get admin(): Bind {

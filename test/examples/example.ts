@@ -70,7 +70,7 @@ function onFreePorts(policy: Policy): Policy {
     ...policy,
     listeners: policy.listeners.map((listener) => ({ ...listener, bind })),
     admin: bind,
-    telemetry: bind,
+    telemetry: { bind, hosts: [] },
   };
 }
 

@@ -95,6 +95,28 @@ describe('a change of the values', { skip }, () => {
   });
 });
 
+describe('the NetworkPolicy', { skip }, () => {
+  const openingsTo = (port: number, values: object = {}) => {
+    const { spec } = only(readObjects(template('smallest', values).stdout), 'NetworkPolicy');
+    return spec.ingress.filter((rule: { ports: { port: number }[] }) => rule.ports.some((one) => one.port === port));
+  };
+
+  test('opens the telemetry port to a Prometheus of one namespace, and never to every pod', () => {
+    const [rule, ...others] = openingsTo(9902);
+    assert.deepEqual(others, []);
+    assert.equal(rule.from.length, 1);
+    for (const selector of ['namespaceSelector', 'podSelector'])
+      assert.notDeepEqual(rule.from[0][selector]?.matchLabels ?? {}, {}, selector);
+  });
+
+  test('opens it to the pods that are named, and an empty list is no pod', () => {
+    const from = [{ podSelector: { matchLabels: { app: 'scraper' } } }];
+    assert.deepEqual(openingsTo(9902, { networkPolicy: { telemetry: from } })[0].from, from);
+    assert.deepEqual(openingsTo(9902, { networkPolicy: { telemetry: [] } }), []);
+    assert.equal(openingsTo(8443, { networkPolicy: { telemetry: [] } }).length, 1);
+  });
+});
+
 describe('the Secret of nonces', { skip }, () => {
   const secretsOf = (values: object) =>
     readObjects(template('smallest', values).stdout).filter(({ kind }) => kind === 'Secret');

@@ -134,7 +134,7 @@ async function here(t: TestContext, policy: Policy, file: string): Promise<Polic
     capacity: 1000,
     redis: policy.replay.redis && (await redisHere(t, policy.replay.redis)),
   };
-  return { ...policy, listeners, issuers, admin: bind, telemetry: bind, replay };
+  return { ...policy, listeners, issuers, admin: bind, telemetry: { bind, hosts: [] }, replay };
 }
 
 /** The rendered Redis has this user, this password and TLS by this CA; the one that is there has neither. */

@@ -3,12 +3,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { request } from 'undici';
 import { openTelemetry, type TelemetrySources } from '../../src/operator/telemetry.ts';
+import { sendRaw, statusOf } from '../support/edge.ts';
 
 const SOURCES: TelemetrySources = {
   ready: () => ({ ready: true, details: { policy: true, listeners: ['public'], issuers: { login: 'loaded' } } }),
@@ -20,11 +21,12 @@ async function open(t: TestContext, sources: Partial<TelemetrySources> = {}) {
   const telemetry = await openTelemetry({ host: '127.0.0.1', port: 0 }, { ...SOURCES, ...sources });
   t.after(() => telemetry.close());
   const port = 'port' in telemetry.bind ? telemetry.bind.port : 0;
+  const head = async (text: string) => statusOf(await sendRaw(port, `${text}\r\nConnection: close\r\n\r\n`));
   const get = async (path: string, method: 'GET' | 'HEAD' | 'POST' | 'OPTIONS' = 'GET') => {
     const { statusCode, headers, body } = await request(`http://127.0.0.1:${port}${path}`, { method, reset: true });
     return { status: statusCode, headers, body: await body.text() };
   };
-  return { port, get };
+  return { port, get, head };
 }
 
 describe('the telemetry port', () => {
@@ -115,4 +117,108 @@ describe('the telemetry port', () => {
     await telemetry.close();
     await closed;
   });
+
+  test('answers by its addresses and the names it was given; a name that somebody else could make resolve here gets 421', async (t) => {
+    const { head, port } = await open(t, { hosts: () => ['gateway.monitoring.svc'] });
+    for (const path of ['/livez', '/readyz', '/metrics']) {
+      for (const host of [
+        '127.0.0.1',
+        `localhost:${port}`,
+        '[::1]',
+        'gateway.monitoring.svc:9902',
+        'GATEWAY.Monitoring.svc',
+      ]) {
+        assert.equal(await head(`GET ${path} HTTP/1.1\r\nHost: ${host}`), 200, `${host} ${path}`);
+      }
+      for (const host of [
+        'rebound.example.com',
+        'gateway.monitoring.svc.example.com',
+        'monitoring.svc',
+        '10.0.0.1',
+        '',
+      ]) {
+        assert.equal(await head(`GET ${path} HTTP/1.1\r\nHost: ${host}`), 421, `${host} ${path}`);
+      }
+    }
+  });
+
+  test('answers a probe without Host, as HTTP/1.0 has it: no browser sends that', async (t) => {
+    const { head } = await open(t);
+    assert.equal(await head('GET /readyz HTTP/1.0'), 200);
+    assert.equal(await head('GET /readyz HTTP/1.1'), 400);
+  });
+
+  test('bound to every address it answers to any address, as a kubelet calls it', async (t) => {
+    const telemetry = await openTelemetry({ host: '0.0.0.0', port: 0 }, SOURCES);
+    t.after(() => telemetry.close());
+    const port = 'port' in telemetry.bind ? telemetry.bind.port : 0;
+    const status = async (host: string) =>
+      statusOf(await sendRaw(port, `GET /livez HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`));
+    assert.equal(await status('10.244.1.7:9902'), 200);
+    assert.equal(await status('[fd00::7]:9902'), 200);
+    assert.equal(await status('rebound.example.com'), 421);
+  });
+});
+
+/** Connections from 127.0.0.2, as they are after their opening bytes; each is told of its end. */
+async function crowd(t: TestContext, port: number, size: number, bytes: string): Promise<Socket[]> {
+  const sockets = Array.from({ length: size }, () =>
+    connect({ port, host: '127.0.0.1', localAddress: '127.0.0.2' }).on('error', () => 'it was shut out'),
+  );
+  t.after(() => sockets.forEach((socket) => socket.destroy()));
+  await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+  for (const socket of sockets) socket.write(bytes);
+  return sockets;
+}
+
+describe('a probe of the telemetry port gets through', () => {
+  const CROWDS: Readonly<Record<string, string>> = {
+    'connections that say nothing': '',
+    'connections that send a request a byte at a time': 'GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ',
+    'connections that were served and stay': 'GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n',
+    'connections that do not read their metrics': 'GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n',
+  };
+
+  for (const [what, bytes] of Object.entries(CROWDS)) {
+    test(`beside ${what}`, async (t) => {
+      const { port, get } = await open(t, { metrics: () => Promise.resolve('x'.repeat(4_000_000)) });
+      const sockets = await crowd(t, port, 300, bytes);
+      for (const socket of sockets) socket.pause();
+      for (let probe = 0; probe < 5; probe += 1) {
+        assert.equal((await get('/livez')).status, 200);
+        assert.equal((await get('/readyz')).status, 200);
+      }
+    });
+  }
+
+  test('and the connection that it keeps is not the one that ends when others come', async (t) => {
+    const { port } = await open(t);
+    const probe = connect(port, '127.0.0.1');
+    t.after(() => probe.destroy());
+    await once(probe, 'connect');
+    await crowd(t, port, 300, '');
+    probe.write('GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n');
+    const [answer] = (await once(probe, 'data')) as [Buffer];
+    assert.equal(statusOf(answer.toString()), 200);
+  });
+
+  test('while metrics are still being collected', async (t) => {
+    const { get } = await open(t, { metrics: () => new Promise(() => {}) });
+    void get('/metrics').catch(() => 'the port closes first');
+    assert.equal((await get('/readyz')).status, 200);
+  });
+});
+
+test('a connection that sends a second request before the first is answered ends', async (t) => {
+  const { port } = await open(t, { metrics: () => new Promise(() => {}) });
+  const one = 'GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n';
+  assert.equal(await sendRaw(port, one.repeat(1000)), '');
+});
+
+test('metrics are never older than the question', async (t) => {
+  let collections = 0;
+  const { get } = await open(t, { metrics: () => Promise.resolve(`collections ${(collections += 1)}\n`) });
+  await Promise.all(Array.from({ length: 50 }, () => get('/metrics')));
+  const before = collections;
+  assert.equal((await get('/metrics')).body, `collections ${before + 1}\n`);
 });

@@ -59,7 +59,7 @@ export function compilePolicy(read: ReadPolicy, now: number, cores = 1): Compile
     workers,
     listeners,
     admin: config.admin.bind,
-    telemetry: config.telemetry.bind,
+    telemetry: config.telemetry,
     log: { level: config.log.level, sampleSuccesses: config.log.sample_successes },
     drain: config.drain,
     issuers: [...issuers.values()],

@@ -25,7 +25,7 @@ export function describePolicy(policy: Policy): PolicyDescription {
   return {
     listeners: policy.listeners.map(describeListener),
     admin: formatBind(policy.admin),
-    telemetry: formatBind(policy.telemetry),
+    telemetry: describeTelemetry(policy.telemetry),
     routes: policy.routes.map((route) => describeRoute(route, policy)),
   };
 }
@@ -39,6 +39,10 @@ export function formatBind(bind: Bind): string {
 /** `http://127.0.0.1:9000` or `unix:/run/orders.sock`. */
 export function formatTarget({ origin, socketPath }: Target): string {
   return socketPath === undefined ? origin : `unix:${socketPath}`;
+}
+
+function describeTelemetry({ bind, hosts }: Policy['telemetry']): string {
+  return hosts.length === 0 ? formatBind(bind) : `${formatBind(bind)}; also called ${hosts.join(', ')}`;
 }
 
 function describeListener(listener: Listener): string {

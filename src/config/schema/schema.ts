@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { issuer } from './issuer.ts';
 import { listener } from './listener.ts';
 import { defaults, route } from './route.ts';
-import { bind, choice, count, duration, file, flag, later, list, name, RESTART, text, uri } from './values.ts';
+import { bind, choice, count, duration, file, flag, host, later, list, name, RESTART, text, uri } from './values.ts';
 
 const share = z.number('a number from 0 to 1').min(0, 'a number from 0 to 1').max(1, 'a number from 0 to 1');
 const automatic = (least: number, most: number) =>
@@ -130,7 +130,12 @@ export const schema = z.strictObject({
     .prefault({ bind: '127.0.0.1:9901' })
     .describe('Status page and masked configuration.'),
   telemetry: z
-    .strictObject({ bind: bind.describe('Nothing secret is served there.').meta(RESTART) })
+    .strictObject({
+      bind: bind.describe('Nothing secret is served there.').meta(RESTART),
+      hosts: list(host, 'host names such as gateway.monitoring.svc', 0)
+        .prefault([])
+        .describe('Names by which it is called; its addresses need none. Other names get 421, against DNS rebinding.'),
+    })
     .prefault({ bind: '127.0.0.1:9902' })
     .describe('/livez /readyz /metrics.'),
   log: z

@@ -100,6 +100,12 @@ export const name = text(
   /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
 );
 
+/** A host without a port, read in lower case. */
+export const host = text(
+  'a host name without scheme and port, such as gateway.monitoring.svc',
+  /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})$/,
+).transform((written) => written.toLowerCase());
+
 /** Name of a file; relative ones are meant relative to the file that names them. It is read and watched (keys.ts). */
 export const file = text('the name of a file').meta({ file: true });
 
