@@ -4,6 +4,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { jsonSchema } from '../src/config/schema/json-schema.ts';
 import { chartSchema } from './generate/chart-schema.ts';
+import { configurationPage } from './generate/configuration-page.ts';
 import { conformancePage } from './generate/conformance-page.ts';
 import { metricsPage } from './generate/metrics-page.ts';
 import { scalingChart } from './generate/scaling-chart.ts';
@@ -14,6 +15,7 @@ export const ROOT = join(import.meta.dirname, '..');
 
 /** Path from the root of the repository → its text, made from the source. */
 export const GENERATED: Readonly<Record<string, () => string | Promise<string>>> = {
+  'docs/configuration.md': () => configurationPage(ROOT),
   'docs/conformance.md': conformancePage,
   'docs/metrics.md': metricsPage,
   'docs/rejections.md': rejectionsPage,

@@ -2,7 +2,7 @@
 
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { startGateway } from '../../src/supervisor/gateway.ts';
 import { spawnHere } from '../support/threads.ts';
@@ -52,8 +52,8 @@ export function copyExample(t: TestContext, name: string, files: Files): string 
     mkdirSync(dirname(join(folder, file)), { recursive: true });
     writeFileSync(join(folder, file), content);
   }
-  cpSync(join(EXAMPLES, name), join(folder, name));
-  return join(folder, name);
+  cpSync(join(EXAMPLES, name), join(folder, basename(name)));
+  return join(folder, basename(name));
 }
 
 export function compileExample(file: string, env: Environment): Compiled {

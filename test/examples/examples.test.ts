@@ -93,6 +93,18 @@ const PLAYS: Readonly<Record<string, Play>> = {
   },
 };
 
+test('config/reference.yaml compiles as it is, so that what docs/configuration.md shows of it is good', (t) => {
+  const files = {
+    ...TLS,
+    'tls/redis-ca.pem': CA.cert,
+    'tls/internal-ca.pem': CA.cert,
+    'secrets/introspection': 'a-secret-of-the-gateway\n',
+    'secrets/redis': 'a-password-of-the-redis-user\n',
+  };
+  const { warnings } = compileExample(copyExample(t, '../reference.yaml', files), {});
+  assert.deepEqual(warnings, []);
+});
+
 suite('config/examples/', () => {
   before(() => findProgram('haproxy'), INSTALLING);
 

@@ -28,7 +28,7 @@ function spellFacts(node: Json): void {
   const taken = later === undefined || later.taken.length === 0 ? '' : `, only ${later.taken.join(' or ')} is taken`;
   const before = later === undefined ? '' : `Not built yet${taken}. `;
   const description = `${before}${rest.description ?? ''}${restart ? ' A change needs a restart.' : ''}`;
-  for (const fact of ['file', 'restart', 'later']) delete node[fact];
+  for (const fact of ['takes', 'file', 'restart', 'later']) delete node[fact];
   if (description !== '') node.description = description;
   for (const inner of children(node)) spellFacts(inner);
 }

@@ -11,6 +11,8 @@ export interface SchemaNode {
   readonly additionalProperties?: boolean | SchemaNode;
   readonly items?: SchemaNode;
   readonly anyOf?: readonly SchemaNode[];
+  /** What the value is, in the words of the error for another one. */
+  readonly takes?: string;
   /** The value names a file. */
   readonly file?: true;
   /** A reload cannot change it. */

@@ -41,7 +41,8 @@ export function duration(atLeast = '1ms', atMost?: string) {
     .string(expected)
     .regex(DURATION, { error: expected, abort: true })
     .transform(seconds)
-    .refine((value) => value >= seconds(atLeast) && value <= most, { error: expected, abort: true });
+    .refine((value) => value >= seconds(atLeast) && value <= most, { error: expected, abort: true })
+    .meta({ takes: expected });
 }
 
 const SIZE_EXPECTED = 'a size such as 512B, 16KiB, 10Mi or 1GiB';
@@ -51,11 +52,12 @@ export const size = z
   .string(SIZE_EXPECTED)
   .regex(SIZE, { error: SIZE_EXPECTED, abort: true })
   .transform(bytes)
-  .refine((value) => value > 0, { error: SIZE_EXPECTED, abort: true });
+  .refine((value) => value > 0, { error: SIZE_EXPECTED, abort: true })
+  .meta({ takes: SIZE_EXPECTED });
 
 /** Text of which `pattern` says all; `expected` says it in words. */
 export function text(expected: string, pattern = /^[^\0-\x1f\x7f]+$/) {
-  return z.string(expected).regex(pattern, { error: expected, abort: true });
+  return z.string(expected).regex(pattern, { error: expected, abort: true }).meta({ takes: expected });
 }
 
 export function flag() {
