@@ -61,7 +61,7 @@ function tableOf(prefix: string, keys: readonly Key[]): string[] {
     '| key | takes | default | changes | meaning |',
     '| --- | --- | --- | --- | --- |',
     ...rows.map(({ key, node }) => {
-      const cells = [takes(node), defaultOf(prefix, key, node), changes(key, node), code(node.description ?? '')];
+      const cells = [takes(node), defaultOf(prefix, key, node), changes(key), code(node.description ?? '')];
       return `| \`${key.slice(prefix.length)}\` | ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
     }),
   ];
@@ -100,7 +100,7 @@ function defaultOf(prefix: string, key: string, node: SchemaNode): string {
 
 const asNames = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
 
-function changes(key: string, node: SchemaNode): string {
+function changes(key: string): string {
   if (isLater(key)) return 'not built yet';
   return RESTART_KEYS.includes(key) ? 'restart' : 'live';
 }
