@@ -1,7 +1,15 @@
 // docs/rejections.md: the table of reasons for those who meet one, with an anchor per reason.
 
 import { STATUS_CODES } from 'node:http';
-import { REASON_NAMES, REASONS, type Reason, reject, STAGES, type Stage } from '../../src/rejection/rejection.ts';
+import {
+  GRPC_CODES,
+  REASON_NAMES,
+  REASONS,
+  type Reason,
+  reject,
+  STAGES,
+  type Stage,
+} from '../../src/rejection/rejection.ts';
 import { rejectionAnswer } from '../../src/rejection/answer.ts';
 
 const ABOUT: Readonly<Record<Stage, string>> = {
@@ -19,17 +27,18 @@ const ABOUT: Readonly<Record<Stage, string>> = {
   upstream: 'The request was permitted; the service behind the gateway did not answer it.',
 };
 
+const EXAMPLE = {
+  requestId: '6f1c2a9e',
+  challenge: { schemes: ['DPoP'], algs: 'ES256 EdDSA', scope: undefined, acrValues: undefined, maxAge: undefined },
+  presented: 'DPoP',
+  realm: 'api.example.com',
+  nonce: () => '',
+  explain: false,
+} as const;
+
 /** A refusal as a client gets it: made by the code that makes all of them. */
 function example(): string {
-  const terms = {
-    requestId: '6f1c2a9e',
-    challenge: { schemes: ['DPoP'], algs: 'ES256 EdDSA', scope: undefined, acrValues: undefined, maxAge: undefined },
-    presented: 'DPoP',
-    realm: 'api.example.com',
-    nonce: () => '',
-    explain: false,
-  } as const;
-  const { status, fields, body } = rejectionAnswer(reject('proof_replayed'), terms);
+  const { status, fields, body } = rejectionAnswer(reject('proof_replayed'), EXAMPLE);
   const head = fields.map(([name, value]) => `${name}: ${value}`).join('\n');
   return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\n${head}\n\n${JSON.stringify(JSON.parse(body), undefined, 2)}`;
 }
@@ -58,21 +67,42 @@ Where the column *error* says something, there is one \`WWW-Authenticate\` chall
   are offered without it. Where the presented scheme is none of the route's, or credentials came twice, every challenge has it;
 - in a challenge \`error\` and \`error_description\` come first, then the rest
   ([decision 941](decisions/0941-challenges-that-every-client-reads.md));
-- \`use_dpop_nonce\` is one challenge, that of DPoP, and comes with a \`DPoP-Nonce\` field: make a new proof with that value as \`nonce\` and send the request again
-  (RFC 9449 §9);
+- \`use_dpop_nonce\` is one challenge, that of DPoP, and comes with a \`DPoP-Nonce\` field: make a new proof with that value as
+  \`nonce\` and send the request again (RFC 9449 §9);
 - \`Bearer\` has \`realm\`, \`DPoP\` has \`algs\`; \`scope\`, \`acr_values\` and \`max_age\` say what a new token needs.
+
+## What a gRPC client receives
+
+A call of gRPC or gRPC-Web gets the same refusal as 200 with fields alone (“trailers only”), because gRPC clients drop the fields of any other
+status: \`grpc-status\` by the column *gRPC*, \`grpc-message\` with title, what to do next, reason and request_id, and the challenge
+and nonce as metadata of the status ([decision 942](decisions/0942-refusals-to-grpc-clients.md)). The log has \`status: 200\` and
+\`grpc_status\`.
+
+\`\`\`
+${grpcExample()}
+\`\`\`
 `;
+
+/** A refusal as a gRPC client gets it. */
+function grpcExample(): string {
+  const { status, fields } = rejectionAnswer(reject('nonce_required'), {
+    ...EXAMPLE,
+    nonce: () => 'h1Jv…',
+    grpc: { contentType: 'application/grpc', web: false },
+  });
+  return [`:status: ${status}`, ...fields.map(([name, value]) => `${name.toLowerCase()}: ${value}`)].join('\n');
+}
 
 function section(stage: Stage): string {
   const reasons = REASON_NAMES.filter((reason) => REASONS[reason].stage === stage);
-  const head = '| reason | status | error | title | what to do next |\n| --- | --- | --- | --- | --- |';
+  const head = '| reason | status | gRPC | error | title | what to do next |\n| --- | --- | --- | --- | --- | --- |';
   return `## Stage \`${stage}\`\n\n${ABOUT[stage]}\n\n${head}\n${reasons.map(tableRow).join('\n')}\n`;
 }
 
 function tableRow(reason: Reason): string {
-  const { status, error, title, remedy } = REASONS[reason];
+  const { status, grpcStatus, error, title, remedy } = REASONS[reason];
   const challenge = error === false ? '–' : error === 'none' ? 'none' : `\`${error}\``;
-  return `| <a id="${reason}"></a>\`${reason}\` | ${status} | ${challenge} | ${title} | ${remedy} |`;
+  return `| <a id="${reason}"></a>\`${reason}\` | ${status} | ${GRPC_CODES[grpcStatus]} ${grpcStatus} | ${challenge} | ${title} | ${remedy} |`;
 }
 
 /** The whole page. */

@@ -3,15 +3,17 @@
 import { randomUUID } from 'node:crypto';
 import type { Permit } from '../binding/permit.ts';
 import { enforce, type Ports, shadow } from '../enforce.ts';
-import type { Attempts, Log, TunnelFacts } from '../observe/log.ts';
+import type { Attempts, Log, RequestLine } from '../observe/log.ts';
 import type { OutcomeLabel, TrafficMetrics } from '../observe/metrics.ts';
 import { chooseRoute, groupOf } from '../policy/route-table.ts';
 import type { Policy, Route } from '../policy/policy.ts';
-import { Rejection, reject } from '../rejection/rejection.ts';
+import { grpcCodeOf, Rejection, reject } from '../rejection/rejection.ts';
 import { type Answer, rejectionAnswer } from '../rejection/answer.ts';
+import { type GrpcCall, readGrpcCall } from '../http/grpc.ts';
 import { presentedScheme } from '../token/presentation.ts';
 import { answer } from './transaction/answer.ts';
 import type { Connection } from './listen/connection.ts';
+import type { Refused } from './listen/serve.ts';
 import { corsFields, preflightAnswer } from './intake/cors.ts';
 import { type EdgeFacts, type IntakeRules, readFacts } from './intake/facts.ts';
 import { type ExchangeOwner, forward } from './forward/forward.ts';
@@ -53,6 +55,10 @@ export function serve(runtime: Runtime, listener: string, arrival: Arrival): voi
   const exchange = new Exchange(runtime, listener, arrival);
   exchange.walk().catch((error: unknown) => exchange.fail(error));
 }
+
+/** How an exchange ended, as its line in the log and the metrics say it. */
+type Ending = Pick<RequestLine, 'outcome' | 'status' | 'sent'> &
+  Partial<Pick<RequestLine, 'rejection' | 'grpcStatus' | 'tunnel'>>;
 
 class Exchange implements ExchangeOwner {
   readonly #runtime: Runtime;
@@ -124,8 +130,9 @@ class Exchange implements ExchangeOwner {
   #forward(permit: Permit, facts: EdgeFacts, route: Route): void {
     const atWork = this.#at?.routes.get(route);
     if (atWork === undefined) throw new Error(`route ${route.name} is not at work`);
-    const cors = route.cors ? corsFields(route.cors, facts.browserOrigin).flat() : [];
-    forward(permit, { transaction: this.#arrival.transaction, facts, route: atWork, cors, owner: this });
+    const { transaction } = this.#arrival;
+    const cors = route.cors ? corsFields(route.cors, facts.browserOrigin, readGrpcCall(transaction)).flat() : [];
+    forward(permit, { transaction, facts, route: atWork, cors, owner: this });
   }
 
   settled(outcome: Outcome, attempts: Attempts | undefined): void {
@@ -134,7 +141,7 @@ class Exchange implements ExchangeOwner {
     const status = outcome.kind === 'client_gone' ? undefined : outcome.status;
     const tunnel = outcome.kind === 'tunnelled' ? outcome.tunnel : undefined;
     if (tunnel !== undefined) this.#runtime.metrics.countTunnel(this.#route, -1);
-    this.#report(labelOf(outcome), status, undefined, outcome.bytes, tunnel);
+    this.#report({ outcome: labelOf(outcome), status, sent: outcome.bytes, tunnel });
   }
 
   tunnelOpened(): number {
@@ -147,6 +154,7 @@ class Exchange implements ExchangeOwner {
     if (this.#settled) return;
     const { ports, now, metrics } = this.#runtime;
     const { authorization = [], origin } = this.#facts ?? {};
+    const grpc = readGrpcCall(this.#arrival.transaction);
     const answerOf = rejectionAnswer(rejection, {
       requestId: this.#requestId,
       challenge: this.#route?.challenge,
@@ -154,36 +162,33 @@ class Exchange implements ExchangeOwner {
       realm: origin?.authority ?? '',
       nonce: () => ports.nonces.mint(now()),
       explain: this.#at?.intake.listener.explainToClients ?? false,
+      grpc,
     });
     metrics.countRejection(this.#route, rejection, 'enforced');
     if (answerOf.fields.some(([name]) => name === 'DPoP-Nonce')) metrics.countNonceChallenge();
-    this.#write({ ...answerOf, fields: [...answerOf.fields, ...this.#corsFields()] });
+    this.#write({ ...answerOf, fields: [...answerOf.fields, ...this.#corsFields(grpc)] });
     const failed = rejection.stage === 'upstream' && rejection.status >= 500;
-    this.#report(failed ? 'upstream_failed' : 'rejected', rejection.status, rejection, answerOf.body.length);
+    const outcome = failed ? 'upstream_failed' : 'rejected';
+    const { status, body } = answerOf;
+    this.#report({ outcome, status, sent: body.length, rejection, grpcStatus: grpc && grpcCodeOf(rejection) });
   }
 
   /** Every answer of a route with `cors` has its fields, so that the page can read why it was refused. */
-  #corsFields(): Answer['fields'] {
+  #corsFields(grpc: GrpcCall | undefined): Answer['fields'] {
     if (this.#cors === undefined) return [];
-    return [...corsFields(this.#cors, this.#facts?.browserOrigin), ['Vary', 'Origin']];
+    return [...corsFields(this.#cors, this.#facts?.browserOrigin, grpc), ['Vary', 'Origin']];
   }
 
   #answer(own: Answer): void {
     this.#write(own);
-    this.#report('answered', own.status, undefined, 0);
+    this.#report({ outcome: 'answered', status: own.status, sent: 0 });
   }
 
   #write(own: Answer): void {
     answer(this.#arrival.transaction, own);
   }
 
-  #report(
-    outcome: OutcomeLabel,
-    status: number | undefined,
-    rejection: Rejection | undefined,
-    sent: number,
-    tunnel?: TunnelFacts,
-  ): void {
+  #report({ outcome, status, sent, rejection, grpcStatus, tunnel }: Ending): void {
     if (this.#settled) return;
     this.#settled = true;
     const { metrics, log } = this.#runtime;
@@ -205,6 +210,7 @@ class Exchange implements ExchangeOwner {
       host: facts?.origin.authority,
       target: transaction.target,
       status,
+      grpcStatus,
       scheme,
       binding,
       outcome,
@@ -241,9 +247,19 @@ function labelOf(outcome: Exclude<Outcome, { kind: 'rejected' }>): OutcomeLabel 
  * The answer to what never became a request: bytes that the parser refused, CONNECT, a header section that did not end.
  * Counted and logged like a refused request; its method and target are not known.
  */
-export function refuseUnread(runtime: Runtime, listener: string, rejection: Rejection, connection: Connection): Answer {
+export function refuseUnread(runtime: Runtime, listener: string, rejection: Rejection, refused: Refused): Answer {
   const { metrics, log } = runtime;
+  const { connection, grpc } = refused;
   const requestId = randomUUID();
+  const own = rejectionAnswer(rejection, {
+    requestId,
+    challenge: undefined,
+    presented: 'none',
+    realm: '',
+    nonce: () => '',
+    explain: false,
+    grpc,
+  });
   metrics.countRejection(undefined, rejection, 'enforced');
   metrics.countRequest(undefined, 'none', 'none', 'rejected', 0);
   log.request({
@@ -253,7 +269,8 @@ export function refuseUnread(runtime: Runtime, listener: string, rejection: Reje
     method: '',
     host: undefined,
     target: '',
-    status: rejection.status,
+    status: own.status,
+    grpcStatus: grpc && grpcCodeOf(rejection),
     scheme: 'none',
     binding: 'none',
     outcome: 'rejected',
@@ -265,12 +282,5 @@ export function refuseUnread(runtime: Runtime, listener: string, rejection: Reje
     tunnel: undefined,
     attempts: undefined,
   });
-  return rejectionAnswer(rejection, {
-    requestId,
-    challenge: undefined,
-    presented: 'none',
-    realm: '',
-    nonce: () => '',
-    explain: false,
-  });
+  return own;
 }

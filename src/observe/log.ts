@@ -35,6 +35,8 @@ export interface RequestLine {
   readonly target: string;
   /** Of the answer; undefined: the client was gone before there was one. */
   readonly status: number | undefined;
+  /** Of a refusal to a gRPC call, whose `status` is 200; undefined: any other request, or what the upstream said is passed on. */
+  readonly grpcStatus: number | undefined;
   readonly scheme: SchemeLabel;
   readonly binding: BindingName;
   readonly outcome: OutcomeLabel;
@@ -89,7 +91,8 @@ export function createLog(rules: LogRules, to: DestinationStream = standardOutpu
     request(line) {
       const success = line.rejection === undefined && line.status !== undefined && line.status < 500;
       if (success && sampleSuccesses < 1 && Math.random() >= sampleSuccesses) return;
-      logger[(line.status ?? 0) >= 500 ? 'warn' : 'info'](requestFields(line), 'request');
+      const status = line.rejection?.status ?? line.status ?? 0;
+      logger[status >= 500 ? 'warn' : 'info'](requestFields(line), 'request');
     },
     event: (level, message, fields = {}) => logger[level](eventFields(fields), message),
     failure: (message, error, requestId) => logger.error({ request_id: requestId, error: errorFields(error) }, message),
@@ -145,6 +148,7 @@ function requestFields(line: RequestLine) {
     host: line.host?.slice(0, TEXT_LIMIT),
     path: pathOf(line.target).slice(0, TEXT_LIMIT),
     status: line.status,
+    grpc_status: line.grpcStatus,
     scheme: line.scheme,
     binding: line.binding,
     outcome: line.outcome,

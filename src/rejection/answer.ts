@@ -1,9 +1,10 @@
-// The answer to a refusal: status, fields and a problem document (RFC 9457).
+// The answer to a refusal: status, fields and a problem document (RFC 9457), or for gRPC a status in fields.
 
 import type { Field } from '../http/field.ts';
+import { type GrpcCall, grpcMessage } from '../http/grpc.ts';
 import { type ChallengeTerms, challenges, type Scheme } from './challenge.ts';
 import { quotaFields } from '../rate/quota.ts';
-import { type Reason, REASONS, type Rejection } from './rejection.ts';
+import { grpcCodeOf, type Reason, REASONS, type Rejection } from './rejection.ts';
 
 /** An answer of ours, ready to be written. */
 export interface Answer {
@@ -23,6 +24,8 @@ export interface AnswerTerms {
   readonly nonce: () => string;
   /** Whether the body says what was expected and received (`explain_to_clients`). */
   readonly explain: boolean;
+  /** The request is a gRPC call; undefined: it is any other. */
+  readonly grpc?: GrpcCall | undefined;
 }
 
 /** What follows a message that can be read in two ways is not read (RFC 9112 §11.2). */
@@ -31,21 +34,15 @@ const CLOSING: ReadonlySet<Reason> = new Set(['draining', 'request_malformed']);
 /**
  * Makes the answer to a refusal. Nothing of the request is repeated in it but, with `explain`, the path part of `htu`
  * and the clock offset. The body is the same text for every client: what to do next is in `detail`.
+ * To a gRPC call it is 200 with fields alone, grpc-status by the table of reasons: gRPC clients drop the fields of any other status,
+ * challenges and nonces too (decision 942).
  */
 export function rejectionAnswer(rejection: Rejection, terms: AnswerTerms): Answer {
-  const { status, title, remedy, error } = REASONS[rejection.reason];
-  const { retryAfter, quota, allow, htuPath, clockOffset } = rejection.facts;
-  const fields: Field[] = [
-    ['Content-Type', 'application/problem+json'],
-    ['Cache-Control', 'no-store'],
-  ];
-  const challenged = terms.challenge ? challenges(rejection, terms.challenge, terms.presented, terms.realm) : [];
-  for (const value of challenged) fields.push(['WWW-Authenticate', value]);
-  if (error === 'use_dpop_nonce') fields.push(['DPoP-Nonce', terms.nonce()]);
-  if (retryAfter !== undefined) fields.push(['Retry-After', String(Math.ceil(retryAfter))]);
-  if (quota !== undefined) fields.push(...quotaFields(quota));
-  if (allow !== undefined) fields.push(['Allow', allow]);
-  if (CLOSING.has(rejection.reason)) fields.push(['Connection', 'close']);
+  return terms.grpc ? grpcAnswer(rejection, terms, terms.grpc) : problemAnswer(rejection, terms);
+}
+
+function problemAnswer(rejection: Rejection, terms: AnswerTerms): Answer {
+  const { status, title, remedy } = REASONS[rejection.reason];
   const body = {
     type: `urn:holdfast:rejection:${rejection.reason}`,
     title,
@@ -53,8 +50,47 @@ export function rejectionAnswer(rejection: Rejection, terms: AnswerTerms): Answe
     detail: remedy,
     reason: rejection.reason,
     request_id: terms.requestId,
-    ...(terms.explain && htuPath ? { htu: htuPath } : {}),
-    ...(terms.explain && clockOffset !== undefined ? { clock_offset: clockOffset } : {}),
+    ...explained(rejection, terms),
   };
+  const fields: Field[] = [['Content-Type', 'application/problem+json'], ...commonFields(rejection, terms)];
   return { status, fields, body: `${JSON.stringify(body)}\n` };
+}
+
+/** Trailers only (PROTOCOL-HTTP2.md): everything is in the fields, so that every client finds it among the metadata of the status. */
+function grpcAnswer(rejection: Rejection, terms: AnswerTerms, { contentType }: GrpcCall): Answer {
+  const { title, remedy } = REASONS[rejection.reason];
+  const facts = Object.entries(explained(rejection, terms)).map(
+    ([name, value]) => ` ${name}: ${JSON.stringify(value)}.`,
+  );
+  const message = `${title}. ${remedy}${facts.join('')} (${rejection.reason}, request_id ${terms.requestId})`;
+  const fields: Field[] = [
+    ['Content-Type', contentType],
+    ['grpc-status', String(grpcCodeOf(rejection))],
+    ['grpc-message', grpcMessage(message)],
+    ...commonFields(rejection, terms),
+  ];
+  return { status: 200, fields, body: '' };
+}
+
+/** What was expected and received, where the client may know it. */
+function explained({ facts: { htuPath, clockOffset } }: Rejection, { explain }: AnswerTerms): object {
+  return {
+    ...(explain && htuPath ? { htu: htuPath } : {}),
+    ...(explain && clockOffset !== undefined ? { clock_offset: clockOffset } : {}),
+  };
+}
+
+function commonFields(rejection: Rejection, terms: AnswerTerms): Field[] {
+  const { retryAfter, quota, allow } = rejection.facts;
+  const challenged = terms.challenge ? challenges(rejection, terms.challenge, terms.presented, terms.realm) : [];
+  const fields: Field[] = [
+    ['Cache-Control', 'no-store'],
+    ...challenged.map((value): Field => ['WWW-Authenticate', value]),
+  ];
+  if (REASONS[rejection.reason].error === 'use_dpop_nonce') fields.push(['DPoP-Nonce', terms.nonce()]);
+  if (retryAfter !== undefined) fields.push(['Retry-After', String(Math.ceil(retryAfter))]);
+  if (quota !== undefined) fields.push(...quotaFields(quota));
+  if (allow !== undefined) fields.push(['Allow', allow]);
+  if (CLOSING.has(rejection.reason)) fields.push(['Connection', 'close']);
+  return fields;
 }

@@ -26,9 +26,49 @@ export type ChallengeError =
   | 'insufficient_scope'
   | 'insufficient_user_authentication';
 
+/** Codes of gRPC that refusals use, by the names of its status codes. */
+export const GRPC_CODES = {
+  INVALID_ARGUMENT: 3,
+  DEADLINE_EXCEEDED: 4,
+  NOT_FOUND: 5,
+  PERMISSION_DENIED: 7,
+  RESOURCE_EXHAUSTED: 8,
+  UNIMPLEMENTED: 12,
+  INTERNAL: 13,
+  UNAVAILABLE: 14,
+  UNAUTHENTICATED: 16,
+} as const;
+export type GrpcStatus = keyof typeof GRPC_CODES;
+
+/**
+ * The gRPC status that says what an HTTP status says: the mapping of google.rpc.Code, and for statuses that it leaves out the nearest.
+ * 504 is DEADLINE_EXCEEDED and not UNAVAILABLE, which clients send again: the upstream may have done what it was asked (decision 942).
+ */
+const GRPC_STATUS = {
+  400: 'INVALID_ARGUMENT',
+  401: 'UNAUTHENTICATED',
+  403: 'PERMISSION_DENIED',
+  404: 'NOT_FOUND',
+  405: 'UNIMPLEMENTED',
+  408: 'DEADLINE_EXCEEDED',
+  413: 'RESOURCE_EXHAUSTED',
+  414: 'INVALID_ARGUMENT',
+  417: 'INVALID_ARGUMENT',
+  421: 'NOT_FOUND',
+  429: 'RESOURCE_EXHAUSTED',
+  431: 'RESOURCE_EXHAUSTED',
+  500: 'INTERNAL',
+  502: 'UNAVAILABLE',
+  503: 'UNAVAILABLE',
+  504: 'DEADLINE_EXCEEDED',
+} as const satisfies Record<number, GrpcStatus>;
+type HttpStatus = keyof typeof GRPC_STATUS;
+
 interface ReasonRow {
   readonly stage: Stage;
-  readonly status: number;
+  readonly status: HttpStatus;
+  /** What a gRPC client is told instead of `status`. */
+  readonly grpcStatus: GrpcStatus;
   /** `false`: no challenge at all. `none`: challenges without `error` (RFC 6750 §3, last paragraph). */
   readonly error: ChallengeError | 'none' | false;
   /** Title of the problem document and `error_description`; ASCII without `"` and `\` (RFC 6750 §3). */
@@ -37,9 +77,16 @@ interface ReasonRow {
   readonly remedy: string;
 }
 
-const row = (stage: Stage, status: number, error: ReasonRow['error'], title: string, remedy: string): ReasonRow => ({
+const row = (
+  stage: Stage,
+  status: HttpStatus,
+  error: ReasonRow['error'],
+  title: string,
+  remedy: string,
+): ReasonRow => ({
   stage,
   status,
+  grpcStatus: GRPC_STATUS[status],
   error,
   title,
   remedy,
@@ -233,4 +280,9 @@ export class Rejection {
 /** Shorthand that keeps checks on one line: `return reject('token_expired')`. */
 export function reject(reason: Reason, facts?: RejectionFacts): Rejection {
   return new Rejection(reason, facts);
+}
+
+/** What a gRPC client is told. */
+export function grpcCodeOf({ reason }: Rejection): number {
+  return GRPC_CODES[REASONS[reason].grpcStatus];
 }

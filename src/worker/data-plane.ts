@@ -246,7 +246,7 @@ export class DataPlane {
       { ...listener, bind },
       {
         request: (transaction, connection) => serve(this.#runtime, name, { transaction, connection }),
-        refused: (rejection, connection) => refuseUnread(this.#runtime, name, rejection, connection),
+        refused: (rejection, refused) => refuseUnread(this.#runtime, name, rejection, refused),
         refusedHandshake: (refusal, code) => this.#onHandshake(name, refusal, code),
       },
       reusePort,

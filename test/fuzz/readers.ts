@@ -13,6 +13,7 @@ import type { Connection } from '../../src/edge/listen/connection.ts';
 import { compileIntake, readFacts } from '../../src/edge/intake/facts.ts';
 import { FORWARDED_FIELDS, readStatedClient, readStatedOrigin } from '../../src/edge/intake/forwarded.ts';
 import { readAddress } from '../../src/http/address.ts';
+import { grpcMessage, readGrpcCall } from '../../src/http/grpc.ts';
 import { readBodyLength, readFraming } from '../../src/http/framing.ts';
 import { readAskedOrigin } from '../../src/edge/intake/origin.ts';
 import { readProxyHeader } from '../../src/http/proxy-header.ts';
@@ -215,6 +216,13 @@ export const READERS: Readonly<Record<string, Reader>> = {
     samples: ['https://api.example.com/orders/1?a#b', 'http://[::1]:80', 'https://', 'https://a?'],
   },
   readAddress: { read: readAddress, samples: ['192.0.2.1', '2001:db8::1', '::ffff:192.0.2.1', 'fe80::1%eth0'] },
+  readGrpcCall: {
+    read: (text) => [
+      readGrpcCall({ method: 'POST', httpVersion: '2.0', rawHeaders: ['content-type', text] }),
+      grpcMessage(text),
+    ],
+    samples: ['application/grpc', 'application/grpc-web-text+proto; charset=utf-8', 'application/grpc+'],
+  },
   readAuthority: {
     read: (text) => [readAuthority(text, 'https'), readAuthority(text, 'http')],
     samples: ['api.example.com:443', '[2001:db8::1]:1', 'a:'],

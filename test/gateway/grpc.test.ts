@@ -2,159 +2,15 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { type TestContext, describe, it } from 'node:test';
-import {
-  type ChannelOptions,
-  Client,
-  credentials,
-  type handleBidiStreamingCall,
-  type handleClientStreamingCall,
-  type handleServerStreamingCall,
-  type handleUnaryCall,
-  Metadata,
-  Server,
-  ServerCredentials,
-  type ServiceError,
-  status,
-  type StatusObject,
-} from '@grpc/grpc-js';
-import { HOST, portOf, SERVER, SERVER_CA, startTestGateway, type TestGateway } from '../support/gateway.ts';
-import type { TestCertificate } from '../support/pki.ts';
-import { CLIENT, issue, prove, TO_CERTIFICATE, TO_KEY } from './credentials.ts';
-
-const SERVICE = '/test.Echo';
-const text = (value: string): Buffer => Buffer.from(value);
-const own = (value: Buffer): Buffer => value;
-const marshal = { requestSerialize: own, requestDeserialize: own, responseSerialize: own, responseDeserialize: own };
-const MIB = 1024 * 1024;
-
-const DEFINITION = {
-  unary: { path: `${SERVICE}/Unary`, requestStream: false, responseStream: false, ...marshal },
-  answers: { path: `${SERVICE}/Answers`, requestStream: false, responseStream: true, ...marshal },
-  collect: { path: `${SERVICE}/Collect`, requestStream: true, responseStream: false, ...marshal },
-  talk: { path: `${SERVICE}/Talk`, requestStream: true, responseStream: true, ...marshal },
-};
-
-/** What the server does; `unary` answers with what it got and trailers until a test says otherwise. */
-interface Handlers {
-  unary: handleUnaryCall<Buffer, Buffer>;
-  answers: handleServerStreamingCall<Buffer, Buffer>;
-  collect: handleClientStreamingCall<Buffer, Buffer>;
-  talk: handleBidiStreamingCall<Buffer, Buffer>;
-}
-
-function trailers(): Metadata {
-  const metadata = new Metadata();
-  metadata.set('x-trailer', 'last');
-  metadata.set('x-bytes-bin', Buffer.of(0, 255));
-  return metadata;
-}
-
-const HANDLERS: Handlers = {
-  unary: (call, done) => done(null, call.request, trailers()),
-  answers: (call) => {
-    for (const part of ['a', 'b', 'c']) call.write(text(`${call.request.toString()}${part}`));
-    call.end(trailers());
-  },
-  collect: (call, done) => {
-    const parts: string[] = [];
-    call.on('data', (part: Buffer) => parts.push(part.toString()));
-    call.on('end', () => done(null, text(parts.join('+'))));
-  },
-  talk: (call) => {
-    call.on('data', (part: Buffer) => call.write(text(`echo ${part.toString()}`)));
-    call.on('end', () => call.end());
-  },
-};
-
-interface Rig {
-  readonly gateway: TestGateway;
-  readonly server: Server;
-  readonly handlers: Handlers;
-  readonly client: (certificate?: TestCertificate) => Client;
-}
-
-async function start(t: TestContext, { tls = false, listener = '' } = {}): Promise<Rig> {
-  const handlers = { ...HANDLERS };
-  const big: ChannelOptions = { 'grpc.max_receive_message_length': -1 };
-  const server = new Server(big);
-  server.addService(DEFINITION, {
-    unary: (...call: Parameters<Handlers['unary']>) => handlers.unary(...call),
-    answers: (...call: Parameters<Handlers['answers']>) => handlers.answers(...call),
-    collect: (...call: Parameters<Handlers['collect']>) => handlers.collect(...call),
-    talk: (...call: Parameters<Handlers['talk']>) => handlers.talk(...call),
-  });
-  const keys = [{ private_key: Buffer.from(SERVER.key), cert_chain: Buffer.from(SERVER.chain) }];
-  const how = tls ? ServerCredentials.createSsl(null, keys) : ServerCredentials.createInsecure();
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', how, (error, bound) => (error ? reject(error) : resolve(bound)));
-  });
-  t.after(() => server.forceShutdown());
-  const target = tls
-    ? `{ targets: ["https://127.0.0.1:${port}"], http2: true, tls: { ca_file: server-ca.pem, server_name: ${HOST} } }`
-    : `{ targets: ["http://127.0.0.1:${port}"], http2: true }`;
-  const gateway = await startTestGateway(t, {
-    listener,
-    upstreams: `echo: ${target}`,
-    files: { 'server-ca.pem': SERVER_CA.cert },
-    routes: [
-      `- { name: echo, match: { path: ${SERVICE}/* }, upstream: echo, timeouts: { response_header: 2s, idle: 5s } }`,
-      '- { name: open, match: { path: /open/* }, upstream: echo, require: public, weaker_than_defaults: [require] }',
-    ].join('\n'),
-  });
-  const address = `127.0.0.1:${portOf(gateway.running.listeners[0]?.bind)}`;
-  return {
-    gateway,
-    server,
-    handlers,
-    client(certificate) {
-      const ssl = credentials.createSsl(
-        Buffer.from(SERVER_CA.cert),
-        certificate ? Buffer.from(certificate.key) : null,
-        certificate ? Buffer.from(certificate.chain) : null,
-      );
-      const client = new Client(address, ssl, {
-        ...big,
-        'grpc.ssl_target_name_override': HOST,
-        'grpc.default_authority': HOST,
-      });
-      t.after(() => client.close());
-      return client;
-    },
-  };
-}
-
-async function proven({ gateway }: Rig, method: string): Promise<Metadata> {
-  const token = await issue(gateway, TO_KEY);
-  const metadata = new Metadata();
-  metadata.set('authorization', `DPoP ${token}`);
-  metadata.set('dpop', await prove(gateway, token, 'POST', `${SERVICE}/${method}`));
-  return metadata;
-}
-
-interface Outcome {
-  readonly error: ServiceError | null;
-  readonly value: string | undefined;
-  readonly status: StatusObject;
-}
-
-function unary(client: Client, metadata: Metadata, request: Buffer, deadline?: number): Promise<Outcome> {
-  return new Promise((resolve) => {
-    let result: Pick<Outcome, 'error' | 'value'> | undefined;
-    const options = deadline === undefined ? {} : { deadline: Date.now() + deadline };
-    const call = client.makeUnaryRequest(`${SERVICE}/Unary`, own, own, request, metadata, options, (error, value) => {
-      result = { error, value: value?.toString() };
-    });
-    call.once('status', (how) =>
-      setImmediate(() => resolve({ error: null, value: undefined, ...result, status: how })),
-    );
-  });
-}
+import { describe, it } from 'node:test';
+import { Metadata, type ServiceError, status, type StatusObject } from '@grpc/grpc-js';
+import { CLIENT, issue, TO_CERTIFICATE } from './credentials.ts';
+import { MIB, type Outcome, own, proven, SERVICE, startGrpc, text, trailers, unary } from './grpc-rig.ts';
 
 for (const tls of [false, true]) {
   describe(`a grpc-js server ${tls ? 'over TLS' : 'in the clear'} behind the gateway`, () => {
     it('answers unary calls, with metadata and trailers both ways', async (t) => {
-      const rig = await start(t, { tls });
+      const rig = await startGrpc(t, { tls });
       rig.handlers.unary = (call, done) => {
         const head = new Metadata();
         head.set('x-saw', `${String(call.metadata.get('x-mine'))} ${String(call.metadata.get('x-auth-subject'))}`);
@@ -181,7 +37,7 @@ for (const tls of [false, true]) {
     });
 
     it('streams answers', async (t) => {
-      const rig = await start(t, { tls });
+      const rig = await startGrpc(t, { tls });
       const call = rig
         .client()
         .makeServerStreamRequest(`${SERVICE}/Answers`, own, own, text('x'), await proven(rig, 'Answers'));
@@ -195,7 +51,7 @@ for (const tls of [false, true]) {
     });
 
     it('collects what a client streams', async (t) => {
-      const rig = await start(t, { tls });
+      const rig = await startGrpc(t, { tls });
       const metadata = await proven(rig, 'Collect');
       const client = rig.client();
       const value = await new Promise<Buffer | undefined>((resolve, reject) => {
@@ -213,7 +69,7 @@ for (const tls of [false, true]) {
     });
 
     it('talks both ways at once: each answer comes before the next question is asked', async (t) => {
-      const rig = await start(t, { tls });
+      const rig = await startGrpc(t, { tls });
       const call = rig
         .client()
         .makeBidiStreamRequest<Buffer, Buffer>(`${SERVICE}/Talk`, own, own, await proven(rig, 'Talk'));
@@ -228,7 +84,7 @@ for (const tls of [false, true]) {
     });
 
     it('ends a call while the client is still sending', async (t) => {
-      const rig = await start(t, { tls });
+      const rig = await startGrpc(t, { tls });
       rig.handlers.talk = (call) => {
         call.once('data', () => {
           call.write(text('enough'));
@@ -248,11 +104,11 @@ for (const tls of [false, true]) {
     });
 
     it('fails with its status, from trailers and from fields alone', async (t) => {
-      const rig = await start(t, { tls });
+      const rig = await startGrpc(t, { tls });
       const client = rig.client();
       rig.handlers.unary = (_call, done) =>
         done({ code: status.NOT_FOUND, details: 'no such order: 100 %', metadata: trailers() });
-      const alone = await unary(client, await proven(rig, 'Unary'), text('a'));
+      const alone = await unary(client, await proven(rig, 'Unary'));
       assert.equal(alone.error?.code, status.NOT_FOUND);
       assert.equal(alone.error.details, 'no such order: 100 %');
       assert.deepEqual(alone.status.metadata.get('x-trailer'), ['last']);
@@ -281,12 +137,12 @@ for (const tls of [false, true]) {
     });
 
     it('hears of a deadline and of a client that cancels', async (t) => {
-      const rig = await start(t, { tls });
+      const rig = await startGrpc(t, { tls });
       const client = rig.client();
       const cancelled = new Promise<void>((resolve) => {
         rig.handlers.unary = (call) => void call.once('cancelled', () => resolve());
       });
-      const late = await unary(client, await proven(rig, 'Unary'), text('a'), 300);
+      const late = await unary(client, await proven(rig, 'Unary'), { deadline: 300 });
       assert.equal(late.error?.code, status.DEADLINE_EXCEEDED);
       await cancelled;
       const left = new Promise<void>((resolve) => {
@@ -304,15 +160,15 @@ for (const tls of [false, true]) {
     });
 
     it('gets and sends large messages', async (t) => {
-      const rig = await start(t, { tls });
+      const rig = await startGrpc(t, { tls });
       const large = Buffer.alloc(8 * MIB, 'x');
-      const { error, value } = await unary(rig.client(), await proven(rig, 'Unary'), large);
+      const { error, value } = await unary(rig.client(), await proven(rig, 'Unary'), { request: large });
       assert.equal(error, null);
       assert.equal(value?.length, large.length);
     });
 
     it('is killed in the middle of a stream: the client sees an error, and the next call a new connection', async (t) => {
-      const rig = await start(t, { tls });
+      const rig = await startGrpc(t, { tls });
       const client = rig.client();
       rig.handlers.answers = (call) => {
         call.write(text('one'));
@@ -333,7 +189,7 @@ for (const tls of [false, true]) {
         [status.INTERNAL, status.UNAVAILABLE, status.CANCELLED, status.UNKNOWN].includes(error.code),
         error.message,
       );
-      const next = await unary(client, await proven(rig, 'Unary'), text('a'));
+      const next = await unary(client, await proven(rig, 'Unary'));
       assert.equal(next.error?.code, status.UNAVAILABLE);
     });
   });
@@ -341,23 +197,23 @@ for (const tls of [false, true]) {
 
 describe('credentials of gRPC clients', () => {
   it('a proof that was used, and no token at all, are UNAUTHENTICATED', async (t) => {
-    const rig = await start(t);
+    const rig = await startGrpc(t);
     const client = rig.client();
     const metadata = await proven(rig, 'Unary');
-    assert.equal((await unary(client, metadata, text('a'))).error, null);
-    const replayed = await unary(client, metadata, text('a'));
+    assert.equal((await unary(client, metadata)).error, null);
+    const replayed = await unary(client, metadata);
     assert.equal(replayed.error?.code, status.UNAUTHENTICATED);
     await rig.gateway.logged({ reason: 'proof_replayed' });
-    const { error } = await unary(client, new Metadata(), text('a'));
+    const { error } = await unary(client, new Metadata());
     assert.equal(error?.code, status.UNAUTHENTICATED);
     await rig.gateway.logged({ reason: 'credentials_missing' });
   });
 
   it('a token that is bound to the certificate of the connection passes', async (t) => {
-    const rig = await start(t, { listener: 'client_certificate: { request: optional, ca_file: clients.pem }' });
+    const rig = await startGrpc(t, { listener: 'client_certificate: { request: optional, ca_file: clients.pem }' });
     const metadata = new Metadata();
     metadata.set('authorization', `Bearer ${await issue(rig.gateway, TO_CERTIFICATE)}`);
-    assert.equal((await unary(rig.client(CLIENT), metadata, text('a'))).value, 'a');
-    assert.equal((await unary(rig.client(), metadata, text('a'))).error?.code, status.UNAUTHENTICATED);
+    assert.equal((await unary(rig.client(CLIENT), metadata)).value, 'a');
+    assert.equal((await unary(rig.client(), metadata)).error?.code, status.UNAUTHENTICATED);
   });
 });

@@ -18,6 +18,7 @@ const GOOD: RequestLine = {
   host: 'api.example.com',
   target: '/orders/1?access_token=secret',
   status: 200,
+  grpcStatus: undefined,
   scheme: 'DPoP',
   binding: 'dpop',
   outcome: 'forwarded',
@@ -65,6 +66,11 @@ describe('the line of a request', () => {
       sent_bytes: 99,
       msg: 'request',
     });
+  });
+
+  test('of a refusal to a gRPC call has both statuses, and its level goes by what the refusal is', () => {
+    const line = logged({ rejection: reject('upstream_unreachable'), grpcStatus: 14, outcome: 'upstream_failed' });
+    assert.deepEqual([line['level'], line['status'], line['grpc_status']], ['warn', 200, 14]);
   });
 
   test('of a refusal has its reason, stage and facts', () => {

@@ -105,7 +105,7 @@ export interface TestUpstream {
   /** Called when a request is complete. */
   answer: (request: IncomingMessage, response: ServerResponse) => void;
   /** Called when its fields are there. */
-  arrived: (request: IncomingMessage) => void;
+  arrived: (request: IncomingMessage, response: ServerResponse) => void;
 }
 
 /** A plain HTTP server that records what it gets and answers 200 until told otherwise. */
@@ -115,7 +115,7 @@ export async function startUpstream(t: Closing): Promise<TestUpstream> {
     const { method = '', url: target = '', rawHeaders } = request;
     const record: Seen = { method, target, fields: new Fields(rawHeaders), body: '' };
     seen.push(record);
-    upstream.arrived(request);
+    upstream.arrived(request, response);
     request.setEncoding('latin1').on('data', (chunk: string) => (record.body += chunk));
     request.on('end', () => upstream.answer(request, response));
   });

@@ -3,11 +3,14 @@
 import type { CorsRules, RouteGroup } from '../../policy/policy.ts';
 import { routeForMethod } from '../../policy/route-table.ts';
 import type { Field } from '../../http/field.ts';
+import type { GrpcCall } from '../../http/grpc.ts';
 import type { Answer } from '../../rejection/answer.ts';
 import type { EdgeFacts } from './facts.ts';
 
 /** What every client of DPoP must be able to read: nonces and challenges. */
 const EXPOSED = ['DPoP-Nonce', 'WWW-Authenticate'];
+/** What a client of gRPC-Web must read besides where an answer is fields alone. */
+const EXPOSED_GRPC = ['grpc-status', 'grpc-message'];
 const CREDENTIALS = ['Authorization', 'DPoP'];
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/;
 const MAX_FIELDS = 64;
@@ -17,10 +20,13 @@ const MAX_FIELDS = 64;
  * are compared as browsers write them; to a page that is not listed nothing is said, and its browser keeps the answer from it.
  * Never `*`.
  * @param browserOrigin value of the one Origin field; undefined where there is none
+ * @param grpc of the request, if it is one
  */
-export function corsFields(cors: CorsRules, browserOrigin: string | undefined): Field[] {
+export function corsFields(cors: CorsRules, browserOrigin: string | undefined, grpc?: GrpcCall): Field[] {
   const allowed = allowOrigin(cors, browserOrigin);
-  if (allowed.length > 0) allowed.push(['Access-Control-Expose-Headers', [...EXPOSED, ...cors.expose].join(', ')]);
+  if (allowed.length === 0) return allowed;
+  const exposed = [...EXPOSED, ...(grpc?.web === true ? EXPOSED_GRPC : []), ...cors.expose];
+  allowed.push(['Access-Control-Expose-Headers', exposed.join(', ')]);
   return allowed;
 }
 

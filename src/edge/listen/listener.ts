@@ -283,7 +283,7 @@ class HttpDoor implements Door {
   #refuseConnect({ socket }: IncomingMessage): void {
     const open = this.#open.get(socket);
     if (open === undefined || isPending(open.newest)) hangUp(socket);
-    else answerRaw(socket, this.#serve.refused(reject('method_not_allowed', { allow: '' }), open.connection));
+    else answerRaw(socket, this.#serve.refused(reject('method_not_allowed', { allow: '' }), open));
   }
 
   /** Node's parser gave up, or waited too long for fields. */
@@ -297,7 +297,7 @@ class HttpDoor implements Door {
     if (code === 'HPE_INVALID_EOF_STATE' && open.newest?.req.complete === false) return void socket.destroy();
     const reason = PARSER_REFUSALS[code] ?? (code.startsWith('HPE_') ? 'request_malformed' : undefined);
     if (reason === undefined || !socket.writable) return void socket.destroy();
-    const answer = this.#serve.refused(reject(reason), open.connection);
+    const answer = this.#serve.refused(reject(reason), open);
     if (mayAnswer(open.newest)) answerRaw(socket, answer);
     else hangUp(socket);
   }

@@ -1,5 +1,6 @@
 // What a listener hands on: requests, what was refused before it became one, and handshakes that failed.
 
+import type { GrpcCall } from '../../http/grpc.ts';
 import type { Answer } from '../../rejection/answer.ts';
 import type { Rejection } from '../../rejection/rejection.ts';
 import type { Transaction } from '../transaction/transaction.ts';
@@ -15,11 +16,18 @@ export type HandshakeRefusal =
   | 'failed'
   | ProxyHeaderRefusal;
 
+/** Where something came that is refused before it became a request. */
+export interface Refused {
+  readonly connection: Connection;
+  /** It would have been a gRPC call. */
+  readonly grpc?: GrpcCall | undefined;
+}
+
 /** Whom a listener serves. */
 export interface Serve {
   request(transaction: Transaction, connection: Connection): void;
   /** Counts what was refused before it became a request, and gives the answer to write. */
-  refused(rejection: Rejection, connection: Connection): Answer;
+  refused(rejection: Rejection, refused: Refused): Answer;
   /** @param code of OpenSSL or Node, for the log: a name, nothing of the peer's */
   refusedHandshake(refusal: HandshakeRefusal, code: string): void;
 }

@@ -50,9 +50,14 @@ export class Http2Transaction implements Transaction {
     return this.body.headersSent;
   }
 
-  /** Node ends the answer to HEAD before it has begun, and any other when its stream is reset. */
+  /**
+   * Node ends the answer to HEAD before it has begun, and any other when its stream is reset. A stream whose request had ended closes
+   * with its answer, before Node says that the answer is finished: then its code tells a whole answer from one that was cut.
+   */
   get finished(): boolean {
-    return this.body.headersSent && this.body.writableFinished && !this.#trailing && !this.body.aborted;
+    const { headersSent, aborted, writableEnded, writableFinished, closed, rstCode } = this.body;
+    const ended = writableFinished || (writableEnded && closed && rstCode === constants.NGHTTP2_NO_ERROR);
+    return headersSent && ended && !this.#trailing && !aborted;
   }
 
   get gone(): boolean {
@@ -129,10 +134,13 @@ export class Http2Transaction implements Transaction {
     else this.body.once('finish', () => this.#stopSender());
   }
 
+  /** Not in the same turn: nghttp2 sends nothing more on a stream that is about to be reset, not even fields that wait to be sent. */
   #stopSender(): void {
-    this.body.close(constants.NGHTTP2_NO_ERROR);
-    // What has arrived has to be read before the stream lets go of it.
-    this.body.resume();
+    setImmediate(() => {
+      this.body.close(constants.NGHTTP2_NO_ERROR);
+      // What has arrived has to be read before the stream lets go of it.
+      this.body.resume();
+    });
   }
 
   /** `destroy`, since `close` ends the stream before it resets it. */
