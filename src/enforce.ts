@@ -58,7 +58,7 @@ interface Examined {
 
 /**
  * Decides about a request. Only a Permit opens the upstream.
- * NOT checked: anything of stages `edge` and `route`, which come before.
+ * NOT checked: anything of stages `edge` and `route`, which come before, except `certificate_field_malformed`.
  */
 export async function enforce(request: RequestFacts, route: Route, ports: Ports): Promise<Permit | Rejection> {
   const certificate = forwardableCertificate(request);
@@ -115,12 +115,15 @@ export async function shadow(request: RequestFacts, demand: Demand, ports: Ports
 
 /** Steps 1 to 7; they change nothing but caches of what was verified. */
 async function examine(request: RequestFacts, demand: Demand, ports: Ports): Promise<Examined | Rejection> {
+  // 0. A route that demands anything may come to owe the certificate, of which nothing is known here (checks.md §5).
+  const { certificate, now } = request;
+  if (certificate === 'malformed') return reject('certificate_field_malformed');
+
   // 1. Presentation: scheme, access token and proof as sent (RFC 6750 §2, RFC 9449 §7.1).
   const presentation = readPresentation(request);
   if (presentation instanceof Rejection) return presentation;
 
   // 2. The access token (RFC 9068 §4, RFC 8725; RFC 7662).
-  const { now } = request;
   const { issuers, audience } = demand;
   const verified = verifyAccessToken(presentation.accessToken, {
     issuers,
@@ -142,7 +145,7 @@ async function examine(request: RequestFacts, demand: Demand, ports: Ports): Pro
   if (obligation instanceof Rejection) return obligation;
 
   // 5. The certificate (RFC 8705 §3).
-  const unshown = checkCertificateEvidence(request, obligation.certificate, ports.seenCertificates);
+  const unshown = checkCertificateEvidence(certificate, now, obligation.certificate, ports.seenCertificates);
   if (unshown !== undefined) return unshown;
 
   // 6. The proof (RFC 9449 §4.3).
@@ -162,7 +165,8 @@ async function examine(request: RequestFacts, demand: Demand, ports: Ports): Pro
 }
 
 function checkCertificateEvidence(
-  { certificate, now }: RequestFacts,
+  certificate: CertificateEvidence | undefined,
+  now: number,
   thumbprint: string | undefined,
   seen: SeenCertificates,
 ): Rejection | undefined {
@@ -198,8 +202,9 @@ function checkProof(
 
 /** Only a certificate that passed the listener's `verify` goes to an upstream, on any route. */
 function forwardableCertificate(request: RequestFacts): CertificateEvidence | undefined {
-  const evidence = request.certificate;
-  return evidence !== undefined && checkCertificate(evidence, request.now) === undefined ? evidence : undefined;
+  const { certificate, now } = request;
+  if (certificate === undefined || certificate === 'malformed') return undefined;
+  return checkCertificate(certificate, now) === undefined ? certificate : undefined;
 }
 
 function identify({ token, obligation }: Examined, route: Route, certificate: CertificateEvidence | undefined) {

@@ -4,8 +4,8 @@ import type { Origin } from './http/origin.ts';
 
 /** A client certificate, parsed once per connection (certificate/leaf.ts). */
 export interface CertificateFacts {
-  /** DER of the leaf. */
-  readonly der: Uint8Array;
+  /** DER of the leaf; undefined: the proxy in front told its hash alone, and so nothing is known but the thumbprint. */
+  readonly der: Uint8Array | undefined;
   /** base64url SHA-256 of the DER (RFC 8705 §3.1, `x5t#S256`). */
   readonly thumbprint: string;
   /** DER of the issuers that the validator used, leaf excluded, nearest first; empty unless `verify: chain` built it. */
@@ -50,8 +50,11 @@ export interface RequestFacts {
   readonly authorization: readonly string[];
   /** One entry per DPoP field line. */
   readonly dpop: readonly string[];
-  /** The client's certificate on this connection (or from a trusted peer), whether trusted or not; undefined: none was shown. */
-  readonly certificate: CertificateEvidence | undefined;
+  /**
+   * The client's certificate on this connection (or from a trusted peer), whether trusted or not; undefined: none was shown.
+   * `malformed`: a trusted peer's field cannot be read, so that nothing is known.
+   */
+  readonly certificate: CertificateEvidence | 'malformed' | undefined;
   /** IP address of the client, as far as it is known; IPv4-mapped ones as IPv4. */
   readonly clientAddress: string | undefined;
   /** Arrival, seconds since the epoch (fractional). */

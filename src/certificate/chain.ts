@@ -59,6 +59,23 @@ function findIssuer(certificate: X509Certificate, candidates: readonly X509Certi
     .find((candidate) => certificate.verify(candidate.publicKey));
 }
 
+/**
+ * Whether each certificate issued the one before it (RFC 8446 §4.4.2): a leaf with its intermediates, and not what two senders wrote
+ * into one line. At most ten. Does not check dates or where the chain ends.
+ */
+export function isOrderedChain(ders: readonly Uint8Array[]): boolean {
+  if (ders.length > MAX_DEPTH) return false;
+  try {
+    const chain = ders.map(parse);
+    return chain.every((issuer, at) => {
+      const issued = chain[at - 1];
+      return issued === undefined || (issuer.ca && isIssuedBy(issued, issuer));
+    });
+  } catch {
+    return false; // not a certificate
+  }
+}
+
 function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
   return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
 }

@@ -3,9 +3,12 @@
 import type { CertificateFacts } from '../request-facts.ts';
 import { formatBase64, MAX_VALUE_LENGTH, readBase64 } from './encoding.ts';
 
-/** Value of `Client-Cert` (RFC 9440 §2.2). Does not check that the certificate passed the listener's `verify`. */
-export function formatClientCert(facts: CertificateFacts): string {
-  return formatByteSequence(facts.der);
+/**
+ * Value of `Client-Cert` (RFC 9440 §2.2). Undefined: the certificate itself is not known. Does not check that it passed the
+ * listener's `verify`.
+ */
+export function formatClientCert({ der }: CertificateFacts): string | undefined {
+  return der && formatByteSequence(der);
 }
 
 /**

@@ -1,5 +1,6 @@
 // The fields in which proxies in front put a client's certificate: how each is read, and every name under which one may come.
 
+import { isOrderedChain } from './chain.ts';
 import { readClientCert } from './client-cert.ts';
 import { readBase64, readPercentEncoded } from './encoding.ts';
 import { readEscapedPem, readEscapedPemChain } from './pem-escaped.ts';
@@ -29,19 +30,21 @@ export const CERTIFICATE_FORMATS = {
   'alb-verify': { field: 'x-amzn-mtls-clientcert-leaf', read: readEscapedPem },
   /**
    * Traefik, passTLSClientCert with `pem: true`: PEM without its delimiters and newlines, which is base64 of the DER
-   * (percent-encoded by old releases). Intermediates that a client sends follow after commas; such a value looks like two
-   * joined field lines and is refused: clients behind Traefik send their leaf alone.
+   * (percent-encoded by old releases). Intermediates that a client sends follow after commas, each the issuer of the one before.
    */
-  traefik: { field: 'x-forwarded-tls-client-cert', read: readEscapedBase64 },
+  traefik: { field: 'x-forwarded-tls-client-cert', read: readEscapedBase64Chain },
   /** Cloudflare with client_certificate_forwarding: base64 of the DER. Also HAProxy's `%[ssl_c_der,base64]`. */
   cloudflare: { field: 'cf-client-cert-der-base64', read: readBase64 },
 } as const satisfies Record<string, FormatRow>;
 
 export type CertificateFormat = keyof typeof CERTIFICATE_FORMATS;
 
-function readEscapedBase64(value: string): Uint8Array | undefined {
-  const text = readPercentEncoded(value);
-  return text === undefined ? undefined : readBase64(text);
+/** The first is the client's own; the others are dropped, as nobody vouched for them. */
+function readEscapedBase64Chain(value: string): Uint8Array | undefined {
+  const ders = readPercentEncoded(value)?.split(',').map(readBase64) ?? [];
+  const [leaf] = ders;
+  if (ders.length === 1) return leaf;
+  return ders.every((der) => der !== undefined) && isOrderedChain(ders) ? leaf : undefined;
 }
 
 /** `family('a', 'b c')` → `a-b`, `a-c`. */

@@ -3,9 +3,12 @@
 import type { CertificateFacts } from '../request-facts.ts';
 import { formatPem, readPem, readPercentEncoded } from './encoding.ts';
 
-/** The leaf as `$ssl_client_escaped_cert` spells it. Does not check that the certificate passed the listener's `verify`. */
-export function formatEscapedPem(facts: CertificateFacts): string {
-  return escapePem([facts.der]);
+/**
+ * The leaf as `$ssl_client_escaped_cert` spells it. Undefined: the certificate itself is not known. Does not check that it passed
+ * the listener's `verify`.
+ */
+export function formatEscapedPem({ der }: CertificateFacts): string | undefined {
+  return der && escapePem([der]);
 }
 
 /** DERs, in their order → percent-encoded PEM; nothing but unreserved characters and %XX is left. */

@@ -2,6 +2,7 @@
 
 import type { Requirement } from '../binding/binding.ts';
 import type { CertificateFormat } from '../certificate/formats.ts';
+import type { XfccElement } from '../certificate/xfcc.ts';
 import type { DpopRules } from '../proof/dpop-proof.ts';
 import type { ChallengeTerms } from '../rejection/challenge.ts';
 import type { ClaimRule } from '../token/claims.ts';
@@ -202,7 +203,18 @@ export interface CertificateSource {
   readonly format: CertificateFormat;
   /** Field name, lower-cased. */
   readonly field: string;
+  /** Of format xfcc; absent: the only one. */
+  readonly element?: XfccElement;
 }
+
+export interface ListenerTls {
+  readonly certificates: readonly CertificateFiles[];
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+  /** Which suites are offered; absent: intermediate. */
+  readonly profile?: TlsProfile;
+}
+
+export type TlsProfile = 'modern' | 'intermediate' | 'fapi';
 
 export type Bind = { readonly host: string; readonly port: number } | { readonly path: string };
 
@@ -210,9 +222,7 @@ export interface Listener {
   readonly name: string;
   readonly bind: Bind;
   readonly origins: readonly ListenerOrigin[];
-  readonly tls:
-    | { readonly certificates: readonly CertificateFiles[]; readonly minVersion: 'TLSv1.2' | 'TLSv1.3' }
-    | undefined;
+  readonly tls: ListenerTls | undefined;
   readonly http2: boolean;
   readonly clientCertificate: ClientCertificatePolicy;
   readonly trustedPeers: readonly TrustedPeer[];

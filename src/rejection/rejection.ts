@@ -114,8 +114,6 @@ export const REASONS = {
     'Send no Expect field other than 100-continue.'),
   field_forbidden: row('edge', 400, false, 'A field imitates one that the gateway sets',
     'Leave out fields that differ from a managed field only by separators, and do not name managed fields in Connection.'),
-  certificate_field_malformed: row('edge', 400, false, 'The certificate field of the proxy in front does not parse',
-    'Compare listeners[].client_certificate_from with what the proxy in front sends.'),
   misdirected: row('edge', 421, false, 'This listener does not serve the requested origin',
     'Call an origin of the listener, or add this one to listeners[].origins.'),
 
@@ -123,6 +121,8 @@ export const REASONS = {
     'Check the path, or add a route for it.'),
   method_not_allowed: row('route', 405, false, 'The method is not allowed here',
     'Use a method named in the Allow field.'),
+  certificate_field_malformed: row('route', 400, false, 'The certificate field of the proxy in front does not parse',
+    'Compare listeners[].client_certificate_from with what the proxy in front sends.'),
 
   credentials_missing: row('presentation', 401, 'none', 'An access token is required',
     'Send the access token in one Authorization field.'),

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { readCertificate } from '../../src/certificate/leaf.ts';
-import { formatXfcc, readXfcc } from '../../src/certificate/xfcc.ts';
+import { formatXfcc, readXfcc, readXfccElement } from '../../src/certificate/xfcc.ts';
 import { makeCa, makeCertificate } from '../support/pki.ts';
 
 const ca = await makeCa();
@@ -55,6 +55,10 @@ describe('what is written', () => {
 
   test('under possession: hash and certificate alone, because the names are the sender’s own words (RFC 8705 §6.2)', () => {
     assert.equal(formatXfcc(facts, 'possession'), `Hash=${HASH};Cert="${CERT}"`);
+  });
+
+  test('of a certificate whose hash alone is known: that hash', () => {
+    assert.equal(formatXfcc({ ...facts, der: undefined, subject: '' }, 'possession'), `Hash=${HASH}`);
   });
 
   test('has no Chain where there is none, and an empty subject in quotes', () => {
@@ -114,6 +118,7 @@ describe('what is read', () => {
     ['the certificate alone', `Cert="${CERT}"`],
     ['with several proxies and names', `By=a;By=b;Cert="${CERT}";URI=a;URI=b;DNS=a;DNS=b`],
     ['without quotes', `Cert=${CERT}`],
+    ['with a semicolon at its end, as Azure Container Apps has it', `Hash=${HASH};Cert="${CERT}";Chain="${CERT}";`],
     ['with keys in another case', `HASH=${HASH.toUpperCase()};cert="${CERT}"`],
     [
       'with a second certificate inside a quoted name',
@@ -146,7 +151,9 @@ describe('what is read', () => {
     ['an open quote', `Cert="${CERT}`],
     ['text after a quote', `Cert="${CERT}"x`],
     ['a quote inside a bare value', `URI=x"y;Cert="${CERT}"`],
-    ['a trailing semicolon', `Cert="${CERT}";`],
+    ['a trailing semicolon twice', `Cert="${CERT}";;`],
+    ['a semicolon alone', ';'],
+    ['a leading semicolon', `;Cert="${CERT}"`],
     ['an empty pair', `Cert="${CERT}";;Hash=${HASH}`],
     ['a key that Envoy does not have', `xHash=00;Cert="${CERT}"`],
     ['no pair', `Cert="${CERT}";Hash`],
@@ -163,5 +170,58 @@ describe('what is read', () => {
     const padded = (length: number) => `Cert="${CERT}";Subject="`.padEnd(length - 1, 'x') + '"';
     assert.deepEqual(readXfcc(padded(65_536)), der);
     assert.equal(readXfcc(padded(65_537)), undefined);
+  });
+});
+
+describe('which element is the client', () => {
+  const OTHER_HASH = createHash('sha256').update(other.der).digest('hex');
+  const client = `Hash=${HASH};Cert="${CERT}";Subject="CN=client";URI=spiffe://example.com/a`;
+  const gateway = `By=spiffe://cluster.local/ns/a/sa/b;Hash=${OTHER_HASH};Subject="";URI=spiffe://cluster.local/ns/edge/sa/gateway`;
+  const both = `${client},${gateway}`;
+
+  test('only: two are refused, one is read, with its certificate or its hash alone', () => {
+    assert.equal(readXfccElement(both, 'only'), undefined);
+    assert.deepEqual(readXfccElement(client, 'only'), { der });
+    assert.deepEqual(readXfccElement(gateway, 'only'), { hash: OTHER_HASH });
+  });
+
+  test('a number: the first of exactly that many; fewer say that the client showed none, more are refused', () => {
+    assert.deepEqual(readXfccElement(both, 2), { der });
+    assert.deepEqual(readXfccElement(`${client};,${gateway};`, 2), { der });
+    assert.equal(readXfccElement(gateway, 2), 'none', 'the gateway’s own certificate is not the client’s');
+    assert.equal(readXfccElement(`${gateway},${both}`, 2), undefined, 'somebody wrote one before the first proxy');
+    assert.deepEqual(readXfccElement(`${client},${gateway},${gateway}`, 3), { der });
+  });
+
+  test('a name that injects an element makes one too many', () => {
+    const injected = `Hash=${OTHER_HASH};Cert="${OTHER}";URI=x,Hash=${HASH};Cert="${CERT}"`;
+    assert.equal(readXfccElement(injected, 'only'), undefined);
+    assert.equal(readXfccElement(`${injected},${gateway}`, 2), undefined);
+  });
+
+  test('last: the one that the peer added, whatever stands before', () => {
+    assert.deepEqual(readXfccElement(`${gateway},${client}`, 'last'), { der });
+    assert.deepEqual(readXfccElement(client, 'last'), { der });
+    assert.deepEqual(readXfccElement(both, 'last'), { hash: OTHER_HASH });
+  });
+
+  test('every element has to be one, also those that do not count', () => {
+    for (const wrong of ['', 'junk', 'Foo=1', 'Hash="', `${gateway};Hash=00`, ';']) {
+      assert.equal(readXfccElement(`${client},${wrong}`, 2), undefined, wrong);
+      assert.equal(readXfccElement(`${wrong},${client}`, 'last'), undefined, wrong);
+    }
+  });
+
+  test('a hash alone is 64 hex digits, in any case', () => {
+    assert.deepEqual(readXfccElement(`Hash=${HASH.toUpperCase()};URI=x`, 'only'), { hash: HASH });
+    for (const wrong of ['', HASH.slice(1), `${HASH}0`, HASH.replace(/./, 'g'), `"${HASH}\\""`]) {
+      assert.equal(readXfccElement(`Hash=${wrong};URI=x`, 'only'), undefined, wrong);
+    }
+    assert.equal(
+      readXfccElement(`Hash=${HASH};Cert="junk"`, 'only'),
+      undefined,
+      'a Cert that does not parse is not passed over',
+    );
+    assert.equal(readXfccElement('By=a;URI=x', 'only'), undefined);
   });
 });

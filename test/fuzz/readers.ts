@@ -7,7 +7,7 @@ import { readBase64, readPem, readPercentEncoded } from '../../src/certificate/e
 import { CERTIFICATE_FORMATS } from '../../src/certificate/formats.ts';
 import { readCertificate } from '../../src/certificate/leaf.ts';
 import { readEscapedPem, readEscapedPemChain } from '../../src/certificate/pem-escaped.ts';
-import { readXfcc } from '../../src/certificate/xfcc.ts';
+import { readXfcc, readXfccElement } from '../../src/certificate/xfcc.ts';
 import { readCommandLine, UsageError } from '../../src/cli/arguments.ts';
 import type { Connection } from '../../src/edge/listen/connection.ts';
 import { compileIntake, readFacts } from '../../src/edge/intake/facts.ts';
@@ -297,6 +297,16 @@ export const READERS: Readonly<Record<string, Reader>> = {
   readXfcc: {
     read: readXfcc,
     samples: [`Hash=ab;Cert="${escaped}";Subject="CN=a"`, 'By=', 'URI="', 'Cert="\\', 'URI=a;', 'a'],
+  },
+  readXfccElement: {
+    read: (text) => readXfccElement(text, 2),
+    samples: [
+      `Hash=ab;Cert="${escaped}";,By=a;Hash=${'ab'.repeat(32)};URI=b`,
+      ',',
+      ';,',
+      'URI="a,b",',
+      'Hash=a,Hash=b',
+    ],
   },
   readEscapedPem: { read: readEscapedPem, samples: [escaped, escaped + escaped] },
   readEscapedPemChain: { read: readEscapedPemChain, samples: [escaped + escaped] },

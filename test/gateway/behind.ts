@@ -21,7 +21,7 @@ const PAGE = readFileSync(join(import.meta.dirname, '../../docs/balancers.md'), 
 
 /** What the balancer shows its clients is the usual certificate of the tests; the gateway behind it has one of its own. */
 const INTERNAL_CA = SERVER.issuer!;
-const INTERNAL = await makeCertificate({ names: ['gateway.internal', HOST], ca: INTERNAL_CA });
+const INTERNAL = await makeCertificate({ names: ['gateway.internal', 'localhost', HOST], ca: INTERNAL_CA });
 
 /** Beside a balancer's configuration. */
 export const FILES = {
@@ -69,13 +69,19 @@ export function startBehind(
 }
 
 /** The page's configuration of a balancer for this gateway. @param source what makes the balancer call from `BALANCER` */
-export async function fitSnippet(language: 'haproxy' | 'nginx', name: string, gateway: TestGateway) {
+export async function fitSnippet(language: 'haproxy' | 'nginx' | 'apache', name: string, gateway: TestGateway) {
   const port = await freePort();
   const target = `127.0.0.1:${gatewayPort(gateway)}`;
   const telemetry = portOf(gateway.running.telemetry);
   const text = readSnippet(language, name)
     .replace('bind :443', `bind 127.0.0.1:${port}`)
     .replace('listen 443', `listen 127.0.0.1:${port}`)
+    .replace('*:443', `127.0.0.1:${port}`)
+    .replace(
+      'ProxyPass / https://gateway.internal:8443/',
+      `ProxySourceAddress ${BALANCER}
+  ProxyPass / https://localhost:${gatewayPort(gateway)}/`,
+    )
     .replace(/(?<=server one )10\.0\.0\.21:8443/, `${target} source ${BALANCER} inter 50ms`)
     .replace(/(?<=proxy_pass (?:https:\/\/)?)10\.0\.0\.21:8443;/, `${target}; proxy_bind ${BALANCER};`)
     .replace('port 9902', `port ${telemetry}`);

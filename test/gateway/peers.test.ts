@@ -84,6 +84,107 @@ test('a trusted peer says which certificate the client showed', async (t) => {
   assert.equal((await ask(['Client-Cert', `:${der.toString('base64')}:`])).reason, 'certificate_untrusted');
 });
 
+test('a broken certificate field refuses every route that is not public, and is never forwarded by one that is', async (t) => {
+  const gateway = await startTestGateway(t, {
+    listener: TRUSTED,
+    routes: `${ROUTES}
+- name: open-forwarding
+  match: { path: /shown/* }
+  upstream: orders
+  require: public
+  weaker_than_defaults: [require]
+  forward: { client_certificate: [{ format: rfc9440, field: Client-Cert }] }
+- { name: any, match: { path: /any/* }, upstream: orders, require: token, weaker_than_defaults: [require] }`,
+  });
+  const broken = [
+    [['Client-Cert', ':MARK:']],
+    [
+      ['Client-Cert', inField],
+      ['Client-Cert', inField],
+    ],
+  ] as const;
+  for (const fields of broken) {
+    for (const path of ['/open/1', '/shown/1']) {
+      assert.equal((await gateway.request('GET', path, { fields })).status, 200);
+      assert.equal(seenBy(gateway).one('client-cert'), undefined);
+    }
+    const refused = async (path: string, claims: Readonly<Record<string, unknown>>) =>
+      (await gateway.request('GET', path, { token: await issue(gateway, claims), fields })).reason;
+    assert.equal(await refused('/mtls/1', TO_CERTIFICATE), 'certificate_field_malformed');
+    assert.equal(await refused('/any/1', {}), 'certificate_field_malformed');
+    assert.equal((await dpop(gateway, 'GET', '/dpop/1', { fields })).reason, 'certificate_field_malformed');
+    assert.equal((await gateway.request('GET', '/dpop/1', { fields })).reason, 'certificate_field_malformed');
+  }
+  assert.equal((await gateway.request('GET', '/shown/1', { fields: [['Client-Cert', inField]] })).status, 200);
+  assert.equal(seenBy(gateway).one('client-cert'), inField);
+});
+
+test('XFCC of an ingress gateway and a sidecar: the element of the client counts, by its hash alone under possession', async (t) => {
+  const gateway = await startTestGateway(t, {
+    listener: `trusted_peers: [{ cidr: 127.0.0.0/8 }]
+client_certificate: { verify: possession }
+client_certificate_from: { format: xfcc, element: 2 }`,
+    routes: `
+- name: mtls
+  match: { path: /mtls/* }
+  upstream: orders
+  require: mtls
+  forward:
+    client_certificate: [{ format: rfc9440, field: Client-Cert }, { format: xfcc, field: X-Forwarded-Client-Cert }]
+`,
+  });
+  const token = await issue(gateway, TO_CERTIFICATE);
+  const hashOf = ({ thumbprint }: typeof CLIENT) => Buffer.from(thumbprint, 'base64url').toString('hex');
+  const ask = (value: string) =>
+    gateway.request('GET', '/mtls/1', { token, fields: [['X-Forwarded-Client-Cert', value]] });
+  const own = `By=spiffe://cluster.local/ns/a/sa/b;Hash=${hashOf(OTHER_CLIENT)};Subject="";URI=spiffe://cluster.local/ns/edge/sa/gateway`;
+
+  assert.equal(
+    (await ask(`Hash=${hashOf(CLIENT)};Cert="${encodeURIComponent(`${CLIENT.cert.trim()}\n`)}",${own}`)).status,
+    200,
+  );
+  assert.equal(seenBy(gateway).one('client-cert'), inField);
+  assert.equal((await ask(`Hash=${hashOf(CLIENT)};URI=x,${own}`)).status, 200);
+  assert.equal(seenBy(gateway).one('client-cert'), undefined, 'a hash is no certificate');
+  assert.equal(seenBy(gateway).one('x-forwarded-client-cert'), `Hash=${hashOf(CLIENT)}`);
+
+  assert.equal((await ask(own)).reason, 'certificate_missing', 'the gateway is not the client');
+  assert.equal((await ask(`${own},${own}`)).reason, 'certificate_mismatch');
+  assert.equal((await ask(`Hash=${hashOf(CLIENT)},${own},${own}`)).reason, 'certificate_field_malformed');
+  const bound = await issue(gateway, { cnf: { 'x5t#S256': OTHER_CLIENT.thumbprint } });
+  const asGateway = await gateway.request('GET', '/mtls/1', {
+    token: bound,
+    fields: [['X-Forwarded-Client-Cert', own]],
+  });
+  assert.equal(asGateway.reason, 'certificate_missing');
+});
+
+test('Traefik writes the intermediates of a client behind its certificate, in one line and in a field of its own name', async (t) => {
+  const gateway = await startTestGateway(t, {
+    listener: `trusted_peers: [{ cidr: 127.0.0.0/8 }]
+client_certificate: { verify: chain, ca_file: clients.pem }
+client_certificate_from: { format: traefik }`,
+    routes: ROUTES,
+  });
+  const token = await issue(gateway, TO_CERTIFICATE);
+  const ask = async (...certificates: (typeof CLIENT)[]) => {
+    const value = certificates.map(({ der }) => der.toString('base64')).join(',');
+    const { status, reason } = await gateway.request('GET', '/mtls/1', {
+      token,
+      fields: [['X-Forwarded-Tls-Client-Cert', value]],
+    });
+    return reason ?? status;
+  };
+  assert.equal(await ask(CLIENT), 200);
+  assert.equal(await ask(CLIENT, CLIENT_CA), 200);
+  assert.equal(
+    await ask(CLIENT, OTHER_CLIENT),
+    'certificate_field_malformed',
+    'whose certificate it is must not be chosen',
+  );
+  assert.equal(await ask(OTHER_CLIENT, CLIENT_CA), 'certificate_mismatch');
+});
+
 test("the certificate of the peer itself is never taken for the client's", async (t) => {
   const balancer = await makeCertificate({ names: ['lb.internal'], ca: CLIENT_CA });
   const gateway = await startTestGateway(t, { listener: behind('{ certificate_san: lb.internal }'), routes: ROUTES });

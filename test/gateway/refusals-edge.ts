@@ -138,18 +138,6 @@ export const EDGE: readonly Refusal[] = [
   { ...forbidden, when: 'Connection names a managed field', send: open('/1', ['Connection', 'close, Client-Cert']) },
   {
     ...early,
-    reason: 'certificate_field_malformed',
-    when: "a trusted peer's certificate field is no certificate",
-    stage: 'edge',
-    status: 400,
-    wishes: {
-      listener: `trusted_peers: [{ cidr: 127.0.0.1/32 }]
-client_certificate_from: { format: rfc9440, field: Client-Cert }`,
-    },
-    send: open('/1', ['Client-Cert', ':MARKMARK:']),
-  },
-  {
-    ...early,
     reason: 'misdirected',
     when: 'Host is the host of no origin',
     stage: 'edge',
@@ -205,6 +193,18 @@ export const ROUTE: readonly Refusal[] = [
     status: 405,
     fields: { Allow: '' },
     send: raw(`CONNECT ${HOST}:443 HTTP/1.1`, `Host: ${HOST}:443`),
+  },
+  {
+    challenges: [],
+    reason: 'certificate_field_malformed',
+    when: "a trusted peer's certificate field is no certificate",
+    stage: 'route',
+    status: 400,
+    wishes: {
+      listener: `trusted_peers: [{ cidr: 127.0.0.1/32 }]
+client_certificate_from: { format: rfc9440, field: Client-Cert }`,
+    },
+    send: (gateway) => gateway.request('GET', '/dpop/1', { fields: [['Client-Cert', ':MARKMARK:']] }),
   },
 ];
 

@@ -1,4 +1,4 @@
-// Real load balancers for tests: HAProxy and nginx from a configuration text, on loopback, gone when the test ends.
+// Real load balancers for tests: HAProxy, nginx and Apache httpd from a configuration text, on loopback, gone when the test ends.
 
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -102,6 +102,32 @@ export async function startNginx(t: Closing, configuration: string, files: Files
   writeFiles(folder, { ...files, 'nginx.conf': `${head.join('\n')}\n${body}\n` });
   const ports = [...configuration.matchAll(/\blisten\s+(?:\S*:)?(\d+)/g)].map(([, port]) => Number(port));
   return await startProgram(t, { file, args: ['-p', folder, '-e', 'stderr', '-c', 'nginx.conf'], folder, ports });
+}
+
+const APACHE_MODULES = 'mpm_event authz_core headers proxy proxy_http socache_shmcb ssl'.split(' ');
+
+/**
+ * Starts Apache httpd and waits until every `<VirtualHost>` with a port accepts. Everything outside virtual hosts is added.
+ * @param files by name, beside the configuration, which names them without a folder
+ */
+export async function startApache(t: Closing, configuration: string, files: Files = {}): Promise<Running> {
+  const file = await findProgram('apache2');
+  const folder = makeFolder();
+  const ports = [...configuration.matchAll(/<VirtualHost \S+:(\d+)>/g)].map(([, port]) => Number(port));
+  const head = [
+    `ServerRoot ${folder}`,
+    'ServerName localhost',
+    'PidFile httpd.pid',
+    `DefaultRuntimeDir ${folder}`,
+    'ErrorLog "|/bin/cat"', // standard error is a socket here, which it cannot open
+    'LogLevel warn',
+    'Mutex pthread',
+    ...(process.getuid?.() === 0 ? ['User www-data', 'Group www-data'] : []),
+    ...APACHE_MODULES.map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`),
+    ...ports.map((port) => `Listen 127.0.0.1:${port}`),
+  ];
+  writeFiles(folder, { ...files, 'httpd.conf': `${head.join('\n')}\n${configuration}\n` });
+  return await startProgram(t, { file, args: ['-DFOREGROUND', '-d', folder, '-f', 'httpd.conf'], folder, ports });
 }
 
 const makeFolder = () => mkdtempSync(join(tmpdir(), 'holdfast-balancer-'));

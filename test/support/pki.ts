@@ -1,4 +1,4 @@
-// A certification authority for tests: real ECDSA P-256 certificates and CRLs, made in milliseconds and never written to a file.
+// A certification authority for tests: real certificates, ECDSA P-256 unless RSA is asked for, and CRLs, never written to a file.
 
 import 'reflect-metadata';
 import { createHash, webcrypto } from 'node:crypto';
@@ -18,6 +18,7 @@ import {
 } from '@peculiar/x509';
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+const RSA = { name: 'RSASSA-PKCS1-v1_5', modulusLength: 2048, publicExponent: Buffer.from([1, 0, 1]), hash: 'SHA-256' };
 const DAY = 24 * 60 * 60;
 
 /** A certificate with its key, in the forms that servers, clients and the code under test take. */
@@ -49,6 +50,8 @@ export interface CertificateWishes {
   readonly notBefore?: number;
   /** Seconds since the epoch; the default is in a day. */
   readonly notAfter?: number;
+  /** Absent: EC P-256; an RSA one, of 2048 bits, needs a `ca`. */
+  readonly key?: 'RSA';
   /** Object identifiers for extKeyUsage; absent: no such extension. */
   readonly purposes?: readonly string[];
 }
@@ -86,7 +89,7 @@ export async function makeCrl(
 
 async function make(wishes: CertificateWishes, extensions: readonly Extension[]): Promise<TestCertificate> {
   const { names = [], ca, purposes } = wishes;
-  const signer = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+  const signer = await webcrypto.subtle.generateKey(wishes.key === 'RSA' ? RSA : ALGORITHM, true, ['sign', 'verify']);
   const subject = wishes.subject ?? `CN=${(names[0] ?? 'nameless').replaceAll(/[^A-Za-z0-9.-]/g, ' ').trim()}`;
   const certificate = await X509CertificateGenerator.create({
     serialNumber: Buffer.from(webcrypto.getRandomValues(new Uint8Array(8)))

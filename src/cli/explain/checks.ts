@@ -82,7 +82,10 @@ const BINDINGS: Readonly<Record<Requirement, string>> = {
   mtls: 'cnf.x5t#S256, alone by Bearer, with cnf.jkt by DPoP',
 };
 
-/** In the order of rejections.md; reasons that no check here has cannot come out of enforce. */
+/**
+ * In the order of rejections.md. Reasons that no check here has cannot come out of enforce: `explain` is given a certificate, and no
+ * field of a proxy in front.
+ */
 const CHECKS: readonly Check[] = [
   {
     reasons: ['credentials_missing', 'credentials_malformed', 'credentials_repeated', 'scheme_not_accepted'],
@@ -203,7 +206,7 @@ const CHECKS: readonly Check[] = [
     check: 'client certificate',
     rfc: 'RFC 8705 §3',
     expected: ({ x5tS256 }) => shorten(x5tS256),
-    received: ({ facts }) => facts.certificate?.facts.thumbprint ?? 'none',
+    received: ({ facts: { certificate } }) => (typeof certificate === 'object' ? certificate.facts.thumbprint : 'none'),
     owed: byCertificate,
   },
   {

@@ -1,5 +1,6 @@
 // Compiles listeners: where they listen, by which origins they are called, and whose certificates and fields count there.
 
+import { CERTIFICATE_FORMATS } from '../../certificate/formats.ts';
 import { hostOf, readOrigin } from '../../http/uri.ts';
 import { type Compilation, isLoopback, unlessNone } from './compilation.ts';
 import { checkSettableField } from './field.ts';
@@ -11,6 +12,7 @@ import type {
   ClientCertificatePolicy,
   Listener,
   ListenerOrigin,
+  ListenerTls,
 } from '../../policy/policy.ts';
 import type { Config } from '../schema/schema.ts';
 
@@ -62,12 +64,7 @@ function compileListener(compilation: Compilation, at: ConfigPath, config: Liste
     name: config.name,
     bind: config.bind,
     origins: compileOrigins(compilation, at, config, pairs),
-    tls: config.tls && {
-      certificates: pairs
-        .filter((pair) => pair !== undefined)
-        .map(({ cert, key, certFile }) => ({ cert, key, certFile })),
-      minVersion: config.tls.min_version,
-    },
+    tls: config.tls && compileTls(compilation, [...at, 'tls'], config.tls, pairs),
     http2: config.http2,
     clientCertificate: compileClientCertificate(compilation, [...at, 'client_certificate'], config),
     trustedPeers: config.trusted_peers.map((peer) => ({ cidr: peer.cidr, certificateSan: peer.certificate_san })),
@@ -84,6 +81,31 @@ function compileListener(compilation: Compilation, at: ConfigPath, config: Liste
       idleTimeout: limits.idle_timeout,
     },
   };
+}
+
+function compileTls(
+  compilation: Compilation,
+  at: ConfigPath,
+  { profile, min_version: minimum }: NonNullable<ListenerConfig['tls']>,
+  pairs: readonly (KeyPair | undefined)[],
+): ListenerTls {
+  const minVersion = minimum ?? (profile === 'modern' ? 'TLSv1.3' : 'TLSv1.2');
+  if (profile === 'modern' && minVersion === 'TLSv1.2') {
+    compilation.problem(
+      [...at, 'min_version'],
+      'is TLSv1.2 under profile: modern, expected TLSv1.3, or profile: intermediate',
+    );
+  }
+  const good = pairs.filter((pair) => pair !== undefined);
+  for (const [index, pair] of pairs.entries()) {
+    if (profile !== 'fapi' || minVersion === 'TLSv1.3' || pair?.leaf.publicKey.asymmetricKeyType !== 'ec') continue;
+    compilation.warning(
+      [...at, 'certificates', index, 'cert'],
+      'has an EC key, so that TLS 1.2 is ECDHE_ECDSA here: FAPI 2.0 has these suites, FAPI 1.0 Advanced and FAPI 2.0 ID2 have ' +
+        'RSA ones alone, expected an RSA certificate, or min_version: TLSv1.3, where those profiles count',
+    );
+  }
+  return { certificates: good.map(({ cert, key, certFile }) => ({ cert, key, certFile })), minVersion, profile };
 }
 
 function checkPlainHttp(compilation: Compilation, at: ConfigPath, config: ListenerConfig): void {
@@ -214,8 +236,16 @@ function compileSource(
   if (trusted_peers.length === 0) {
     compilation.problem(at, 'is believed from nobody, expected trusted_peers with the proxy that sends the field');
   }
-  checkSettableField(compilation, [...at, 'field'], config.field);
-  return { format: config.format, field: config.field.toLowerCase() };
+  const { format, element } = config;
+  const field = config.field ?? CERTIFICATE_FORMATS[format].field;
+  checkSettableField(compilation, [...at, 'field'], field);
+  if (element !== undefined && format !== 'xfcc') {
+    compilation.problem(
+      [...at, 'element'],
+      `means nothing to ${format}, whose fields have one element, expected no element`,
+    );
+  }
+  return { format, field: field.toLowerCase(), ...(element !== undefined && { element }) };
 }
 
 /** The header comes before TLS, so that its sender is known by its address or not at all. */

@@ -1,6 +1,15 @@
 // A compiled policy in plain words: what each route demands, what it forwards, and what it does not enforce.
 
-import type { Bind, Demand, Listener, Policy, Route, Target, Upstream } from '../../policy/policy.ts';
+import type {
+  Bind,
+  CertificateSource,
+  Demand,
+  Listener,
+  Policy,
+  Route,
+  Target,
+  Upstream,
+} from '../../policy/policy.ts';
 
 /** One route in words; every list may be empty. */
 export interface RouteDescription {
@@ -48,7 +57,10 @@ function describeTelemetry({ bind, hosts }: Policy['telemetry']): string {
 function describeListener(listener: Listener): string {
   const { name, bind, origins, tls, clientCertificate, clientCertificateFrom, trustedPeers, proxyProtocol } = listener;
   const urls = origins.map(({ scheme, authority, pathPrefix }) => `${scheme}://${authority}${pathPrefix}`).join(', ');
-  const transport = tls === undefined ? 'plain HTTP' : `TLS from ${tls.minVersion.replace('TLSv', '')}`;
+  const transport =
+    tls === undefined
+      ? 'plain HTTP'
+      : `TLS from ${tls.minVersion.replace('TLSv', '')} (${tls.profile ?? 'intermediate'})`;
   const { request, verify } = clientCertificate;
   const certificates =
     request === 'none' ? 'no client certificates' : `client certificates ${request}, verify: ${verify}`;
@@ -59,9 +71,15 @@ function describeListener(listener: Listener): string {
     transport,
     certificates,
     ...(peers.length > 0 ? [`believes the forwarding fields of ${peers.join(', ')}`] : []),
-    ...(clientCertificateFrom ? [`and their ${clientCertificateFrom.field} (${clientCertificateFrom.format})`] : []),
+    ...(clientCertificateFrom ? [`and their ${describeSource(clientCertificateFrom)}`] : []),
   ];
   return `${name}: ${parts.join('; ')}`;
+}
+
+function describeSource({ field, format, element }: CertificateSource): string {
+  if (element === undefined || element === 'only') return `${field} (${format})`;
+  const which = element === 'last' ? 'the last element' : `the first of ${element} elements; fewer: no certificate`;
+  return `${field} (${format}, ${which})`;
 }
 
 function describeRoute(route: Route, policy: Policy): RouteDescription {

@@ -1,6 +1,7 @@
 // The part of the configuration contract that says where and how clients connect.
 
 import { z } from 'zod';
+import { CERTIFICATE_FORMATS, type CertificateFormat } from '../../certificate/formats.ts';
 import {
   bind,
   choice,
@@ -29,7 +30,15 @@ const tls = z.strictObject({
     }),
     '{ cert, key_file }',
   ).describe("Chosen by SNI from the certificates' own names; the first is the default."),
-  min_version: choice('TLSv1.2', 'TLSv1.3').prefault('TLSv1.2').describe('Lowest TLS version accepted.'),
+  profile: choice('modern', 'intermediate', 'fapi')
+    .prefault('intermediate')
+    .describe(
+      'modern: TLS 1.3 alone. intermediate: TLS 1.2 too, with forward secrecy and authenticated encryption (RFC 9325). ' +
+        'fapi: as intermediate, but TLS 1.2 with AES-GCM alone, as FAPI 1.0 Advanced and FAPI 2.0 demand.',
+    ),
+  min_version: choice('TLSv1.2', 'TLSv1.3')
+    .optional()
+    .describe('Lowest TLS version accepted. Absent: that of the profile.'),
 });
 
 const clientCertificate = z.strictObject({
@@ -58,10 +67,22 @@ const trustedPeer = z
   .refine((peer) => peer.cidr !== undefined || peer.certificate_san !== undefined, 'cidr, certificate_san or both');
 
 const certificateSource = z.strictObject({
-  format: choice('rfc9440', 'xfcc', 'pem-escaped', 'alb-passthrough', 'alb-verify', 'traefik', 'cloudflare').describe(
+  format: choice(...(Object.keys(CERTIFICATE_FORMATS) as [CertificateFormat, ...CertificateFormat[]])).describe(
     'How the peer writes the certificate.',
   ),
-  field: field.describe('The field in which it comes.'),
+  field: field.optional().describe(
+    `The field in which it comes. Absent: ${Object.entries(CERTIFICATE_FORMATS)
+      .map(([format, row]) => `${row.field} (${format})`)
+      .join(', ')}.`,
+  ),
+  element: z
+    .union([z.enum(['only', 'last']), count(2, 10)], 'only, last, or a whole number from 2 to 10')
+    .optional()
+    .describe(
+      'Of xfcc: which element is the client, where several proxies add one each. only (the default): there must be one. ' +
+        'A number: the first of exactly that many, so 2 behind an Istio gateway and a sidecar; fewer mean that the client ' +
+        'showed no certificate, more are refused. last: the one that the peer itself added.',
+    ),
 });
 
 const limits = z.strictObject({

@@ -92,15 +92,15 @@ function certificateFields(rules: FieldRules, evidence: CertificateEvidence): re
   const before = rules.written.get(evidence);
   if (before !== undefined) return before;
   const fields: string[] = [];
+  const add = (field: string, value: string | undefined) => value !== undefined && fields.push(field, value);
   for (const { format, field } of rules.clientCertificate) {
-    if (format === 'xfcc') fields.push(field, formatXfcc(evidence.facts, evidence.verify));
-    else if (format === 'pem-escaped') fields.push(field, formatEscapedPem(evidence.facts));
+    if (format === 'xfcc') add(field, formatXfcc(evidence.facts, evidence.verify));
+    else if (format === 'pem-escaped') add(field, formatEscapedPem(evidence.facts));
     else {
-      fields.push(field, formatClientCert(evidence.facts));
+      add(field, formatClientCert(evidence.facts));
       // RFC 9440 §2.3: never without Client-Cert, and so not beside a field of another name.
       const chained = evidence.verify === 'chain' && field.toLowerCase() === 'client-cert';
-      const chain = chained ? formatClientCertChain(evidence.facts) : undefined;
-      if (chain !== undefined) fields.push('Client-Cert-Chain', chain);
+      if (chained) add('Client-Cert-Chain', formatClientCertChain(evidence.facts));
     }
   }
   rules.written.set(evidence, fields);

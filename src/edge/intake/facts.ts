@@ -5,7 +5,7 @@ import type { Listener, ManagedFields } from '../../policy/policy.ts';
 import { readAuthority, readRequestPath } from '../../http/uri.ts';
 import { Rejection, reject } from '../../rejection/rejection.ts';
 import type { Origin } from '../../http/origin.ts';
-import type { CertificateEvidence, RequestFacts } from '../../request-facts.ts';
+import type { RequestFacts } from '../../request-facts.ts';
 import { type CertificateFieldReader, compileCertificateField } from './certificate-field.ts';
 import type { Connection } from '../listen/connection.ts';
 import { FORWARDED_FIELDS, type FieldLines, readStatedClient, readStatedOrigin } from './forwarded.ts';
@@ -42,10 +42,10 @@ export function compileIntake(listener: Listener, managed: ManagedFields, pseudo
 
 /**
  * Reads a request's facts from its raw field lines (checks.md §0). Rejections, in this order: `request_malformed`,
- * `uri_too_long`, `expectation_failed`, `field_forbidden`, `certificate_field_malformed`, `misdirected`.
+ * `uri_too_long`, `expectation_failed`, `field_forbidden`, `misdirected`.
  * HTTP/1.0 is held to the same rules, so without a Host it is refused.
- * NOT checked: what Node's strict parser refuses before (listener.ts); credentials, dates of certificates, and the method,
- * whose TRACE no route has.
+ * NOT checked: what Node's strict parser refuses before (listener.ts); credentials, dates of certificates, a certificate field
+ * that cannot be read (enforce.ts), and the method, whose TRACE no route has.
  * @param now seconds since the epoch
  */
 export function readFacts(
@@ -72,7 +72,6 @@ export function readFacts(
   const forbidden = imitated ?? forbiddenOption(lines, rules.managed);
   if (forbidden !== undefined) return reject('field_forbidden', { what: forbidden });
   const certificate = trusted ? readCertificateLines(lines, rules) : connection.evidence;
-  if (certificate instanceof Rejection) return certificate;
   const origin = chooseOrigin(listener.origins, asked);
   if (origin === undefined) return reject('misdirected');
 
@@ -215,7 +214,7 @@ function forbiddenOption(lines: FieldLines, managed: ManagedFields): string | un
 function readCertificateLines(
   lines: FieldLines,
   { listener, certificateField }: IntakeRules,
-): CertificateEvidence | Rejection | undefined {
+): RequestFacts['certificate'] {
   return certificateField?.(lines.get(listener.clientCertificateFrom?.field ?? '') ?? NONE);
 }
 

@@ -4,20 +4,29 @@ import { constants, hash, hkdfSync, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContext, type SecureContextOptions, type TlsOptions } from 'node:tls';
 import { readAuthorities } from '../../certificate/chain.ts';
 import { readCertificate } from '../../certificate/leaf.ts';
-import type { CertificateFiles, ClientCertificatePolicy, Listener } from '../../policy/policy.ts';
+import type {
+  CertificateFiles,
+  ClientCertificatePolicy,
+  Listener,
+  ListenerTls,
+  TlsProfile,
+} from '../../policy/policy.ts';
 
-/** TLS 1.3 and the forward-secret AEAD suites of TLS 1.2 (RFC 9325 §4.2). */
-const CIPHERS = [
-  'TLS_AES_128_GCM_SHA256',
-  'TLS_AES_256_GCM_SHA384',
-  'TLS_CHACHA20_POLY1305_SHA256',
+const TLS_1_3 = ['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256'];
+/** RFC 9325 §4.2 recommends these four; the two of RSA are also those of FAPI 1.0 Advanced §8.5 with ECDHE. */
+const AES_GCM = [
   'ECDHE-ECDSA-AES128-GCM-SHA256',
   'ECDHE-RSA-AES128-GCM-SHA256',
   'ECDHE-ECDSA-AES256-GCM-SHA384',
   'ECDHE-RSA-AES256-GCM-SHA384',
-  'ECDHE-ECDSA-CHACHA20-POLY1305',
-  'ECDHE-RSA-CHACHA20-POLY1305',
-].join(':');
+];
+
+/** Suites in the order in which they are preferred; all of TLS 1.2 have forward secrecy and are AEAD. */
+const SUITES: Readonly<Record<TlsProfile, readonly string[]>> = {
+  modern: TLS_1_3,
+  intermediate: [...TLS_1_3, ...AES_GCM, 'ECDHE-ECDSA-CHACHA20-POLY1305', 'ECDHE-RSA-CHACHA20-POLY1305'],
+  fapi: [...TLS_1_3, ...AES_GCM],
+};
 
 export interface TlsMaterial {
   /** For the server. */
@@ -25,8 +34,6 @@ export interface TlsMaterial {
   /** The CAs of clients under `verify: chain`, for building chains. */
   readonly authorities: readonly X509Certificate[];
 }
-
-type ListenerTls = NonNullable<Listener['tls']>;
 
 /**
  * Turns PEM texts into what a TLS server needs. SNI picks the certificate by the certificates' own names, exact before
@@ -36,11 +43,12 @@ type ListenerTls = NonNullable<Listener['tls']>;
  * NOT checked: dates of our certificates, and that they cover the listener's origins.
  */
 export function compileTlsMaterial(listener: Listener, tls: ListenerTls): TlsMaterial {
-  const { certificates, minVersion } = tls;
+  const { certificates, minVersion, profile = 'intermediate' } = tls;
   const [first, ...others] = certificates;
   if (first === undefined) throw new Error(`listener "${listener.name}": tls.certificates is empty`);
   const clients = compileClients(listener);
-  const shared: SecureContextOptions = { ...clients.context, minVersion, ciphers: CIPHERS, honorCipherOrder: true };
+  const ciphers = SUITES[profile].join(':');
+  const shared: SecureContextOptions = { ...clients.context, minVersion, ciphers, honorCipherOrder: true };
   const contextOf = (files: CertificateFiles) => compileContext(listener, files, shared);
   contextOf(first);
   const names = compileNames(

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { CERTIFICATE_FORMATS } from '../../../src/certificate/formats.ts';
 import { assertProblems, policyOf, warningsOf } from '../../support/policies.ts';
 import { makeCa, makeCertificate, makeCrl } from '../../support/pki.ts';
 
@@ -306,6 +307,31 @@ describe('trusted peers', () => {
     assert.ok(policy.managedFields.names.has('client-cert'));
   });
 
+  test('without `field` it comes in the field of the format', () => {
+    const sourceOf = (source: string) =>
+      policyOf(
+        listener(
+          `  trusted_peers: [{ cidr: 10.0.0.0/8 }]\n  client_certificate: { verify: possession }\n  client_certificate_from: ${source}`,
+        ),
+      ).listeners[0]?.clientCertificateFrom;
+    for (const [format, { field }] of Object.entries(CERTIFICATE_FORMATS)) {
+      assert.deepEqual(sourceOf(`{ format: ${format} }`), { format, field });
+    }
+    const xfcc = { format: 'xfcc', field: 'x-forwarded-client-cert' };
+    assert.deepEqual(sourceOf('{ format: xfcc, element: 2 }'), { ...xfcc, element: 2 });
+    assert.deepEqual(sourceOf('{ format: xfcc, element: last }'), { ...xfcc, element: 'last' });
+  });
+
+  test('an element is chosen in XFCC alone', () => {
+    const from = (rest: string) =>
+      listener(
+        `  trusted_peers: [{ cidr: 10.0.0.0/8 }]\n  client_certificate: { verify: possession }\n  client_certificate_from: { ${rest} }`,
+      );
+    assertProblems(from('format: traefik, element: «last'), [
+      'listeners[0].client_certificate_from.element: means nothing to traefik, whose fields have one element, expected no element',
+    ]);
+  });
+
   test('a certificate does not come in a field that frames the message or that the gateway sets', () => {
     const from = (field: string) =>
       listener(
@@ -360,5 +386,44 @@ describe('trusted peers', () => {
     assert.deepEqual(warningsOf(listener('  trusted_peers: [{ cidr: 0.0.0.0/0 }]')), [
       'listeners[0].trusted_peers[0].cidr: is every address: whoever reaches this port can claim any origin, client and certificate',
     ]);
+  });
+});
+
+describe('TLS profiles', async () => {
+  const rsa = await makeCertificate({ ca, names: ['api.example.com'], key: 'RSA' });
+  const RSA = { 'listeners.0.tls.certificates.0.cert': rsa.chain, 'listeners.0.tls.certificates.0.key_file': rsa.key };
+  const withTls = (more: string, files: Readonly<Record<string, string>> = {}) => {
+    const [sections, surroundings] = tls(ORIGIN, files);
+    return [{ listeners: sections.listeners.replace(' }] }', ` }]${more} }`) }, surroundings] as const;
+  };
+  const profileOf = (more: string) => {
+    const { profile, minVersion } = policyOf(...withTls(more)).listeners[0]?.tls ?? {};
+    return [profile, minVersion];
+  };
+
+  test('modern is TLS 1.3 alone; the others begin with TLS 1.2, unless min_version says otherwise', () => {
+    assert.deepEqual(profileOf(''), ['intermediate', 'TLSv1.2']);
+    assert.deepEqual(profileOf(', profile: modern'), ['modern', 'TLSv1.3']);
+    assert.deepEqual(profileOf(', profile: fapi'), ['fapi', 'TLSv1.2']);
+    assert.deepEqual(profileOf(', profile: fapi, min_version: TLSv1.3'), ['fapi', 'TLSv1.3']);
+    assert.deepEqual(profileOf(', min_version: TLSv1.3'), ['intermediate', 'TLSv1.3']);
+  });
+
+  test('modern with TLS 1.2 is a contradiction', () => {
+    const [sections, surroundings] = withTls(', profile: modern, min_version: «TLSv1.2');
+    assertProblems(
+      sections,
+      ['listeners[0].tls.min_version: is TLSv1.2 under profile: modern, expected TLSv1.3, or profile: intermediate'],
+      surroundings,
+    );
+  });
+
+  test('fapi with an EC certificate and TLS 1.2 is worth a look: two of three FAPI profiles have RSA suites alone', () => {
+    const [warning, ...others] = warningsOf(...withTls(', profile: fapi'));
+    assert.match(warning ?? '', /^listeners\[0\]\.tls\.certificates\[0\]\.cert: has an EC key, .*FAPI 1\.0 Advanced/);
+    assert.deepEqual(others, []);
+    assert.deepEqual(warningsOf(...withTls(', profile: fapi, min_version: TLSv1.3')), []);
+    assert.deepEqual(warningsOf(...withTls(', profile: fapi', RSA)), []);
+    assert.deepEqual(warningsOf(...withTls('')), []);
   });
 });

@@ -33,7 +33,7 @@ export const RFC_9440: Specification = {
       tests: [
         'conformance/rfc9440 > puts the certificate of the handshake, once, in the place of whatever the client wrote',
         'config/compile/route > no field is set twice, Client-Cert-Chain included',
-        'edge/intake/certificate-field > two lines, two elements, a rest behind the DER and anything else are certificate_field_malformed',
+        'edge/intake/certificate-field > two lines, two elements, a rest behind the DER and anything else are malformed',
       ],
     },
     {

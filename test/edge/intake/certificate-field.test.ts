@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import type { Connection } from '../../../src/edge/listen/connection.ts';
+import { compileCertificateField } from '../../../src/edge/intake/certificate-field.ts';
 import { compileIntake, readFacts } from '../../../src/edge/intake/facts.ts';
 import { compileManagedFields } from '../../../src/policy/managed-fields.ts';
 import type { ClientCertificatePolicy, Listener } from '../../../src/policy/policy.ts';
@@ -78,7 +79,7 @@ test('of a stranger the field counts for nothing, its own certificate does', () 
   assert.equal(read([rfc9440(client)], {}, { trustedUntil: 0 }), peerEvidence);
 });
 
-test('two lines, two elements, a rest behind the DER and anything else are certificate_field_malformed', () => {
+test('two lines, two elements, a rest behind the DER and anything else are malformed', () => {
   const good = rfc9440(client);
   const long = `:${Buffer.concat([client.der, Buffer.from([0])]).toString('base64')}:`;
   for (const lines of [
@@ -91,7 +92,7 @@ test('two lines, two elements, a rest behind the DER and anything else are certi
     ['::'],
     [client.cert.replaceAll('\n', ' ')],
   ]) {
-    assert.equal(read(lines), 'certificate_field_malformed', String(lines));
+    assert.equal(read(lines), 'malformed', String(lines));
   }
 });
 
@@ -110,4 +111,33 @@ test('one certificate is parsed once and stays the same evidence', () => {
   });
   const { certificateField } = compileIntake(listener, compileManagedFields([], [listener]), 'x');
   assert.equal(certificateField?.([rfc9440(client)]), certificateField?.([rfc9440(client)]));
+});
+
+const XFCC = { format: 'xfcc', field: 'x-forwarded-client-cert' } as const;
+const POSSESSION = { request: 'none', verify: 'possession', ca: undefined, crl: undefined } as const;
+const hashOf = ({ thumbprint }: TestCertificate) => Buffer.from(thumbprint, 'base64url').toString('hex');
+
+test('XFCC: a Hash without its certificate is the evidence under possession, with no name and nothing to forward', () => {
+  const evidence = compileCertificateField(
+    XFCC,
+    POSSESSION,
+  )([`By=x;Hash=${hashOf(client)};Subject="CN=admin";URI=spiffe://a/b`]);
+  assert.ok(typeof evidence === 'object');
+  const { der, thumbprint, subject, uris } = evidence.facts;
+  assert.deepEqual([der, thumbprint, subject, uris, evidence.trusted], [undefined, client.thumbprint, '', [], false]);
+});
+
+test('XFCC: a Hash without its certificate is malformed under chain, where the certificate has to be verified', () => {
+  const chain = { ...POSSESSION, verify: 'chain', ca: ca.cert } as const;
+  assert.equal(compileCertificateField(XFCC, chain)([`Hash=${hashOf(client)}`]), 'malformed');
+});
+
+test('XFCC: behind two proxies the first of two elements is the client; the second alone says that there was none', () => {
+  const read = compileCertificateField({ ...XFCC, element: 2 }, POSSESSION);
+  const gateway = `By=x;Hash=${hashOf(stranger)};Subject="";URI=spiffe://a/gateway`;
+  const evidence = read([`Hash=${hashOf(client)},${gateway}`]);
+  assert.ok(typeof evidence === 'object');
+  assert.equal(evidence.facts.thumbprint, client.thumbprint);
+  assert.equal(read([gateway]), undefined);
+  assert.equal(read([`${gateway},Hash=${hashOf(client)},${gateway}`]), 'malformed');
 });

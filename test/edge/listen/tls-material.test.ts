@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { before, test } from 'node:test';
-import type { ConnectionOptions } from 'node:tls';
+import { type ConnectionOptions, getCiphers } from 'node:tls';
 import { compileTlsMaterial } from '../../../src/edge/listen/tls-material.ts';
 import type { CertificateFiles, ClientCertificatePolicy } from '../../../src/policy/policy.ts';
 import { makeListener, openTls, readAll, requestTls, serveListener, statusOf } from '../../support/edge.ts';
@@ -67,6 +67,54 @@ test('a TLS 1.2 client without forward secrecy or AEAD finds no cipher', async (
     await assert.rejects(openTls(port, { ca: ca.cert, maxVersion: 'TLSv1.2', ciphers }), ciphers);
   }
 });
+
+/** Every suite of TLS 1.2 that this OpenSSL has, and which of them a listener takes with certificates of both kinds. */
+async function acceptedSuites(port: number): Promise<string[]> {
+  const suites = getCiphers()
+    .map((name) => name.toUpperCase())
+    .filter((name) => !name.startsWith('TLS_'));
+  const accepted: string[] = [];
+  for (const suite of suites) {
+    const socket = await openTls(port, {
+      rejectUnauthorized: false,
+      servername: suite.includes('ECDSA') ? 'api.example.com' : 'rsa.example.com',
+      maxVersion: 'TLSv1.2',
+      ciphers: `${suite}:@SECLEVEL=0`,
+    }).catch(() => undefined);
+    if (socket === undefined) continue;
+    assert.equal(socket.getCipher().name, suite);
+    accepted.push(suite);
+    socket.destroy();
+  }
+  return accepted.toSorted();
+}
+
+const AES_GCM = ['ECDSA', 'RSA'].flatMap((kind) => [
+  `ECDHE-${kind}-AES128-GCM-SHA256`,
+  `ECDHE-${kind}-AES256-GCM-SHA384`,
+]);
+const CHACHA20 = ['ECDHE-ECDSA-CHACHA20-POLY1305', 'ECDHE-RSA-CHACHA20-POLY1305'];
+
+for (const [profile, minVersion, expected] of [
+  ['modern', 'TLSv1.3', []],
+  ['intermediate', 'TLSv1.2', [...AES_GCM, ...CHACHA20]],
+  [undefined, 'TLSv1.2', [...AES_GCM, ...CHACHA20]],
+  ['fapi', 'TLSv1.2', AES_GCM],
+] as const) {
+  test(`profile ${profile ?? 'absent'}: TLS 1.2 has these suites and no other: ${expected.join(' ') || 'none'}`, async (t) => {
+    const rsa = await makeCertificate({ names: ['rsa.example.com'], ca, key: 'RSA' });
+    const { port } = await serveListener(
+      t,
+      makeListener({ tls: { ...tls(api, rsa), minVersion, ...(profile && { profile }) } }),
+    );
+    assert.deepEqual(await acceptedSuites(port), expected.toSorted());
+    for (const ciphers of ['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256']) {
+      const socket = await openTls(port, { ca: ca.cert, minVersion: 'TLSv1.3', ciphers });
+      assert.equal(socket.getCipher().name, ciphers);
+      socket.destroy();
+    }
+  });
+}
 
 test('ALPN chooses HTTP/2 unless http2 is false, then HTTP/1.1; a client that wants only something else gets no connection', async (t) => {
   for (const http2 of [true, false]) {
