@@ -33,7 +33,10 @@ export const FAPI_2: Specification = {
       section: '5.2.2',
       level: 'MUST',
       requirement: 'With TLS 1.2 only suites with forward secrecy and authenticated encryption are negotiated.',
-      tests: ['edge/listen/tls-material > a TLS 1.2 client without forward secrecy or AEAD finds no cipher'],
+      tests: [
+        'edge/listen/tls-material > a TLS 1.2 client without forward secrecy or AEAD finds no cipher',
+        'edge/listen/tls-material > profile fapi: TLS 1.2 has the suites of that profile and no other, TLS 1.3 has all three',
+      ],
       deviation: SETTINGS,
     },
     {
