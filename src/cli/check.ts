@@ -1,6 +1,11 @@
 // `holdfast check`: all problems of a configuration, or what it means in plain words.
 
-import { describePolicy, type PolicyDescription, type RouteDescription } from '../config/report/describe.ts';
+import {
+  describeIncluded,
+  describePolicy,
+  type PolicyDescription,
+  type RouteDescription,
+} from '../config/report/describe.ts';
 import { formatProblem, type Problem } from '../config/problem.ts';
 import { EXIT } from './arguments.ts';
 import { checkManifests } from './check-manifests.ts';
@@ -19,7 +24,10 @@ export function check(file: string, stdin: string | undefined, json: boolean, wi
 
 function printLoaded(loaded: Loaded, json: boolean): Printed {
   if ('problems' in loaded) return printProblems(loaded.problems, json);
-  const description = describePolicy(loaded.policy);
+  const description = {
+    ...describePolicy(loaded.policy),
+    included: loaded.read.config.include.map(describeIncluded),
+  };
   const stdout = json
     ? `${JSON.stringify({ valid: true, ...description, warnings: loaded.warnings }, undefined, 2)}\n`
     : printDescription(description, loaded.warnings);
@@ -27,11 +35,16 @@ function printLoaded(loaded: Loaded, json: boolean): Printed {
 }
 
 function printDescription(
-  { listeners, admin, telemetry, routes }: PolicyDescription,
+  { listeners, admin, telemetry, included, routes }: PolicyDescription & { readonly included: readonly string[] },
   warnings: readonly Problem[],
 ): string {
   const blocks = [
-    [...listeners.map((one) => `listener ${one}`), `admin ${admin}`, `telemetry ${telemetry}`].join('\n'),
+    [
+      ...listeners.map((one) => `listener ${one}`),
+      `admin ${admin}`,
+      `telemetry ${telemetry}`,
+      ...included.map((one) => `included ${one}`),
+    ].join('\n'),
     ...routes.map(printRoute),
     ...(warnings.length > 0 ? [`Worth a look:\n${warnings.map((one) => `  ${formatProblem(one)}`).join('\n')}`] : []),
     `The configuration is good: ${routes.length} ${routes.length === 1 ? 'route' : 'routes'}.`,

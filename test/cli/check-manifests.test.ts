@@ -79,7 +79,7 @@ test('one wrong configuration among good ones is a refusal, with its place in th
 test('files beside the configuration are included, and no name leads out of its folder', () => {
   const route = '{ name: more, match: { host: localhost, path: /more }, upstream: orders, issuers: [login] }';
   const files = { 'routes-more.yaml': `routes: [${route}]\n`, '../outside.yaml': 'x', '..': 'x', 'sub/x': 'x' };
-  const main = `include: [routes-*.yaml]\n${GOOD}`;
+  const main = `include: [{ files: routes-*.yaml, routes: [localhost/more], upstreams: [orders] }]\n${GOOD}`;
   const before = readdirSync(tmpdir()).filter((name) => name.startsWith('holdfast-check-'));
   const { exit, stdout } = checkStream(stream(configMap('x', { 'holdfast.yaml': main, ...files })));
   assert.equal(exit, 0);

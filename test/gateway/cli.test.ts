@@ -8,7 +8,7 @@ import { readCommandLine } from '../../src/cli/arguments.ts';
 import { check } from '../../src/cli/check.ts';
 import { explain } from '../../src/cli/explain/explain.ts';
 import { ISSUER_KEY, ORIGIN, writePolicy } from '../support/gateway.ts';
-import { makeProof, makeToken } from '../support/tokens.ts';
+import { ISSUER, makeProof, makeToken } from '../support/tokens.ts';
 import { run } from './command.ts';
 import { CLIENT, HOLDER, MARK, TO_CERTIFICATE, TO_KEY } from './credentials.ts';
 
@@ -55,6 +55,32 @@ test('check says what each route demands and what is NOT enforced', async (t) =>
   const json = check(file, undefined, true);
   const { valid, routes }: { valid: boolean; routes: { name: string }[] } = JSON.parse(json.stdout);
   assert.deepEqual([json.exit, valid, routes.map(({ name }) => name)], [0, true, ['orders', 'mtls', 'open']]);
+});
+
+test('check refuses an included file that takes over an issuer, a path and an identity, and names both places', async (t) => {
+  const file = writePolicy(t, GOOD);
+  const team = (iss: string, path: string, more: string) =>
+    `issuers: { team: { issuer: "${iss}", audience: [team], keys: { jwks_file: team.json } } }\n` +
+    'upstreams: { team: { targets: ["http://127.0.0.1:10"] } }\n' +
+    `routes:\n  - { name: team, match: { host: ${new URL(ORIGIN).hostname}, path: ${path} }, upstream: team, issuers: [team]${more} }\n`;
+  const main = readFileSync(file, 'utf8');
+  const put = (name: string, text: string) => writeFileSync(join(dirname(file), name), text);
+  const given = `include: [{ files: team.yaml, routes: ["${new URL(ORIGIN).hostname}/team/*"] }]\n`;
+  put('team.json', '{ "keys": [{}] }');
+  writeFileSync(file, `${main}${given}`);
+  put('team.yaml', team('https://team.example.org', '/team/*', ''));
+  const good = await run(t, ['check', '-c', file]);
+  assert.equal(good.stderr, '');
+  assert.match(good.stdout, /^included team\.yaml: routes at \S+\/team\/\* and nowhere else$/m);
+
+  put('team.yaml', team(ISSUER, '/orders/special', ', forward: { identity: { X-Auth-Subject: nickname } }'));
+  const { exit, stderr } = await run(t, ['check', '-c', file]);
+  assert.equal(exit, 78);
+  const lines = stderr.split('\n');
+  for (const key of ['issuers.team.issuer', 'routes[0].match', 'routes[0].forward.identity']) {
+    const line = lines.find((one) => one.includes(` ${key}: `)) ?? assert.fail(stderr);
+    assert.match(line, /^\S+\/team\.yaml:\d+:\d+ .*\S+\.yaml:\d+:\d+/, line);
+  }
 });
 
 test('check lists every problem with its place', async (t) => {

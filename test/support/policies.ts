@@ -72,7 +72,7 @@ export function readText(
     position: (path) => source.position(path),
     shownPath: formatPath,
     written: (path) => source.written(path),
-    included: included ?? (() => false),
+    includedBy: (path) => (included?.(path) ? 0 : undefined),
     text,
     data: source.data,
   };

@@ -31,6 +31,12 @@ export class Compilation {
     return this.read.files.get(at.join('.'));
   }
 
+  /** `FILE:LINE:COLUMN` of something else, for messages about two places. */
+  placeOf(at: ConfigPath): string {
+    const { file, line, column } = this.read.position(at);
+    return `${file}:${line}:${column}`;
+  }
+
   /** In the order of the files, and there by line. */
   get problems(): readonly Problem[] {
     return inOrder(this.#problems);

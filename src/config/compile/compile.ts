@@ -5,6 +5,7 @@ import type { DpopRules } from '../../proof/dpop-proof.ts';
 import { Compilation } from './compilation.ts';
 import { compileIssuers } from './issuer.ts';
 import { checkPorts, compileListeners } from './listener.ts';
+import { checkOwnership } from './ownership.ts';
 import { checkChosen, checkReach, publicBesideNonces } from './reach.ts';
 import { compileRateLimits, warnOfUnusedLimits } from './rate-limit.ts';
 import { compileRedis } from './redis.ts';
@@ -42,6 +43,7 @@ export function compilePolicy(read: ReadPolicy, now: number, cores = 1): Compile
   const upstreams = compileUpstreams(compilation);
   const rateLimits = compileRateLimits(compilation);
   const routes = compileRoutes(compilation, { listeners: names, issuers, upstreams, rateLimits });
+  checkOwnership(compilation, { issuers, upstreams, routes });
   checkReach(compilation, listeners, routes);
   const routeTable = compileTable(compilation, listeners, routes);
   const secrets = compileSecrets(compilation);

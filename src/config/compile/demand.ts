@@ -156,11 +156,11 @@ function issuersOf(
 function mainIssuer(compilation: Compilation, at: ConfigPath, issuers: ReadonlyMap<string, Issuer>): readonly string[] {
   const { read } = compilation;
   const here = [...at, 'issuers'];
-  if (read.included(at)) {
+  if (read.includedBy(at) !== undefined) {
     compilation.problem(here, 'is missing, expected the names of issuers: routes of an included file name theirs');
     return [];
   }
-  const names = [...issuers.keys()].filter((name) => !read.included(['issuers', name]));
+  const names = [...issuers.keys()].filter((name) => read.includedBy(['issuers', name]) === undefined);
   if (names.length === 1) return names;
   const found = names.length === 0 ? 'there is no issuer' : 'there are several issuers';
   compilation.problem(here, `is missing and ${found}, expected the names of issuers: ${listed([...issuers.keys()])}`);

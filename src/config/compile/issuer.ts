@@ -32,7 +32,7 @@ function compileIssuer(compilation: Compilation, name: string, config: IssuerCon
     requireTyp: config.require_typ,
     scopeClaim: config.scope_claim,
     clockTolerance: config.clock_tolerance,
-    requiredForReady: config.required_for_ready,
+    requiredForReady: config.required_for_ready && compilation.read.includedBy(at) === undefined,
     introspection: compileIntrospection(compilation, name, config),
   };
 }

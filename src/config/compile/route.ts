@@ -45,8 +45,11 @@ export function compileRoutes(compilation: Compilation, named: Named): ReadonlyM
   const compiled = new Map<Route, ConfigPath>();
   for (const [index, config] of routes.entries()) {
     const at = ['routes', index];
-    if (routes.findIndex(({ name }) => name === config.name) < index) {
-      compilation.problem([...at, 'name'], 'is the name of an earlier route, expected another one');
+    const earlier = routes.findIndex(({ name }) => name === config.name);
+    if (earlier < index) {
+      const [here, there] = [at, ['routes', earlier, 'name']].map((path) => compilation.read.position(path).file);
+      const place = here === there ? '' : ` (${compilation.placeOf(['routes', earlier, 'name'])})`;
+      compilation.problem([...at, 'name'], `is the name of an earlier route${place}, expected another one`);
     }
     compiled.set(compileRoute(compilation, at, config, named), at);
   }
@@ -110,7 +113,7 @@ function compileMatch(
   const host = match.host === undefined ? undefined : readHostPattern(match.host);
   if (match.host !== undefined && host === undefined) {
     compilation.problem([...at, 'host'], 'is no host, expected one such as api.example.com or "*.example.com"');
-  } else if (host === undefined && compilation.read.included(at)) {
+  } else if (host === undefined && compilation.read.includedBy(at) !== undefined) {
     compilation.problem([...at, 'host'], 'is missing, expected a host: routes of an included file name theirs');
   }
   const path = readPathPattern(match.path);
@@ -130,7 +133,8 @@ function compileMatch(
   };
 }
 
-function readHostPattern(written: string): string | undefined {
+/** A host pattern with its host as requests have it; undefined: not a host. */
+export function readHostPattern(written: string): string | undefined {
   const [, wildcard = '', name = ''] = /^(\*\.)?(.+)$/.exec(written) ?? [];
   const host = readAuthority(name, 'https');
   if (host === undefined) return undefined;
@@ -140,7 +144,7 @@ function readHostPattern(written: string): string | undefined {
 }
 
 /** A path pattern in the form of request paths (checks.md §0), or why no request can match it. */
-function readPathPattern(written: string): string | { readonly problem: string } {
+export function readPathPattern(written: string): string | { readonly problem: string } {
   const below = written.endsWith('/*');
   const fixed = below ? written.slice(0, -2) : written;
   const read = readRequestPath(fixed === '' ? '/' : fixed);

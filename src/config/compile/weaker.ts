@@ -61,7 +61,7 @@ export function checkWeaker(compilation: Compilation, at: ConfigPath, config: Ro
   const { defaults } = compilation.read.config;
   const keys = (Object.keys(COMPARISONS) as Key[]).filter((key) => COMPARISONS[key].weaker(config, defaults));
   const named = config.weaker_than_defaults;
-  if (compilation.read.included(at)) {
+  if (compilation.read.includedBy(at) !== undefined) {
     for (const key of keys)
       compilation.problem(
         [...at, ...COMPARISONS[key].at],

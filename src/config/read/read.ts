@@ -31,8 +31,8 @@ export interface ReadPolicy {
   shownPath(path: ConfigPath): string;
   /** The scalar at a path as it stands in the file, before the environment went in: safe to show. undefined: a default. */
   written(path: ConfigPath): string | undefined;
-  /** Whether it is written in an included file. */
-  included(path: ConfigPath): boolean;
+  /** The entry of `include` that brought the file in which it is written; undefined: the main file. */
+  includedBy(path: ConfigPath): number | undefined;
   /** Source of all files, environment not substituted. */
   readonly text: string;
   /** All files as one, environment substituted, without defaults. */
@@ -80,10 +80,10 @@ function readWith(
   if (typeof text !== 'string') return { problems: [{ file: name, line: 1, column: 1, path: '', ...text }] };
   const main = readSource(name, text, env);
   const { sources: included, problems: missing } = readIncludes(reader, main, env);
-  const sources = [main, ...included];
+  const sources = [main, ...included.keys()];
   const early = [...sources.flatMap(({ problems }) => problems), ...missing];
   if (sources.some(({ data }) => data === undefined)) return { problems: inOrder(early) };
-  const merged = mergeSources(main, included);
+  const merged = mergeSources(main, [...included.keys()]);
   const checked = checkConfig(merged.data, (path) => {
     const home = merged.home(path);
     return home.source.written(home.path);
@@ -94,14 +94,18 @@ function readWith(
   const wrong = checked.findings.map((finding) => problemAt(merged, finding));
   const problems = firstOfEachPlace(firstOfEachPlace([...early, ...merged.problems], wrong), unread);
   const { config } = checked;
-  const rest = config && { config, files, ...placesIn(merged, main, sources) };
+  const rest = config && { config, files, ...placesIn(merged, sources, included) };
   if (problems.length === 0 && rest !== undefined) return rest;
   // Compiling the rest makes sense only where nothing but misplaced keys was left out of it.
   const onlyKeys = early.length + merged.problems.length + unread.length === 0;
   return { problems: inOrder(problems), ...(onlyKeys && rest !== undefined ? { rest } : {}) };
 }
 
-function placesIn(merged: Merged, main: Source, sources: readonly Source[]): Omit<ReadPolicy, 'config' | 'files'> {
+function placesIn(
+  merged: Merged,
+  sources: readonly Source[],
+  included: Included,
+): Omit<ReadPolicy, 'config' | 'files'> {
   return {
     position: (path) => {
       const home = merged.home(path);
@@ -112,7 +116,7 @@ function placesIn(merged: Merged, main: Source, sources: readonly Source[]): Omi
       const home = merged.home(path);
       return home.source.written(home.path);
     },
-    included: (path) => merged.home(path).source !== main,
+    includedBy: (path) => included.get(merged.home(path).source),
     text: sources.map((source) => source.text).join('\n'),
     data: merged.data,
   };
@@ -180,22 +184,33 @@ class Reader {
   }
 }
 
-/** The files that `include` names or matches, sorted by name, each once, and never the main file itself. */
-function readIncludes(reader: Reader, main: Source, env: Environment): { sources: Source[]; problems: Problem[] } {
-  const sources: Source[] = [];
+/** Included files, each with the entry of `include` that brought it. */
+type Included = ReadonlyMap<Source, number>;
+
+/** The files that `include` names or matches, sorted by name, each once and by the first entry that has it, and never the main file itself. */
+function readIncludes(reader: Reader, main: Source, env: Environment): { sources: Included; problems: Problem[] } {
+  const sources = new Map<Source, number>();
   const problems: Problem[] = [];
   const seen = new Set([resolve(main.file)]);
-  for (const [path, pattern] of select(main.data, 'include.*')) {
+  for (const [path, entry] of select(main.data, 'include.*')) {
+    const { at, pattern, environment } = readEntry(path, entry);
     if (typeof pattern !== 'string') continue;
     for (const file of reader.names(pattern)) {
       if (seen.has(resolve(file))) continue;
       seen.add(resolve(file));
       const text = reader.text(file);
-      if (typeof text === 'string') sources.push(readSource(file, text, env));
-      else problems.push({ ...main.position(path), path: formatPath(path), ...text });
+      if (typeof text === 'string') sources.set(readSource(file, text, env, environment), Number(path[1]));
+      else problems.push({ ...main.position(at), path: formatPath(at), ...text });
     }
   }
   return { sources, problems };
+}
+
+/** An entry of `include` as written, a pattern or a mapping, which nobody has checked yet. */
+function readEntry(path: ConfigPath, entry: unknown) {
+  if (typeof entry !== 'object' || entry === null) return { at: path, pattern: entry, environment: [] };
+  const { files, environment } = entry as { readonly files?: unknown; readonly environment?: unknown };
+  return { at: [...path, 'files'], pattern: files, environment: Array.isArray(environment) ? environment : [] };
 }
 
 function readFiles(reader: Reader, merged: Merged): { files: ReadonlyMap<string, NamedFile>; problems: Problem[] } {

@@ -39,6 +39,7 @@ interface Place {
 /** What the walk through one document needs and finds. */
 interface Walk {
   readonly env: Environment;
+  readonly given: readonly unknown[] | undefined;
   readonly tags: Document['schema']['tags'];
   readonly places: Map<string, Place>;
   note(offset: number, path: ConfigPath, message: string): void;
@@ -48,9 +49,10 @@ interface Walk {
  * Reads YAML 1.2 (core schema) and puts the environment into its scalars.
  * @param file how messages name it
  * @param env where `${NAME}` and `${NAME:-default}` come from
+ * @param given names that this file may take from it; undefined: all
  * NOT checked: any key or value of the contract (schema.ts).
  */
-export function readSource(file: string, text: string, env: Environment): Source {
+export function readSource(file: string, text: string, env: Environment, given?: readonly unknown[]): Source {
   const lines = new LineCounter();
   const problems: Problem[] = [];
   const places = new Map<string, Place>();
@@ -64,7 +66,9 @@ export function readSource(file: string, text: string, env: Environment): Source
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, ...CORE_SCHEMA });
   noteSyntax(document, text, note);
   const broken = problems.length > 0;
-  const data = broken ? undefined : readNode(document.contents, [], { env, tags: document.schema.tags, places, note });
+  const data = broken
+    ? undefined
+    : readNode(document.contents, [], { env, given, tags: document.schema.tags, places, note });
   return {
     file,
     text,
@@ -148,6 +152,9 @@ function readMapping(map: YAMLMap, path: ConfigPath, walk: Walk): Readonly<Recor
 
 const SUBSTITUTION = /\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|\$\{/g;
 
+const NOT_GIVEN =
+  'which the main file does not give to this one, expected it under environment of the entry in include';
+
 /** A scalar after substitution; a plain one is typed by what it has become, as if it had been written so; a quoted one is text. */
 function readScalar(node: Scalar, path: ConfigPath, walk: Walk): unknown {
   if (typeof node.value !== 'string' || !node.value.includes('${')) return node.value;
@@ -161,6 +168,7 @@ function readScalar(node: Scalar, path: ConfigPath, walk: Walk): unknown {
     if (match === '$${') return '${';
     if (name === undefined)
       return fail('has a ${ that is no ${NAME} or ${NAME:-default}, expected $${ for a literal ${');
+    if (walk.given?.includes(name) === false) return fail(`names the environment variable ${name}, ${NOT_GIVEN}`);
     const value = walk.env[name];
     if (otherwise !== undefined) return value || otherwise;
     return (

@@ -1,5 +1,6 @@
 // A compiled policy in plain words: what each route demands, what it forwards, and what it does not enforce.
 
+import type { Config } from '../schema/schema.ts';
 import type {
   Bind,
   CertificateSource,
@@ -37,6 +38,12 @@ export function describePolicy(policy: Policy): PolicyDescription {
     telemetry: describeTelemetry(policy.telemetry),
     routes: policy.routes.map((route) => describeRoute(route, policy)),
   };
+}
+
+/** An entry of `include` in words. */
+export function describeIncluded({ files, routes, upstreams }: Config['include'][number]): string {
+  const where = routes.length === 0 ? 'no routes' : `routes at ${routes.join(', ')} and nowhere else`;
+  return `${files}: ${where}${upstreams.length === 0 ? '' : `; may send to ${upstreams.join(', ')} of the main file`}`;
 }
 
 /** `0.0.0.0:8443`, `[::]:8443` or `unix:/run/holdfast.sock`. */

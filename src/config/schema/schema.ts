@@ -1,6 +1,7 @@
 // The configuration contract: every key, what it takes, its default and what it means; the JSON Schema is generated from it.
 
 import { z } from 'zod';
+import { include } from './include.ts';
 import { issuer } from './issuer.ts';
 import { listener } from './listener.ts';
 import { defaults, route } from './route.ts';
@@ -117,9 +118,7 @@ const nonce = z.strictObject({
 
 export const schema = z.strictObject({
   version: z.literal(1, '1').describe('Version of the contract: 1.'),
-  include: list(text('a file name or pattern such as routes.d/*.yaml'), 'file names or patterns', 0)
-    .prefault([])
-    .describe('More files with issuers, upstreams and routes only; their routes must name host and issuers.'),
+  include,
   workers: automatic(1, 1024)
     .prefault('auto')
     .describe('Serving threads; auto: cores this process may use, at most 4.')

@@ -251,7 +251,13 @@ describe('included files', () => {
       ],
       included,
     );
-    policyOf({ routes: route('issuers: [login], require: dpop', 'host: localhost, path: /*') }, included);
+    policyOf(
+      {
+        routes: route('issuers: [login], require: dpop', 'host: localhost, path: /*'),
+        more: 'include: [{ files: team.yaml, routes: [localhost/*], upstreams: [orders] }]\n',
+      },
+      included,
+    );
   });
 });
 

@@ -140,10 +140,34 @@ routes:
   it('are told apart from the main file', () => {
     assert.deepEqual(
       [['routes', 0], ['routes', 1], ['issuers', 'login'], ['issuers', 'a'], ['defaults']].map((path) =>
-        policy.included(path),
+        policy.includedBy(path),
       ),
-      [false, true, false, true, false],
+      [undefined, 0, undefined, 0, undefined],
     );
+  });
+
+  it('name the environment variables that the main file gives them, and no other', () => {
+    const target = (name: string) => team('c').replace('127.0.0.1:9001', `\${${name}}`);
+    const main = (environment: string) => `${MINIMAL}include: [{ files: c.yaml, environment: [${environment}] }]\n`;
+    const env = { OWN: '127.0.0.1:9003', SECRET: 'top-secret' };
+    const files = {
+      'given/main.yaml': main('OWN'),
+      'given/c.yaml': target('OWN'),
+      'given/teams/keys.json': '',
+      'given/keys.json': '',
+    };
+    assert.deepEqual(read(write(files), env).config.upstreams.c?.targets, ['http://127.0.0.1:9003']);
+    for (const name of ['SECRET', 'SECRET:-x', 'UNSET']) {
+      const result = readPolicyFile(write({ ...files, 'given/c.yaml': target(name) }), { env });
+      assert.ok('problems' in result);
+      assert.deepEqual(
+        result.problems.map(({ path, message }) => `${path}: ${message}`),
+        [
+          `upstreams.c.targets[0]: names the environment variable ${name.split(':')[0]}, which the main file does not give to this one, ` +
+            'expected it under environment of the entry in include',
+        ],
+      );
+    }
   });
 
   it('name files relative to themselves', () => {

@@ -181,6 +181,10 @@ describe('the JSON Schema', () => {
   it('takes a main file whose routes, issuers and upstreams are all included', () => {
     const { version, listeners } = minimal();
     assert.equal(accepts({ version, listeners, include: ['routes.d/*.yaml'] }), true);
+    const entry = { files: 'a.yaml', routes: ['*.example.com/*'], upstreams: ['b'], environment: ['C'] };
+    assert.equal(accepts({ version, listeners, include: [entry, { files: 'b.yaml' }] }), true);
+    for (const wrong of [{ routes: ['a/*'] }, { files: 'a.yaml', hosts: [] }, { files: 'a.yaml', routes: ['/a'] }])
+      assert.equal(accepts({ version, listeners, include: [wrong] }), false, JSON.stringify(wrong));
   });
 
   it('refuses unknown keys and values of the wrong kind, like the schema', () => {

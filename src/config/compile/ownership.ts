@@ -1,0 +1,231 @@
+// What included files own: one owner for each iss, each host and path prefix, and each upstream (docs/decisions/0962).
+
+import { dirname, resolve, sep } from 'node:path';
+import type { Route, Upstream } from '../../policy/policy.ts';
+import type { Issuer } from '../../token/issuer.ts';
+import type { ConfigPath } from '../problem.ts';
+import { select } from '../schema/later.ts';
+import { type Compilation, listed } from './compilation.ts';
+import { compileGrants, type Grant, grantFor, meets, rivalOf } from './grant.ts';
+import { issuerKey, targetKey } from './same.ts';
+
+interface Compiled {
+  readonly issuers: ReadonlyMap<string, Issuer>;
+  readonly upstreams: ReadonlyMap<string, Upstream>;
+  readonly routes: ReadonlyMap<Route, ConfigPath>;
+}
+
+/**
+ * Holds included files to what they were given. Problems, each with both places: an `iss` or an upstream's target that another
+ * file has; a route outside of the hosts and paths that the main file gives to its file, or inside of what it gives to others; an
+ * upstream of another file, without a grant or with tokens of issuers that are not the main file's; fields to the upstream other
+ * than those of the defaults; a secret's file that another file names, or that is not below the folder of the included one; an
+ * issuer that would hold back readiness.
+ * The main file owns everything, and may have routes inside of what it gives.
+ * NOT checked: names of hosts that lead to the same upstream, and links among files.
+ */
+export function checkOwnership(compilation: Compilation, { issuers, upstreams, routes }: Compiled): void {
+  checkIssuers(compilation, issuers);
+  checkTargets(compilation, upstreams);
+  checkSecrets(compilation);
+  const grants = compileGrants(compilation, routes);
+  for (const [route, at] of routes) {
+    const entry = compilation.read.includedBy(at);
+    if (entry === undefined) continue;
+    checkPlace(compilation, { route, at, entry }, grants, routes);
+    checkUpstream(compilation, { route, at, entry });
+    checkForward(compilation, at);
+  }
+  checkGivenUpstreams(compilation, upstreams);
+}
+
+const fileOf = ({ read }: Compilation, at: ConfigPath) => read.position(at).file;
+
+/** The first of several that another file has, where one of the two is included: the later one is in the wrong. */
+function ownedElsewhere(
+  compilation: Compilation,
+  at: ConfigPath,
+  earlier: readonly ConfigPath[],
+): ConfigPath | undefined {
+  return earlier.find((other) => fileOf(compilation, other) !== fileOf(compilation, at));
+}
+
+function checkIssuers(compilation: Compilation, issuers: ReadonlyMap<string, Issuer>): void {
+  const owners = new Map<string, ConfigPath[]>();
+  for (const [name, { issuer }] of issuers) {
+    const at = ['issuers', name, 'issuer'];
+    const same = owners.get(issuerKey(issuer)) ?? [];
+    const other = ownedElsewhere(compilation, at, same);
+    if (other !== undefined) {
+      compilation.problem(
+        at,
+        `is the iss of issuer ${other[1]} (${compilation.placeOf(other)}) in another file, and whoever has its keys speaks for ` +
+          'it, expected another issuer, or the name of that one in the routes',
+      );
+    }
+    owners.set(issuerKey(issuer), [...same, at]);
+    checkReadiness(compilation, name);
+  }
+}
+
+function checkReadiness(compilation: Compilation, name: string): void {
+  const at = ['issuers', name, 'required_for_ready'];
+  const { read } = compilation;
+  const entry = read.includedBy(at);
+  if (entry === undefined || read.written(at) === undefined || !read.config.issuers[name]?.required_for_ready) return;
+  compilation.problem(
+    at,
+    `lets the issuer of an included file (${compilation.placeOf(['include', entry])}) hold back the whole gateway, expected false`,
+  );
+}
+
+function checkTargets(compilation: Compilation, upstreams: ReadonlyMap<string, Upstream>): void {
+  const owners = new Map<string, ConfigPath[]>();
+  for (const [name, { targets }] of upstreams) {
+    for (const target of targets) {
+      const at = ['upstreams', name, 'targets'];
+      const same = owners.get(targetKey(target)) ?? [];
+      const other = ownedElsewhere(compilation, at, same);
+      if (other !== undefined) {
+        compilation.problem(
+          at,
+          `has a target of upstream ${other[1]} (${compilation.placeOf(other)}) in another file, expected targets of its own, or ` +
+            `upstreams: [${other[1]}] for this file in include`,
+        );
+      }
+      owners.set(targetKey(target), [...same, at]);
+    }
+  }
+}
+
+/** Keys whose files hold what only their owner may show or sign with. */
+const SECRETS = [
+  'listeners.*.tls.certificates.*.key_file',
+  'issuers.*.introspection.client_secret_file',
+  'issuers.*.introspection.private_key_file',
+  'issuers.*.introspection.key_file',
+  'nonce.secret_files.*',
+  'replay.redis.password_file',
+  'upstreams.*.tls.key_file',
+];
+
+/** A secret that an included file names goes to places that it names as well. */
+function checkSecrets(compilation: Compilation): void {
+  const { read } = compilation;
+  const secrets = SECRETS.flatMap((key) => select(read.config, key)).flatMap(([at]) => {
+    const path = compilation.fileAt(at)?.path;
+    return path === undefined ? [] : [{ at, path, file: fileOf(compilation, at) }];
+  });
+  for (const { at, path, file } of secrets) {
+    const entry = read.includedBy(at);
+    if (entry === undefined) continue;
+    const other = secrets.find((one) => one.path === path && one.file !== file);
+    if (other !== undefined) {
+      compilation.problem(
+        at,
+        `is a secret of another file (${compilation.placeOf(other.at)}), expected one of its own`,
+      );
+    } else if (!path.startsWith(`${dirname(resolve(file))}${sep}`)) {
+      const place = compilation.placeOf(['include', entry]);
+      compilation.problem(at, `is not below the folder of this included file (${place}), expected a file that is`);
+    }
+  }
+}
+
+interface IncludedRoute {
+  readonly route: Route;
+  readonly at: ConfigPath;
+  readonly entry: number;
+}
+
+function checkPlace(
+  compilation: Compilation,
+  { route, at, entry }: IncludedRoute,
+  grants: readonly Grant[],
+  routes: ReadonlyMap<Route, ConfigPath>,
+): void {
+  const { host } = route.match;
+  // Reported where routes are compiled.
+  if (host === undefined) return;
+  const here = { host, path: route.match.path };
+  const own = grantFor(here, grants, entry);
+  const rival = own && rivalOf(here, own, grants);
+  if (rival !== undefined) {
+    compilation.problem(
+      [...at, 'match'],
+      `is inside of ${rival.written}, which ${rival.entry === undefined ? 'is a route of the main file' : 'is given to others'} ` +
+        `(${compilation.placeOf(rival.at)}), expected a path outside of it`,
+    );
+  }
+  if (own !== undefined) return;
+  const [taken, place] =
+    [...routes].find(
+      ([other, where]) => fileOf(compilation, where) !== fileOf(compilation, at) && meets(route.match, other.match),
+    ) ?? [];
+  const takes = taken && place ? ` and takes requests of route ${taken.name} (${compilation.placeOf(place)})` : '';
+  compilation.problem(
+    [...at, 'match'],
+    `is not given to this file (${compilation.placeOf(['include', entry])})${takes}, expected ${expectedOf(grants, entry, here)}`,
+  );
+}
+
+function expectedOf(grants: readonly Grant[], entry: number, { host, path }: { host: string; path: string }): string {
+  const own = grants.filter((grant) => grant.entry === entry).map(({ written }) => written);
+  if (own.length > 0) return `a host and path within ${listed(own)}`;
+  return `{ files: …, routes: ["${host}${path}"] } there, or no route here`;
+}
+
+/** A route sends to the upstreams of its own file, and to those that it was given. */
+function checkUpstream(compilation: Compilation, { route, at, entry }: IncludedRoute): void {
+  const { read } = compilation;
+  const upstream = ['upstreams', route.upstream.name];
+  // An unknown name was reported before.
+  if (route.upstream.name === '' || fileOf(compilation, upstream) === fileOf(compilation, at)) return;
+  const given = read.config.include[entry]?.upstreams.includes(route.upstream.name) ?? false;
+  if (!given) {
+    compilation.problem(
+      [...at, 'upstream'],
+      `is an upstream of another file (${compilation.placeOf(upstream)}), expected one of this file, or ` +
+        `upstreams: [${route.upstream.name}] for it in include (${compilation.placeOf(['include', entry])})`,
+    );
+    return;
+  }
+  for (const { name } of [...route.demand.issuers, ...(route.shadow?.issuers ?? [])]) {
+    if (read.includedBy(['issuers', name]) === undefined) continue;
+    compilation.problem(
+      [...at, 'issuers'],
+      `sends tokens of issuer ${name} (${compilation.placeOf(['issuers', name])}) to an upstream of the main file ` +
+        `(${compilation.placeOf(upstream)}), expected issuers of the main file`,
+    );
+    return;
+  }
+}
+
+/** `host` and `authorization` are about the upstream of the route; all others are read, or managed, by others too. */
+const DEFAULTS_ONLY = ['identity', 'encoding', 'remove', 'client_certificate', 'assertion'] as const;
+
+function checkForward(compilation: Compilation, at: ConfigPath): void {
+  const forward = compilation.read.config.routes[Number(at[1])]?.forward ?? {};
+  for (const key of DEFAULTS_ONLY) {
+    if (forward[key] === undefined) continue;
+    const place = compilation.placeOf(['defaults', 'forward', key]);
+    compilation.problem(
+      [...at, 'forward', key],
+      `is not taken from an included file, expected no ${key}: that of defaults.forward counts (${place})`,
+    );
+  }
+}
+
+function checkGivenUpstreams(compilation: Compilation, upstreams: ReadonlyMap<string, Upstream>): void {
+  const { read } = compilation;
+  const own = [...upstreams.keys()].filter((name) => read.includedBy(['upstreams', name]) === undefined);
+  for (const [entry, { upstreams: given }] of read.config.include.entries()) {
+    for (const [index, name] of given.entries()) {
+      if (own.includes(name)) continue;
+      compilation.problem(
+        ['include', entry, 'upstreams', index],
+        `is no upstream of the main file, expected one of: ${listed(own)}`,
+      );
+    }
+  }
+}
