@@ -4,7 +4,7 @@ import { dirname, resolve, sep } from 'node:path';
 import type { Route, Upstream } from '../../policy/policy.ts';
 import type { Issuer } from '../../token/issuer.ts';
 import type { ConfigPath } from '../problem.ts';
-import { select } from '../schema/later.ts';
+import { select } from '../schema/select.ts';
 import { type Compilation, listed } from './compilation.ts';
 import { compileGrants, type Grant, grantFor, meets, rivalOf } from './grant.ts';
 import { issuerKey, targetKey } from './same.ts';
