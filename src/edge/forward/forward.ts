@@ -18,6 +18,8 @@ import type { Rest, Transaction } from '../transaction/transaction.ts';
 import { countPiece } from './body-garbage.ts';
 import { Deadline, type DeadlineOwner } from './deadline.ts';
 import type { RouteAtWork } from './route-at-work.ts';
+import { forwardedTarget } from './forwarded-target.ts';
+import { Interims } from './interim.ts';
 import { Upload, type UploadWatcher } from './upload.ts';
 import { openTunnel } from './tunnel.ts';
 import { verifySwitch } from '../transaction/upgrade.ts';
@@ -51,7 +53,7 @@ export interface ExchangeOwner {
  * `retries`; `idle` while the body or the answer moves, either way; `response_header` from the end of the body; `total` from now.
  * An answer that ends with its connection is complete when that is closed and broken when it is reset (RFC 9112 §8); over TLS,
  * where Node shows no difference, it is `upstream_invalid`.
- * Dropped: trailers of the request, 1xx answers, the upstream's reason phrase. What was not processed is sent again where that
+ * Dropped: trailers of the request, 100 and interim answers beyond the eighth, the upstream's reason phrase. What was not processed is sent again where that
  * cannot make it happen twice, as long as no byte of an answer came and the body is still kept (upload.ts, docs/decisions/0921).
  * Does not decide anything about the request: the permit says that it was decided. Does not check its framing (facts.ts), and
  * does not rewrite Location or cookies.
@@ -89,6 +91,7 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner {
   #announced: number | undefined;
   #drains = false;
   #continued = false;
+  readonly #interims = new Interims();
 
   constructor(permit: Permit, exchange: ForwardExchange) {
     this.#permit = permit;
@@ -175,7 +178,11 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner {
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
     // RFC 9110 §7.8: a 101 without Upgrade, which is why it comes here, or one that nobody asked for.
     if (status === 101) return this.#reject('upstream_invalid', 'Upgrade');
-    if (this.#phase === 'settled' || status < 200) return;
+    if (status < 100 || status > 599) return this.#reject('upstream_invalid', `HTTP ${status}`);
+    const waits = this.#phase === 'sending' || this.#phase === 'awaiting';
+    if (status < 200)
+      return waits ? this.#interims.pass(this.#exchange, status, lines(controller.rawHeaders)) : undefined;
+    if (this.#phase === 'settled') return;
     const { transaction, route, cors } = this.#exchange;
     const { rules } = route;
     const received = lines(controller.rawHeaders);
@@ -247,6 +254,7 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner {
     if (this.#phase !== 'answering') return;
     this.#phase = 'flushing';
     this.#deadline.allow(this.#exchange.route.timeouts.idle);
+    this.#upload?.destroy();
     this.#exchange.transaction.end(answerTrailers(lines(controller.rawTrailers), this.#exchange.route.rules));
   }
 
@@ -353,22 +361,4 @@ function hasProof(fields: readonly string[]): boolean {
 
 function flushFields(forwarding: Forwarding): void {
   forwarding.flushFields();
-}
-
-/**
- * By segments, since the raw path may spell the prefix differently (`/%6Frders`, `/orders;v=1`). A path that does not lie below
- * the prefix goes as it is.
- */
-function forwardedTarget(
-  { target, matchPath }: Pick<RequestFacts, 'target' | 'matchPath'>,
-  stripPrefix: string | undefined,
-): string {
-  if (stripPrefix === undefined || !`${matchPath}/`.startsWith(`${stripPrefix}/`)) return target;
-  const [path, query] = splitAt(target, target.indexOf('?'));
-  const segments = path.split('/').slice(stripPrefix.split('/').length);
-  return `/${segments.join('/')}${query}`;
-}
-
-function splitAt(text: string, at: number): readonly [string, string] {
-  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at)];
 }

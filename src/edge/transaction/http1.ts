@@ -80,6 +80,12 @@ export class Http1Transaction implements Transaction {
     this.response.writeContinue();
   }
 
+  /** RFC 9110 §15.2: never to a client of HTTP/1.0. */
+  writeInterim(status: number, fields: readonly string[]): void {
+    if (this.request.httpVersionMinor === 0 || this.begun || this.gone) return;
+    this.response.writeInformation(status, fields as string[]);
+  }
+
   writeHead(status: number, fields: readonly string[], _rest: Rest): void {
     this.response.writeHead(status, fields as string[]);
   }
@@ -99,7 +105,9 @@ export class Http1Transaction implements Transaction {
         trailers.flatMap((name, at) => (at % 2 === 0 ? [[name, trailers[at + 1] ?? ''] as const] : [])),
       );
     }
-    this.response.end();
+    // Node would close a connection that is not kept, and its reset could take the answer from a client that is still sending.
+    if (!this.request.complete && !this.response.shouldKeepAlive) linger(this.request, this.response);
+    else this.response.end();
   }
 
   /**

@@ -80,6 +80,11 @@ export class Http2Transaction implements Transaction {
     if (!this.gone) this.body.additionalHeaders({ ':status': 100 });
   }
 
+  writeInterim(status: number, fields: readonly string[]): void {
+    if (this.gone || this.begun) return;
+    this.body.additionalHeaders({ ...linesByName(fields), ':status': status });
+  }
+
   writeHead(status: number, fields: readonly string[], rest: Rest): void {
     if (this.gone) return;
     const bodyless = rest === 'nothing' || this.method === 'HEAD' || status === 204 || status === 304;
@@ -102,12 +107,7 @@ export class Http2Transaction implements Transaction {
   }
 
   #sendTrailers(): void {
-    // The upstream chooses the names: `constructor` is one like any other.
-    const lines = Object.create(null) as Record<string, string[]>;
-    for (let at = 0; at < this.#trailers.length; at += 2) {
-      (lines[this.#trailers[at] ?? ''] ??= []).push(this.#trailers[at + 1] ?? '');
-    }
-    this.body.sendTrailers(lines);
+    this.body.sendTrailers(linesByName(this.#trailers));
     // Node sends them from a callback like this one, which is before it.
     setImmediate(() => {
       this.#trailing = false;
@@ -147,6 +147,15 @@ export class Http2Transaction implements Transaction {
   breakOff(): void {
     this.body.destroy(INTERRUPTED);
   }
+}
+
+/** The upstream chooses the names: `constructor` is one like any other. */
+function linesByName(fields: readonly string[]): Record<string, string[]> {
+  const lines = Object.create(null) as Record<string, string[]>;
+  for (let at = 0; at < fields.length; at += 2) {
+    (lines[fields[at]?.toLowerCase() ?? ''] ??= []).push(fields[at + 1] ?? '');
+  }
+  return lines;
 }
 
 /**

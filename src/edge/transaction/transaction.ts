@@ -27,7 +27,7 @@ export interface Upgrade {
 /** What follows an answer's fields; with `trailers` both a body and they may come. */
 export type Rest = 'nothing' | 'body' | 'trailers';
 
-/** One request with its answer. Nothing here throws but `writeHead`, for a status or value that Node does not write. */
+/** One request with its answer. Nothing here throws but `writeHead` and `writeInterim`, for a status or value that Node does not write. */
 export interface Transaction extends ReceivedRequest {
   /** `Expect: 100-continue` was sent and not answered yet. */
   readonly expectsContinue: boolean;
@@ -50,6 +50,8 @@ export interface Transaction extends ReceivedRequest {
   /** Calls whenever `write` may go on. */
   onDrain(listener: () => void): void;
   writeContinue(): void;
+  /** An answer before the answer (RFC 9110 §15.2), to a client whose version has such; none once the answer has begun. */
+  writeInterim(status: number, fields: readonly string[]): void;
   /** @param fields names and values in turn; `Date` is added where there is none */
   writeHead(status: number, fields: readonly string[], rest: Rest): void;
   /** Sends the fields without waiting for the body. */

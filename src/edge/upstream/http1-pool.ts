@@ -2,6 +2,7 @@
 
 import { Client, type Dispatcher, Pool } from 'undici';
 import type { Connector } from './connect.ts';
+import { type InterimAnswers, prepareSocket } from './http1-socket.ts';
 
 /** Bytes of an answer's fields; longer ones are `upstream_invalid`. */
 const MAX_ANSWER_FIELDS = 65_536;
@@ -81,6 +82,7 @@ export class Http1Pool {
 /** One connection after another to the same target; undici opens the next one when the one before has ended. */
 export class Http1Connection extends Client {
   #used = false;
+  #interim: InterimAnswers | undefined;
 
   constructor(origin: string, connect: Connector) {
     super(origin, {
@@ -88,6 +90,7 @@ export class Http1Connection extends Client {
       connect: (options, callback) => {
         connect(options, (...result) => {
           this.#used = false;
+          if (result[1] !== null) this.#interim = prepareSocket(result[1]);
           callback(...result);
         });
       },
@@ -103,6 +106,7 @@ export class Http1Connection extends Client {
   begin(): boolean {
     const used = this.#used;
     this.#used = true;
+    this.#interim?.begin();
     return used;
   }
 }

@@ -6,6 +6,7 @@ import type { Attempts } from '../../observe/log.ts';
 import { type Reason, type Rejection, reject } from '../../rejection/rejection.ts';
 import type { Outcome } from '../outcome.ts';
 import { ConnectFailure } from './connect.ts';
+import { MASKED_CONTINUE } from './http1-socket.ts';
 import { Closed, type Loss, Refused } from './loss.ts';
 import type { Carried, Http1Connection } from './http1-pool.ts';
 import type { FailureReason, OpenTarget } from './target.ts';
@@ -203,6 +204,7 @@ class Attempt implements Carried {
   }
 
   onResponseStart(...[controller, status, ...rest]: Parameters<Answering['onResponseStart']>): void {
+    if (status === MASKED_CONTINUE) return;
     this.#sender?.onResponseStart?.(controller, status, ...rest);
     // Not where the sender found the answer invalid, or could not pass it on.
     if (status >= 200 && this.#sender !== undefined) this.target.succeeded(this.isTrial);

@@ -34,7 +34,6 @@ describe('before the answer has begun', () => {
     ['garbage', 'SSH-2.0-OpenSSH_9.2\r\n'],
     ['TLS where HTTP was expected', '\x15\x03\x01\x00\x02\x02\x46'],
     ['an unasked 101', 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n'],
-    ['an unasked 100', 'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'],
     ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok'],
     [
       'a length and a transfer coding',

@@ -81,6 +81,56 @@ describe('an answer before the body has ended', () => {
     });
   }
 
+  for (const [what, head] of [
+    ['a body of known length', `${POST}Content-Length: 2000000\r\n\r\n`],
+    ['a chunked body', CHUNKED],
+  ] as const) {
+    it(`reaches the client though the upstream resets its connection under ${what}`, async (t) => {
+      const { port, outcomes } = await open(t, {}, (socket) => {
+        socket.once('data', () => {
+          socket.pause();
+          // What is unread then makes the system reset the connection.
+          socket.write(REFUSAL, () => socket.destroy());
+        });
+      });
+      for (let round = 0; round < 24; round += 1) {
+        const client = send(t, port, head);
+        const piece = 'x'.repeat(100_000);
+        const more = head === CHUNKED ? `${piece.length.toString(16)}\r\n${piece}\r\n` : piece;
+        for (let count = 0; count < 20; count += 1) client.socket.write(more);
+        assert.match(await client.until(/big$/), /^HTTP\/1\.1 413/);
+        assert.deepEqual(await outcomes.next(), { kind: 'forwarded', status: 413, bytes: 3 });
+        client.socket.destroy();
+      }
+    });
+  }
+
+  it('reaches a client that reads only after it has sent everything, though its connection is not kept', async (t) => {
+    const { port } = await open(t, {}, (socket) => {
+      socket.once('data', () => socket.write(REFUSAL));
+    });
+    const client = send(t, port, POST.replace('Host', 'Connection: close\r\nHost') + 'Content-Length: 600000\r\n\r\n');
+    client.socket.pause();
+    for (let count = 0; count < 6; count += 1) {
+      const sent = Promise.withResolvers<unknown>();
+      client.socket.write('x'.repeat(100_000), sent.resolve);
+      assert.equal((await sent.promise) ?? undefined, undefined, 'the connection was closed under the body');
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    client.socket.resume();
+    assert.match(await client.toEnd(), /^HTTP\/1\.1 413 [^]*big$/);
+  });
+
+  it('is not waited for when there is none: a write that fails is upstream_unreachable soon', async (t) => {
+    const { port } = await open(t, {}, (socket) => {
+      socket.once('data', () => socket.pause().resetAndDestroy());
+    });
+    const began = performance.now();
+    const client = send(t, port, `${POST}Content-Length: 2000000\r\n\r\n${'x'.repeat(1_000_000)}`);
+    await client.until(/ 502 [^]*upstream_unreachable$/);
+    assert.ok(performance.now() - began < 4000);
+  });
+
   it('that is followed by no end of the body costs the client its connection', { timeout: 3000 }, async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const { port, outcomes } = await open(t, {}, (socket) => {
