@@ -11,7 +11,7 @@ import { targetUri } from './http/uri.ts';
 import type { Quota } from './rate/quota.ts';
 import { Rejection, reject } from './rejection/rejection.ts';
 import type { RateLimiter } from './rate/limiter.ts';
-import type { ReplayStore } from './proof/replay-store.ts';
+import type { Coverage, ReplayStore } from './proof/replay-store.ts';
 import type { KeySource } from './token/issuer-signature.ts';
 import { type TokenCache, type VerifiedToken, verifyAccessToken } from './token/access-token.ts';
 import type { Introspect } from './token/opaque-token.ts';
@@ -35,9 +35,9 @@ export interface Ports {
   readonly rates: RateLimiter;
   /** The memory of this process, for proofs with a nonce that no other process takes; undefined: there are no such nonces. */
   readonly ownReplay?: ReplayStore;
-  /** Seconds after its `iat` for which a proof must be remembered: the longest of any route of the policy. */
+  /** Seconds after its `iat` for which a proof must be remembered, where the replay store does not say: the longest of any route. */
   readonly rememberFor: number;
-  /** Of policies before the last reload. */
+  /** Of policies before the last reload; where the replay store does not say. */
   readonly shorterMemories: readonly ShorterMemory[];
   /** For the log: tells a renewed certificate from another one. */
   readonly seenCertificates: SeenCertificates;
@@ -52,8 +52,8 @@ interface Examined {
   readonly unknownConfirmations: number;
   /** undefined: no proof was owed. */
   readonly proof: VerifiedProof | undefined;
-  /** What the memory of proofs said of itself when the proof was judged. */
-  readonly rememberedSince: number;
+  /** What the replay store said of itself when the proof was judged. */
+  readonly judgedBy: Coverage;
 }
 
 /**
@@ -149,7 +149,7 @@ async function examine(request: RequestFacts, demand: Demand, ports: Ports): Pro
   if (unshown !== undefined) return unshown;
 
   // 6. The proof (RFC 9449 §4.3).
-  const rememberedSince = ports.replay.since;
+  const judgedBy = ports.replay.coverage;
   const proof = checkProof(request, presentation, obligation.proofBy, demand, ports);
   if (proof instanceof Rejection) return proof;
 
@@ -161,7 +161,7 @@ async function examine(request: RequestFacts, demand: Demand, ports: Ports): Pro
     checkClaims(demand.claims, claims);
   if (unmet !== undefined) return unmet;
 
-  return { presentation, token, obligation, proof, rememberedSince, unknownConfirmations: confirmation.unknownMembers };
+  return { presentation, token, obligation, proof, judgedBy, unknownConfirmations: confirmation.unknownMembers };
 }
 
 function checkCertificateEvidence(
@@ -184,6 +184,7 @@ function checkProof(
 ): VerifiedProof | Rejection | undefined {
   if (jkt === undefined) return undefined;
   if (presentation.proof === undefined) return reject('proof_missing');
+  const { since, noncesSince, retention = ports } = ports.replay.coverage;
   return verifyProof(presentation.proof, {
     method: request.method,
     targetUri: targetUri(request.origin, request.path),
@@ -191,10 +192,10 @@ function checkProof(
     jkt,
     rules: demand.dpop,
     now: request.now,
-    rememberedSince: ports.replay.since,
-    noncesSince: ports.replay.noncesSince,
-    rememberFor: ports.rememberFor,
-    shorterMemories: ports.shorterMemories,
+    rememberedSince: since,
+    noncesSince,
+    rememberFor: retention.rememberFor,
+    shorterMemories: retention.shorterMemories,
     nonces: ports.nonces,
     keys: ports.proofKeys,
   });
@@ -259,7 +260,7 @@ const REMEMBERED = {
 
 /** Which memory knows of a proof is told by its nonce: one that no other process takes was used here or nowhere (decision 42). */
 async function rememberProof(
-  { proof, rememberedSince }: Pick<Examined, 'proof' | 'rememberedSince'>,
+  { proof, judgedBy }: Pick<Examined, 'proof' | 'judgedBy'>,
   now: number,
   { replay, ownReplay }: Pick<Ports, 'replay' | 'ownReplay'>,
 ): Promise<Rejection | undefined> {
@@ -268,7 +269,7 @@ async function rememberProof(
   const remembered =
     nonce === 'own' && ownReplay !== undefined
       ? await ownReplay.remember(jkt, jti, rememberUntil, now)
-      : await replay.remember(jkt, jti, rememberUntil, now, rememberedSince);
+      : await replay.remember(jkt, jti, rememberUntil, now, judgedBy);
   if (remembered === 'challenge' && nonce === 'none') return reject('nonce_required');
   const reason = REMEMBERED[remembered];
   return reason === undefined ? undefined : reject(reason);

@@ -53,7 +53,7 @@ const claim = (name: string, value: unknown) => rung(`token.${name}`, ({ token }
 const proofClaim = (name: string, value: unknown) =>
   rung(`proof.${name}`, ({ proof }) => void (proof.claims[name] = value));
 const remembers = (answer: 'full' | 'unavailable') =>
-  rung('replay', ({ ports }) => void (ports.replay = { since: 0, entries: 0, remember: () => answer }));
+  rung('replay', ({ ports }) => void (ports.replay = { coverage: { since: 0 }, entries: 0, remember: () => answer }));
 
 const LIMIT = { name: 'few', key: 'subject', interval: 60, burst: 1, quota: 1, window: 60, text: '1/m' } as const;
 

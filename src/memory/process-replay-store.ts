@@ -1,7 +1,7 @@
 // The memory of proofs of a process: one table in shared memory, read and written by all of its threads.
 
 import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
-import type { Remembered, ReplayStore } from '../proof/replay-store.ts';
+import type { Coverage, Remembered, ReplayStore } from '../proof/replay-store.ts';
 import { allocateReplayTable, type Fingerprint, ReplayTable } from './replay-table.ts';
 
 /** What the threads of a process share; plain data, to be handed to each of them. */
@@ -29,14 +29,14 @@ export function createReplayMemory({ capacity, since }: Pick<ReplayMemory, 'capa
  * fresh again, even when a clock steps back: expiries up to the last one overwritten count as used.
  */
 export class SharedReplayStore implements ReplayStore {
-  readonly since: number;
+  readonly coverage: Coverage;
   readonly #secret: KeyObject;
   readonly #table: ReplayTable;
   readonly #now: () => number;
 
   /** @param now seconds since the epoch, for `entries` alone */
   constructor({ capacity, since, secret, table }: ReplayMemory, now: () => number = () => Date.now() / 1000) {
-    this.since = since;
+    this.coverage = { since };
     this.#secret = createSecretKey(secret);
     this.#table = new ReplayTable(table, capacity);
     this.#now = now;

@@ -269,6 +269,8 @@ export interface RedisPolicy {
   readonly whenUnavailable: 'reject' | 'nonce-fallback';
   /** Seconds, the longest `clock_tolerance` of any route. */
   readonly clockTolerance: number;
+  /** Seconds, `replay.retention` of the policy. */
+  readonly retention: number;
 }
 
 /** Everything that one configuration means; frozen. */

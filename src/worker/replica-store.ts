@@ -6,7 +6,7 @@ import type { Log } from '../observe/log.ts';
 import type { StoreMetrics } from '../observe/store-metrics.ts';
 import type { Policy, RedisPolicy } from '../policy/policy.ts';
 import { RedisReplayStore, type StoreEvents, type StoreState } from '../memory/redis/replay-store.ts';
-import type { Remembered, ReplayStore } from '../proof/replay-store.ts';
+import type { Coverage, Remembered, ReplayStore } from '../proof/replay-store.ts';
 import type { NonceSource } from '../memory/replica-nonces.ts';
 
 /** Milliseconds for requests in flight to end with the connection that they began with. */
@@ -88,12 +88,8 @@ export class SharedStore implements ReplayStore, NonceSource {
     for (const store of this.#all) store.close();
   }
 
-  get since(): number {
-    return this.#store.since;
-  }
-
-  get noncesSince(): number {
-    return this.#store.noncesSince;
+  get coverage(): Coverage {
+    return this.#store.coverage;
   }
 
   get entries(): number {
@@ -108,8 +104,8 @@ export class SharedStore implements ReplayStore, NonceSource {
     return this.#store.secrets;
   }
 
-  remember(jkt: string, jti: string, expiresAt: number, now: number, since?: number): Promise<Remembered> {
-    return this.#store.remember(jkt, jti, expiresAt, now, since);
+  remember(jkt: string, jti: string, expiresAt: number, now: number, judgedBy?: Coverage): Promise<Remembered> {
+    return this.#store.remember(jkt, jti, expiresAt, now, judgedBy);
   }
 
   #open({ redis, wantsSecrets }: Terms): RedisReplayStore {

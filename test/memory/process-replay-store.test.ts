@@ -27,7 +27,7 @@ describe('a proof', () => {
     );
     const answers = stores.map((store) => store.remember('key', 'jti', NOW + 75, NOW));
     assert.deepEqual(answers, ['fresh', 'replayed', 'replayed']);
-    assert.deepEqual([...stores.map(({ entries }) => entries), stores[2]!.since], [1, 1, 1, NOW]);
+    assert.deepEqual([...stores.map(({ entries }) => entries), stores[2]!.coverage.since], [1, 1, 1, NOW]);
   });
 
   test('has another fingerprint in each process', () => {

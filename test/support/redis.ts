@@ -154,6 +154,7 @@ export async function openStore(t: Closing, port: number, wishes: StoreWishes = 
       prefix: 'holdfast:',
       whenUnavailable: 'reject',
       clockTolerance: 0,
+      retention: 75,
       ...policy,
     },
     now: () => Date.now() / 1000,

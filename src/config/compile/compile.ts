@@ -47,10 +47,9 @@ export function compilePolicy(read: ReadPolicy, now: number, cores = 1): Compile
   checkReach(compilation, listeners, routes);
   const routeTable = compileTable(compilation, listeners, routes);
   const secrets = compileSecrets(compilation);
-  const redis = compileRedis(
-    compilation,
-    longest(routes, ({ clockTolerance }) => clockTolerance),
-  );
+  const retention = longest(routes, ({ maxAge, clockTolerance }) => maxAge + clockTolerance);
+  const clockTolerance = longest(routes, (dpop) => dpop.clockTolerance);
+  const redis = compileRedis(compilation, { retention, clockTolerance });
   warn(compilation, routes);
   warnOfUnusedLimits(compilation, rateLimits, [...routes.keys()]);
   if (compilation.problems.length > 0) return { problems: compilation.problems };
@@ -68,7 +67,7 @@ export function compilePolicy(read: ReadPolicy, now: number, cores = 1): Compile
     replay: {
       capacity:
         config.replay.capacity === 'auto' ? roomFor(routes, config.nonce.lifetime, workers) : config.replay.capacity,
-      retention: longest(routes, ({ maxAge, clockTolerance }) => maxAge + clockTolerance),
+      retention,
       redis,
     },
     nonce: { secrets, lifetime: config.nonce.lifetime },

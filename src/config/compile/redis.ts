@@ -13,10 +13,13 @@ const AT = ['replay', 'redis'];
  * The shared memory, where `replay.store` is `redis`. Problems: no `redis` then, `redis` or `when_unavailable` without it, a
  * database that is no number, a user or password in the URL, `tls` beside redis://, an unreadable CA file, an empty password.
  * Warnings: no TLS beyond loopback, all keys of a cluster in one slot, a fallback that needs client affinity.
- * @param clockTolerance seconds, the longest of any route
+ * @param routes seconds: the longest of any route
  * NOT checked: that Redis is there and evicts nothing: the gateway looks at each connection.
  */
-export function compileRedis(compilation: Compilation, clockTolerance: number): RedisPolicy | undefined {
+export function compileRedis(
+  compilation: Compilation,
+  routes: Pick<RedisPolicy, 'retention' | 'clockTolerance'>,
+): RedisPolicy | undefined {
   const { store, redis, when_unavailable: whenUnavailable } = compilation.read.config.replay;
   if (store === 'memory') {
     if (redis !== undefined)
@@ -46,7 +49,7 @@ export function compileRedis(compilation: Compilation, clockTolerance: number): 
     timeout: redis.timeout,
     prefix: redis.key_prefix,
     whenUnavailable,
-    clockTolerance,
+    ...routes,
   };
 }
 

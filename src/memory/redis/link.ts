@@ -88,6 +88,12 @@ export class RedisLink {
     return settled;
   }
 
+  /** null: there is no such key. @throws as `insert` */
+  async read(key: string): Promise<string | null> {
+    this.#demandConnection();
+    return await this.#inTime(this.#client.get(key));
+  }
+
   /** A write that means nothing, to see that there can be one. @throws as `insert` */
   async write(key: string): Promise<void> {
     this.#demandConnection();

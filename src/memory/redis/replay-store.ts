@@ -2,11 +2,13 @@
 
 import { hash } from 'node:crypto';
 import type { LookupFunction } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 import type { RedisPolicy } from '../../policy/policy.ts';
 import { RedisLink, spread } from './link.ts';
+import { LEASE } from './retention.ts';
 import { openSession, type Session } from './session.ts';
 import { readTrouble, StoreTrouble, type StoreTroubleReason } from './trouble.ts';
-import type { Remembered, ReplayStore } from '../../proof/replay-store.ts';
+import type { Coverage, Remembered, ReplayStore, Retention } from '../../proof/replay-store.ts';
 
 /** Milliseconds between two looks at what is behind the connection, while all is well. */
 const LOOK_EVERY = 15_000;
@@ -53,13 +55,15 @@ export interface RedisStoreOptions {
 export class RedisReplayStore implements ReplayStore {
   /** Redis is the place to ask (docs/scaling.md). */
   readonly entries = 0;
-  /** Nonces of a forgotten memory cannot be read: they are bound to its generation. */
-  readonly noncesSince = Number.NEGATIVE_INFINITY;
   readonly #options: RedisStoreOptions;
   #policy: RedisPolicy;
   readonly #link: RedisLink;
   #session: Session | undefined;
+  /** When the look began that found the session: of the clock, and of the monotonic one. */
+  #sessionAt = { seconds: Number.NEGATIVE_INFINITY, tick: Number.NEGATIVE_INFINITY };
   #at = Number.NEGATIVE_INFINITY;
+  #retention: Retention | undefined;
+  #coverage: Coverage;
   #elsewhereUntil = Number.NEGATIVE_INFINITY;
   #secrets: Pick<Session, 'generation' | 'secrets'> | undefined;
   #trouble: StoreTroubleReason | undefined;
@@ -80,6 +84,7 @@ export class RedisReplayStore implements ReplayStore {
   constructor(options: RedisStoreOptions) {
     this.#options = options;
     this.#policy = options.policy;
+    this.#coverage = this.#coverageNow();
     const events = {
       connected: () => this.#look(),
       changed: () => this.#change(),
@@ -97,14 +102,19 @@ export class RedisReplayStore implements ReplayStore {
     await this.#settled().catch(() => {}); // the state says it
   }
 
-  /** Another timeout, tolerance or conduct without the store; of what a connection is made from, nothing may differ. */
+  /** Another timeout, tolerance, retention or conduct without the store; of what a connection is made from, nothing may differ. */
   configure(policy: RedisPolicy): void {
     this.#policy = policy;
+    this.#cover();
+    // Every replica has to know of a longer retention before this one relies on it. A look that is under way is done again.
+    this.#epoch += 1;
+    this.#look();
   }
 
   /** @param time seconds since the epoch before which proofs may have been remembered elsewhere */
   distrustBefore(time: number): void {
     this.#elsewhereUntil = time;
+    this.#cover();
   }
 
   close(): void {
@@ -119,11 +129,29 @@ export class RedisReplayStore implements ReplayStore {
     return this.#said;
   }
 
-  /** Proofs dated before need a nonce. Under `nonce-fallback` all do while the store is away. */
-  get since(): number {
-    if (this.away) return Number.POSITIVE_INFINITY;
-    // A proof used before may be dated so far ahead, and by a replica whose clock is as far ahead of the one that wrote `at`.
-    return Math.max(this.#at, this.#elsewhereUntil) + 2 * this.#policy.clockTolerance;
+  get coverage(): Coverage {
+    return this.#coverage;
+  }
+
+  /** Whoever judged by what was true before is told `challenge`: so it is another object only when it says something else. */
+  #cover(): void {
+    const now = this.#coverageNow();
+    if (!isDeepStrictEqual(now, this.#coverage)) this.#coverage = now;
+  }
+
+  #coverageNow(): Coverage {
+    const { clockTolerance, retention: own } = this.#policy;
+    const { rememberFor = own, shorterMemories = [] } = this.#retention ?? {};
+    // Not agreed upon yet: what is older than what all remember counts as forgotten.
+    const pending = own > rememberFor ? [{ until: Infinity, rememberedFor: rememberFor - clockTolerance }] : [];
+    return {
+      // Under `nonce-fallback` every proof needs a nonce while the store is away. Else those dated before the memory began: a proof used
+      // before may be dated so far ahead, and by a replica whose clock is as far ahead of the one that wrote `at`.
+      since: this.away ? Infinity : Math.max(this.#at, this.#elsewhereUntil) + 2 * clockTolerance,
+      // Nonces of a forgotten memory cannot be read: they are bound to its generation.
+      noncesSince: Number.NEGATIVE_INFINITY,
+      retention: { rememberFor, shorterMemories: [...shorterMemories, ...pending] },
+    };
   }
 
   /** Nonces are minted and read by this process alone (`nonce-fallback`). */
@@ -136,8 +164,14 @@ export class RedisReplayStore implements ReplayStore {
     return this.#secrets;
   }
 
-  /** @param since what `since` was when the proof was judged: another memory cannot say whether it is fresh */
-  async remember(jkt: string, jti: string, expiresAt: number, now: number, since = this.since): Promise<Remembered> {
+  /** @param judgedBy the coverage by which the proof was judged: another memory cannot say whether it is fresh */
+  async remember(
+    jkt: string,
+    jti: string,
+    expiresAt: number,
+    now: number,
+    judgedBy = this.coverage,
+  ): Promise<Remembered> {
     // Redis counts the time that is left by its own clock. The tolerance in `expiresAt` is for replicas whose clocks differ.
     const left = Math.ceil((expiresAt - now) * 1000);
     if (!(left > 0)) return 'replayed';
@@ -146,7 +180,7 @@ export class RedisReplayStore implements ReplayStore {
     const started = performance.now();
     this.#pending += 1;
     try {
-      const answer = await this.#withinDeadline((isLate) => this.#ask(this.#keyOf(jkt, jti), left, since, isLate));
+      const answer = await this.#withinDeadline((isLate) => this.#ask(this.#keyOf(jkt, jti), left, judgedBy, isLate));
       this.#options.events.answered((performance.now() - started) / 1000);
       return answer;
     } catch (error) {
@@ -177,16 +211,23 @@ export class RedisReplayStore implements ReplayStore {
     });
   }
 
-  async #ask(key: string, left: number, since: number, isLate: () => boolean): Promise<Remembered> {
+  async #ask(key: string, left: number, judgedBy: Coverage, isLate: () => boolean): Promise<Remembered> {
+    if (this.#session !== undefined && this.#isOld()) this.#change();
     if (this.#session === undefined) await this.#settled();
     const generation = this.#session?.generation;
     // Nobody waits for this any more: what is not sent is not remembered for nothing.
     if (isLate() || generation === undefined) throw new StoreTrouble('timeout');
-    if (since !== this.since) return 'challenge';
+    if (judgedBy !== this.#coverage) return 'challenge';
     if (!(await this.#link.insert(key, left))) return 'replayed';
     // Whether it was this memory that took it is known only if it is still there.
     if (this.#session?.generation !== generation) throw new StoreTrouble('disconnected');
     return 'fresh';
+  }
+
+  /** What replicas agreed upon may be another thing by now: after a pause of the process, for example. By both clocks: one stops in some pauses. */
+  #isOld(): boolean {
+    const { seconds, tick } = this.#sessionAt;
+    return performance.now() - tick > LEASE * 1000 || Math.abs(this.#options.now() - seconds) > LEASE;
   }
 
   /** @throws StoreTrouble */
@@ -218,6 +259,7 @@ export class RedisReplayStore implements ReplayStore {
   #open(reason: StoreTroubleReason): void {
     if (this.#closed || this.#trouble !== undefined) return;
     this.#trouble = reason;
+    this.#cover();
     this.#say({ up: false, reason });
     this.#wake();
     this.#try();
@@ -255,26 +297,30 @@ export class RedisReplayStore implements ReplayStore {
 
   async #lookOnce(): Promise<() => void> {
     const { now, wantsSecrets } = this.#options;
-    const { prefix, timeout } = this.#policy;
-    const terms = { prefix, now: now(), deadline: timeout * 1000, wantsSecrets };
     let epoch = this.#epoch;
     try {
       await this.#link.refresh();
       epoch = this.#epoch;
+      const { prefix, timeout, retention, clockTolerance } = this.#policy;
+      const at = { seconds: now(), tick: performance.now() };
+      const terms = { prefix, now: at.seconds, deadline: timeout * 1000, wantsSecrets, retention, clockTolerance };
       const session = await openSession(this.#link, terms);
-      return () => (epoch === this.#epoch ? this.#adopt(session) : this.#look());
+      return () => (epoch === this.#epoch ? this.#adopt(session, at) : this.#look());
     } catch (error) {
       return () => (epoch === this.#epoch ? this.#distrust(readTrouble(error)) : this.#look());
     }
   }
 
-  #adopt(session: Session): void {
+  #adopt(session: Session, at: { readonly seconds: number; readonly tick: number }): void {
     this.#session = session;
+    this.#sessionAt = at;
     this.#at = session.at;
+    this.#retention = session.retention;
     this.#secrets = session;
     // One that is well only between two troubles is tried less and less often.
     if (this.#trouble === undefined) this.#trials = 0;
     this.#trouble = undefined;
+    this.#cover();
     this.#say({ up: true, reason: session.evictionUnknown ? 'eviction_unknown' : undefined });
     this.#wake();
     this.#schedule(spread(LOOK_EVERY));

@@ -1,7 +1,9 @@
 // A session with Redis: what was found behind a connection before anything was entrusted to it, and since when it remembers.
 
 import { hash, randomBytes } from 'node:crypto';
+import type { Retention } from '../../proof/replay-store.ts';
 import type { RedisLink } from './link.ts';
+import { agreeOnRetention } from './retention.ts';
 import { StoreTrouble } from './trouble.ts';
 
 /** Milliseconds without any gateway after which Redis forgets since when it remembers, and its nonce secrets. */
@@ -15,6 +17,8 @@ export interface Session {
   readonly generation: string;
   /** Seconds since the epoch, by the clock of the gateway that was there first: from then on every use is in this memory. */
   readonly at: number;
+  /** Of all gateways that share this memory. */
+  readonly retention: Retention;
   /** The first mints. Empty: not asked for. */
   readonly secrets: readonly Uint8Array[];
   /** Redis does not say whether it evicts. */
@@ -28,6 +32,9 @@ export interface SessionTerms {
   /** Milliseconds in which a write has to be answered. */
   readonly deadline: number;
   readonly wantsSecrets: boolean;
+  /** Seconds, as in RedisPolicy. */
+  readonly retention: number;
+  readonly clockTolerance: number;
 }
 
 /**
@@ -41,10 +48,12 @@ export async function openSession(link: RedisLink, terms: SessionTerms): Promise
   if (servers.some(({ loading }) => loading === '1')) throw new StoreTrouble('loading');
   const policies = await Promise.all(servers.map(async (info) => info['maxmemory_policy'] ?? link.evictionPolicy()));
   if (policies.some((policy) => policy !== undefined && policy !== 'noeviction')) throw new StoreTrouble('evicts');
-  const { at, generation } = await settleMarker(link, identityOf(servers), terms);
+  const { at, generation, founded } = await settleMarker(link, identityOf(servers), terms);
+  const { prefix, now, retention: own, clockTolerance } = terms;
+  const retention = await agreeOnRetention(link, { prefix, generation, founded, own, clockTolerance, now });
   await tryWrite(link, terms);
   const secrets = terms.wantsSecrets ? await readSecrets(link, generation, terms) : [];
-  return { at, generation, secrets, evictionUnknown: policies.includes(undefined) };
+  return { at, generation, retention, secrets, evictionUnknown: policies.includes(undefined) };
 }
 
 type Info = Readonly<Record<string, string>>;
@@ -68,16 +77,17 @@ function identityOf(servers: readonly Info[]): string {
 async function settleMarker(
   link: RedisLink,
   identity: string,
-  { prefix, now }: SessionTerms,
-): Promise<Pick<Session, 'at' | 'generation'>> {
-  const mine = `${now} ${randomBytes(12).toString('base64url')}`;
+  { prefix, now, retention }: SessionTerms,
+): Promise<Pick<Session, 'at' | 'generation'> & { readonly founded: number }> {
+  const mine = `${now} ${randomBytes(12).toString('base64url')} ${retention}`;
   const attempts = link.sharded ? 8 : 1;
   for (let nth = 0; ; nth += 1) {
     try {
       const settled = await link.settle(`${prefix}since:${identity}:${nth}`, mine, MARKER_KEPT);
-      const [at = '', generation = ''] = settled.split(' ');
-      if (!Number.isFinite(Number(at)) || at === '' || generation === '') throw new StoreTrouble('other');
-      return { at: Number(at), generation };
+      const [at = '', generation = '', founded = ''] = settled.split(' ');
+      if (![at, founded].every((number) => Number.isFinite(Number(number))) || at === '' || generation === '')
+        throw new StoreTrouble('other');
+      return { at: Number(at), generation, founded: Number(founded) };
     } catch (error) {
       if (nth + 1 >= attempts) throw error;
     }

@@ -24,6 +24,7 @@ test('a server, a cluster and sentinels, in their three ways of writing', () => 
     prefix: 'holdfast:',
     whenUnavailable: 'reject',
     clockTolerance: 15,
+    retention: 75,
   });
   assert.deepEqual(redisOf('url: "rediss://[::1]:7000/3"')?.place, { kind: 'server', host: '::1', port: 7000, db: 3 });
   assert.deepEqual(redisOf('cluster: ["r1:7000", "[::1]:7001"]')?.place, {

@@ -9,8 +9,8 @@ import { openStore, startCluster, startRedis, type TestRedis, until } from '../.
 import { freePort } from '../../support/programs.ts';
 
 const now = () => Date.now() / 1000;
-const ask = (store: RedisReplayStore, jti: string, since = store.since) =>
-  store.remember('k', jti, now() + 60, now(), since);
+const ask = (store: RedisReplayStore, jti: string, judgedBy = store.coverage) =>
+  store.remember('k', jti, now() + 60, now(), judgedBy);
 
 describe('sentinels', () => {
   test('a master that dies is replaced, the replica is another memory, and nobody waits for longer than the deadline', async (t) => {
@@ -32,7 +32,7 @@ describe('sentinels', () => {
     }
     const nodes = ports.map((port) => ({ host: '127.0.0.1', port }));
     const store = await openStore(t, 0, { policy: { place: { kind: 'sentinel', name: 'proofs', nodes } } });
-    const since = store.since;
+    const before = store.coverage;
     assert.equal(await ask(store, 'before'), 'fresh');
     await until(async () => String(await replica.command('INFO', 'replication')).includes('master_link_status:up'));
 
@@ -45,8 +45,8 @@ describe('sentinels', () => {
     const answers: [Remembered, number][] = [];
     await until(async () => {
       const started = performance.now();
-      answers.push([await ask(store, 'lost in the fail-over', since), performance.now() - started]);
-      return store.state.up && store.since !== since;
+      answers.push([await ask(store, 'lost in the fail-over', before), performance.now() - started]);
+      return store.state.up && store.coverage.since !== before.since;
     });
     assert.ok(
       answers.every(([answer]) => ['unavailable', 'challenge'].includes(answer)),
@@ -56,8 +56,8 @@ describe('sentinels', () => {
       answers.every(([, took]) => took < 250),
       JSON.stringify(answers),
     );
-    assert.equal(await ask(store, 'lost in the fail-over', since), 'challenge');
-    assert.ok(store.since > since, 'proofs dated before the fail-over need a nonce');
+    assert.equal(await ask(store, 'lost in the fail-over', before), 'challenge');
+    assert.ok(store.coverage.since > before.since, 'proofs dated before the fail-over need a nonce');
     assert.equal(await ask(store, 'after'), 'fresh');
     assert.equal(await ask(store, 'after'), 'replayed');
   });
@@ -69,7 +69,7 @@ test('a server that was the master before, and is again, is another memory each 
   const linked = async (one: TestRedis) =>
     String(await one.command('INFO', 'replication')).includes('master_link_status:up');
   const store = await openStore(t, redis.port);
-  const { since } = store;
+  const before = store.coverage;
   await until(() => linked(other));
   const markers = async (one: TestRedis) => ((await one.command('KEYS', 'holdfast:since:*')) as string[]).length;
   await until(async () => (await markers(other)) === 1);
@@ -81,8 +81,8 @@ test('a server that was the master before, and is again, is another memory each 
   await redis.command('REPLICAOF', 'NO', 'ONE');
   await until(() => store.state.up);
   assert.equal(await markers(redis), 2, 'what the other knew is there');
-  assert.ok(store.since > since);
-  assert.equal(await ask(store, 'used after the other had stopped listening', since), 'challenge');
+  assert.ok(store.coverage.since > before.since);
+  assert.equal(await ask(store, 'used after the other had stopped listening', before), 'challenge');
 });
 
 describe('a cluster', () => {
@@ -94,7 +94,7 @@ describe('a cluster', () => {
       stores.every(({ state }) => state.up),
       JSON.stringify(stores.map(({ state }) => state)),
     );
-    assert.equal(stores[0]?.since, stores[1]?.since);
+    assert.equal(stores[0]?.coverage.since, stores[1]?.coverage.since);
     const jtis = Array.from({ length: 300 }, (_, nth) => `jti ${nth}`);
     const answers = await Promise.all(stores.flatMap((store) => jtis.map((jti) => ask(store, jti))));
     assert.equal(answers.filter((answer) => answer === 'fresh').length, 300);
@@ -107,7 +107,7 @@ describe('a cluster', () => {
     const place = { kind: 'cluster', nodes: nodes.map(({ port }) => ({ host: '127.0.0.1', port })) } as const;
     const store = await openStore(t, 0, { policy: { place, timeout: 0.2 } });
     assert.equal(store.state.up, true);
-    const since = store.since;
+    const before = store.coverage;
     const jtis = Array.from({ length: 60 }, (_, nth) => `jti ${nth}`);
     for (const jti of jtis) assert.equal(await ask(store, jti), 'fresh');
     await nodes[0]?.kill();
@@ -117,7 +117,7 @@ describe('a cluster', () => {
     const all = async () => {
       rounds += 1;
       const started = performance.now();
-      const answers = await Promise.all(jtis.map((jti) => ask(store, jti, since)));
+      const answers = await Promise.all(jtis.map((jti) => ask(store, jti, before)));
       seen.slowest = Math.max(seen.slowest, performance.now() - started);
       assert.ok(!answers.includes('fresh'), 'a used proof was taken for fresh');
       const fresh = await Promise.all(jtis.map((jti) => ask(store, `${jti} round ${rounds}`)));
@@ -125,7 +125,7 @@ describe('a cluster', () => {
       return fresh.every((answer) => answer === 'fresh');
     };
     // Until the replica of the dead one takes its place.
-    await until(async () => ((await all()) && store.since > since) || performance.now() > stop);
+    await until(async () => ((await all()) && store.coverage.since > before.since) || performance.now() > stop);
     assert.ok(performance.now() < stop, `still refused: ${JSON.stringify(seen)}`);
     assert.ok(seen.refused > 0, 'nothing was refused: nothing happened?');
     assert.ok(seen.slowest < 600, JSON.stringify(seen));

@@ -57,7 +57,7 @@ describe('an outage of Redis', () => {
   test('killed: the same, and what comes back empty is another memory', async (t) => {
     const redis = await startRedis(t);
     const store = await openStore(t, redis.port);
-    const before = store.since;
+    const before = store.coverage;
     assert.equal(await ask(store, 'used'), 'fresh');
     await redis.kill();
     const [answer, took] = await timed(ask(store));
@@ -66,7 +66,7 @@ describe('an outage of Redis', () => {
     await assertAway(store, 'disconnected');
     await redis.restart();
     await until(() => store.state.up);
-    assert.ok(store.since > before, 'proofs dated before need a nonce');
+    assert.ok(store.coverage.since > before.since, 'proofs dated before need a nonce');
     assert.equal(await store.remember('k', 'used', now() + 60, now(), before), 'challenge', 'judged by the old memory');
     await assertBack(store);
   });
@@ -241,11 +241,11 @@ test('whatever happens in between, no proof is fresh twice: kills, hangs, cut co
   const used = new Map<string, number>();
   const seen = { fresh: 0, again: 0, refused: 0, tooOld: 0 };
   const running = { still: true };
-  /** As the path does it: first the date against `since`, then the question, with what `since` was. */
+  /** As the path does it: first the date against `since`, then the question, with what the coverage was. */
   const present = async (store: RedisReplayStore, jti: string, dated: number) => {
-    const { since } = store;
-    if (dated < since) return 'nonce_required';
-    return await store.remember('k', jti, dated + 60, now(), since);
+    const { coverage } = store;
+    if (dated < coverage.since) return 'nonce_required';
+    return await store.remember('k', jti, dated + 60, now(), coverage);
   };
   const client = async () => {
     while (running.still) {

@@ -80,17 +80,17 @@ describe('what a store tells of the time before it', () => {
     const policy = { clockTolerance: 15 };
     const one = await openStore(t, redis.port, { policy, now: () => at });
     const later = await openStore(t, redis.port, { policy, now: () => at + 500 });
-    assert.ok(Math.abs(one.since - (at + 30)) < 0.001, String(one.since - at));
-    assert.equal(later.since, one.since);
+    assert.ok(Math.abs(one.coverage.since - (at + 30)) < 0.001, String(one.coverage.since - at));
+    assert.equal(later.coverage.since, one.coverage.since);
   });
 
   test('a memory that was emptied under its connection is found to be another one at the next look', async (t) => {
     const redis = await startRedis(t);
     const store = await openStore(t, redis.port);
-    const before = store.since;
+    const before = store.coverage.since;
     await redis.command('FLUSHALL');
     await redis.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
-    await until(() => store.since > before);
+    await until(() => store.coverage.since > before);
   });
 
   test('with another place than before, nothing before that move is known', async (t) => {
@@ -99,7 +99,7 @@ describe('what a store tells of the time before it', () => {
     const moved = now();
     const store = await openStore(t, redis.port);
     store.distrustBefore(moved);
-    assert.equal(store.since, moved);
+    assert.equal(store.coverage.since, moved);
   });
 });
 
