@@ -25,6 +25,7 @@ import {
   THIEF,
   TLS,
 } from './example.ts';
+import { FAPI_FILES, playFapi } from './fapi.ts';
 
 const INTERNAL_CA = await makeCa({ subject: 'CN=Internal CA' });
 const INTERNAL = await makeCertificate({ names: ['gateway.internal'], ca: INTERNAL_CA });
@@ -83,6 +84,13 @@ const PLAYS: Readonly<Record<string, Play>> = {
     play: playPolicies,
   },
   'nonce-rotation.yaml': { files: { ...TLS, ...SECRETS }, warnings: [], play: playRotation },
+  'fapi.yaml': {
+    files: FAPI_FILES,
+    warnings: [
+      'routes[3].require: is public on https://api.example.com, where route accounts asks for nonces of ours: a DPoP-Nonce of its upstream is removed',
+    ],
+    play: playFapi,
+  },
   'replicas-with-redis.yaml': {
     files: { ...TLS, 'secrets/redis': 'a-password-of-the-redis-user\n' },
     warnings: [],
