@@ -13,6 +13,8 @@ export interface Printed {
   readonly exit: number;
   readonly stdout: string;
   readonly stderr: string;
+  /** A thread can be stuck in a write that nobody reads: then the process cannot end by itself. */
+  readonly stuck?: boolean;
 }
 
 /** A policy and what it was read from, or everything that is wrong with it; `sources` has to be watched for a change in any case. */
@@ -20,6 +22,9 @@ export type Loaded = { readonly sources: Sources } & (
   | { readonly policy: Policy; readonly warnings: readonly Problem[]; readonly read: ReadPolicy }
   | { readonly problems: readonly Problem[] }
 );
+
+/** A configuration that was good. */
+export type Good = Extract<Loaded, { policy: Policy }>;
 
 /**
  * @param stdin the text of the configuration where `file` is `-`

@@ -1,16 +1,12 @@
-// Live change: when a file of the configuration changes, or SIGHUP comes, everything is read again and put to work, or refused.
+// Live change: when a file of the configuration changes, or a signal asks, everything is read again and put to work, or refused.
 
 import type { Gateway, ReloadCause } from '../supervisor/gateway.ts';
 import { effectiveConfig } from '../config/report/effective.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { ReadPolicy } from '../config/read/read.ts';
 import { changedRestartKeys } from '../config/report/restart.ts';
-import type { Policy } from '../policy/policy.ts';
 import { SourcesWatch } from './watch.ts';
-import { type Loaded, loadPolicy } from './load.ts';
-
-/** A configuration that was good. */
-type Good = Extract<Loaded, { policy: Policy }>;
+import { type Good, loadPolicy } from './load.ts';
 
 /**
  * Keeps a gateway at what its files say. One reload after the other; a configuration that is wrong, or changes what needs a
@@ -28,18 +24,14 @@ export class Reloading {
     this.#file = file;
     this.#gateway = gateway;
     this.#running = started.read;
-    this.#watch = file === '-' ? undefined : new SourcesWatch(started.sources, () => this.#reload('files'));
-    process.on('SIGHUP', this.#onSignal);
+    this.#watch = file === '-' ? undefined : new SourcesWatch(started.sources, () => this.reload('files'));
   }
 
-  readonly #onSignal = (): void => this.#reload('signal');
-
   stop(): void {
-    process.off('SIGHUP', this.#onSignal);
     this.#watch?.close();
   }
 
-  #reload(cause: ReloadCause): void {
+  reload(cause: ReloadCause): void {
     this.#last = this.#last.then(() => this.#readAgain(cause));
   }
 

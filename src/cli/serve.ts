@@ -1,35 +1,55 @@
 // `holdfast serve`: runs the gateway until a signal ends it.
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Gateway, startGateway } from '../supervisor/gateway.ts';
-import { createLog, type Log } from '../observe/log.ts';
+import { createLog, type Log, unblockStandardOutput } from '../observe/log.ts';
 import { formatBind } from '../config/report/describe.ts';
 import { effectiveConfig } from '../config/report/effective.ts';
 import type { Policy } from '../policy/policy.ts';
 import { spareMemory } from '../worker/spare-memory.ts';
 import { EXIT } from './arguments.ts';
+import { type Good, loadPolicy, type Printed, printFailure, printProblems } from './load.ts';
 import { Reloading } from './reloading.ts';
-import { loadPolicy, type Printed, printFailure, printProblems } from './load.ts';
+import { Signals } from './signals.ts';
+
+/** Milliseconds that connections get to be closed after a second signal. */
+const AT_ONCE = 500;
 
 /** Settles when the gateway has ended; a second signal ends it at once. */
 export async function serveUntilSignal(file: string, version: string, json: boolean): Promise<Printed> {
+  const signals = new Signals();
   const loaded = loadPolicy(file);
   if ('problems' in loaded) return printProblems(loaded.problems, json);
+  const nonBlocking = unblockStandardOutput();
   const log = createLog(loaded.policy.log);
-  const signals = hearSignals();
+  signals.logTo(log);
   const broken = hearFailures(log);
+  const ended = await serve(file, loaded, { log, signals, broken, version, json });
+  const written = await log.flush();
+  return { ...ended, stuck: !written && !nonBlocking };
+}
+
+interface Serving {
+  readonly log: Log;
+  readonly signals: Signals;
+  readonly broken: Promise<never>;
+  readonly version: string;
+  readonly json: boolean;
+}
+
+async function serve(file: string, loaded: Good, { log, signals, broken, version, json }: Serving): Promise<Printed> {
   try {
     const config = effectiveConfig(loaded.read);
     const gateway = await startGateway(loaded.policy, { version, log, file, config });
     spareMemory();
     announce(gateway, loaded.policy, log, version);
     const reloading = new Reloading(file, loaded, gateway);
+    signals.onReload(() => reloading.reload('signal'));
     void signals.first.then(() => reloading.stop());
     await Promise.race([drainOnSignal(gateway, log, signals), broken]);
     return { exit: EXIT.ok, stdout: '', stderr: '' };
   } catch (error) {
     return printFailure(EXIT.failed, error instanceof Error ? error.message : 'failed to start', json);
-  } finally {
-    await log.flush();
   }
 }
 
@@ -42,23 +62,6 @@ function announce(gateway: Gateway, policy: Policy, log: Log, version: string): 
     telemetry: formatBind(gateway.telemetry),
     admin: formatBind(gateway.admin),
   });
-}
-
-interface Signals {
-  readonly first: Promise<NodeJS.Signals>;
-  readonly second: Promise<NodeJS.Signals>;
-}
-
-/** Heard from the start to the end of the process: one that came while nobody listened would kill it. */
-function hearSignals(): Signals {
-  const [first, second] = [Promise.withResolvers<NodeJS.Signals>(), Promise.withResolvers<NodeJS.Signals>()];
-  let next = first;
-  const hear = (signal: NodeJS.Signals) => {
-    next.resolve(signal);
-    next = second;
-  };
-  process.on('SIGTERM', hear).on('SIGINT', hear);
-  return { first: first.promise, second: second.promise };
 }
 
 /**
@@ -78,6 +81,10 @@ function hearFailures(log: Log): Promise<never> {
 
 async function drainOnSignal(gateway: Gateway, log: Log, { first, second }: Signals): Promise<void> {
   log.event('info', 'draining', { signal: await first });
-  await Promise.race([gateway.drain(), second.then(() => gateway.close())]);
+  const atOnce = async () => {
+    log.event('info', 'ending at once', { signal: await second });
+    await Promise.race([gateway.close(), sleep(AT_ONCE)]);
+  };
+  await Promise.race([gateway.drain(), atOnce()]);
   log.event('info', 'stopped');
 }

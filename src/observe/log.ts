@@ -1,6 +1,8 @@
 // The log: JSON lines on standard output, one per request, made of typed parts into which no token, proof, nonce or claim fits.
 
-import { type DestinationStream, destination, pino, stdTimeFunctions } from 'pino';
+import type { EventEmitter } from 'node:events';
+import { Socket } from 'node:net';
+import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from 'pino';
 import type { BindingName } from '../binding/permit.ts';
 import type { Listener, LogRules, Route } from '../policy/policy.ts';
 import type { Rejection, RejectionFacts } from '../rejection/rejection.ts';
@@ -66,14 +68,16 @@ export interface Log {
   failure(message: string, error: unknown, requestId?: string): void;
   /** Other rules from now on. */
   change(rules: LogRules): void;
-  /** Settles when everything logged so far is written. */
-  flush(): Promise<void>;
+  /** Settles when everything logged so far is written, with true; with false where nobody reads, or too slowly. */
+  flush(): Promise<boolean>;
 }
 
 /** Characters of a method, host or path. */
 const TEXT_LIMIT = 256;
 /** Bytes that wait for a slow reader of standard output; lines beyond are lost, the gateway is not. */
 const BUFFER_LIMIT = 16 * 1024 * 1024;
+/** Milliseconds without a write after which nobody reads, and for all that is left to write. */
+const FLUSH_PATIENCE = { silence: 1000, all: 2000 };
 
 /** @param to for tests; the default is standard output, written without blocking and flushed at exit */
 export function createLog(rules: LogRules, to: DestinationStream = standardOutput()): Log {
@@ -100,11 +104,31 @@ export function createLog(rules: LogRules, to: DestinationStream = standardOutpu
       ({ sampleSuccesses } = next);
       logger.level = next.level;
     },
-    flush: () =>
-      new Promise((resolve) => {
-        logger.flush(() => resolve());
-      }),
+    flush: async () => {
+      const written = await writeRest(logger, to);
+      // At the end of the process sonic-boom would try again, and again, for as long as nobody reads.
+      if (!written && 'flushSync' in to) to.flushSync = () => {};
+      return written;
+    },
   };
+}
+
+function writeRest(
+  logger: Logger,
+  to: DestinationStream & Partial<Pick<EventEmitter, 'on' | 'off'>>,
+): Promise<boolean> {
+  return new Promise((resolve) => {
+    const end = performance.now() + FLUSH_PATIENCE.all;
+    const timer = setTimeout(() => settle(false), FLUSH_PATIENCE.silence);
+    const progress = () => void (performance.now() < end && timer.refresh());
+    const settle = (written: boolean) => {
+      clearTimeout(timer);
+      to.off?.('write', progress);
+      resolve(written);
+    };
+    to.on?.('write', progress);
+    logger.flush(() => settle(true));
+  });
 }
 
 /**
@@ -123,6 +147,16 @@ function standardOutput(): DestinationStream {
   return stream.on('error', () => {
     stream.flushSync = () => {};
   });
+}
+
+/**
+ * Makes writes to a standard output that is a pipe or a socket fail instead of wait where nobody reads (sonic-boom repeats them).
+ * A write that waits holds one of the four threads that also look up names and read files, and the process cannot end before it.
+ * @returns whether it is so; a terminal and a file go on waiting
+ */
+export function unblockStandardOutput(): boolean {
+  // Node opens pipes and sockets without blocking, and sets them back at the end.
+  return process.stdout instanceof Socket && !process.stdout.isTTY;
 }
 
 /** Bytes of a text, and of a whole list, in an event; and of a list in the facts of a refusal, which may have two. */

@@ -15,6 +15,8 @@ const SNAPSHOT_PATIENCE = 1000;
 const RESTART = { min: 100, max: 10_000 };
 /** Milliseconds that a worker gets to close and write its log. */
 const LAST_WORDS = 2000;
+/** Milliseconds for its end after that. A thread whose log nobody reads may not end at all. */
+const TERMINATION = 500;
 /** Milliseconds in which every worker has to take a policy. */
 const ADOPTION = 10_000;
 
@@ -87,7 +89,7 @@ export class Crew {
     await Promise.all(this.#members.map((member) => member.stop()));
   }
 
-  /** Ends all workers, in at most two seconds. */
+  /** Ends all workers, in at most two and a half seconds. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
     await Promise.all(this.#members.map((member) => member.close()));
@@ -235,7 +237,7 @@ class Member {
     await this.#until(() => false, LAST_WORDS);
     if (this.#thread === undefined) return;
     this.kill();
-    await this.#until(() => false);
+    await this.#until(() => false, TERMINATION);
   }
 
   kill(): void {

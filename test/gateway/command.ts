@@ -37,6 +37,7 @@ export class Command {
     child.stderr.setEncoding('utf8').on('data', (text: string) => (this.#stderr += text));
     child.stdin.on('error', () => 'it has ended without reading').end(stdin);
     this.ended = new Promise((resolve) => {
+      child.once('exit', () => child.stdout.resume());
       child.once('close', (exit) => {
         resolve({ exit, stdout: this.#stdout, stderr: this.#stderr });
         this.#look();
@@ -52,8 +53,13 @@ export class Command {
     return this.#child.pid ?? 0;
   }
 
-  signal(name: 'SIGTERM' | 'SIGINT' | 'SIGHUP'): void {
+  signal(name: NodeJS.Signals): void {
     this.#child.kill(name);
+  }
+
+  /** From now on nobody reads what it prints. */
+  stopReading(): void {
+    this.#child.stdout?.pause();
   }
 
   /** The log line with this message, or the `nth` of them; rejects where the command ends before. */
