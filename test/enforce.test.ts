@@ -32,6 +32,7 @@ type Writable<T> = { -readonly [K in keyof T]?: T[K] };
 interface Draft {
   authorization: (token: string) => readonly string[];
   dpop: (proof: string) => readonly string[];
+  query: string | undefined;
   token: { header: Record<string, unknown>; claims: Record<string, unknown>; signedBy: 'issuer' | 'stranger' };
   proof: { header: Record<string, unknown>; claims: Record<string, unknown>; signedBy: 'holder' | 'stranger' };
   certificate: { shown: 'good' | 'other' | 'none'; trusted: boolean };
@@ -58,6 +59,10 @@ const remembers = (answer: 'full' | 'unavailable') =>
 const LIMIT = { name: 'few', key: 'subject', interval: 60, burst: 1, quota: 1, window: 60, text: '1/m' } as const;
 
 const LADDER: Partial<Record<Reason, Rung>> = {
+  credentials_in_query: rung('authorization', (draft) => {
+    draft.authorization = () => [];
+    draft.query = 'access_token=a';
+  }),
   credentials_missing: rung('authorization', (draft) => (draft.authorization = () => [])),
   credentials_malformed: rung('authorization', (draft) => (draft.authorization = () => ['DPoP'])),
   credentials_repeated: rung(
@@ -169,6 +174,7 @@ function makeDraft(): Draft {
     demand: { requirement: 'sender-constrained' },
     route: {},
     ports: {},
+    query: undefined,
     sentBefore: 0,
   };
 }
@@ -193,6 +199,7 @@ async function requestOf(draft: Draft): Promise<RequestFacts> {
   return makeFacts({
     authorization: draft.authorization(token),
     dpop: draft.dpop(signed),
+    query: draft.query,
     certificate: shown === 'none' ? undefined : { facts: certificates[shown], verify: 'chain', trusted },
     now: NOW,
   });

@@ -21,16 +21,16 @@ export interface Obligation {
  * A bound token is held to its binding on every route but public ones; a route may demand more, never less.
  * Scheme DPoP means a proof under `cnf.jkt` (RFC 9449 §7.1), so a token without `jkt` cannot be presented by it; a
  * certificate-bound token uses Bearer (RFC 8705 §3), unless it has `jkt` too.
- * @returns Rejection: binding_required, binding_downgraded
+ * @returns Rejection: binding_downgraded; binding_required, whose `what` says which binding is missing
  * NOT checked: any evidence. `public` is no demand and is not asked here; it would count as `sender-constrained`.
  */
 export function oblige(requirement: Requirement, scheme: Scheme, confirmation: Confirmation): Obligation | Rejection {
   const { jkt, x5tS256 } = confirmation;
+  if (requirement === 'mtls' && x5tS256 === undefined) return reject('binding_required', { what: 'x5t#S256' });
+  if (requirement === 'dpop' && jkt === undefined) return reject('binding_required', { what: 'jkt' });
   const unbound = jkt === undefined && x5tS256 === undefined;
-  if (unbound && requirement !== 'token') return reject('binding_required');
-  if (requirement === 'dpop' && jkt === undefined) return reject('binding_required');
-  if (requirement === 'mtls' && x5tS256 === undefined) return reject('binding_required');
-  if (scheme === 'DPoP' && jkt === undefined) return reject('binding_required');
+  if (unbound && requirement !== 'token') return reject('binding_required', { what: 'cnf' });
+  if (scheme === 'DPoP' && jkt === undefined) return reject('binding_required', { what: 'scheme' });
   if (scheme === 'Bearer' && jkt !== undefined) return reject('binding_downgraded');
   return { proofBy: jkt, certificate: x5tS256, binding: bindingName(jkt, x5tS256) };
 }

@@ -5,7 +5,7 @@ import type { Permit } from '../binding/permit.ts';
 import { enforce, type Ports, shadow } from '../enforce.ts';
 import type { Attempts, Log, RequestLine } from '../observe/log.ts';
 import type { OutcomeLabel, TrafficMetrics } from '../observe/metrics.ts';
-import { chooseRoute, groupOf } from '../policy/route-table.ts';
+import { chooseRoute, groupOf, routeForMethod } from '../policy/route-table.ts';
 import type { Policy, Route } from '../policy/policy.ts';
 import { grpcCodeOf, Rejection, reject } from '../rejection/rejection.ts';
 import { type Answer, rejectionAnswer } from '../rejection/answer.ts';
@@ -97,6 +97,10 @@ class Exchange implements ExchangeOwner {
 
     const group = groupOf(policy.routeTable, facts);
     const preflight = group && preflightAnswer(group, facts);
+    if (preflight instanceof Rejection) {
+      this.#route = group && routeForMethod(group, facts.preflight?.method ?? '');
+      return this.#refuse(preflight);
+    }
     if (preflight !== undefined) return this.#answer(preflight);
 
     const route = chooseRoute(policy.routeTable, facts, group);

@@ -6,6 +6,7 @@ import { type DestinationStream, destination, type Logger, pino, stdTimeFunction
 import type { BindingName } from '../binding/permit.ts';
 import type { Listener, LogRules, Route } from '../policy/policy.ts';
 import type { Rejection, RejectionFacts } from '../rejection/rejection.ts';
+import { shownFacts } from '../rejection/shown-facts.ts';
 import type { OutcomeLabel, SchemeLabel } from './metrics.ts';
 import { shortList, shortText } from './short.ts';
 
@@ -207,19 +208,14 @@ function rejectionFields({ reason, stage, facts }: Rejection) {
   return { reason, stage, ...(Object.keys(facts).length > 0 && { facts: factFields(facts) }) };
 }
 
-/** Named one by one: a fact that is new has to be thought about before it is logged. */
-function factFields({ what, clockOffset, htuPath, audience, renewedCertificate, retryAfter, allow }: RejectionFacts) {
+function factFields(facts: RejectionFacts) {
+  const { audience } = facts;
   return {
-    what,
-    clock_offset: clockOffset,
-    htu_path: htuPath,
+    ...shownFacts(facts),
     audience: audience && {
       expected: shortList(audience.expected, FACT_BYTES),
       received: shortList(audience.received, FACT_BYTES),
     },
-    renewed_certificate: renewedCertificate,
-    retry_after: retryAfter,
-    allow,
   };
 }
 

@@ -4,6 +4,7 @@ import type { LRUCache } from 'lru-cache';
 import { Rejection, reject } from '../rejection/rejection.ts';
 import { admitsAlgorithm, verifySignature } from '../jose/algorithms.ts';
 import { decodeBase64url, type JsonObject, readJsonPart } from '../jose/jws.ts';
+import { htuMismatch } from './htu-mismatch.ts';
 import type { Nonces } from './nonce.ts';
 import { importProofKey, type ProofKey, readProofKey } from '../jose/jwk.ts';
 import { readTargetUri } from '../http/uri.ts';
@@ -162,16 +163,9 @@ function findProofKey(headerText: string, header: JsonObject | undefined, terms:
 function checkRequest(claims: ProofClaims, terms: ProofTerms): Rejection | undefined {
   if (claims.htm !== terms.method) return reject('proof_method_mismatch');
   if (claims.htu !== terms.targetUri && readTargetUri(claims.htu) !== terms.targetUri) {
-    return reject('proof_uri_mismatch', {
-      htuPath: { expected: pathOf(terms.targetUri), received: pathOf(claims.htu) },
-    });
+    return reject('proof_uri_mismatch', htuMismatch(terms.targetUri, claims.htu));
   }
   return claims.ath === sha256(terms.accessToken) ? undefined : reject('proof_token_mismatch');
-}
-
-/** The path part alone: query and fragment of a careless `htu` may hold secrets. */
-function pathOf(uri: string): string {
-  return (/^[a-z]+:\/\/[^/?#]*([^?#]*)/i.exec(uri)?.[1] ?? '').slice(0, 256);
 }
 
 /** Checks 10 and 11: fresh by its nonce if it has one, else by `iat` (RFC 9449 §8, §9, §11.1). */

@@ -4,7 +4,8 @@ import type { Field } from '../http/field.ts';
 import { type GrpcCall, grpcMessage } from '../http/grpc.ts';
 import { type ChallengeTerms, challenges, type Scheme } from './challenge.ts';
 import { quotaFields } from '../rate/quota.ts';
-import { grpcCodeOf, type Reason, REASONS, type Rejection } from './rejection.ts';
+import { grpcCodeOf, type Reason, REASONS, type Rejection, wordingOf } from './rejection.ts';
+import { shownFacts } from './shown-facts.ts';
 
 /** An answer of ours, ready to be written. */
 export interface Answer {
@@ -32,8 +33,8 @@ export interface AnswerTerms {
 const CLOSING: ReadonlySet<Reason> = new Set(['draining', 'request_malformed']);
 
 /**
- * Makes the answer to a refusal. Nothing of the request is repeated in it but, with `explain`, the path part of `htu`
- * and the clock offset. The body is the same text for every client: what to do next is in `detail`.
+ * Makes the answer to a refusal. Nothing of the request is repeated in it but, with `explain`, `htu` without query and
+ * the clock offset. The body is the same text for every client: what to do next is in `detail`.
  * To a gRPC call it is 200 with fields alone, grpc-status by the table of reasons: gRPC clients drop the fields of any other status,
  * challenges and nonces too (decision 942).
  */
@@ -42,7 +43,8 @@ export function rejectionAnswer(rejection: Rejection, terms: AnswerTerms): Answe
 }
 
 function problemAnswer(rejection: Rejection, terms: AnswerTerms): Answer {
-  const { status, title, remedy } = REASONS[rejection.reason];
+  const { status } = rejection;
+  const { title, remedy } = wordingOf(rejection);
   const body = {
     type: `urn:holdfast:rejection:${rejection.reason}`,
     title,
@@ -58,7 +60,7 @@ function problemAnswer(rejection: Rejection, terms: AnswerTerms): Answer {
 
 /** Trailers only (PROTOCOL-HTTP2.md): everything is in the fields, so that every client finds it among the metadata of the status. */
 function grpcAnswer(rejection: Rejection, terms: AnswerTerms, { contentType }: GrpcCall): Answer {
-  const { title, remedy } = REASONS[rejection.reason];
+  const { title, remedy } = wordingOf(rejection);
   const facts = Object.entries(explained(rejection, terms)).map(
     ([name, value]) => ` ${name}: ${JSON.stringify(value)}.`,
   );
@@ -73,11 +75,10 @@ function grpcAnswer(rejection: Rejection, terms: AnswerTerms, { contentType }: G
 }
 
 /** What was expected and received, where the client may know it. */
-function explained({ facts: { htuPath, clockOffset } }: Rejection, { explain }: AnswerTerms): object {
-  return {
-    ...(explain && htuPath ? { htu: htuPath } : {}),
-    ...(explain && clockOffset !== undefined ? { clock_offset: clockOffset } : {}),
-  };
+function explained({ facts }: Rejection, { explain }: AnswerTerms): object {
+  if (!explain) return {};
+  const { htu, clock_offset } = shownFacts(facts);
+  return { ...(htu && { htu }), ...(clock_offset !== undefined && { clock_offset }) };
 }
 
 function commonFields(rejection: Rejection, terms: AnswerTerms): Field[] {

@@ -1,6 +1,6 @@
 // The WWW-Authenticate challenges of a refusal (RFC 6750 §3, RFC 9449 §7.1 figures 15 to 19, RFC 9470 §3).
 
-import { REASONS, type Rejection } from './rejection.ts';
+import { REASONS, type Rejection, wordingOf } from './rejection.ts';
 
 /** The schemes by which Holdfast takes access tokens. */
 export type Scheme = 'Bearer' | 'DPoP';
@@ -56,14 +56,14 @@ export function challenges(
 type Parameter = readonly [name: string, value: string | number | undefined];
 
 function errorParameters(rejection: Rejection, terms: ChallengeTerms): Parameter[] {
-  const { error, title } = REASONS[rejection.reason];
+  const { error } = REASONS[rejection.reason];
   const strength: Parameter[] = [
     ['acr_values', terms.acrValues],
     ['max_age', terms.maxAge],
   ];
   return [
     ['error', String(error)],
-    ['error_description', title],
+    ['error_description', wordingOf(rejection).title],
     ...(error === 'insufficient_user_authentication' ? strength : []),
   ];
 }

@@ -75,7 +75,12 @@ interface ReasonRow {
   readonly title: string;
   /** What the person who reads the refusal does next. */
   readonly remedy: string;
+  /** Words for causes that need other ones, by `what` of the facts. */
+  readonly causes?: Readonly<Record<string, Wording>>;
 }
+
+/** What the answer to a refusal says. */
+type Wording = Pick<ReasonRow, 'title' | 'remedy'>;
 
 const row = (
   stage: Stage,
@@ -90,6 +95,15 @@ const row = (
   error,
   title,
   remedy,
+});
+
+/** @param causes title and remedy by `what` of the facts */
+const byCause = (
+  reason: ReasonRow,
+  causes: Readonly<Record<string, readonly [title: string, remedy: string]>>,
+): ReasonRow => ({
+  ...reason,
+  causes: Object.fromEntries(Object.entries(causes).map(([what, [title, remedy]]) => [what, { title, remedy }])),
 });
 
 /**
@@ -119,15 +133,29 @@ export const REASONS = {
 
   route_not_found: row('route', 404, false, 'No route for this path',
     'Check the path, or add a route for it.'),
+  preflight_refused: byCause(row('route', 403, false, 'The page may not send this cross-origin request',
+    'Compare the origin and the method of the page with cors of the route.'), {
+    cors: ['The route answers no cross-origin requests of pages',
+      'Add cors with the origin of the page to the route, or call the route from its own origin.'],
+    'cors.origins': ['The origin of the page is not allowed here',
+      'Call from an origin that cors.origins of the route lists, or add this one there.'],
+    'match.methods': ['No route with cors takes the method that the page asks for',
+      'Use a method of a route with cors, or add cors to the route of this one.'],
+  }),
   method_not_allowed: row('route', 405, false, 'The method is not allowed here',
     'Use a method named in the Allow field.'),
   certificate_field_malformed: row('route', 400, false, 'The certificate field of the proxy in front does not parse',
     'Compare listeners[].client_certificate_from with what the proxy in front sends.'),
 
+  credentials_in_query: row('presentation', 400, 'invalid_request', 'The access token was sent in the query',
+    'Send the access token in the Authorization field alone. URLs end up in logs: treat this one as known to others.'),
   credentials_missing: row('presentation', 401, 'none', 'An access token is required',
     'Send the access token in one Authorization field.'),
-  credentials_malformed: row('presentation', 400, 'invalid_request', 'The Authorization field is malformed',
-    'Send the scheme, one space and exactly one token of at most 16 KiB.'),
+  credentials_malformed: byCause(row('presentation', 400, 'invalid_request', 'The Authorization field is malformed',
+    'Send the scheme, one space and exactly one token of at most 16 KiB.'), {
+    scheme: ['The Authorization field lacks the scheme or the token',
+      'Send the scheme, one space and the token: DPoP TOKEN or Bearer TOKEN.'],
+  }),
   credentials_repeated: row('presentation', 400, 'invalid_request', 'Multiple methods used to include access token',
     'Send one Authorization field, and no access_token in the query.'),
   scheme_not_accepted: row('presentation', 401, 'none', 'The authentication scheme is not accepted',
@@ -164,8 +192,15 @@ export const REASONS = {
 
   confirmation_unsupported: row('binding', 401, 'invalid_token', 'The binding of the access token cannot be checked here',
     'Have the token bound with cnf.jkt or cnf.x5t#S256.'),
-  binding_required: row('binding', 401, 'invalid_token', 'The access token lacks the binding that is required here',
-    'Request a token bound to your key or certificate, and present it by the scheme of its binding.'),
+  binding_required: byCause(row('binding', 401, 'invalid_token', 'The access token lacks the binding that is required here',
+    'Request a token bound to your key or certificate, and present it by the scheme of its binding.'), {
+    'x5t#S256': ['A token that is bound to a client certificate is required here',
+      'Request a token with your client certificate (cnf.x5t#S256), and connect with that certificate.'],
+    jkt: ['A token that is bound to a DPoP key is required here',
+      'Request a token with a DPoP proof of your key (cnf.jkt), and present it as Authorization: DPoP with a proof.'],
+    scheme: ['A token that is not bound to a DPoP key was presented as DPoP',
+      'Present this token as Bearer, or request one with a DPoP proof of your key (cnf.jkt).'],
+  }),
   binding_downgraded: row('binding', 401, 'invalid_token', 'A DPoP-bound access token was presented as Bearer',
     'Send it as Authorization: DPoP with a proof.'),
 
@@ -240,15 +275,15 @@ export const REASON_NAMES = Object.keys(REASONS) as readonly Reason[];
 
 /**
  * What a refusal may tell the operator. No field here fits a token, proof, nonce or key; the only values that come from
- * outside are the path part of `htu` and, once its signature is verified, the token's `aud` (docs/decisions/0004).
+ * outside are `htu` without userinfo, query and fragment and, once its signature is verified, the token's `aud` (decision 943).
  */
 export interface RejectionFacts {
   /** Name of the claim, field, parameter or configured key that was wrong: a name from us or from the policy, never a value. */
   readonly what?: string;
   /** Seconds by which the client's clock is ahead (positive) or behind (negative). */
   readonly clockOffset?: number;
-  /** Path parts of the target URI and of the proof's `htu`, at most 256 characters each. */
-  readonly htuPath?: { readonly expected: string; readonly received: string };
+  /** The target URI and what the proof has instead, at most 256 characters each; `received` is empty where that is not a URI. */
+  readonly htu?: { readonly expected: string; readonly received: string };
   /** Audiences accepted by the route and found in the verified token, at most 8 each. */
   readonly audience?: { readonly expected: readonly string[]; readonly received: readonly string[] };
   /** The certificate shown has the subject and issuer name of another generation: probably renewed. */
@@ -280,6 +315,12 @@ export class Rejection {
 /** Shorthand that keeps checks on one line: `return reject('token_expired')`. */
 export function reject(reason: Reason, facts?: RejectionFacts): Rejection {
   return new Rejection(reason, facts);
+}
+
+/** What the answer says: the words of the reason, or of the cause where that has its own. */
+export function wordingOf({ reason, facts }: Rejection): Wording {
+  const row: ReasonRow = REASONS[reason];
+  return row.causes?.[facts.what ?? ''] ?? row;
 }
 
 /** What a gRPC client is told. */

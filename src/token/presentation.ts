@@ -17,13 +17,14 @@ const TOKEN68 = /^[A-Za-z0-9\-._~+/]+=*$/;
 
 /**
  * Reads the presentation of a request to a route that is not public.
- * @returns Rejection: credentials_missing, credentials_malformed, credentials_repeated, scheme_not_accepted,
+ * @returns Rejection: credentials_in_query, credentials_missing, credentials_malformed, credentials_repeated, scheme_not_accepted,
  * proof_missing, proof_repeated
  * NOT checked: the token, the proof, and whether the route takes the scheme: the token's binding decides that.
  */
 export function readPresentation(request: RequestFacts): Presentation | Rejection {
-  if (namesAccessToken(request.query)) return reject('credentials_repeated', { what: 'query' });
-  const credentials = readCredentials(request.authorization);
+  const inQuery = namesAccessToken(request.query);
+  if (inQuery && request.authorization.length === 0) return reject('credentials_in_query', { what: 'query' });
+  const credentials = readCredentials(request.authorization, inQuery);
   if (credentials instanceof Rejection) return credentials;
   if (credentials.scheme === 'Bearer') return { ...credentials, proof: undefined };
   const [proof, ...others] = request.dpop;
@@ -32,19 +33,28 @@ export function readPresentation(request: RequestFacts): Presentation | Rejectio
   return { ...credentials, proof };
 }
 
-function readCredentials(lines: readonly string[]): { scheme: Scheme; accessToken: string } | Rejection {
+/** @param inQuery a token is in the query as well (RFC 6750 §2: no more than one method) */
+function readCredentials(
+  lines: readonly string[],
+  inQuery: boolean,
+): { scheme: Scheme; accessToken: string } | Rejection {
   const read = lines.map(readCredentialsLine);
   // Reasons in the order of the table: a malformed line counts before a second one, and that before a foreign scheme.
   const malformed = read.find((one) => one instanceof Rejection && one.reason === 'credentials_malformed');
   if (malformed instanceof Rejection) return malformed;
+  if (inQuery) return reject('credentials_repeated', { what: 'query' });
   if (read.length > 1) return reject('credentials_repeated', { what: 'Authorization' });
   return read[0] ?? reject('credentials_missing');
 }
 
-/** A foreign scheme may carry parameters instead of a token68 (RFC 9110 §11.4): its rest is not ours to judge. */
+/**
+ * A foreign scheme may carry parameters instead of a token68 (RFC 9110 §11.4): its rest is not ours to judge. One word alone is a
+ * token without a scheme, or a scheme without a token.
+ */
 function readCredentialsLine(line: string): { scheme: Scheme; accessToken: string } | Rejection {
-  const [, name = '', accessToken = ''] = CREDENTIALS.exec(line) ?? [];
+  const [, name = '', accessToken] = CREDENTIALS.exec(line) ?? [];
   if (name === '') return reject('credentials_malformed');
+  if (accessToken === undefined) return reject('credentials_malformed', { what: 'scheme' });
   const scheme = readScheme(name);
   if (scheme === undefined) return reject('scheme_not_accepted');
   if (accessToken.length > TOKEN_BYTES || !TOKEN68.test(accessToken)) return reject('credentials_malformed');

@@ -49,3 +49,19 @@ test('the name of the binding says what is owed', () => {
   });
   assert.deepEqual(names, ['none', 'dpop', 'mtls', 'dpop+mtls']);
 });
+
+test('a binding that is missing is named: by the route where that wants one kind, else by the scheme', () => {
+  const missing = (requirement: Requirement, scheme: Scheme, name: keyof typeof confirmations) => {
+    const obligation = oblige(requirement, scheme, confirmations[name]);
+    return obligation instanceof Rejection && [obligation.reason, obligation.facts.what].join(' ');
+  };
+  for (const scheme of ['Bearer', 'DPoP'] as const) {
+    for (const name of ['unbound', 'jkt'] as const) {
+      assert.equal(missing('mtls', scheme, name), 'binding_required x5t#S256');
+    }
+    for (const name of ['unbound', 'x5t'] as const) assert.equal(missing('dpop', scheme, name), 'binding_required jkt');
+    assert.equal(missing('sender-constrained', scheme, 'unbound'), 'binding_required cnf');
+  }
+  assert.equal(missing('token', 'DPoP', 'unbound'), 'binding_required scheme');
+  assert.equal(missing('sender-constrained', 'DPoP', 'x5t'), 'binding_required scheme');
+});

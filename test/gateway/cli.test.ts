@@ -220,6 +220,9 @@ test('explain decides about one request as the gateway would, and never repeats 
     assert.ok(identity.some(([name]: [string]) => name === 'X-Auth-Thumbprint'));
     const refused = JSON.parse(elsewhereJson.stdout);
     assert.deepEqual([refused.decision, refused.reason, refused.answer.status], ['refused', 'proof_uri_mismatch', 401]);
-    assert.deepEqual(refused.facts.htuPath, { expected: '/orders/2', received: '/orders/1' });
+    assert.deepEqual(refused.facts, {
+      what: 'path',
+      htu: { expected: `${ORIGIN}/orders/2`, received: `${ORIGIN}/orders/1` },
+    });
   });
 });

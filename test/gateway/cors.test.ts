@@ -49,25 +49,37 @@ test('a preflight is answered before credentials and methods are looked at, and 
     'access-control-max-age': '300',
     vary: 'Origin, Access-Control-Request-Method, Access-Control-Request-Headers',
   });
-  for (const [method, origin] of [
-    ['DELETE', APP],
-    ['POST', 'https://evil.example'],
-    ['POST', 'null'],
-  ] as const) {
-    const denied = await gateway.request('OPTIONS', '/shop/1', preflight(method, origin));
-    assert.deepEqual(
-      [denied.status, denied.fields.all('access-control-allow-origin')],
-      [204, []],
-      `${method} ${origin}`,
-    );
-  }
-  assert.equal(gateway.upstream.seen.length, 0);
-  assert.equal(await gateway.count('holdfast_requests_total', { outcome: 'answered' }), 4);
+  assert.equal(await gateway.count('holdfast_requests_total', { outcome: 'answered' }), 1);
 });
 
-test('where no route of the path has cors, OPTIONS is a request like any other', async (t) => {
+test('a preflight that is refused looks so: 403, counted and logged as a refusal, and no field that grants anything', async (t) => {
   const gateway = await startTestGateway(t, { routes: ROUTES });
-  assert.equal((await gateway.request('OPTIONS', '/plain/1', preflight('GET'))).reason, 'credentials_missing');
+  for (const [method, origin, what] of [
+    ['DELETE', APP, 'match.methods'],
+    ['POST', 'https://evil.example', 'cors.origins'],
+    ['POST', 'null', 'cors.origins'],
+  ] as const) {
+    const denied = await gateway.request('OPTIONS', '/shop/1', preflight(method, origin));
+    assert.deepEqual([denied.status, denied.reason, corsOf(denied)], [403, 'preflight_refused', {}]);
+    const { request_id } = JSON.parse(denied.body);
+    const line = await gateway.logged({ msg: 'request', request_id });
+    assert.deepEqual([line['outcome'], line['status'], line['facts']], ['rejected', 403, { what }]);
+  }
+  assert.equal(gateway.upstream.seen.length, 0);
+  assert.equal(await gateway.count('holdfast_requests_total', { outcome: 'answered' }), 0);
+  assert.equal(await gateway.count('holdfast_rejections_total', { reason: 'preflight_refused' }), 3);
+});
+
+test('where no route of the path has cors, a preflight is refused as one, and OPTIONS is else a request like any other', async (t) => {
+  const gateway = await startTestGateway(t, { routes: ROUTES });
+  const refused = await gateway.request('OPTIONS', '/plain/1', preflight('GET'));
+  assert.deepEqual([refused.status, refused.reason], [403, 'preflight_refused']);
+  assert.match(refused.body, /The route answers no cross-origin requests of pages/);
+  // No preflight: those have no credentials, and name an origin and a method.
+  const plain = [['Origin', APP]] as const;
+  assert.equal((await gateway.request('OPTIONS', '/plain/1', { fields: plain })).reason, 'credentials_missing');
+  const token = await issue(gateway);
+  assert.equal((await gateway.request('OPTIONS', '/plain/1', { ...preflight('GET'), token })).status, 200);
   assert.equal((await gateway.request('OPTIONS', '/open/1', preflight('GET'))).status, 200);
   assert.equal(gateway.upstream.seen.at(-1)?.method, 'OPTIONS');
 });

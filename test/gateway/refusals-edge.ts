@@ -165,7 +165,20 @@ export const EDGE: readonly Refusal[] = [
   },
 ];
 
+const preflighted = [
+  ['Origin', 'https://app.example.com'],
+  ['Access-Control-Request-Method', 'GET'],
+] as const;
+
 export const ROUTE: readonly Refusal[] = [
+  {
+    ...early,
+    reason: 'preflight_refused',
+    when: 'a page asks before a request to a route without cors',
+    stage: 'route',
+    status: 403,
+    send: (gateway) => gateway.request('OPTIONS', '/any/1', { fields: preflighted }),
+  },
   {
     ...early,
     reason: 'route_not_found',

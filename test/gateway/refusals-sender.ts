@@ -165,6 +165,7 @@ export const PROOF: readonly Refusal[] = [
     ...nonced,
     reason: 'nonce_required',
     when: 'it was made before this process began to remember',
+    wishes: {}, // one that began just now
     send: (gateway) => claims({ iat: Math.floor(gateway.now()) - 30 })(gateway),
   },
   { ...nonced, reason: 'nonce_stale', when: 'the nonce is not ours', send: claims({ nonce: 'MARK' }, '/nonce/1') },

@@ -81,6 +81,12 @@ export const PRESENTATION: readonly Refusal[] = [
     challenges: asBearer('invalid_request'),
     send: authorized(`Bearer ${'MARK'.repeat(4097)}`),
   },
+  {
+    ...bad,
+    when: 'the token comes without a scheme',
+    challenges: everywhere('invalid_request'),
+    send: authorized('MARK.b.c'),
+  },
   { ...bad, when: 'the field is empty', challenges: everywhere('invalid_request'), send: authorized('') },
   { ...repeated, when: 'there are two Authorization lines (figure 19)', send: authorized('Bearer MARK', 'DPoP MARK') },
   {
@@ -90,7 +96,8 @@ export const PRESENTATION: readonly Refusal[] = [
   },
   {
     ...repeated,
-    when: 'access_token stands in the query alone',
+    reason: 'credentials_in_query',
+    when: 'access_token stands in the query and nowhere else',
     challenges: everywhere('invalid_request'),
     send: ask({}, '/any/1?access_token=MARK'),
   },

@@ -31,6 +31,8 @@ const GOOD: RequestLine = {
   attempts: undefined,
 };
 
+const HTU = { expected: 'https://api.example.com/orders/1', received: 'http://api.example.com/orders/1' };
+
 function makeLog(rules: Partial<LogRules> = {}) {
   const lines: string[] = [];
   const log = createLog({ level: 'info', sampleSuccesses: 1, ...rules }, { write: (line) => void lines.push(line) });
@@ -74,12 +76,12 @@ describe('the line of a request', () => {
   });
 
   test('of a refusal has its reason, stage and facts', () => {
-    const rejection = reject('proof_uri_mismatch', { htuPath: { expected: '/orders/1', received: '/orders/2' } });
+    const rejection = reject('proof_uri_mismatch', { htu: HTU });
     const line = logged({ rejection, status: 401, outcome: 'rejected' });
     assert.equal(line['level'], 'info');
     assert.equal(line['reason'], 'proof_uri_mismatch');
     assert.equal(line['stage'], 'proof');
-    assert.deepEqual(line['facts'], { htu_path: { expected: '/orders/1', received: '/orders/2' } });
+    assert.deepEqual(line['facts'], { htu: HTU });
   });
 
   test('has a shadow refusal beside the real outcome', () => {
@@ -167,7 +169,7 @@ describe('no line is longer than what a pipe takes at once from several threads'
   test('of a request whose proof names a long path', () => {
     const { log, lines } = makeLog();
     const path = '\u0001'.repeat(256);
-    const rejection = reject('proof_uri_mismatch', { htuPath: { expected: path, received: path } });
+    const rejection = reject('proof_uri_mismatch', { htu: { expected: path, received: path } });
     log.request({ ...GOOD, target: `/${'"'.repeat(300)}`, rejection, status: 401, outcome: 'rejected' });
     assert.ok(longest(lines) <= 4096, String(longest(lines)));
   });

@@ -124,16 +124,6 @@ describe('what a refusal tells', () => {
     const notYet = { claims: { iat: NOW, nonce: nonces.mint(NOW), nbf: NOW + 90 } };
     assert.deepEqual(await refusal(notYet), ['proof_from_future', { clockOffset: 0 }]);
   });
-
-  test('at most 256 characters of a path, and none of what is no URI', async () => {
-    const received = async (htu: string) => {
-      const [reason, facts] = await refusal({ claims: { htu } });
-      assert.equal(reason, 'proof_uri_mismatch');
-      return (facts as { htuPath: { received: string } }).htuPath.received;
-    };
-    assert.equal(await received(`https://other.example/${'a'.repeat(300)}`), `/${'a'.repeat(255)}`);
-    for (const htu of ['secret', 'secret https://other.example/a', '/secret']) assert.equal(await received(htu), '');
-  });
 });
 
 describe('htu of a path that needs percent-encoding', () => {

@@ -284,11 +284,14 @@ describe('DPoP proof', () => {
       test(`htu ${JSON.stringify(htu)}: proof_uri_mismatch`, () =>
         expectReason({ claims: { htu } }, 'proof_uri_mismatch'));
     }
-    test('the refusal names both paths, and neither query nor fragment', async () => {
+    test('the refusal names both URIs and what differs, and neither query nor fragment', async () => {
       const proof = await makeProof(key, NOW, { claims: { htu: 'https://other.example/a/b?secret=1#secret' } });
       const result = verifyProof(proof, terms());
       assert.ok(result instanceof Rejection);
-      assert.deepEqual(result.facts, { htuPath: { expected: '/orders/1', received: '/a/b' } });
+      assert.deepEqual(result.facts, {
+        what: 'host',
+        htu: { expected: 'https://api.example.com/orders/1', received: 'https://other.example/a/b' },
+      });
     });
     test('ath of another access token: proof_token_mismatch', () =>
       expectReason({ token: 'another' }, 'proof_token_mismatch'));

@@ -37,7 +37,11 @@ describe('presentation', () => {
     [['Bearer ä'], [], 'credentials_malformed'],
     [['Bearer a\nb'], [], 'credentials_malformed'],
     [['=abc'], [], 'credentials_malformed'],
-    [['abc.def.ghi'], [], 'scheme_not_accepted'],
+    [['abc.def.ghi'], [], 'credentials_malformed'],
+    [['mF_9.B5f-4.1JqM'], [], 'credentials_malformed'],
+    [['0b5ac1f6a1de4be6a4d4c3e4f1b0a7d2'], [], 'credentials_malformed'],
+    [['Token abc.def.ghi'], [], 'scheme_not_accepted'],
+    [['Negotiate YII='], [], 'scheme_not_accepted'],
     [[`Bearer ${'a'.repeat(16 * 1024 + 1)}`], [], 'credentials_malformed'],
     [['Bearer a', 'Bearer a'], [], 'credentials_repeated'],
     [['Bearer a', 'Basic a'], [], 'credentials_repeated'],
@@ -61,9 +65,12 @@ describe('presentation', () => {
     'x;access_token=a',
     'access_token',
   ]) {
-    test(`a token in the query, ${query}: credentials_repeated, alone or not`, () => {
-      assert.equal(outcome([], [], query), 'credentials_repeated');
+    test(`a token in the query, ${query}: credentials_in_query alone, credentials_repeated beside another`, () => {
+      assert.equal(outcome([], [], query), 'credentials_in_query');
+      assert.equal(outcome([], ['proof'], query), 'credentials_in_query');
       assert.equal(outcome(['Bearer a'], [], query), 'credentials_repeated');
+      assert.equal(outcome(['Bearer a', 'Bearer b'], [], query), 'credentials_repeated');
+      assert.equal(outcome(['Bearer a b'], [], query), 'credentials_malformed');
     });
   }
   for (const query of ['', 'access=a', 'my_access_token=a', 'a=access_token', '%zz=%', 'ACCESS_TOKEN=a']) {
@@ -87,8 +94,15 @@ describe('presentation', () => {
       const read = readPresentation(makeFacts(over));
       return read instanceof Rejection && read.facts;
     };
-    assert.deepEqual(repeated({ query: 'access_token=a' }), { what: 'query' });
+    assert.deepEqual(repeated({ authorization: ['Bearer a'], query: 'access_token=a' }), { what: 'query' });
     assert.deepEqual(repeated({ authorization: ['Bearer a', 'Bearer a'] }), { what: 'Authorization' });
+  });
+  test('of one word alone the refusal says that scheme or token is missing', () => {
+    for (const line of ['abc.def.ghi', 'Bearer', 'DPoP', 'Negotiate']) {
+      const read = readPresentation(makeFacts({ authorization: [line] }));
+      assert.ok(read instanceof Rejection);
+      assert.deepEqual([read.reason, read.facts], ['credentials_malformed', { what: 'scheme' }], line);
+    }
   });
   test('the presented scheme is a closed set for metrics', () => {
     const schemes = [[], ['bearer x'], ['DPOP'], ['Basic x'], ['']].map(presentedScheme);

@@ -88,7 +88,13 @@ const BINDINGS: Readonly<Record<Requirement, string>> = {
  */
 const CHECKS: readonly Check[] = [
   {
-    reasons: ['credentials_missing', 'credentials_malformed', 'credentials_repeated', 'scheme_not_accepted'],
+    reasons: [
+      'credentials_in_query',
+      'credentials_missing',
+      'credentials_malformed',
+      'credentials_repeated',
+      'scheme_not_accepted',
+    ],
     check: 'access token in one Authorization field',
     rfc: 'RFC 6750 §2, RFC 9449 §7.1',
     expected: ({ route }) => `${route.challenge.schemes.join(' or ')} and one token`,

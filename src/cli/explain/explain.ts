@@ -13,6 +13,7 @@ import { chooseRoute } from '../../policy/route-table.ts';
 import type { Listener, Policy, Route } from '../../policy/policy.ts';
 import { readAuthority } from '../../http/uri.ts';
 import { Rejection } from '../../rejection/rejection.ts';
+import { shownFacts } from '../../rejection/shown-facts.ts';
 import { type Answer, rejectionAnswer } from '../../rejection/answer.ts';
 import type { JsonObject } from '../../jose/jws.ts';
 import { presentedScheme } from '../../token/presentation.ts';
@@ -29,7 +30,7 @@ interface Explanation {
   readonly checks: readonly CheckedStep[];
   readonly decision: 'permitted' | 'refused';
   readonly reason: string | undefined;
-  readonly facts: Rejection['facts'] | undefined;
+  readonly facts: ReturnType<typeof shownFacts> | undefined;
   /** The answer to a refusal. */
   readonly answer: Answer | undefined;
   /** What a permitted request would bring to the upstream. */
@@ -107,7 +108,7 @@ function refusal(
     ...about(listener, route, facts, refused, answered),
     decision: 'refused',
     reason: refused.reason,
-    facts: refused.facts,
+    facts: shownFacts(refused.facts),
     answer,
     identity: [],
     notes,
@@ -220,7 +221,9 @@ function print(explanation: Explanation): string {
       ? ['PERMITTED', ...identity.map(([name, value]) => `  ${name}: ${value}`)]
       : [
           `REFUSED: ${reason}`,
-          ...Object.entries(facts ?? {}).map(([name, value]) => `  ${name}: ${JSON.stringify(value)}`),
+          ...Object.entries(facts ?? {}).flatMap(([name, value]) =>
+            value === undefined ? [] : [`  ${name}: ${JSON.stringify(value)}`],
+          ),
         ];
   const said =
     answer === undefined

@@ -5,6 +5,7 @@ import { routeForMethod } from '../../policy/route-table.ts';
 import type { Field } from '../../http/field.ts';
 import type { GrpcCall } from '../../http/grpc.ts';
 import type { Answer } from '../../rejection/answer.ts';
+import { type Rejection, reject } from '../../rejection/rejection.ts';
 import type { EdgeFacts } from './facts.ts';
 
 /** What every client of DPoP must be able to read: nonces and challenges. */
@@ -31,29 +32,36 @@ export function corsFields(cors: CorsRules, browserOrigin: string | undefined, g
 }
 
 /**
- * The answer to a preflight (Fetch §4.8); undefined where the request is none, or no route of the group has `cors`: then it is a
- * request like any other. The route that takes the method asked for decides, so that CORS is as narrow as the routes are.
+ * The answer to a preflight (Fetch §4.8); undefined where the request is none. The route that takes the method asked for decides, so
+ * that CORS is as narrow as the routes are. Where no route of the path has `cors`, OPTIONS is a request like any other, and is refused
+ * here only where it would be for its credentials, which a preflight never has.
  * Allowed are the credentials and every field that the page asks for, up to 64: the policy has no list of them, and a page
  * whose origin may send tokens may send a content type. What reaches the upstream is decided when it comes.
- * NOT checked: credentials, which preflights never have.
+ * @returns Rejection: preflight_refused, whose `what` is the key of the route that does not fit
+ * NOT checked: credentials.
  */
 export function preflightAnswer(
   group: RouteGroup,
-  { browserOrigin, preflight }: Pick<EdgeFacts, 'browserOrigin' | 'preflight'>,
-): Answer | undefined {
-  if (preflight === undefined || group.routes.every(({ cors }) => cors === undefined)) return undefined;
+  { browserOrigin, preflight, authorization }: Pick<EdgeFacts, 'browserOrigin' | 'preflight' | 'authorization'>,
+): Answer | Rejection | undefined {
+  if (preflight === undefined) return undefined;
+  if (group.routes.every(({ cors }) => cors === undefined)) {
+    const route = routeForMethod(group, 'OPTIONS');
+    const asks = route !== undefined && route.demand.requirement !== 'public' && authorization.length === 0;
+    return asks ? reject('preflight_refused', { what: 'cors' }) : undefined;
+  }
+  const cors = TOKEN.test(preflight.method) ? routeForMethod(group, preflight.method)?.cors : undefined;
+  if (cors === undefined) return reject('preflight_refused', { what: 'match.methods' });
+  const allowed = allowOrigin(cors, browserOrigin);
+  if (allowed.length === 0) return reject('preflight_refused', { what: 'cors.origins' });
   const fields: Field[] = [
     ['Cache-Control', 'no-store'],
     ['Vary', 'Origin, Access-Control-Request-Method, Access-Control-Request-Headers'],
+    ...allowed,
+    ['Access-Control-Allow-Methods', methodsFor(group, preflight.method, browserOrigin)],
+    ['Access-Control-Allow-Headers', readFieldNames(preflight.fieldNames)],
+    ['Access-Control-Max-Age', String(Math.floor(cors.maxAge))],
   ];
-  const cors = TOKEN.test(preflight.method) ? routeForMethod(group, preflight.method)?.cors : undefined;
-  const allowed = cors === undefined ? [] : allowOrigin(cors, browserOrigin);
-  if (cors !== undefined && allowed.length > 0) {
-    fields.push(...allowed);
-    fields.push(['Access-Control-Allow-Methods', methodsFor(group, preflight.method, browserOrigin)]);
-    fields.push(['Access-Control-Allow-Headers', readFieldNames(preflight.fieldNames)]);
-    fields.push(['Access-Control-Max-Age', String(Math.floor(cors.maxAge))]);
-  }
   return { status: 204, fields, body: '' };
 }
 

@@ -52,7 +52,7 @@ export const FAPI_2: Specification = {
       section: '5.3.4 (2)',
       level: 'MUST',
       requirement: 'Tokens in the query are not accepted.',
-      tests: ['gateway/reasons > credentials_repeated: access_token stands in the query alone'],
+      tests: ['gateway/reasons > credentials_in_query: access_token stands in the query and nowhere else'],
     },
     {
       section: '5.3.4 (3)',

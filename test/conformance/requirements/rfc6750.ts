@@ -34,8 +34,8 @@ export const RFC_6750: Specification = {
       level: 'stated',
       requirement: 'Tokens in the query are not accepted (a resource server may), alone or beside others.',
       tests: [
-        'gateway/reasons > credentials_repeated: access_token stands in the query alone',
-        'token/presentation > a token in the query, access%5Ftoken=a: credentials_repeated, alone or not',
+        'gateway/reasons > credentials_in_query: access_token stands in the query and nowhere else',
+        'token/presentation > a token in the query, access%5Ftoken=a: credentials_in_query alone, credentials_repeated beside another',
       ],
     },
     {

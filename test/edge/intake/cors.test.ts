@@ -4,12 +4,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { corsFields, preflightAnswer } from '../../../src/edge/intake/cors.ts';
 import type { CorsRules, Route, RouteGroup } from '../../../src/policy/policy.ts';
+import { Rejection } from '../../../src/rejection/rejection.ts';
 
 const APP = 'https://app.example.com';
 const RULES: CorsRules = { origins: [APP], expose: ['X-Total'], maxAge: 600.5, credentials: false };
 
-function route(cors: CorsRules | undefined, methods: readonly string[] | undefined): Route {
-  return { cors, match: { methods } } as Route;
+function route(cors: CorsRules | undefined, methods: readonly string[] | undefined, requirement = 'dpop'): Route {
+  return { cors, match: { methods }, demand: { requirement } } as Route;
 }
 
 function group(...routes: readonly Route[]): RouteGroup {
@@ -17,18 +18,28 @@ function group(...routes: readonly Route[]): RouteGroup {
   return { routes, byMethod, anyMethod: routes.find(({ match }) => match.methods === undefined), allow: '', rank: 0 };
 }
 
-function preflight(of: RouteGroup, method = 'POST', fieldNames = 'dpop,authorization', browserOrigin = APP) {
-  const answer = preflightAnswer(of, { browserOrigin, preflight: { method, fieldNames } });
-  return answer && { ...answer, fields: Object.fromEntries(answer.fields) };
+function ask(of: RouteGroup, method = 'POST', fieldNames = 'dpop,authorization', browserOrigin = APP) {
+  return preflightAnswer(of, { browserOrigin, preflight: { method, fieldNames }, authorization: [] });
+}
+
+function preflight(...asked: Parameters<typeof ask>) {
+  const answer = ask(...asked);
+  assert.ok(answer !== undefined && !(answer instanceof Rejection), 'refused');
+  return { ...answer, fields: Object.fromEntries(answer.fields) };
+}
+
+function refusal(...asked: Parameters<typeof ask>) {
+  const answer = ask(...asked);
+  return answer instanceof Rejection && [answer.reason, answer.facts.what];
 }
 
 const ORDERS = group(route(RULES, ['GET', 'HEAD']), route(RULES, ['POST']));
 
 test('a preflight from a listed origin gets methods of all its routes, credentials fields and what it asked for', () => {
   const answer = preflight(ORDERS, 'POST', 'authorization, Content-Type,dpop');
-  assert.equal(answer?.status, 204);
-  assert.equal(answer?.body, '');
-  assert.deepEqual(answer?.fields, {
+  assert.equal(answer.status, 204);
+  assert.equal(answer.body, '');
+  assert.deepEqual(answer.fields, {
     'Cache-Control': 'no-store',
     Vary: 'Origin, Access-Control-Request-Method, Access-Control-Request-Headers',
     'Access-Control-Allow-Origin': APP,
@@ -38,7 +49,7 @@ test('a preflight from a listed origin gets methods of all its routes, credentia
   });
 });
 
-test('a preflight from another origin is answered without leave', () => {
+test('a preflight from another origin is refused', () => {
   for (const origin of [
     'https://evil.example.com',
     'http://app.example.com',
@@ -47,38 +58,47 @@ test('a preflight from another origin is answered without leave', () => {
     `${APP}, ${APP}`,
     '*',
   ]) {
-    const answer = preflight(ORDERS, 'POST', '', origin);
-    assert.equal(answer?.status, 204);
-    assert.deepEqual(Object.keys(answer?.fields ?? {}), ['Cache-Control', 'Vary'], origin);
+    assert.deepEqual(refusal(ORDERS, 'POST', '', origin), ['preflight_refused', 'cors.origins'], origin);
   }
 });
 
-test('a method that no route takes, or one whose route has no cors, gets no leave', () => {
+test('a method that no route takes, or one whose route has no cors, is refused', () => {
   const mixed = group(route(RULES, ['GET']), route(undefined, ['DELETE']));
   for (const method of ['DELETE', 'PUT', 'get', 'GET, DELETE', '']) {
-    assert.equal(preflight(mixed, method)?.fields['Access-Control-Allow-Origin'], undefined, method);
+    assert.deepEqual(refusal(mixed, method), ['preflight_refused', 'match.methods'], method);
   }
-  assert.equal(preflight(mixed, 'GET')?.fields['Access-Control-Allow-Methods'], 'GET');
+  assert.equal(preflight(mixed, 'GET').fields['Access-Control-Allow-Methods'], 'GET');
 });
 
 test('a route that takes every method allows the one asked for, but neither TRACE nor CONNECT', () => {
   const any = group(route(RULES, undefined));
-  assert.equal(preflight(any, 'PATCH')?.fields['Access-Control-Allow-Methods'], 'PATCH');
+  assert.equal(preflight(any, 'PATCH').fields['Access-Control-Allow-Methods'], 'PATCH');
   for (const method of ['TRACE', 'CONNECT', 'GET, TRACE']) {
-    assert.equal(preflight(any, method)?.fields['Access-Control-Allow-Methods'], undefined, method);
+    assert.deepEqual(refusal(any, method), ['preflight_refused', 'match.methods'], method);
   }
 });
 
-test('OPTIONS is no preflight where the group has no cors, and where the request is none', () => {
-  assert.equal(preflight(group(route(undefined, ['POST']))), undefined);
-  assert.equal(preflightAnswer(ORDERS, { browserOrigin: APP, preflight: undefined }), undefined);
+test('where no route has cors, a preflight is refused where it would be for its credentials, and else is a request like any other', () => {
+  assert.deepEqual(refusal(group(route(undefined, undefined))), ['preflight_refused', 'cors']);
+  assert.deepEqual(refusal(group(route(undefined, ['POST', 'OPTIONS']))), ['preflight_refused', 'cors']);
+  assert.equal(ask(group(route(undefined, ['POST']))), undefined, 'the method decides');
+  assert.equal(ask(group(route(undefined, undefined, 'public'))), undefined, 'the upstream answers');
+});
+
+test('OPTIONS with credentials, or without what makes a preflight, is none', () => {
+  const plain = group(route(undefined, undefined));
+  const asked = { browserOrigin: APP, preflight: { method: 'POST', fieldNames: '' } };
+  assert.equal(preflightAnswer(plain, { ...asked, authorization: ['Bearer a'] }), undefined);
+  for (const each of [ORDERS, plain]) {
+    assert.equal(preflightAnswer(each, { browserOrigin: APP, preflight: undefined, authorization: [] }), undefined);
+  }
 });
 
 test('field names are taken as far as they are field names, and not without end', () => {
   const answer = preflight(ORDERS, 'POST', `a b,x-ok,,x:y,${'z'.repeat(200)},"q"`);
-  assert.equal(answer?.fields['Access-Control-Allow-Headers'], 'Authorization, DPoP, x-ok');
+  assert.equal(answer.fields['Access-Control-Allow-Headers'], 'Authorization, DPoP, x-ok');
   const many = preflight(ORDERS, 'POST', Array.from({ length: 1000 }, (_, index) => `x-${index}`).join(','));
-  assert.equal(many?.fields['Access-Control-Allow-Headers']?.split(', ').length, 66);
+  assert.equal(many.fields['Access-Control-Allow-Headers']?.split(', ').length, 66);
 });
 
 test('an answer to a listed origin exposes nonce, challenge and the configured fields', () => {
@@ -96,6 +116,6 @@ test('an answer to another origin, or to none, has no CORS field', () => {
 test('credentials are allowed where the policy says so, to the one origin', () => {
   const rules = { ...RULES, credentials: true };
   assert.deepEqual(Object.fromEntries(corsFields(rules, APP))['Access-Control-Allow-Credentials'], 'true');
-  assert.equal(preflight(group(route(rules, ['POST'])))?.fields['Access-Control-Allow-Credentials'], 'true');
+  assert.equal(preflight(group(route(rules, ['POST']))).fields['Access-Control-Allow-Credentials'], 'true');
   assert.deepEqual(corsFields({ ...rules, origins: ['*'] }, APP), []);
 });

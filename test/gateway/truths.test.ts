@@ -1,0 +1,104 @@
+// What client and operator are told of a refusal is what happened: the answer, its challenge and the line in the log, end to end.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Answered, HOST, ORIGIN, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { dpop, issue, prove, TO_CERTIFICATE, TO_KEY } from './credentials.ts';
+
+const POLICY = {
+  listener: 'client_certificate: { request: optional, ca_file: clients.pem }\nexplain_to_clients: true',
+  routes: `
+- { name: any, match: { path: /any/* }, upstream: orders, require: token, weaker_than_defaults: [require] }
+- { name: mtls, match: { path: /mtls/* }, upstream: orders, require: mtls }
+- { name: dpop, match: { path: /dpop/* }, upstream: orders, require: dpop }
+- { name: either, match: { path: /either/* }, upstream: orders, require: sender-constrained }
+`,
+};
+
+/** The facts that the log has of a refusal. */
+async function factsOf(gateway: TestGateway, { body }: Answered): Promise<unknown> {
+  const { request_id } = JSON.parse(body);
+  return (await gateway.logged({ msg: 'request', request_id }))['facts'];
+}
+
+const texts = ({ body, fields }: Answered) => {
+  const { title, detail } = JSON.parse(body);
+  return { title, detail, challenges: fields.all('www-authenticate').join() };
+};
+
+test('a proof for another scheme, host or port names it, with both URIs, in answer and log alike', async (t) => {
+  const gateway = await startTestGateway(t, POLICY);
+  const expected = `${ORIGIN}/dpop/1`;
+  for (const [htu, received, what] of [
+    [`http://${HOST}/dpop/1`, `http://${HOST}/dpop/1`, 'scheme'],
+    ['https://gateway.internal/dpop/1', 'https://gateway.internal/dpop/1', 'host'],
+    [`${ORIGIN}:8443/dpop/1`, `${ORIGIN}:8443/dpop/1`, 'port'],
+    [`${ORIGIN}/dpop/2?secret=1#secret`, `${ORIGIN}/dpop/2`, 'path'],
+    [`https://secret@${HOST}/dpop/2`, `${ORIGIN}/dpop/2`, 'userinfo'],
+    ['/dpop/1', '', 'htu'],
+  ] as const) {
+    const answer = await dpop(gateway, 'GET', '/dpop/1', { proving: { claims: { htu } } });
+    assert.equal(answer.reason, 'proof_uri_mismatch');
+    assert.deepEqual(JSON.parse(answer.body).htu, { expected, received });
+    assert.deepEqual(await factsOf(gateway, answer), { what, htu: { expected, received } });
+  }
+  assert.doesNotMatch(JSON.stringify(gateway.log), /secret/);
+});
+
+test('a route for certificates says certificate to a DPoP token and to an unbound one', async (t) => {
+  const gateway = await startTestGateway(t, POLICY);
+  const answers = [
+    await dpop(gateway, 'GET', '/mtls/1'),
+    await gateway.request('GET', '/mtls/1', { token: await issue(gateway) }),
+  ];
+  for (const answer of answers) {
+    assert.deepEqual([answer.status, answer.reason], [401, 'binding_required']);
+    const { title, detail, challenges } = texts(answer);
+    assert.match(title, /client certificate/);
+    assert.match(detail, /client certificate \(cnf\.x5t#S256\), and connect with that certificate/);
+    assert.match(challenges, /error_description="A token that is bound to a client certificate is required here"/);
+    assert.deepEqual(await factsOf(gateway, answer), { what: 'x5t#S256' });
+  }
+});
+
+test('a route for DPoP says key and not certificate, one for either kind names both', async (t) => {
+  const gateway = await startTestGateway(t, POLICY);
+  const token = await issue(gateway);
+  const toKey = texts(await gateway.request('GET', '/dpop/1', { token }));
+  assert.match(`${toKey.title} ${toKey.detail}`, /DPoP key.*cnf\.jkt/);
+  assert.doesNotMatch(`${toKey.title} ${toKey.detail} ${toKey.challenges}`, /certificate/);
+  const either = texts(await gateway.request('GET', '/either/1', { token }));
+  assert.match(either.detail, /key or certificate/);
+});
+
+test('a token that is bound to a certificate and presented as DPoP is told to come as Bearer', async (t) => {
+  const gateway = await startTestGateway(t, POLICY);
+  const token = await issue(gateway, TO_CERTIFICATE);
+  const proof = await prove(gateway, token, 'GET', '/either/1');
+  const answer = await gateway.request('GET', '/either/1', { token, proof });
+  assert.equal(answer.reason, 'binding_required');
+  assert.match(texts(answer).detail, /^Present this token as Bearer/);
+  assert.deepEqual(await factsOf(gateway, answer), { what: 'scheme' });
+});
+
+test('a token in the query is multiple methods only beside another one', async (t) => {
+  const gateway = await startTestGateway(t, POLICY);
+  const token = await issue(gateway, TO_KEY);
+  const alone = await gateway.request('GET', `/any/1?access_token=${token}`);
+  assert.deepEqual([alone.status, alone.reason], [400, 'credentials_in_query']);
+  assert.match(texts(alone).challenges, /^DPoP error="invalid_request", error_description="The access token was sent/);
+  assert.doesNotMatch(alone.body, /ultiple/);
+  const both = await gateway.request('GET', '/any/1?access_token=x', { token: await issue(gateway) });
+  assert.deepEqual([both.status, both.reason], [400, 'credentials_repeated']);
+  assert.match(texts(both).title, /^Multiple methods/);
+});
+
+test('a token without a scheme is told to bring one, a foreign scheme that others are accepted', async (t) => {
+  const gateway = await startTestGateway(t, POLICY);
+  const bare = await gateway.request('GET', '/any/1', { fields: [['Authorization', await issue(gateway)]] });
+  assert.deepEqual([bare.status, bare.reason], [400, 'credentials_malformed']);
+  assert.match(texts(bare).detail, /^Send the scheme, one space and the token/);
+  assert.deepEqual(await factsOf(gateway, bare), { what: 'scheme' });
+  const foreign = await gateway.request('GET', '/any/1', { fields: [['Authorization', 'Token abc']] });
+  assert.deepEqual([foreign.status, foreign.reason], [401, 'scheme_not_accepted']);
+});
