@@ -28,8 +28,8 @@ async function assertNoneLost(t: TestContext, port: number): Promise<void> {
   assert.ok(calls > 1000, `${calls} calls`);
 }
 
-const grpcio = findGrpcio();
-const grpcGo = findGrpcGo();
+const grpcio = findGrpcio('aging/server.py');
+const grpcGo = findGrpcGo('aging');
 
 test('grpcio', { skip: 'skip' in grpcio ? grpcio.skip : false }, async (t) => {
   await assertNoneLost(t, await startFound(t, grpcio, '1'));

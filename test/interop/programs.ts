@@ -61,14 +61,14 @@ function run(cwd: string, program: string, args: readonly string[]): string | un
   return status === 0 ? undefined : `${stdout}\n${stderr}`.trim().split('\n').slice(-3).join(' ');
 }
 
-/** Google's own server of gRPC for Python, its core in C++. */
+/** gRPC of Google for Python, its core in C++. */
 const GRPCIO = 'grpcio==1.85.3';
 
 /** How a program is started, or why it cannot be. */
 export type Found = { readonly file: string; readonly args: readonly string[] } | { readonly skip: string };
 
-/** The server of `aging/server.py`. Fetches 7 MB the first time. */
-export function findGrpcio(): Found {
+/** A program of Python with grpcio. Fetches 7 MB the first time. @param script in this folder, such as `aging/server.py` */
+export function findGrpcio(script: string): Found {
   const folder = join(CACHE, GRPCIO);
   if (!existsSync(folder)) {
     const pip = ['-m', 'pip', 'install', '--quiet', '--target', `${folder}.part`, GRPCIO];
@@ -76,18 +76,14 @@ export function findGrpcio(): Found {
     if (failed !== undefined) return { skip: `${GRPCIO} is fetched with Python's pip: ${failed}` };
     renameSync(`${folder}.part`, folder);
   }
-  const script = join(import.meta.dirname, 'aging/server.py');
   const start = `import sys, runpy; sys.path.insert(0, sys.argv.pop(1)); runpy.run_path(sys.argv.pop(1), run_name='__main__')`;
-  return { file: 'python3', args: ['-c', start, folder, script] };
+  return { file: 'python3', args: ['-c', start, folder, join(import.meta.dirname, script)] };
 }
 
-/** The server of `aging/main.go`, built with Go. Fetches grpc-go and builds for a minute the first time. */
-export function findGrpcGo(): Found {
-  const file = join(CACHE, 'grpc-go-1.85.0');
-  if (!existsSync(file)) {
-    mkdirSync(CACHE, { recursive: true });
-    const failed = run(join(import.meta.dirname, 'aging'), 'go', ['build', '-o', file, '.']);
-    if (failed !== undefined) return { skip: `grpc-go is built with Go: ${failed}` };
-  }
-  return { file, args: [] };
+/** A program with grpc-go, built by Go, which knows what it has built. Fetches and builds for a minute the first time. */
+export function findGrpcGo(folder: 'aging' | 'calling'): Found {
+  const file = join(CACHE, `go-${folder}`);
+  mkdirSync(CACHE, { recursive: true });
+  const failed = run(join(import.meta.dirname, folder), 'go', ['build', '-o', file, '.']);
+  return failed === undefined ? { file, args: [] } : { skip: `grpc-go is built with Go: ${failed}` };
 }

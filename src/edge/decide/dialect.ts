@@ -1,0 +1,35 @@
+// How another proxy asks for a decision and is told it: the contract of all dialects.
+
+import type { Answer } from '../../rejection/answer.ts';
+import type { Rejection } from '../../rejection/rejection.ts';
+import type { StatedOrigin } from '../intake/forwarded.ts';
+import type { ReceivedRequest, Transaction } from '../transaction/transaction.ts';
+
+/** The request that the front got from its client, as the front describes it. */
+export interface DescribedRequest extends ReceivedRequest {
+  /** By which origin the client called the front. */
+  readonly stated: StatedOrigin;
+}
+
+/** What a permitted request means for the front. All fields are names and values in turn. */
+export interface Permitted {
+  /** For the upstream: every one replaces all of the client's lines; empty where there is no value. */
+  readonly set: readonly string[];
+  /** Names, in lower case, that must not reach the upstream from the client. */
+  readonly remove: readonly string[];
+  /** For the client: nonce, rate limit, CORS. */
+  readonly answer: readonly string[];
+}
+
+export interface Dialect {
+  /**
+   * What the front says of its client's request. Nothing is guessed: each part comes in exactly one field line.
+   * Rejections: `request_malformed`.
+   * NOT checked: who the front is, and everything about the request (facts.ts).
+   */
+  describe(transaction: Transaction): DescribedRequest | Rejection | Promise<DescribedRequest | Rejection>;
+  /** Lets the request pass. */
+  permit(transaction: Transaction, permitted: Permitted): void;
+  /** Stops it; the status is never 2xx, which would let it pass. @param reason for the front's own log */
+  refuse(transaction: Transaction, answer: Answer, reason: string): void;
+}

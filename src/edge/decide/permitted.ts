@@ -1,0 +1,65 @@
+// What a permitted request means for the front: which fields it sets, which it removes, and what it tells the client.
+
+import type { Permit } from '../../binding/permit.ts';
+import type { ManagedFields, Route } from '../../policy/policy.ts';
+import { quotaFields } from '../../rate/quota.ts';
+import type { FieldRules } from '../fields/fields.ts';
+import { ownFields } from '../fields/request-fields.ts';
+import type { DescribedRequest, Permitted } from './dialect.ts';
+
+/** The constant part: names in lower case. */
+export interface UpstreamFields {
+  /** Set by every permitted answer, whatever its route, so that the client's copies are replaced. */
+  readonly set: readonly string[];
+  /** Managed and never set: the front removes them. */
+  readonly remove: readonly string[];
+}
+
+/** The front writes these itself, for every request. */
+const OF_THE_FRONT = new Set(['forwarded', 'x-forwarded', 'x-real-ip']);
+
+/** @param routes all that a listener can reach: what one of them sets must not come from the client on another one */
+export function compileUpstreamFields(routes: readonly Route[], managed: ManagedFields): UpstreamFields {
+  const configured = routes.flatMap(({ forward }) => [
+    ...forward.identity.map(({ field }) => field),
+    ...forward.clientCertificate.map(({ field }) => field),
+  ]);
+  const chain = configured.some((field) => field.toLowerCase() === 'client-cert') ? ['client-cert-chain'] : [];
+  const set = new Set(['authorization', 'dpop', ...configured.map((field) => field.toLowerCase()), ...chain]);
+  const remove = [...managed.names].filter((name) => !set.has(name) && !OF_THE_FRONT.has(name));
+  return { set: [...set], remove };
+}
+
+/**
+ * What the front is told. Credentials follow `forward.authorization`: removed ones are set to nothing, because a front that
+ * copies fields keeps the client's otherwise.
+ * @param cors our CORS fields, names and values in turn
+ */
+export function permittedFields(
+  permit: Permit,
+  request: DescribedRequest,
+  rules: FieldRules,
+  fields: UpstreamFields,
+  cors: readonly string[],
+): Permitted {
+  const values = new Map<string, readonly [string, string]>(fields.set.map((name) => [name, [name, '']]));
+  if (rules.credentials === 'as-received') {
+    for (const name of ['authorization', 'dpop']) {
+      const line = request.rawHeaders.findIndex((one, at) => at % 2 === 0 && one.toLowerCase() === name);
+      if (line !== -1) values.set(name, [name, request.rawHeaders[line + 1] ?? '']);
+    }
+  }
+  const own = ownFields(rules, permit.facts);
+  for (let at = 0; at < own.length; at += 2) {
+    const [name = '', value = ''] = [own[at], own[at + 1]];
+    values.set(name.toLowerCase(), [name, value]);
+  }
+  const { freshNonce, quota } = permit.facts;
+  const answer = [
+    ...(freshNonce === undefined ? [] : ['DPoP-Nonce', freshNonce]),
+    ...(quota === undefined ? [] : quotaFields(quota).flat()),
+    ...cors,
+  ];
+  const empty = [...values.values()].filter(([, value]) => value === '').map(([name]) => name);
+  return { set: [...values.values()].flat(), remove: [...fields.remove, ...empty], answer };
+}
