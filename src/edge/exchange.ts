@@ -14,6 +14,8 @@ import { presentedScheme } from '../token/presentation.ts';
 import { answer } from './transaction/answer.ts';
 import type { Connection } from './listen/connection.ts';
 import type { Refused } from './listen/serve.ts';
+import { type Deciding, letPass, readQuestion } from './decide/decide.ts';
+import { Question } from './decide/question.ts';
 import { corsFields, preflightAnswer } from './intake/cors.ts';
 import { type EdgeFacts, type IntakeRules, readFacts } from './intake/facts.ts';
 import { type ExchangeOwner, forward } from './forward/forward.ts';
@@ -39,6 +41,8 @@ export interface Runtime {
 export interface ListenerAtWork {
   readonly intake: IntakeRules;
   readonly routes: ReadonlyMap<Route, RouteAtWork>;
+  /** undefined: it forwards. */
+  readonly deciding: Deciding | undefined;
 }
 
 /** A request as a listener hands it over. */
@@ -52,8 +56,22 @@ const NOTHING_TO_SAY: Answer = { status: 204, fields: [['Cache-Control', 'no-sto
 
 /** Takes one request to its end. Never throws: what nobody expected is refused, logged and counted as `internal_error`. */
 export function serve(runtime: Runtime, listener: string, arrival: Arrival): void {
+  const deciding = runtime.listeners.get(listener)?.deciding;
+  if (deciding !== undefined) return decide(runtime, listener, arrival, deciding);
   const exchange = new Exchange(runtime, listener, arrival);
   exchange.walk().catch((error: unknown) => exchange.fail(error));
+}
+
+/** The same for a request that another proxy describes. */
+function decide(runtime: Runtime, listener: string, arrival: Arrival, deciding: Deciding): void {
+  const { transaction, connection } = arrival;
+  readQuestion(deciding, transaction, connection, runtime.now()).then(
+    ({ question, rejection }) => {
+      const exchange = new Exchange(runtime, listener, { transaction: question, connection });
+      exchange.walk(rejection).catch((error: unknown) => exchange.fail(error));
+    },
+    (error: unknown) => new Exchange(runtime, listener, arrival).fail(error),
+  );
 }
 
 /** How an exchange ended, as its line in the log and the metrics say it. */
@@ -85,10 +103,11 @@ class Exchange implements ExchangeOwner {
     this.#started = performance.now();
   }
 
-  /** The walk: facts → route → decision → upstream; any Rejection ends it. */
-  async walk(): Promise<void> {
+  /** The walk: facts → route → decision → upstream; any Rejection ends it. @param rejection of what was before the facts */
+  async walk(rejection?: Rejection): Promise<void> {
     const { policy, ports, now, stopping } = this.#runtime;
     if (stopping()) return this.#refuse(reject('draining'));
+    if (rejection !== undefined) return this.#refuse(rejection);
 
     const facts = this.#readFacts(now());
     if (facts instanceof Rejection) return this.#refuse(facts);
@@ -132,11 +151,20 @@ class Exchange implements ExchangeOwner {
   }
 
   #forward(permit: Permit, facts: EdgeFacts, route: Route): void {
-    const atWork = this.#at?.routes.get(route);
-    if (atWork === undefined) throw new Error(`route ${route.name} is not at work`);
     const { transaction } = this.#arrival;
     const cors = route.cors ? corsFields(route.cors, facts.browserOrigin, readGrpcCall(transaction)).flat() : [];
+    if (transaction instanceof Question) return this.#letPass(transaction, permit, route, cors);
+    const atWork = this.#at?.routes.get(route);
+    if (atWork === undefined) throw new Error(`route ${route.name} is not at work`);
     forward(permit, { transaction, facts, route: atWork, cors, owner: this });
+  }
+
+  /** The proxy in front forwards. */
+  #letPass(question: Question, permit: Permit, route: Route, cors: readonly string[]): void {
+    const deciding = this.#at?.deciding;
+    if (deciding === undefined) throw new Error(`listener ${this.#listener} decides for nobody`);
+    letPass(deciding, question, permit, route, cors);
+    this.#report({ outcome: 'permitted', status: 200, sent: 0 });
   }
 
   settled(outcome: Outcome, attempts: Attempts | undefined): void {
@@ -158,7 +186,10 @@ class Exchange implements ExchangeOwner {
     if (this.#settled) return;
     const { ports, now, metrics } = this.#runtime;
     const { authorization = [], origin } = this.#facts ?? {};
-    const grpc = readGrpcCall(this.#arrival.transaction);
+    const { transaction } = this.#arrival;
+    const decides = transaction instanceof Question;
+    // A front translates for its gRPC clients, and takes the 200 of a gRPC refusal for a permit.
+    const grpc = decides ? undefined : readGrpcCall(transaction);
     const answerOf = rejectionAnswer(rejection, {
       requestId: this.#requestId,
       challenge: this.#route?.challenge,
@@ -167,6 +198,7 @@ class Exchange implements ExchangeOwner {
       nonce: () => ports.nonces.mint(now()),
       explain: this.#at?.intake.listener.explainToClients ?? false,
       grpc,
+      reasonField: decides,
     });
     metrics.countRejection(this.#route, rejection, 'enforced');
     if (answerOf.fields.some(([name]) => name === 'DPoP-Nonce')) metrics.countNonceChallenge();

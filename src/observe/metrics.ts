@@ -9,7 +9,7 @@ import type { IntrospectionEvent } from '../issuer/introspection.ts';
 import { addStoreMetrics, STORE_METRICS, type StoreMetrics } from './store-metrics.ts';
 
 /** How a request ended. `answered`: by the gateway itself, without a refusal (CORS preflights, OPTIONS *). */
-export type OutcomeLabel = 'forwarded' | 'rejected' | 'upstream_failed' | 'answered' | 'client_gone';
+export type OutcomeLabel = 'forwarded' | 'permitted' | 'rejected' | 'upstream_failed' | 'answered' | 'client_gone';
 /** `none`: nothing was presented; `other`: a scheme that we do not take. */
 export type SchemeLabel = Scheme | 'other' | 'none';
 export type Mode = 'enforced' | 'shadow';

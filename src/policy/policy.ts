@@ -96,6 +96,19 @@ export interface Upstream {
   };
 }
 
+/** Of routes that only listeners in mode decide reach: the proxy in front forwards. */
+export const NO_UPSTREAM: Upstream = {
+  name: '',
+  targets: [],
+  http2: false,
+  connections: 0,
+  balance: 'least-pending',
+  health: undefined,
+  circuit: undefined,
+  retries: 0,
+  tls: { ca: undefined, cert: undefined, key: undefined, serverName: undefined },
+};
+
 export interface Target {
   /** `http://127.0.0.1:9000`, or `http://localhost` with a socket path. */
   readonly origin: string;
@@ -230,7 +243,16 @@ export interface Listener {
   /** Every connection begins with a PROXY header. */
   readonly proxyProtocol: boolean;
   readonly explainToClients: boolean;
+  /** Answers another proxy about requests that it describes; undefined: forwards. */
+  readonly decides: DecideRules | undefined;
   readonly limits: ListenerLimits;
+}
+
+/** How the proxy in front asks. */
+export interface DecideRules {
+  readonly dialect: 'forwarded' | 'envoy-http';
+  /** In front of the path of the request, without a slash at its end; '': none. */
+  readonly pathPrefix: string;
 }
 
 /** An origin as configured; `wildcard` stands for `https://*.example.com` (one label), whose authority keeps the `*.`. */

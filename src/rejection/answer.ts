@@ -25,6 +25,8 @@ export interface AnswerTerms {
   readonly nonce: () => string;
   /** Whether the body says what was expected and received (`explain_to_clients`). */
   readonly explain: boolean;
+  /** Whether X-Holdfast-Reason says the reason: to a proxy in front, which may pass on nothing else. */
+  readonly reasonField?: boolean;
   /** The request is a gRPC call; undefined: it is any other. */
   readonly grpc?: GrpcCall | undefined;
 }
@@ -92,6 +94,7 @@ function commonFields(rejection: Rejection, terms: AnswerTerms): Field[] {
   if (retryAfter !== undefined) fields.push(['Retry-After', String(Math.ceil(retryAfter))]);
   if (quota !== undefined) fields.push(...quotaFields(quota));
   if (allow !== undefined) fields.push(['Allow', allow]);
+  if (terms.reasonField) fields.push(['X-Holdfast-Reason', rejection.reason]);
   if (CLOSING.has(rejection.reason)) fields.push(['Connection', 'close']);
   return fields;
 }

@@ -128,6 +128,8 @@ export const REASONS = {
     'Send no Expect field other than 100-continue.'),
   field_forbidden: row('edge', 400, false, 'A field imitates one that the gateway sets',
     'Leave out fields that differ from a managed field only by separators, and do not name managed fields in Connection.'),
+  peer_unknown: row('edge', 403, false, 'This peer may not ask for decisions',
+    'The operator adds the proxy in front to the trusted peers of this listener.'),
   misdirected: row('edge', 421, false, 'This listener does not serve the requested origin',
     'Call an origin of the listener, or add this one to listeners[].origins.'),
 

@@ -4,6 +4,7 @@ import type { LookupFunction } from 'node:net';
 import { LRUCache } from 'lru-cache';
 import { SeenCertificates } from '../certificate/seen-certificates.ts';
 import { refuseUnread, type Runtime, serve } from '../edge/exchange.ts';
+import { compileDeciding } from '../edge/decide/decide.ts';
 import { compileIntake } from '../edge/intake/facts.ts';
 import { compileFieldRules, pseudonymOf } from '../edge/fields/fields.ts';
 import { compileRouteAtWork } from '../edge/forward/route-at-work.ts';
@@ -166,6 +167,10 @@ export class DataPlane {
 
   #listenersAtWork(policy: Policy): Runtime['listeners'] {
     const { id, listeners, routes, managedFields, withoutUpstreamNonce } = policy;
+    const rulesOf = ({ name }: Listener) => {
+      const here = routes.filter(({ match }) => match.listeners?.includes(name) ?? true);
+      return new Map(here.map((route) => [route, compileFieldRules(route, id, managedFields)]));
+    };
     const forwarded = routes.flatMap((route) => {
       const upstream = this.#upstreams.get(route.upstream);
       const rules = compileFieldRules(route, id, managedFields, withoutUpstreamNonce.has(route));
@@ -176,6 +181,7 @@ export class DataPlane {
         listener.name,
         {
           intake: compileIntake(listener, managedFields, pseudonymOf(id)),
+          deciding: listener.decides && compileDeciding(listener.decides, rulesOf(listener), managedFields),
           routes: new Map(
             forwarded.map(({ route, rules, upstream }) => [
               route,

@@ -39,6 +39,7 @@ export function makeListener(over: Partial<Listener> = {}): Listener {
     clientCertificateFrom: undefined,
     proxyProtocol: false,
     explainToClients: false,
+    decides: undefined,
     ...over,
     limits: {
       headerSize: 32_768,

@@ -10,6 +10,7 @@ import type {
   Bind,
   CertificateSource,
   ClientCertificatePolicy,
+  DecideRules,
   Listener,
   ListenerOrigin,
   ListenerTls,
@@ -71,6 +72,7 @@ function compileListener(compilation: Compilation, at: ConfigPath, config: Liste
     clientCertificateFrom: compileSource(compilation, [...at, 'client_certificate_from'], config),
     proxyProtocol: compileProxyProtocol(compilation, [...at, 'proxy_protocol'], config),
     explainToClients: config.explain_to_clients,
+    decides: compileDecides(compilation, at, config),
     limits: {
       headerSize: limits.header_size,
       urlLength: limits.url_length,
@@ -81,6 +83,30 @@ function compileListener(compilation: Compilation, at: ConfigPath, config: Liste
       idleTimeout: limits.idle_timeout,
     },
   };
+}
+
+/** A stranger that may ask could search for tokens, and would be believed about certificates: peers are always named. */
+function compileDecides(
+  compilation: Compilation,
+  at: ConfigPath,
+  { mode, dialect, path_prefix: pathPrefix, trusted_peers: peers }: ListenerConfig,
+): DecideRules | undefined {
+  const misplaced = (key: string, where: string) =>
+    compilation.problem([...at, key], `has no meaning here, expected it only with ${where}`);
+  if (mode === 'proxy') {
+    if (dialect !== undefined) misplaced('dialect', 'mode: decide');
+    if (pathPrefix !== undefined) misplaced('path_prefix', 'mode: decide and dialect: envoy-http');
+    return undefined;
+  }
+  if (peers.length === 0) {
+    compilation.problem([...at, 'trusted_peers'], 'is empty with mode: decide, expected the proxies that may ask');
+  }
+  if (dialect === undefined) {
+    compilation.problem([...at, 'mode'], 'is decide without a dialect, expected dialect: forwarded or envoy-http');
+    return undefined;
+  }
+  if (pathPrefix !== undefined && dialect !== 'envoy-http') misplaced('path_prefix', 'dialect: envoy-http');
+  return { dialect, pathPrefix: pathPrefix ?? '' };
 }
 
 function compileTls(

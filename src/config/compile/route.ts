@@ -10,7 +10,7 @@ import { checkFields, compileForward } from './forward.ts';
 import { compileRouteLimit } from './rate-limit.ts';
 import { checkWeaker } from './weaker.ts';
 import type { ConfigPath } from '../problem.ts';
-import type { CorsRules, Route, RouteMatch, Upstream } from '../../policy/policy.ts';
+import { type CorsRules, type Route, type RouteMatch, type Upstream, NO_UPSTREAM } from '../../policy/policy.ts';
 
 /** What routes refer to by name. */
 export interface Named {
@@ -19,19 +19,6 @@ export interface Named {
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly rateLimits: ReadonlyMap<string, RateLimit>;
 }
-
-/** Stands in for an upstream that does not exist, so that the rest of its route is looked at too. */
-const MISSING_UPSTREAM: Upstream = {
-  name: '',
-  targets: [],
-  http2: false,
-  connections: 0,
-  balance: 'least-pending',
-  health: undefined,
-  circuit: undefined,
-  retries: 0,
-  tls: { ca: undefined, cert: undefined, key: undefined, serverName: undefined },
-};
 
 /**
  * All routes that can be compiled, each with its place in the configuration. Problems: names that nothing has or that two
@@ -88,16 +75,27 @@ function compileRoute(compilation: Compilation, at: ConfigPath, config: RouteCon
   };
 }
 
+/** What stands in for one that does not exist lets the rest of the route be looked at too. */
 function upstreamOf(
   compilation: Compilation,
   at: ConfigPath,
-  { upstream: name }: RouteConfig,
+  { upstream: name, match }: RouteConfig,
   upstreams: ReadonlyMap<string, Upstream>,
 ): Upstream {
+  if (name === undefined) {
+    const { listeners } = compilation.read.config;
+    const forwards = listeners.find((one) => one.mode === 'proxy' && (match.listeners?.includes(one.name) ?? true));
+    if (forwards === undefined) return NO_UPSTREAM;
+    compilation.problem(
+      at,
+      `has no upstream, expected one of: ${listed([...upstreams.keys()])}, because listener ${forwards.name} forwards`,
+    );
+    return NO_UPSTREAM;
+  }
   const upstream = upstreams.get(name);
   if (upstream !== undefined) return upstream;
   compilation.problem([...at, 'upstream'], `is no upstream, expected one of: ${listed([...upstreams.keys()])}`);
-  return MISSING_UPSTREAM;
+  return NO_UPSTREAM;
 }
 
 function compileMatch(

@@ -1,15 +1,16 @@
 // A compiled policy in plain words: what each route demands, what it forwards, and what it does not enforce.
 
 import type { Config } from '../schema/schema.ts';
-import type {
-  Bind,
-  CertificateSource,
-  Demand,
-  Listener,
-  Policy,
-  Route,
-  Target,
-  Upstream,
+import {
+  type Bind,
+  type CertificateSource,
+  type Demand,
+  type Listener,
+  NO_UPSTREAM,
+  type Policy,
+  type Route,
+  type Target,
+  type Upstream,
 } from '../../policy/policy.ts';
 
 /** One route in words; every list may be empty. */
@@ -75,6 +76,7 @@ function describeListener(listener: Listener): string {
   const parts = [
     `${formatBind(bind)} as ${urls || 'any origin'}`,
     ...(proxyProtocol ? ['every connection begins with a PROXY header of a trusted peer'] : []),
+    ...(listener.decides ? [`decides for another proxy (${listener.decides.dialect}), forwards nothing`] : []),
     transport,
     certificates,
     ...(peers.length > 0 ? [`believes the forwarding fields of ${peers.join(', ')}`] : []),
@@ -104,7 +106,9 @@ function describeRoute(route: Route, policy: Policy): RouteDescription {
 }
 
 /** `orders (http://127.0.0.1:9000)`, with what else decides where a request goes. */
-function describeUpstream({ name, targets, balance, health, circuit }: Upstream): string {
+function describeUpstream(upstream: Upstream): string {
+  if (upstream.name === NO_UPSTREAM.name) return 'none: the proxy in front forwards';
+  const { name, targets, balance, health, circuit } = upstream;
   const parts = [
     targets.map(formatTarget).join(', '),
     ...(targets.length > 1 ? [balance] : []),

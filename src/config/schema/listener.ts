@@ -100,9 +100,16 @@ export const listener = z.strictObject({
   bind: bind.describe('host:port, "[::]:8443" or unix:/run/holdfast.sock.').meta(RESTART),
   mode: choice('proxy', 'decide')
     .prefault('proxy')
-    .describe('proxy forwards; decide answers another proxy about a request that it describes, and forwards nothing.')
-    .meta(later('proxy')),
-  dialect: choice('nginx', 'traefik', 'envoy').optional().describe('With mode decide: who is asking.').meta(later()),
+    .describe('proxy forwards; decide answers another proxy about a request that it describes, and forwards nothing.'),
+  dialect: choice('forwarded', 'envoy-http')
+    .optional()
+    .describe(
+      'With mode decide, how the other proxy asks. forwarded: nginx auth_request, Caddy forward_auth, Traefik ForwardAuth ' +
+        '(X-Forwarded-Method, -Proto, -Host and -Uri). envoy-http: ext_authz over HTTP, Gateway API ExternalAuth.',
+    ),
+  path_prefix: text('a path such as /decide, without a slash at its end', /^(?:\/[A-Za-z0-9._~-]+)+$/)
+    .optional()
+    .describe('With dialect envoy-http: what the other proxy puts in front of the path.'),
   origins: list(
     uri(
       'an origin such as https://api.example.com or "https://*.example.com"',

@@ -186,7 +186,7 @@ const resource = z.strictObject({
 export const route = z.strictObject({
   name: name.describe('A metric label; unique.'),
   match: match.describe('Which requests this route is for.'),
-  upstream: name.describe('Where they go.'),
+  upstream: name.optional().describe('Where they go. Absent only where every listener of the route has mode: decide.'),
   issuers: list(name, 'issuer names')
     .optional()
     .describe("Whose tokens count here; absent: the main file's one issuer."),

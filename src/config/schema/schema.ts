@@ -173,6 +173,7 @@ export const schema = z.strictObject({
   defaults: defaults.prefault({}).describe('Merged under every route.'),
   upstreams: z
     .record(name, upstream, 'a mapping from names to upstreams')
+    .prefault({})
     .describe('Services behind the gateway, by name.'),
   routes: list(route, 'routes').describe('Which requests go where, and what they must show.'),
 });

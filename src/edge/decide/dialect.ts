@@ -27,9 +27,9 @@ export interface Dialect {
    * Rejections: `request_malformed`.
    * NOT checked: who the front is, and everything about the request (facts.ts).
    */
-  describe(transaction: Transaction): DescribedRequest | Rejection | Promise<DescribedRequest | Rejection>;
+  describe(question: Transaction): DescribedRequest | Rejection | Promise<DescribedRequest | Rejection>;
   /** Lets the request pass. */
-  permit(transaction: Transaction, permitted: Permitted): void;
-  /** Stops it; the status is never 2xx, which would let it pass. @param reason for the front's own log */
-  refuse(transaction: Transaction, answer: Answer, reason: string): void;
+  permit(question: Transaction, permitted: Permitted): void;
+  /** Stops it with this answer, which never has a status that lets it pass. */
+  refuse(question: Transaction, answer: Answer): void;
 }

@@ -1,25 +1,28 @@
 // Dialects over HTTP: nginx auth_request, Caddy forward_auth, Traefik ForwardAuth, and ext_authz of Envoy and the Gateway API.
 
-import type { Origin } from '../../http/origin.ts';
 import { type Rejection, reject } from '../../rejection/rejection.ts';
+import type { Field } from '../../http/field.ts';
+import type { StatedOrigin } from '../intake/forwarded.ts';
 import { answer } from '../transaction/answer.ts';
 import type { ReceivedRequest, Transaction } from '../transaction/transaction.ts';
 import type { DescribedRequest, Dialect } from './dialect.ts';
 
-/** In every refusal: a front that passes on a few statuses only can still tell the reason. */
-const REASON = 'X-Holdfast-Reason';
+/** In every refusal, for fronts that pass on a few statuses only. */
 const STATUS = 'X-Holdfast-Status';
 
 type Describe = (request: ReceivedRequest) => DescribedRequest | Rejection;
 
 /** X-Forwarded-Method, -Proto, -Host and -Uri describe the request; its fields are those of the question. */
-export const FORWARDED: Dialect = httpDialect((request) => {
-  const [method, scheme, host, target] = METHOD_SCHEME_HOST_URI.map((name) => oneLine(request, name));
-  for (const [at, value] of [method, scheme, host, target].entries()) {
-    if (value === undefined) return reject('request_malformed', { what: METHOD_SCHEME_HOST_URI[at] ?? '' });
-  }
-  return describedBy(request, METHOD_SCHEME_HOST_URI, { method, scheme, host, target });
-});
+export const FORWARDED: Dialect = httpDialect(
+  (request) => {
+    const [method, scheme, host, target] = METHOD_SCHEME_HOST_URI.map((name) => oneLine(request, name));
+    for (const [at, value] of [method, scheme, host, target].entries()) {
+      if (value === undefined) return reject('request_malformed', { what: METHOD_SCHEME_HOST_URI[at] ?? '' });
+    }
+    return describedBy(request, METHOD_SCHEME_HOST_URI, { method, scheme, host, target });
+  },
+  (status) => status < 300,
+);
 
 const METHOD_SCHEME_HOST_URI = [
   'x-forwarded-method',
@@ -33,39 +36,46 @@ const METHOD_SCHEME_HOST_URI = [
  * writes `x-envoy-auth-headers-to-remove` itself into what it sends on, so it may name fields there.
  */
 export function envoyHttp(pathPrefix: string): Dialect {
-  const dialect = httpDialect((request) => {
-    const [scheme, host] = [oneLine(request, 'x-forwarded-proto'), oneLine(request, 'host')];
-    if (scheme === undefined) return reject('request_malformed', { what: 'x-forwarded-proto' });
-    if (host === undefined) return reject('request_malformed', { what: 'host' });
-    const below = request.target.startsWith(`${pathPrefix}/`);
-    if (!below) return reject('request_malformed', { what: 'path_prefix' });
-    const target = request.target.slice(pathPrefix.length);
-    return describedBy(request, ['x-forwarded-proto'], { method: request.method, scheme, host, target });
-  });
+  const dialect = httpDialect(
+    (request) => {
+      const [scheme, host] = [oneLine(request, 'x-forwarded-proto'), oneLine(request, 'host')];
+      if (scheme === undefined) return reject('request_malformed', { what: 'x-forwarded-proto' });
+      if (host === undefined) return reject('request_malformed', { what: 'host' });
+      const below = request.target.startsWith(`${pathPrefix}/`);
+      if (!below) return reject('request_malformed', { what: 'path_prefix' });
+      const target = request.target.slice(pathPrefix.length);
+      return describedBy(request, ['x-forwarded-proto'], { method: request.method, scheme, host, target });
+    },
+    (status) => status === 200,
+  );
   return {
     ...dialect,
-    permit: (transaction, permitted) => {
-      const remove = permitted.remove.length === 0 ? [] : ['x-envoy-auth-headers-to-remove', permitted.remove.join(',')];
-      dialect.permit(transaction, { ...permitted, answer: [...permitted.answer, ...remove] });
+    permit: (question, permitted) => {
+      const remove =
+        permitted.remove.length === 0 ? [] : ['x-envoy-auth-headers-to-remove', permitted.remove.join(',')];
+      dialect.permit(question, { ...permitted, answer: [...permitted.answer, ...remove] });
     },
   };
 }
 
-function httpDialect(describe: Describe): Dialect {
+/** @param passes statuses of answers that let the request pass: a refusal never has one */
+function httpDialect(describe: Describe, passes: (status: number) => boolean): Dialect {
   return {
     describe,
-    permit: (transaction, { set, answer: forClient }) => write(transaction, 200, [...set, ...forClient]),
-    refuse: (transaction, refusal, reason) => {
-      // To the front 2xx means: let it pass.
-      const status = refusal.status >= 300 ? refusal.status : 403;
-      const fields = [...refusal.fields, [REASON, reason], [STATUS, String(status)]] as const;
-      answer(transaction, { ...refusal, status, fields });
+    permit: (question, { set, answer: forClient }) => write(question, [...set, ...forClient]),
+    refuse: (question, refusal) => {
+      const status = passes(refusal.status) ? 403 : refusal.status;
+      const fields: readonly Field[] = [...refusal.fields.filter(isOurs), [STATUS, String(refusal.status)]];
+      answer(question, { ...refusal, status, fields });
     },
   };
 }
 
-function write(transaction: Transaction, status: number, fields: readonly string[]): void {
-  if (!transaction.begun) transaction.answer(status, [...fields, 'Cache-Control', 'no-store', 'Content-Length', '0'], '');
+/** answer() frames by itself. */
+const isOurs = ([name]: Field) => name !== 'Content-Length';
+
+function write(question: Transaction, fields: readonly string[]): void {
+  question.answer(200, [...fields, 'Cache-Control', 'no-store', 'Content-Length', '0'], '');
 }
 
 /** The value of the only line of a field; undefined: there is none, it is empty, or there are more. */
@@ -100,6 +110,6 @@ function describedBy(
     const lower = name.toLowerCase();
     if (lower !== 'host' && !spent.includes(lower)) rawHeaders.push(name, value);
   }
-  const stated = { scheme: scheme satisfies Origin['scheme'], host };
+  const stated: StatedOrigin = { scheme, host };
   return { method, target, scheme, httpVersion: '1.1', rawHeaders, stated };
 }

@@ -4,8 +4,9 @@ import type { Permit } from '../../binding/permit.ts';
 import type { ManagedFields, Route } from '../../policy/policy.ts';
 import { quotaFields } from '../../rate/quota.ts';
 import type { FieldRules } from '../fields/fields.ts';
-import { ownFields } from '../fields/request-fields.ts';
-import type { DescribedRequest, Permitted } from './dialect.ts';
+import { addOwnFields } from '../fields/request-fields.ts';
+import type { ReceivedRequest } from '../transaction/transaction.ts';
+import type { Permitted } from './dialect.ts';
 
 /** The constant part: names in lower case. */
 export interface UpstreamFields {
@@ -37,7 +38,7 @@ export function compileUpstreamFields(routes: readonly Route[], managed: Managed
  */
 export function permittedFields(
   permit: Permit,
-  request: DescribedRequest,
+  request: Pick<ReceivedRequest, 'rawHeaders'>,
   rules: FieldRules,
   fields: UpstreamFields,
   cors: readonly string[],
@@ -49,7 +50,8 @@ export function permittedFields(
       if (line !== -1) values.set(name, [name, request.rawHeaders[line + 1] ?? '']);
     }
   }
-  const own = ownFields(rules, permit.facts);
+  const own: string[] = [];
+  addOwnFields(own, rules, permit.facts);
   for (let at = 0; at < own.length; at += 2) {
     const [name = '', value = ''] = [own[at], own[at + 1]];
     values.set(name.toLowerCase(), [name, value]);

@@ -49,19 +49,17 @@ export function requestFields(received: Permitted, rules: FieldRules, permit: Pe
   if (rules.upstreamVersion === '2.0' && takesTrailers(kept.te)) fields.push('TE', 'trailers');
   if (kept['max-forwards'] !== '') fields.push('Max-Forwards', lessOne(kept['max-forwards'], facts.method));
   addForwarded(fields, kept.forwarded, kept['x-forwarded-for'], received);
-  fields.push(...ownFields(rules, permit));
+  addOwnFields(fields, rules, permit);
   return fields;
 }
 
-/** What only the gateway can say of a permitted request: identity, certificate and token, names and values in turn. */
-export function ownFields(rules: FieldRules, permit: PermitFacts): string[] {
-  const fields: string[] = [];
+/** Appends what only the gateway can say of a permitted request: identity, certificate and token. */
+export function addOwnFields(fields: string[], rules: FieldRules, permit: PermitFacts): void {
   for (const [name, value] of permit.identity) fields.push(name, value);
   if (permit.certificate !== undefined) fields.push(...certificateFields(rules, permit.certificate));
   if (rules.credentials === 'bearer' && permit.accessToken !== undefined) {
     fields.push('Authorization', `Bearer ${permit.accessToken}`);
   }
-  return fields;
 }
 
 function addForwarded(fields: string[], forwarded: string, forwardedFor: string, received: Permitted): void {

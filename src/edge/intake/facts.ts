@@ -60,7 +60,7 @@ export function readFacts(
 
   const malformed = checkMessage(request, lines, rules.pseudonym);
   if (malformed !== undefined) return malformed;
-  const stated = trusted ? readStatedOrigin(lines) : NOTHING_STATED;
+  const stated = request.stated ?? (trusted ? readStatedOrigin(lines) : NOTHING_STATED);
   if (stated instanceof Rejection) return stated;
   const host = lines.get('host')?.[0] ?? '';
   const asked = readAskedOrigin(listener, host, trusted, stated);
