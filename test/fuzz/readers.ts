@@ -9,6 +9,8 @@ import { readCertificate } from '../../src/certificate/leaf.ts';
 import { readEscapedPem, readEscapedPemChain } from '../../src/certificate/pem-escaped.ts';
 import { readXfcc, readXfccElement } from '../../src/certificate/xfcc.ts';
 import { readCommandLine, UsageError } from '../../src/cli/arguments.ts';
+import { FORWARDED } from '../../src/edge/decide/http-dialects.ts';
+import type { Transaction } from '../../src/edge/transaction/transaction.ts';
 import type { Connection } from '../../src/edge/listen/connection.ts';
 import { compileIntake, readFacts } from '../../src/edge/intake/facts.ts';
 import { FORWARDED_FIELDS, readStatedClient, readStatedOrigin } from '../../src/edge/intake/forwarded.ts';
@@ -214,6 +216,20 @@ export const READERS: Readonly<Record<string, Reader>> = {
   readTargetUri: {
     read: readTargetUri,
     samples: ['https://api.example.com/orders/1?a#b', 'http://[::1]:80', 'https://', 'https://a?'],
+  },
+  readQuestion: {
+    read: (text) =>
+      ['method', 'proto', 'host', 'uri'].map((part) => {
+        const good = { method: 'GET', proto: 'https', host: 'api.example.com', uri: '/orders/1', [part]: text };
+        const fields = Object.entries(good).flatMap(([name, value]) => [`X-Forwarded-${name}`, value]);
+        return FORWARDED.describe({
+          method: 'GET',
+          target: '/',
+          httpVersion: '1.1',
+          rawHeaders: fields,
+        } as unknown as Transaction);
+      }),
+    samples: ['GET', 'https', 'api.example.com', '/orders/1', 'a,b', ''],
   },
   readAddress: { read: readAddress, samples: ['192.0.2.1', '2001:db8::1', '::ffff:192.0.2.1', 'fe80::1%eth0'] },
   readGrpcCall: {

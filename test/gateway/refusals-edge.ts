@@ -138,6 +138,19 @@ export const EDGE: readonly Refusal[] = [
   { ...forbidden, when: 'Connection names a managed field', send: open('/1', ['Connection', 'close, Client-Cert']) },
   {
     ...early,
+    reason: 'peer_unknown',
+    when: 'a stranger asks a listener in mode decide',
+    stage: 'edge',
+    status: 403,
+    fields: { 'X-Holdfast-Reason': 'peer_unknown', 'X-Holdfast-Status': '403' },
+    wishes: {
+      listener: 'mode: decide\ndialect: forwarded\ntrusted_peers: [{ cidr: 192.0.2.1/32 }]',
+      routes: '- { name: open, match: { path: /* }, require: public, weaker_than_defaults: [require] }',
+    },
+    send: (gateway) => gateway.request('GET', '/auth'),
+  },
+  {
+    ...early,
     reason: 'misdirected',
     when: 'Host is the host of no origin',
     stage: 'edge',

@@ -11,7 +11,6 @@ import {
   field,
   file,
   flag,
-  later,
   list,
   name,
   orNone,
