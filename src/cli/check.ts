@@ -6,6 +6,7 @@ import {
   type PolicyDescription,
   type RouteDescription,
 } from '../config/report/describe.ts';
+import { compileMask } from '../config/report/mask.ts';
 import { formatProblem, type Problem } from '../config/problem.ts';
 import { EXIT } from './arguments.ts';
 import { checkManifests } from './check-manifests.ts';
@@ -24,10 +25,10 @@ export function check(file: string, stdin: string | undefined, json: boolean, wi
 
 function printLoaded(loaded: Loaded, json: boolean): Printed {
   if ('problems' in loaded) return printProblems(loaded.problems, json);
-  const description = {
+  const description = compileMask(loaded.read.substitutions)({
     ...describePolicy(loaded.policy),
     included: loaded.read.config.include.map(describeIncluded),
-  };
+  });
   const stdout = json
     ? `${JSON.stringify({ valid: true, ...description, warnings: loaded.warnings }, undefined, 2)}\n`
     : printDescription(description, loaded.warnings);

@@ -2,6 +2,7 @@
 
 import { availableParallelism } from 'node:os';
 import { compilePolicy } from '../config/compile/compile.ts';
+import { compileMask } from '../config/report/mask.ts';
 import { formatProblem, inOrder, type Problem } from '../config/problem.ts';
 import { type ReadPolicy, readPolicyFile } from '../config/read/read.ts';
 import type { Policy } from '../policy/policy.ts';
@@ -36,12 +37,19 @@ export function loadPolicy(file: string, stdin?: string, withoutFiles = false): 
   const now = Date.now() / 1000;
   if (!('problems' in read)) {
     const compiled = compilePolicy(read, now, availableParallelism());
-    if ('problems' in compiled) return { ...compiled, sources };
-    return { ...compiled, warnings: inOrder([...read.absent, ...compiled.warnings]), read, sources };
+    if ('problems' in compiled) return { problems: masked(compiled.problems, read), sources };
+    const warnings = inOrder([...read.absent, ...masked(compiled.warnings, read)]);
+    return { policy: compiled.policy, warnings, read, sources };
   }
   const rest = read.rest && compilePolicy(read.rest, now);
-  const more = rest !== undefined && 'problems' in rest ? rest.problems : [];
+  const more = read.rest && rest !== undefined && 'problems' in rest ? masked(rest.problems, read.rest) : [];
   return { problems: inOrder([...read.problems, ...more]), sources };
+}
+
+/** What parts of a configuration mean together is told in compiled values, some of which can be the environment's. */
+function masked(problems: readonly Problem[], { substitutions }: ReadPolicy): readonly Problem[] {
+  const mask = compileMask(substitutions);
+  return problems.map((problem) => ({ ...problem, message: mask(problem.message) }));
 }
 
 /** Problems end a command: on standard error as text, one line each and a count, or on standard output as JSON. */

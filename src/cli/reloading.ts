@@ -2,6 +2,7 @@
 
 import type { Gateway, ReloadCause } from '../supervisor/gateway.ts';
 import { effectiveConfig } from '../config/report/effective.ts';
+import { compileMask } from '../config/report/mask.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { ReadPolicy } from '../config/read/read.ts';
 import { changedRestartKeys } from '../config/report/restart.ts';
@@ -51,7 +52,11 @@ export class Reloading {
 
   async #adopt({ policy, read }: Good, cause: ReloadCause): Promise<void> {
     try {
-      await this.#gateway.reload(policy, { cause, config: effectiveConfig(read) });
+      await this.#gateway.reload(policy, {
+        cause,
+        config: effectiveConfig(read),
+        mask: compileMask(read.substitutions),
+      });
       this.#running = read;
     } catch (error) {
       // Nothing has changed (Gateway.reload); what was thrown was written for people.

@@ -5,6 +5,7 @@ import { type Gateway, startGateway } from '../supervisor/gateway.ts';
 import { createLog, type Log, unblockStandardOutput } from '../observe/log.ts';
 import { formatBind } from '../config/report/describe.ts';
 import { effectiveConfig } from '../config/report/effective.ts';
+import { compileMask } from '../config/report/mask.ts';
 import type { Policy } from '../policy/policy.ts';
 import { spareMemory } from '../worker/spare-memory.ts';
 import { EXIT } from './arguments.ts';
@@ -39,8 +40,8 @@ interface Serving {
 
 async function serve(file: string, loaded: Good, { log, signals, broken, version, json }: Serving): Promise<Printed> {
   try {
-    const config = effectiveConfig(loaded.read);
-    const gateway = await startGateway(loaded.policy, { version, log, file, config });
+    const [config, mask] = [effectiveConfig(loaded.read), compileMask(loaded.read.substitutions)];
+    const gateway = await startGateway(loaded.policy, { version, log, file, config, mask });
     spareMemory();
     announce(gateway, loaded.policy, log, version);
     const reloading = new Reloading(file, loaded, gateway);

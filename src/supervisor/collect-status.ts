@@ -4,22 +4,23 @@ import type { IssuerStatus, Status, UpstreamStatus } from '../operator/status.ts
 import { METRICS, type Snapshot } from '../observe/metrics.ts';
 import { describePolicy, formatTarget } from '../config/report/describe.ts';
 import type { Policy } from '../policy/policy.ts';
+import type { Mask } from '../config/report/mask.ts';
 import type { IssuerKeys } from '../issuer/keys.ts';
 
 export interface StatusSources extends Omit<Status, 'policy' | 'listeners' | 'routes' | 'issuers' | 'upstreams'> {
   readonly file: string;
   readonly policy: Policy;
+  /** Hides what came from the environment, and passwords in addresses. */
+  readonly mask: Mask;
   readonly adoptedAt: number;
   readonly keys: readonly IssuerKeys[];
   /** Of the workers. */
   readonly snapshots: readonly Snapshot[];
 }
 
-export function collectStatus({ file, policy, adoptedAt, keys, snapshots, ...rest }: StatusSources): Status {
+export function collectStatus({ file, policy, mask, adoptedAt, keys, snapshots, ...rest }: StatusSources): Status {
   const { listeners, routes } = describePolicy(policy);
-  return {
-    ...rest,
-    policy: { id: policy.id, file, since: adoptedAt },
+  const shown = {
     listeners: policy.listeners.map(({ name }, index) => ({
       name,
       description: listeners[index] ?? '',
@@ -28,7 +29,9 @@ export function collectStatus({ file, policy, adoptedAt, keys, snapshots, ...res
     routes,
     issuers: keys.map((one) => issuerStatus(one, rest.now)),
     upstreams: policy.upstreams.map((upstream) => upstreamStatus(upstream, snapshots)),
+    lastReload: rest.lastReload,
   };
+  return { ...rest, policy: { id: policy.id, file, since: adoptedAt }, ...mask(shown) };
 }
 
 function issuerStatus({ issuer, state, ageSeconds, lastError }: IssuerKeys, now: number): IssuerStatus {

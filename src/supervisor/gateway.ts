@@ -11,6 +11,8 @@ import { openTelemetry, type Readiness, type Telemetry } from '../operator/telem
 import { compileTlsMaterial } from '../edge/listen/tls-material.ts';
 import type { Log } from '../observe/log.ts';
 import { describeChanges } from '../config/report/changes.ts';
+import type { Mask } from '../config/report/mask.ts';
+import { collectReadiness } from './collect-readiness.ts';
 import { collectStatus } from './collect-status.ts';
 import { createProcessMetrics, type ProcessMetrics } from '../observe/process-metrics.ts';
 import type { Bind, Policy } from '../policy/policy.ts';
@@ -39,6 +41,8 @@ export interface GatewayOptions {
   /** Name of the configuration file, and the configuration in force without secrets: for the admin port. */
   readonly file?: string;
   readonly config?: string;
+  /** Hides in the status what is hidden in `config`. */
+  readonly mask?: Mask;
   /** Seconds since the epoch; for tests. */
   readonly now?: () => number;
   /** Milliseconds for which session tickets are made under one secret; for tests. */
@@ -46,6 +50,12 @@ export interface GatewayOptions {
   /** How workers are started, and how names of issuers are resolved; for tests. */
   readonly spawn?: Spawn;
   readonly lookup?: LookupFunction | undefined;
+}
+
+/** What goes with a policy that is put to work. */
+interface Adopted extends Pick<GatewayOptions, 'mask'> {
+  readonly cause: ReloadCause;
+  readonly config: string;
 }
 
 /** A gateway at work. */
@@ -61,7 +71,7 @@ export interface Gateway {
    * What needs a restart (config/report/restart.ts) must be the same. @throws Error for people where TLS material is unusable: nothing
    * has changed then
    */
-  reload(policy: Policy, of: { readonly cause: ReloadCause; readonly config: string }): Promise<void>;
+  reload(policy: Policy, of: Adopted): Promise<void>;
   /** A configuration that cannot be put to work: nothing changes; it is logged, counted and shown. @param problems for people */
   refuse(problems: readonly string[], cause: ReloadCause): void;
   /**
@@ -108,6 +118,7 @@ class RunningGateway implements Gateway {
   #adoptedAt: number;
   /** The configuration in force, without secrets. */
   #config: string;
+  #mask: Mask;
   #lastReload: Reload | undefined;
   #binds: ReadonlyMap<string, Bind> = new Map();
   readonly #ticketTimer: NodeJS.Timeout;
@@ -122,6 +133,7 @@ class RunningGateway implements Gateway {
     this.#options = options;
     this.#policy = policy;
     this.#config = config;
+    this.#mask = options.mask ?? maskNothing;
     this.#startedAt = this.#adoptedAt = now();
     this.#log = log;
     this.#now = now;
@@ -244,26 +256,15 @@ class RunningGateway implements Gateway {
   }
 
   ready(): Readiness {
-    const issuers = [...this.#keys.values()].map(({ issuer, loadedOnce, lastError }) => ({
-      issuer: issuer.name,
-      keys_loaded: loadedOnce,
-      required: issuer.requiredForReady,
-      ...(lastError === undefined ? {} : { last_error: lastError }),
-    }));
-    const keysReady = issuers.every(({ keys_loaded: loaded, required }) => loaded || !required);
-    const serving = this.#crew.states.filter(({ state }) => state === 'serving').length;
-    return {
-      ready: this.#state === 'serving' && keysReady && serving > 0,
-      details: {
-        state: this.#state,
-        policy: this.#policy.id,
-        workers: { serving, of: this.#crew.size },
-        last_reload: this.#lastReload?.result,
-        listeners: [...this.#binds.keys()],
-        issuers,
-        ...(this.#policy.replay.redis === undefined ? {} : { replay_store: storeOf(this.#crew.states) }),
-      },
-    };
+    return collectReadiness({
+      state: this.#state,
+      policy: this.#policy,
+      workers: this.#crew.states,
+      lastReload: this.#lastReload?.result,
+      listeners: [...this.#binds.keys()],
+      keys: [...this.#keys.values()],
+      mask: this.#mask,
+    });
   }
 
   async #status(): Promise<Status> {
@@ -273,6 +274,7 @@ class RunningGateway implements Gateway {
       version,
       file,
       policy: this.#policy,
+      mask: this.#mask,
       state: this.#state,
       ready: this.ready().ready,
       now: this.#now(),
@@ -286,7 +288,7 @@ class RunningGateway implements Gateway {
     });
   }
 
-  async reload(policy: Policy, { cause, config }: { cause: ReloadCause; config: string }): Promise<void> {
+  async reload(policy: Policy, { cause, config, mask = maskNothing }: Adopted): Promise<void> {
     compileListeners(policy);
     const changes = describeChanges(this.#policy, policy);
     const keys = await this.#takeOverKeys(policy);
@@ -300,6 +302,7 @@ class RunningGateway implements Gateway {
     for (const one of dropped) one.stop();
     this.#adoptedAt = this.#now();
     this.#config = config;
+    this.#mask = mask;
     this.#lastReload = { at: this.#adoptedAt, cause, result: 'adopted', changes, problems: [] };
     this.#metrics.countReload('adopted');
     this.#log.event('info', 'policy adopted', { policy: policy.id, cause, changes, workers: this.#crew.size });
@@ -366,12 +369,8 @@ class RunningGateway implements Gateway {
   }
 }
 
-/** An outage of the store is shown and makes nothing unready: another replica would have the same one. */
-function storeOf(workers: readonly WorkerState[]): object {
-  const states = workers.map(({ replayStore }) => replayStore);
-  const reasons = new Set(states.flatMap((state) => state?.reason ?? []));
-  return { store: 'redis', up: states.every((state) => state?.up === true), reasons: [...reasons] };
-}
+/** Of a gateway without a configuration file. */
+const maskNothing: Mask = (value) => value;
 
 /** Where threads can share a port; elsewhere (macOS) there is one worker. */
 const SHARE_PORTS: readonly NodeJS.Platform[] = ['linux', 'freebsd', 'sunos', 'aix'];

@@ -73,6 +73,7 @@ export function readText(
     shownPath: formatPath,
     written: (path) => source.written(path),
     includedBy: (path) => (included?.(path) ? 0 : undefined),
+    substitutions: source.substitutions,
     text,
     data: source.data,
   };

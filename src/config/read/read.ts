@@ -6,7 +6,7 @@ import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { getSystemErrorMap } from 'node:util';
 import { type ConfigPath, formatPath, inOrder, type Position, type Problem } from '../problem.ts';
 import { type Merged, mergeSources } from './merge.ts';
-import { type Environment, readSource, type Source } from './source.ts';
+import { type Environment, readSource, type Source, type Substitution } from './source.ts';
 import type { Config } from '../schema/schema.ts';
 import { checkConfig, type Finding } from '../schema/check.ts';
 import { FILE_KEYS } from '../schema/keys.ts';
@@ -33,6 +33,8 @@ export interface ReadPolicy {
   written(path: ConfigPath): string | undefined;
   /** The entry of `include` that brought the file in which it is written; undefined: the main file. */
   includedBy(path: ConfigPath): number | undefined;
+  /** Where the environment went in, in all files. */
+  readonly substitutions: readonly Substitution[];
   /** Source of all files, environment not substituted. */
   readonly text: string;
   /** All files as one, environment substituted, without defaults. */
@@ -117,6 +119,7 @@ function placesIn(
       return home.source.written(home.path);
     },
     includedBy: (path) => included.get(merged.home(path).source),
+    substitutions: sources.flatMap(({ substitutions }) => substitutions),
     text: sources.map((source) => source.text).join('\n'),
     data: merged.data,
   };

@@ -15,6 +15,15 @@ import { type ConfigPath, formatPath, type Position, type Problem } from '../pro
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/** A scalar into which the environment went. */
+export interface Substitution {
+  /** As it stands in the file. */
+  readonly written: string;
+  readonly text: string;
+  /** By name, as they were; not those for which a default stood in. */
+  readonly variables: ReadonlyMap<string, string>;
+}
+
 /** A configuration file taken apart. Paths are those of this file. */
 export interface Source {
   /** As named on the command line or matched by `include`. */
@@ -27,6 +36,7 @@ export interface Source {
   position(path: ConfigPath, key?: boolean): Position;
   /** A scalar as written, before the environment went in: safe to show. Undefined for mappings, lists and what is absent. */
   written(path: ConfigPath): string | undefined;
+  readonly substitutions: readonly Substitution[];
 }
 
 interface Place {
@@ -42,6 +52,7 @@ interface Walk {
   readonly given: readonly unknown[] | undefined;
   readonly tags: Document['schema']['tags'];
   readonly places: Map<string, Place>;
+  readonly substitutions: Substitution[];
   note(offset: number, path: ConfigPath, message: string): void;
 }
 
@@ -56,6 +67,7 @@ export function readSource(file: string, text: string, env: Environment, given?:
   const lines = new LineCounter();
   const problems: Problem[] = [];
   const places = new Map<string, Place>();
+  const substitutions: Substitution[] = [];
   const at = (offset: number): Position => {
     const { line, col } = lines.linePos(offset);
     return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
@@ -68,7 +80,7 @@ export function readSource(file: string, text: string, env: Environment, given?:
   const broken = problems.length > 0;
   const data = broken
     ? undefined
-    : readNode(document.contents, [], { env, given, tags: document.schema.tags, places, note });
+    : readNode(document.contents, [], { env, given, tags: document.schema.tags, places, substitutions, note });
   return {
     file,
     text,
@@ -76,6 +88,7 @@ export function readSource(file: string, text: string, env: Environment, given?:
     problems,
     position: (path, key = false) => at(nearest(places, path)[key ? 'key' : 'value']),
     written: (path) => places.get(JSON.stringify(path))?.written,
+    substitutions,
   };
 }
 
@@ -159,6 +172,7 @@ const NOT_GIVEN =
 function readScalar(node: Scalar, path: ConfigPath, walk: Walk): unknown {
   if (typeof node.value !== 'string' || !node.value.includes('${')) return node.value;
   let failed = false;
+  const variables = new Map<string, string>();
   const fail = (message: string) => {
     failed = true;
     walk.note(offsetOf(node) ?? 0, path, message);
@@ -170,12 +184,14 @@ function readScalar(node: Scalar, path: ConfigPath, walk: Walk): unknown {
       return fail('has a ${ that is no ${NAME} or ${NAME:-default}, expected $${ for a literal ${');
     if (walk.given?.includes(name) === false) return fail(`names the environment variable ${name}, ${NOT_GIVEN}`);
     const value = walk.env[name];
+    if (value !== undefined && value !== '') variables.set(name, value);
     if (otherwise !== undefined) return value || otherwise;
     return (
       value ?? fail(`names the environment variable ${name}, which is not set, expected it set or \${${name}:-default}`)
     );
   });
   if (failed) return undefined;
+  walk.substitutions.push({ written: node.source ?? node.value, text, variables });
   return node.type === 'PLAIN' && node.tag === undefined ? typed(text, walk.tags) : text;
 }
 

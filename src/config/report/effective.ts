@@ -3,6 +3,7 @@
 import { stringify } from 'yaml';
 import { jsonSchema } from '../schema/json-schema.ts';
 import type { ConfigPath } from '../problem.ts';
+import { maskAddresses } from './mask.ts';
 import type { ReadPolicy } from '../read/read.ts';
 import { LATER } from '../schema/keys.ts';
 
@@ -33,7 +34,7 @@ function complete(node: Node, data: unknown, path: ConfigPath, read: Pick<ReadPo
   if (typeof value === 'object' && value !== null) return completeMapping(node, value, path, read);
   const written = data === undefined ? undefined : read.written(path);
   const shown = written?.includes('${') ? written : value;
-  return typeof shown === 'string' ? masked(shown) : shown;
+  return typeof shown === 'string' ? maskAddresses(shown) : shown;
 }
 
 function completeMapping(node: Node, data: object, path: ConfigPath, read: Pick<ReadPolicy, 'written'>): object {
@@ -58,9 +59,4 @@ function isLater(path: ConfigPath): boolean {
     const parts = key.split('.');
     return parts.length === path.length && parts.every((part, index) => part === '*' || part === path[index]);
   });
-}
-
-/** Userinfo of an address can be a password, and its query a key. */
-function masked(text: string): string {
-  return text.replaceAll(/\/\/\S*@/g, '//…@').replaceAll(/(:\/\/[^\s?]*)\?\S*/g, '$1?…');
 }
