@@ -1,6 +1,6 @@
 // Turns a line of the gateway's JSON log into one that a person reads while trying things out.
 
-import { REASONS, type Reason } from '../src/rejection/rejection.ts';
+import { REASONS, type Reason, reject, wordingOf } from '../src/rejection/rejection.ts';
 
 interface LogLine {
   readonly time?: string;
@@ -13,7 +13,7 @@ interface LogLine {
   readonly scheme?: string;
   readonly binding?: string;
   readonly reason?: string;
-  readonly facts?: object;
+  readonly facts?: { readonly what?: string };
 }
 
 /**
@@ -29,9 +29,13 @@ export function describeLogLine(text: string): string {
   const what = `${at}  ${method} ${path}`.padEnd(32);
   if (reason === undefined && route === undefined) return `${what}  ${status ?? '—'}  answered by the gateway`;
   if (reason === undefined) return `${what}  ${status ?? '—'}  route ${route}, scheme ${scheme}, binding ${binding}`;
-  const meaning = reason in REASONS ? REASONS[reason as Reason] : undefined;
-  const words = meaning === undefined ? '' : `: ${meaning.title}. ${meaning.remedy}`;
+  const words = reason in REASONS ? wordsOf(reason as Reason, facts?.what) : '';
   return `${what}  ${status ?? '—'}  ${reason}${words}${described(facts ?? {})}`;
+}
+
+function wordsOf(reason: Reason, what: string | undefined): string {
+  const { title, remedy } = wordingOf(reject(reason, what === undefined ? {} : { what }));
+  return `: ${title}. ${remedy}`;
 }
 
 function readLine(text: string): LogLine | undefined {

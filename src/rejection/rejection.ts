@@ -122,8 +122,11 @@ export const REASONS = {
     'Send fewer or shorter fields, or raise listeners[].limits.header_size.'),
   uri_too_long: row('edge', 414, false, 'The request target is too long',
     'Shorten the URL, or raise listeners[].limits.url_length.'),
-  request_timed_out: row('edge', 408, false, 'The request did not arrive in time',
-    'Send the whole header section sooner, or raise listeners[].limits.header_timeout.'),
+  request_timed_out: byCause(row('edge', 408, false, 'The request did not arrive in time',
+    'Send the whole header section sooner, or raise listeners[].limits.header_timeout.'), {
+    body: ['The request body did not arrive in time',
+      'Send the body without pauses that are longer than timeouts.idle of the route, or raise that.'],
+  }),
   expectation_failed: row('edge', 417, false, 'The expectation cannot be met',
     'Send no Expect field other than 100-continue.'),
   field_forbidden: row('edge', 400, false, 'A field imitates one that the gateway sets',
@@ -321,8 +324,14 @@ export function reject(reason: Reason, facts?: RejectionFacts): Rejection {
 
 /** What the answer says: the words of the reason, or of the cause where that has its own. */
 export function wordingOf({ reason, facts }: Rejection): Wording {
-  const row: ReasonRow = REASONS[reason];
-  return row.causes?.[facts.what ?? ''] ?? row;
+  const causes = causesOf(reason);
+  const { what = '' } = facts;
+  return (Object.hasOwn(causes, what) ? causes[what] : undefined) ?? REASONS[reason];
+}
+
+/** Words of a reason for causes that need other ones, by `what` of the facts. */
+export function causesOf(reason: Reason): Readonly<Record<string, Wording>> {
+  return (REASONS[reason] as ReasonRow).causes ?? {};
 }
 
 /** What a gRPC client is told. */

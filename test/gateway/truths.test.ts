@@ -81,6 +81,17 @@ test('a token that is bound to a certificate and presented as DPoP is told to co
   assert.deepEqual(await factsOf(gateway, answer), { what: 'scheme' });
 });
 
+test('a body that stops is no header section that is late', async (t) => {
+  const routes = `${POLICY.routes}
+- { name: open, match: { path: /open/* }, upstream: orders, require: public, timeouts: { idle: 200ms }, weaker_than_defaults: [require] }`;
+  const gateway = await startTestGateway(t, { ...POLICY, routes });
+  const answer = await gateway.raw(`POST /open/1 HTTP/1.1\r\nHost: ${HOST}\r\nContent-Length: 9\r\n\r\nhalf`);
+  assert.deepEqual([answer.status, answer.reason], [408, 'request_timed_out']);
+  assert.match(texts(answer).title, /^The request body/);
+  assert.doesNotMatch(texts(answer).detail, /header/);
+  assert.deepEqual(await factsOf(gateway, answer), { what: 'body' });
+});
+
 test('a token in the query is multiple methods only beside another one', async (t) => {
   const gateway = await startTestGateway(t, POLICY);
   const token = await issue(gateway, TO_KEY);

@@ -3,7 +3,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type ChallengeTerms, challenges, type Scheme } from '../../src/rejection/challenge.ts';
-import { REASON_NAMES, REASONS, type Reason, reject, STAGES } from '../../src/rejection/rejection.ts';
+import {
+  causesOf,
+  REASON_NAMES,
+  REASONS,
+  type Reason,
+  reject,
+  STAGES,
+  wordingOf,
+} from '../../src/rejection/rejection.ts';
 import { rejectionAnswer } from '../../src/rejection/answer.ts';
 
 const terms: ChallengeTerms = {
@@ -34,6 +42,23 @@ describe('table', () => {
   });
   test('no title has a comma or an equals sign, at which some clients split a challenge', () => {
     for (const { title } of Object.values(REASONS)) assert.doesNotMatch(title, /[,=]/);
+  });
+});
+
+describe('words', () => {
+  test('are those of the cause where the reason has some for it, else those of the reason', () => {
+    for (const reason of REASON_NAMES) {
+      const { title, remedy } = REASONS[reason];
+      assert.partialDeepStrictEqual(wordingOf(reject(reason)), { title, remedy });
+      for (const what of ['another', '', 'constructor', '__proto__']) {
+        assert.partialDeepStrictEqual(wordingOf(reject(reason, { what })), { title, remedy });
+      }
+      for (const [what, words] of Object.entries(causesOf(reason))) {
+        assert.deepEqual(wordingOf(reject(reason, { what })), words);
+        assert.match(words.title, /^[\x20\x21\x23-\x2b\x2d-\x3c\x3e-\x5b\x5d-\x7e]+$/);
+        assert.notEqual(words.title, title);
+      }
+    }
   });
 });
 

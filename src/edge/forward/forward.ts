@@ -293,9 +293,11 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner {
         if (this.#deadline.left > 0 && this.#sending?.giveUp()) return;
         return this.#reject('upstream_timed_out');
       case 'waiting':
-        return this.#reject('request_timed_out');
+        return this.#reject('request_timed_out', 'body');
       case 'sending':
-        return this.#reject(this.#upload?.waitsForClient ? 'request_timed_out' : 'upstream_timed_out');
+        return this.#upload?.waitsForClient
+          ? this.#reject('request_timed_out', 'body')
+          : this.#reject('upstream_timed_out');
       case 'answering':
         if (!this.#controller?.paused) return this.#breakOff(this.#brokenBy('ETIMEDOUT'));
         return this.#breakOff({ kind: 'client_gone', bytes: this.#bytes });
