@@ -331,7 +331,8 @@ export function wordingOf({ reason, facts }: Rejection): Wording {
 
 /** Words of a reason for causes that need other ones, by `what` of the facts. */
 export function causesOf(reason: Reason): Readonly<Record<string, Wording>> {
-  return (REASONS[reason] as ReasonRow).causes ?? {};
+  const row: ReasonRow = REASONS[reason];
+  return row.causes ?? {};
 }
 
 /** What a gRPC client is told. */
