@@ -1,6 +1,7 @@
 // Managed fields: the names that only the gateway may set, and how imitations of them are recognised.
 
 import { KNOWN_CERTIFICATE_FIELDS } from '../certificate/formats.ts';
+import { FOREIGN_FIELDS, FOREIGN_PREFIXES } from './foreign-fields.ts';
 import type { FieldStanding, Listener, ManagedFields, Route } from './policy.ts';
 
 /** Clients send few different names, and looking one up again costs a twentieth; names that are longer or too many are not kept. */
@@ -12,14 +13,13 @@ const ALWAYS_MANAGED = [
   'X-Forwarded',
   'X-Real-IP',
   'DPoP',
-  'X-Original-URL',
-  'X-Rewrite-URL',
-  'X-HTTP-Method-Override',
-  'X-HTTP-Method',
-  'X-Method-Override',
   // CGI hands it on as HTTP_PROXY, which clients of the upstream obey.
   'Proxy',
+  ...FOREIGN_FIELDS,
 ];
+
+/** Prefixes without separators: how imitations begin. */
+const SQUEEZED_PREFIXES = FOREIGN_PREFIXES.map(squeeze);
 
 /** Free under their own names, which Node's parser judges; `Content_Length` is one more length to a server that follows CGI. */
 const FRAMING = new Set(['content-length', 'transfer-encoding']);
@@ -44,7 +44,7 @@ export function compileManagedFields(
 }
 
 /**
- * How a field of the client, or a name in its `Connection`, stands (checks.md §6). `X-Forwarded-` is managed as a prefix. Names
+ * How a field of the client, or a name in its `Connection`, stands (checks.md §6). `X-Forwarded-` and its like are managed as prefixes. Names
  * with the letters and digits of a managed one but other separators are forbidden: upstreams that follow CGI (RFC 3875
  * §4.1.18) and its heirs read `Client_Cert` as `Client-Cert`.
  * @param name in any case, a token as Node's parser lets it through
@@ -58,10 +58,11 @@ export function checkFieldName(managed: ManagedFields, name: string): FieldStand
 }
 
 function compareFieldName(managed: ManagedFields, lower: string): FieldStanding {
-  if (managed.names.has(lower) || lower.startsWith('x-forwarded-')) return 'managed';
+  if (managed.names.has(lower) || FOREIGN_PREFIXES.some((prefix) => lower.startsWith(prefix))) return 'managed';
   if (FRAMING.has(lower)) return 'free';
   const squeezed = squeeze(lower);
-  return managed.squeezed.has(squeezed) || squeezed.startsWith('xforwarded') ? 'forbidden' : 'free';
+  const isImitation = managed.squeezed.has(squeezed) || SQUEEZED_PREFIXES.some((prefix) => squeezed.startsWith(prefix));
+  return isImitation ? 'forbidden' : 'free';
 }
 
 function squeeze(lowerCased: string): string {

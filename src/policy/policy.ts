@@ -209,7 +209,11 @@ export interface ClientCertificatePolicy {
 export interface TrustedPeer {
   readonly cidr: string | undefined;
   readonly certificateSan: string | undefined;
+  readonly forwarding?: Forwarding | undefined;
 }
+
+/** The fields in which a trusted peer writes who called it; undefined: one of the two, or both if they say the same. */
+export type Forwarding = 'x-forwarded' | 'forwarded';
 
 /** Where a trusted peer that terminated TLS put the client's certificate. */
 export interface CertificateSource {

@@ -48,6 +48,28 @@ test('a trusted peer says by which origin the client called, and htu is held aga
   assert.equal((await dpop(gateway, 'GET', '/dpop/1', contradicting)).reason, 'request_malformed');
 });
 
+test('a client behind a balancer that passes Forwarded on does not choose its origin by it, nor the address that goes on', async (t) => {
+  const client = [
+    ['Forwarded', 'for=203.0.113.66;host=b.example.org;proto=https'],
+    ['X-Forwarded-For', '198.51.100.7'],
+  ] as const;
+  const origins = ['https://api.example.com', 'https://b.example.org'];
+  const chosen = await startTestGateway(t, {
+    listener: behind('{ cidr: 127.0.0.0/8, forwarding: x-forwarded }'),
+    routes: ROUTES,
+    origins,
+  });
+  assert.equal((await chosen.request('GET', '/open/1', balanced(...client))).status, 200);
+  assert.equal(seenBy(chosen).one('x-forwarded-host'), 'api.example.com');
+  assert.equal(seenBy(chosen).one('x-forwarded-for'), '198.51.100.7, 127.0.0.1');
+  assert.equal(seenBy(chosen).one('forwarded'), 'for=127.0.0.1;host=api.example.com;proto=https');
+
+  const unsaid = await startTestGateway(t, { listener: TRUSTED, routes: ROUTES, origins });
+  assert.equal((await unsaid.request('GET', '/open/1', balanced(...client))).reason, 'request_malformed');
+  const same = ['Forwarded', 'for=198.51.100.7;host=api.example.com;proto=https'] as const;
+  assert.equal((await unsaid.request('GET', '/open/1', balanced(same, client[1]))).status, 200);
+});
+
 test('behind a trusted peer that rewrites Host and says nothing, the only origin counts; with two nobody guesses', async (t) => {
   const one = await startTestGateway(t, { listener: TRUSTED, routes: ROUTES });
   assert.equal((await dpop(one, 'GET', '/dpop/1', { host: 'gateway.internal' })).status, 200);

@@ -80,6 +80,61 @@ describe('managed fields', () => {
     );
   });
 
+  test('fields by which other products name caller, address or request are managed, families of them as prefixes', () => {
+    each('managed', 'X-Client-IP', 'True-Client-IP', 'CF-Connecting-IP', 'Fastly-Client-IP', 'X-Azure-ClientIP');
+    each(
+      'managed',
+      'X-Original-URI',
+      'X-Original-Method',
+      'X-Original-Host',
+      'X-Host',
+      'X-Envoy-Original-Path',
+      'X-Scheme',
+    );
+    each(
+      'managed',
+      'Remote-User',
+      'X-Remote-User',
+      'X-WebAuth-User',
+      'X-Auth-Request-Email',
+      'X-Consumer-Username',
+      'SM_USER',
+    );
+    each(
+      'managed',
+      'X-Amzn-Oidc-Identity',
+      'X-Amzn-Oidc-Anything',
+      'X-MS-CLIENT-PRINCIPAL',
+      'X-MS-Client-Principal-Id',
+    );
+    each(
+      'managed',
+      'X-Goog-Iap-Jwt-Assertion',
+      'Cf-Access-Jwt-Assertion',
+      'Tailscale-User-Login',
+      'X-Remote-Extra-Scopes',
+    );
+    each(
+      'forbidden',
+      'X_Client_IP',
+      'REMOTE_USER',
+      'X_Amzn_Oidc_Data',
+      'XMsClientPrincipal',
+      'SM-User',
+      'OIDC_CLAIM_sub',
+    );
+    each('free', 'X-Amzn-Trace-Id', 'X-Request-Host', 'X-Host-Id', 'X-Goog-Api-Key', 'Remote-Users', 'X-MS-Request-Id');
+    each(
+      'free',
+      'X-Consumer-App',
+      'X-WebAuthn-Challenge',
+      'X-Remote-Control',
+      'CF-Ray',
+      'X-Client-Version',
+      'X-Auth-Token',
+    );
+  });
+
   test('what one route or listener configures is managed for all', () => {
     each('managed', 'X-Auth-Subject', 'x-auth-subject', 'X-Internal', 'my-cert', 'Front-Cert');
   });

@@ -6,6 +6,7 @@ import { type Compilation, isLoopback, unlessNone } from './compilation.ts';
 import { checkSettableField } from './field.ts';
 import { authoritiesAt, covers, type KeyPair, keyPairAt, revocationsAt } from './pem.ts';
 import type { ConfigPath } from '../problem.ts';
+import { compileTrustedPeers } from './trusted-peers.ts';
 import type {
   Bind,
   CertificateSource,
@@ -59,7 +60,6 @@ function compileListener(compilation: Compilation, at: ConfigPath, config: Liste
     keyPairAt(compilation, [...at, 'tls', 'certificates', index]),
   );
   checkPlainHttp(compilation, at, config);
-  checkTrustedPeers(compilation, at, config);
   const limits = config.limits;
   return {
     name: config.name,
@@ -68,7 +68,7 @@ function compileListener(compilation: Compilation, at: ConfigPath, config: Liste
     tls: config.tls && compileTls(compilation, [...at, 'tls'], config.tls, pairs),
     http2: config.http2,
     clientCertificate: compileClientCertificate(compilation, [...at, 'client_certificate'], config),
-    trustedPeers: config.trusted_peers.map((peer) => ({ cidr: peer.cidr, certificateSan: peer.certificate_san })),
+    trustedPeers: compileTrustedPeers(compilation, at, config),
     clientCertificateFrom: compileSource(compilation, [...at, 'client_certificate_from'], config),
     proxyProtocol: compileProxyProtocol(compilation, [...at, 'proxy_protocol'], config),
     explainToClients: config.explain_to_clients,
@@ -232,25 +232,6 @@ function compileClientCertificate(
     ca: authoritiesAt(compilation, [...at, 'ca_file']),
     crl: revocationsAt(compilation, [...at, 'crl_file']),
   };
-}
-
-function checkTrustedPeers(compilation: Compilation, at: ConfigPath, config: ListenerConfig): void {
-  const { request, verify } = config.client_certificate;
-  for (const [index, peer] of config.trusted_peers.entries()) {
-    const here = [...at, 'trusted_peers', index];
-    if (peer.certificate_san !== undefined && (config.tls === undefined || request === 'none' || verify !== 'chain')) {
-      compilation.problem(
-        [...here, 'certificate_san'],
-        'can never be verified here, expected tls, and client_certificate with request: optional or required and verify: chain',
-      );
-    }
-    if (peer.certificate_san === undefined && peer.cidr?.endsWith('/0')) {
-      compilation.warning(
-        [...here, 'cidr'],
-        'is every address: whoever reaches this port can claim any origin, client and certificate',
-      );
-    }
-  }
 }
 
 function compileSource(

@@ -62,6 +62,12 @@ function describeTelemetry({ bind, hosts }: Policy['telemetry']): string {
   return hosts.length === 0 ? formatBind(bind) : `${formatBind(bind)}; also called ${hosts.join(', ')}`;
 }
 
+/** `10.0.0.1/32 as lb.internal (X-Forwarded-*)`. */
+function describePeer({ cidr, certificateSan, forwarding }: Listener['trustedPeers'][number]): string {
+  const fields = forwarding && { 'x-forwarded': ' (X-Forwarded-*)', forwarded: ' (Forwarded)' }[forwarding];
+  return `${[cidr, certificateSan].filter(Boolean).join(' as ')}${fields ?? ''}`;
+}
+
 function describeListener(listener: Listener): string {
   const { name, bind, origins, tls, clientCertificate, clientCertificateFrom, trustedPeers, proxyProtocol } = listener;
   const urls = origins.map(({ scheme, authority, pathPrefix }) => `${scheme}://${authority}${pathPrefix}`).join(', ');
@@ -72,7 +78,7 @@ function describeListener(listener: Listener): string {
   const { request, verify } = clientCertificate;
   const certificates =
     request === 'none' ? 'no client certificates' : `client certificates ${request}, verify: ${verify}`;
-  const peers = trustedPeers.map(({ cidr, certificateSan }) => [cidr, certificateSan].filter(Boolean).join(' as '));
+  const peers = trustedPeers.map(describePeer);
   const parts = [
     `${formatBind(bind)} as ${urls || 'any origin'}`,
     ...(proxyProtocol ? ['every connection begins with a PROXY header of a trusted peer'] : []),

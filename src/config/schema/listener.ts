@@ -62,6 +62,12 @@ const trustedPeer = z
     certificate_san: text('a name in the certificate, such as lb.internal')
       .optional()
       .describe("A subject alternative name of the peer's own certificate."),
+    forwarding: choice('x-forwarded', 'forwarded')
+      .optional()
+      .describe(
+        'The fields in which it says who called it: X-Forwarded-For, -Host and -Proto, or Forwarded. The others are removed. Absent: a ' +
+          'request with both must say the same in both.',
+      ),
   })
   .refine((peer) => peer.cidr !== undefined || peer.certificate_san !== undefined, 'cidr, certificate_san or both');
 
@@ -129,6 +135,11 @@ export const listener = z.strictObject({
   trusted_peers: list(trustedPeer, '{ cidr, certificate_san }', 0)
     .prefault([])
     .describe('Whose Forwarded, X-Forwarded-*, certificate fields and PROXY headers are believed; empty: nobody.'),
+  insecure_trusted_peers: flag()
+    .prefault(false)
+    .describe(
+      'The ranges of trusted_peers may be a large part of all addresses: nearly anybody chooses origin, address and certificate.',
+    ),
   client_certificate_from: orNone(certificateSource, '{ format, field }')
     .prefault('none')
     .describe("Where a trusted peer that terminated TLS put the client's certificate."),

@@ -4,6 +4,7 @@ import type { PermitFacts } from '../../binding/permit.ts';
 import { formatClientCert, formatClientCertChain } from '../../certificate/client-cert.ts';
 import { formatEscapedPem } from '../../certificate/pem-escaped.ts';
 import { formatXfcc } from '../../certificate/xfcc.ts';
+import type { Forwarding } from '../../policy/policy.ts';
 import type { CertificateEvidence, RequestFacts } from '../../request-facts.ts';
 import { type FieldRules, joinLines, requestAction, withoutNamed } from './fields.ts';
 import { takesTrailers } from './trailers.ts';
@@ -15,6 +16,8 @@ export interface Peer {
   readonly address: string | undefined;
   /** Whether its Forwarded and X-Forwarded-For are believed, and so continued. */
   readonly trusted: boolean;
+  /** Which of the two; undefined: both. */
+  readonly forwarding?: Forwarding | undefined;
 }
 
 /** What the fields of a request are written from, beside the permit. */
@@ -64,10 +67,10 @@ export function addOwnFields(fields: string[], rules: FieldRules, permit: Permit
 
 function addForwarded(fields: string[], forwarded: string, forwardedFor: string, received: Permitted): void {
   const { authority, scheme } = received.facts.origin;
-  const { address, trusted } = received.facts.peer;
+  const { address, trusted, forwarding } = received.facts.peer;
   const element = `for=${forwardedNode(address)};host=${quoteUnlessToken(authority)};proto=${scheme}`;
-  const addresses = trusted ? forwardedFor : '';
-  fields.push('Forwarded', joinLines(trusted ? forwarded : '', element));
+  const addresses = trusted && forwarding !== 'forwarded' ? forwardedFor : '';
+  fields.push('Forwarded', joinLines(trusted && forwarding !== 'x-forwarded' ? forwarded : '', element));
   if (address !== undefined) fields.push('X-Forwarded-For', joinLines(addresses, address));
   else if (addresses !== '') fields.push('X-Forwarded-For', addresses);
   fields.push('X-Forwarded-Proto', scheme, 'X-Forwarded-Host', authority);

@@ -60,7 +60,7 @@ export function readFacts(
 
   const malformed = checkMessage(request, lines, rules.pseudonym);
   if (malformed !== undefined) return malformed;
-  const stated = request.stated ?? (trusted ? readStatedOrigin(lines) : NOTHING_STATED);
+  const stated = request.stated ?? (trusted ? readStatedOrigin(lines, connection.forwarding) : NOTHING_STATED);
   if (stated instanceof Rejection) return stated;
   const host = lines.get('host')?.[0] ?? '';
   const asked = readAskedOrigin(listener, host, trusted, stated);
@@ -83,9 +83,9 @@ export function readFacts(
     authorization: lines.get('authorization') ?? NONE,
     dpop: lines.get('dpop') ?? NONE,
     certificate,
-    clientAddress: (trusted ? readStatedClient(lines) : undefined) ?? connection.remoteAddress,
+    clientAddress: (trusted ? readStatedClient(lines, connection.forwarding) : undefined) ?? connection.remoteAddress,
     now,
-    peer: { address: connection.remoteAddress, trusted },
+    peer: { address: connection.remoteAddress, trusted, forwarding: connection.forwarding },
     endsHere: request.method === 'OPTIONS' && (target.path === '*' || lines.get('max-forwards')?.some(isZero) === true),
     ...readCors(request.method, lines),
   };

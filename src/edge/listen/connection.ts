@@ -7,10 +7,10 @@ import { isDeepStrictEqual } from 'node:util';
 import { buildChain } from '../../certificate/chain.ts';
 import { readCertificate } from '../../certificate/leaf.ts';
 import { unmapped } from '../../http/address.ts';
-import type { Listener } from '../../policy/policy.ts';
+import type { Forwarding, Listener } from '../../policy/policy.ts';
 import type { CertificateEvidence } from '../../request-facts.ts';
 import type { Ends } from '../../http/proxy-header.ts';
-import { compileTrustedPeers, type TrustedPeers, trustedUntil } from './trusted-peer.ts';
+import { compileTrustedPeers, type TrustedPeers, trustOf, trustedUntil } from './trusted-peer.ts';
 
 export interface Connection {
   /** Of the client, as the PROXY header says where one is required; IPv4-mapped addresses as IPv4; undefined: unix socket, or nobody's. */
@@ -24,6 +24,8 @@ export interface Connection {
   readonly evidence: CertificateEvidence | undefined;
   /** Seconds since the epoch until which the peer is trusted; 0: it is not (trusted-peer.ts). */
   readonly trustedUntil: number;
+  /** Which fields of a trusted peer are believed. */
+  readonly forwarding?: Forwarding | undefined;
 }
 
 /** What a listener knows that connections are read by. */
@@ -46,6 +48,7 @@ export function readConnection(
   if (evidence === 'unreadable') return evidence;
   const { remoteAddress, remotePort, localAddress, localPort } = ends === 'nobody' ? NO_ENDS : readEnds(ends);
   const servername = socket instanceof TLSSocket ? socket.servername : undefined;
+  const trust = ends === 'nobody' ? undefined : trustOf(rules.peers, remoteAddress, evidence);
   return {
     remoteAddress,
     remotePort,
@@ -53,7 +56,8 @@ export function readConnection(
     localPort,
     servername: typeof servername === 'string' ? servername : undefined,
     evidence,
-    trustedUntil: ends === 'nobody' ? 0 : trustedUntil(rules.peers, remoteAddress, evidence),
+    trustedUntil: trust?.until ?? 0,
+    forwarding: trust?.forwarding,
   };
 }
 
@@ -90,10 +94,11 @@ export function compileStanding(before: Listener, now: Listener): Standing {
     (before.tls === undefined) === (now.tls === undefined) && before.proxyProtocol === proxyProtocol;
   const sameRules = isDeepStrictEqual(before.clientCertificate, clientCertificate);
   const peers = compileTrustedPeers(now.trustedPeers);
-  return ({ remoteAddress, evidence, trustedUntil: until }, peer) => {
+  return ({ remoteAddress, evidence, trustedUntil: until, forwarding }, peer) => {
     const sameEvidence = sameRules || (evidence === undefined && clientCertificate.request !== 'required');
     const nobody = proxyProtocol && remoteAddress === undefined;
-    const sameTrust = (nobody ? 0 : trustedUntil(peers, remoteAddress, evidence)) === until;
+    const trust = nobody ? undefined : trustOf(peers, remoteAddress, evidence);
+    const sameTrust = (trust?.until ?? 0) === until && trust?.forwarding === forwarding;
     return sameTransport && sameEvidence && sameTrust && (!proxyProtocol || maySendHeader(peer, peers));
   };
 }

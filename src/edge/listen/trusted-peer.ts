@@ -1,7 +1,7 @@
 // Trusted peers: whose forwarding and certificate fields are believed.
 
 import { BlockList, isIP } from 'node:net';
-import type { TrustedPeer } from '../../policy/policy.ts';
+import type { Forwarding, TrustedPeer } from '../../policy/policy.ts';
 import type { CertificateEvidence } from '../../request-facts.ts';
 
 interface PeerRule {
@@ -9,7 +9,18 @@ interface PeerRule {
   readonly network: BlockList | undefined;
   /** undefined: any certificate, or none. */
   readonly name: string | undefined;
+  readonly forwarding: Forwarding | undefined;
 }
+
+/** How far a peer is trusted. */
+export interface Trust {
+  /** Seconds since the epoch; 0: not at all. */
+  readonly until: number;
+  /** Which of its fields are believed, as the first entry says that fits. */
+  readonly forwarding: Forwarding | undefined;
+}
+
+const NONE: Trust = { until: 0, forwarding: undefined };
 
 export type TrustedPeers = readonly PeerRule[];
 
@@ -19,9 +30,10 @@ const NEVER = 0;
 export function compileTrustedPeers(peers: readonly TrustedPeer[]): TrustedPeers {
   return peers
     .filter(({ cidr, certificateSan }) => cidr !== undefined || certificateSan !== undefined)
-    .map(({ cidr, certificateSan }) => ({
+    .map(({ cidr, certificateSan, forwarding }) => ({
       network: cidr === undefined ? undefined : compileNetwork(cidr),
       name: certificateSan?.toLowerCase(),
+      forwarding,
     }));
 }
 
@@ -34,23 +46,30 @@ function compileNetwork(cidr: string): BlockList {
 }
 
 /**
- * Until when (seconds since the epoch) this peer is trusted: 0 for a stranger, Infinity for an address alone, else the end of
- * the certificate by which it is known. Only a name that the listener's CA vouched for counts, never one under
+ * How far this peer is trusted: until 0 for a stranger, Infinity for an address alone, else the end of the certificate by which it
+ * is known. Only a name that the listener's CA vouched for counts, never one under
  * `verify: possession`. Both conditions where a rule has both. A peer on a unix socket has no address and needs a certificate.
  * @param address IPv4-mapped addresses as IPv4
  * @param evidence the certificate of the peer itself
  */
-export function trustedUntil(
+export function trustOf(
   peers: TrustedPeers,
   address: string | undefined,
   evidence: CertificateEvidence | undefined,
-): number {
-  let until = NEVER;
-  for (const { network, name } of peers) {
+): Trust {
+  let trust = NONE;
+  for (const { network, name, forwarding } of peers) {
     if (network !== undefined && !contains(network, address)) continue;
-    until = Math.max(until, name === undefined ? Number.POSITIVE_INFINITY : vouchedUntil(evidence, name));
+    const until = name === undefined ? Number.POSITIVE_INFINITY : vouchedUntil(evidence, name);
+    if (until === NEVER) continue;
+    trust = trust === NONE ? { until, forwarding } : { ...trust, until: Math.max(trust.until, until) };
   }
-  return until;
+  return trust;
+}
+
+/** Until when a peer is trusted (`trustOf`). */
+export function trustedUntil(...asked: Parameters<typeof trustOf>): number {
+  return trustOf(...asked).until;
 }
 
 function contains(network: BlockList, address: string | undefined): boolean {

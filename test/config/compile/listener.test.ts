@@ -381,10 +381,4 @@ describe('trusted peers', () => {
         'expected a bind of host:port, or none',
     ]);
   });
-
-  test('trusting every address is worth a warning', () => {
-    assert.deepEqual(warningsOf(listener('  trusted_peers: [{ cidr: 0.0.0.0/0 }]')), [
-      'listeners[0].trusted_peers[0].cidr: is every address: whoever reaches this port can claim any origin, client and certificate',
-    ]);
-  });
 });

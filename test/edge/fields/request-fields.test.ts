@@ -40,6 +40,9 @@ describe('fields of the client that never reach the upstream', () => {
     'X-Forwarded-Client-Cert',
     'X-FORWARDED-anything',
     'X-Real-IP',
+    'X-Client-IP',
+    'Remote-User',
+    'X-Amzn-Oidc-Data',
     'X-Original-URL',
     'X-Rewrite-URL',
     'X-HTTP-Method-Override',
@@ -171,6 +174,16 @@ describe('Host, Via and the forwarding fields', () => {
     assert.deepEqual(valuesOf(pairs, 'x-forwarded-for'), ['198.51.100.1, 198.51.100.2, 192.0.2.7']);
     assert.deepEqual(valuesOf(pairs, 'x-forwarded-proto'), ['https']);
     assert.deepEqual(valuesOf(pairs, 'x-forwarded-host'), ['api.example.com']);
+  });
+
+  it('of a peer that writes one kind of fields only that one is continued', () => {
+    const mine = 'for=192.0.2.7;host=api.example.com;proto=https';
+    const of = (forwarding: Peer['forwarding']) => {
+      const pairs = run(lines, { peer: { trusted: true, forwarding } });
+      return [valuesOf(pairs, 'forwarded'), valuesOf(pairs, 'x-forwarded-for')];
+    };
+    assert.deepEqual(of('x-forwarded'), [[mine], ['198.51.100.1, 198.51.100.2, 192.0.2.7']]);
+    assert.deepEqual(of('forwarded'), [[`for=198.51.100.1, ${mine}`], ['192.0.2.7']]);
   });
 
   it('in Forwarded IPv6 addresses and authorities with a port are quoted (RFC 7239 §6)', () => {

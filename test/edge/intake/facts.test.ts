@@ -73,7 +73,7 @@ test('a plain request has the facts of its lines', () => {
     certificate: undefined,
     clientAddress: '192.0.2.7',
     now: NOW,
-    peer: { address: '192.0.2.7', trusted: false },
+    peer: { address: '192.0.2.7', trusted: false, forwarding: undefined },
     endsHere: false,
     browserOrigin: undefined,
     preflight: undefined,

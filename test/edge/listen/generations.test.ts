@@ -155,6 +155,11 @@ test('a connection stands if a change leaves its facts as they are', () => {
   const stands = (now: Partial<Listener>) => compileStanding(plain, { ...plain, ...now })(stranger, new Socket());
   assert.equal(stands({}), true);
   assert.equal(stands({ trustedPeers: [{ cidr: '192.0.2.0/24', certificateSan: undefined }] }), false, 'trusted now');
+  const byAddress = { cidr: '192.0.2.0/24', certificateSan: undefined };
+  const trusted = { ...stranger, trustedUntil: Number.POSITIVE_INFINITY };
+  const trusting = compileStanding(plain, { ...plain, trustedPeers: [{ ...byAddress, forwarding: 'forwarded' }] });
+  assert.equal(trusting(trusted, new Socket()), false, 'believed in other fields');
+  assert.equal(trusting({ ...trusted, forwarding: 'forwarded' }, new Socket()), true);
   assert.equal(
     stands({ trustedPeers: [{ cidr: '192.0.2.0/24', certificateSan: 'lb.internal' }] }),
     true,

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { compileTrustedPeers, trustedUntil } from '../../../src/edge/listen/trusted-peer.ts';
+import { compileTrustedPeers, trustedUntil, trustOf } from '../../../src/edge/listen/trusted-peer.ts';
 import type { CertificateEvidence } from '../../../src/request-facts.ts';
 
 const END = 1_900_000_000;
@@ -64,4 +64,17 @@ test('where both conditions are given, both must hold', () => {
   assert.equal(trustedUntil(both, '10.0.0.1', evidence()), END);
   assert.equal(trustedUntil(both, '10.0.0.1', undefined), 0);
   assert.equal(trustedUntil(both, '192.0.2.1', evidence()), 0);
+});
+
+test('the fields that are believed are those of the first entry that fits', () => {
+  const peers = compileTrustedPeers([
+    { cidr: '10.0.0.7/32', certificateSan: undefined, forwarding: 'forwarded' },
+    { cidr: undefined, certificateSan: 'lb.internal' },
+    { cidr: '10.0.0.0/8', certificateSan: undefined, forwarding: 'x-forwarded' },
+  ]);
+  assert.deepEqual(trustOf(peers, '10.0.0.7', undefined), { until: Infinity, forwarding: 'forwarded' });
+  assert.deepEqual(trustOf(peers, '10.0.0.8', undefined), { until: Infinity, forwarding: 'x-forwarded' });
+  assert.deepEqual(trustOf(peers, '10.0.0.8', evidence()), { until: Infinity, forwarding: undefined });
+  assert.deepEqual(trustOf(peers, '192.0.2.1', evidence()), { until: END, forwarding: undefined });
+  assert.deepEqual(trustOf(peers, '192.0.2.1', undefined), { until: 0, forwarding: undefined });
 });

@@ -1,0 +1,95 @@
+// Fields by which other products tell an upstream who calls, from where, and what was asked for; no client may write them.
+
+/** `names('x-auth', 'user email')` → `x-auth-user`, `x-auth-email`. */
+const names = (prefix: string, rest: string): readonly string[] => rest.split(' ').map((name) => `${prefix}-${name}`);
+
+/** The address of the client. */
+const ADDRESSES = [
+  'client-ip',
+  'x-client-ip',
+  'x-clientip',
+  'x-cluster-client-ip',
+  'x-originating-ip',
+  'x-remote-ip',
+  'x-remote-addr',
+  'x-original-forwarded-for', // ingress-nginx
+  'x-proxyuser-ip', // Google services
+  'true-client-ip', // Akamai, Cloudflare
+  ...names('cf', 'connecting-ip connecting-ipv6 pseudo-ipv4'),
+  'fastly-client-ip',
+  'fly-client-ip',
+  'cloudfront-viewer-address',
+  ...names('x-azure', 'clientip socketip'),
+  'x-envoy-external-address',
+  'x-nf-client-connection-ip', // Netlify
+  'do-connecting-ip', // DigitalOcean
+  ...names('x-vercel', 'forwarded-for proxied-for'),
+  'incap-client-ip', // Imperva
+  'x-sucuri-clientip',
+  'ali-cdn-real-ip',
+  'eo-client-ip', // Tencent EdgeOne
+  'proxy-client-ip', // WebLogic
+  ...names('wl-proxy', 'client-ip client-cert ssl'),
+];
+
+/** Method, scheme, host and path that were asked for. */
+const REQUESTS = [
+  ...names('x-original', 'url uri method host proto scheme path'),
+  ...names('x-rewrite', 'url uri'),
+  ...names('x-envoy-original', 'path host method'),
+  'x-host',
+  'x-http-host-override',
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
+  'x-replaced-path', // Traefik
+  'x-waws-unencoded-url', // Azure App Service
+  'x-arr-ssl',
+  'x-scheme',
+  'x-url-scheme',
+  'front-end-https',
+  'cloudfront-forwarded-proto',
+];
+
+/** Who was authenticated, and as what. */
+const IDENTITIES = [
+  ...names('remote', 'user groups email name'), // Apache, Authelia
+  ...names('x-remote', 'user uid group groups email name'), // Kubernetes
+  ...names('x-webauth', 'user name email role groups'), // Grafana
+  ...names('x-auth-request', 'user email groups preferred-username access-token redirect'), // oauth2-proxy
+  ...names('x-authenticated', 'user userid groups scope'),
+  ...names('x-consumer', 'id username custom-id groups'), // Kong
+  'x-anonymous-consumer',
+  'x-credential-identifier',
+  'x-userinfo',
+  ...names('x', 'apigateway-api-userinfo endpoint-api-userinfo'), // Google API Gateway, ESP
+  ...names('iv', 'user groups creds remote-address'), // IBM WebSEAL
+  // SiteMinder, Oracle Access Manager
+  'sm_user',
+  'sm_userdn',
+  'sm_universalid',
+  'sm_authdirname',
+  'oam_remote_user',
+  'oam_remote_user_groups',
+];
+
+/** Lower-cased names. */
+export const FOREIGN_FIELDS: readonly string[] = [...ADDRESSES, ...REQUESTS, ...IDENTITIES];
+
+/** Lower-cased beginnings of names, of families that grow. */
+export const FOREIGN_PREFIXES: readonly string[] = [
+  'x-forwarded-',
+  'x-amzn-oidc-', // AWS ALB
+  'x-ms-client-principal', // Azure App Service and Container Apps, with nothing, -id, -name, -idp behind it
+  'x-ms-token-',
+  'x-goog-authenticated-user-', // Google IAP
+  'x-goog-iap-',
+  'x-appengine-',
+  'cf-access-', // Cloudflare Access
+  'x-pomerium-',
+  'x-authentik-',
+  'x-remote-extra-', // Kubernetes
+  'tailscale-user-',
+  'oidc-claim-', // mod_auth_openidc, which writes OIDC_CLAIM_sub
+  'mellon-', // mod_auth_mellon
+];
