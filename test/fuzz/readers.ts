@@ -21,6 +21,7 @@ import { readAskedOrigin } from '../../src/edge/intake/origin.ts';
 import { readProxyHeader } from '../../src/http/proxy-header.ts';
 import { readUpgrade } from '../../src/edge/transaction/upgrade.ts';
 import { compileManagedFields } from '../../src/policy/managed-fields.ts';
+import { readHostPattern, readPathPattern } from '../../src/config/compile/route.ts';
 import { readSource } from '../../src/config/read/source.ts';
 import { NonceKeys } from '../../src/proof/nonce.ts';
 import { readProofKey } from '../../src/jose/jwk.ts';
@@ -259,6 +260,8 @@ export const READERS: Readonly<Record<string, Reader>> = {
     read: (text) => [
       ...FORWARDED_FIELDS.map((name) => readStatedOrigin(new Map([[name, [text]]]))),
       readStatedOrigin(new Map([['forwarded', [text, text]]])),
+      readStatedOrigin(new Map(['forwarded', 'x-forwarded-for', 'x-forwarded-host'].map((name) => [name, [text]]))),
+      readStatedOrigin(new Map([['forwarded', [text]]]), 'x-forwarded'),
     ],
     samples: [
       'for=192.0.2.1;host=api.example.com;proto=https',
@@ -336,6 +339,8 @@ export const READERS: Readonly<Record<string, Reader>> = {
     read: (text) => readCertificate(Buffer.from(text, 'latin1')),
     samples: [der.toString('latin1'), cert, new X509Certificate(cert).raw.subarray(0, 40).toString('latin1')],
   },
+  readHostPattern: { read: readHostPattern, samples: ['*.example.com', 'api.example.com', '[::1]'] },
+  readPathPattern: { read: readPathPattern, samples: ['/*', '/orders/*/items', '/a%2Fb', '//'] },
   readSource: {
     read: (text) => readSource('holdfast.yaml', text, { A: 'a' }),
     trusted: true,

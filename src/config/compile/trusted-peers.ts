@@ -78,7 +78,7 @@ const MAPPED: Interval = [0xffff_0000_0000n, 0x1_0000_0000_0000n];
 const UNICAST: Interval = [0x2n << 124n, 0x4n << 124n];
 
 /** Which part of all addresses some ranges have together, 0 to 1. */
-export function sharesOf(cidrs: readonly string[]): { readonly v4: number; readonly v6: number } {
+function sharesOf(cidrs: readonly string[]): { readonly v4: number; readonly v6: number } {
   const ranges = cidrs.map(rangeOf);
   return { v4: shareOf(ranges, MAPPED), v6: shareOf(ranges, UNICAST) };
 }
