@@ -1,6 +1,5 @@
 // Trusted peers as written: names that can be verified, and ranges that leave strangers out.
 
-import { isIP } from 'node:net';
 import type { TrustedPeer } from '../../policy/policy.ts';
 import type { ConfigPath } from '../problem.ts';
 import type { Config } from '../schema/schema.ts';
@@ -67,7 +66,7 @@ function checkRanges(compilation: Compilation, at: ConfigPath, config: ListenerC
 /** The length of the prefix. */
 function bitsOf(cidr: string): number {
   const [address = '', prefix] = cidr.split('/');
-  return prefix === undefined ? (isIP(address) === 6 ? 128 : 32) : Number(prefix);
+  return prefix === undefined ? (address.includes(':') ? 128 : 32) : Number(prefix);
 }
 
 type Interval = readonly [from: bigint, to: bigint];
@@ -99,7 +98,7 @@ function shareOf(ranges: readonly Interval[], [first, end]: Interval): number {
 /** A range as numbers of IPv6, IPv4 ones as mapped. */
 function rangeOf(cidr: string): Interval {
   const [address = ''] = cidr.split('/');
-  const mapped = isIP(address) === 4;
+  const mapped = !address.includes(':');
   const free = BigInt((mapped ? 32 : 128) - bitsOf(cidr));
   const from = (numberOf(mapped ? `::ffff:${address}` : address) >> free) << free;
   return [from, from + (1n << free)];
