@@ -9,9 +9,9 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
-/** To install with, and to run Holdfast with: major, minor. */
+/** To install with, and to run Holdfast with (`engines` of package.json): major, minor. */
 const INSTALLS = [20, 19];
-const RUNS = [24, 12];
+const RUNS = readEngine();
 const LOCAL_NODE = join(ROOT, 'node_modules', '.bin', process.platform === 'win32' ? 'node.cmd' : 'node');
 
 const say = (text) => process.stderr.write(`${text}\n`);
@@ -19,6 +19,12 @@ const say = (text) => process.stderr.write(`${text}\n`);
 function stop(text) {
   say(`holdfast: ${text}`);
   process.exit(1);
+}
+
+/** `>=26.0.0` → [26, 0]. */
+function readEngine() {
+  const { engines } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  return engines.node.replace('>=', '').split('.').slice(0, 2).map(Number);
 }
 
 /** `version` is like `v20.20.2`; anything else is too old. */

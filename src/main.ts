@@ -4,11 +4,13 @@
 import { keepCompiledCode } from './worker/compile-cache.ts';
 
 keepCompiledCode();
-const { run } = await import('./cli/run.ts');
-const { exit, stdout, stderr, stuck = false } = await run(process.argv.slice(2));
-// Nothing empty is written: even that would wait behind what nobody reads.
-if (stderr !== '') process.stderr.write(stderr);
-// At its end Node waits for all threads, also for one that waits for a reader.
-if (stuck) process.kill(process.pid, 'SIGKILL');
-else if (stdout === '') process.exit(exit);
-else process.stdout.write(stdout, () => process.exit(exit));
+// Not awaited at the top level: the package requires this file (bin/holdfast.cjs).
+void import('./cli/run.ts').then(async ({ run }) => {
+  const { exit, stdout, stderr, stuck = false } = await run(process.argv.slice(2));
+  // Nothing empty is written: even that would wait behind what nobody reads.
+  if (stderr !== '') process.stderr.write(stderr);
+  // At its end Node waits for all threads, also for one that waits for a reader.
+  if (stuck) process.kill(process.pid, 'SIGKILL');
+  else if (stdout === '') process.exit(exit);
+  else process.stdout.write(stdout, () => process.exit(exit));
+});

@@ -79,7 +79,10 @@ function readWith(
 ): ReadPolicy | { readonly problems: readonly Problem[]; readonly rest?: ReadPolicy } {
   const name = file === '-' ? '<stdin>' : file;
   const text = file === '-' ? stdin : reader.text(file);
-  if (typeof text !== 'string') return { problems: [{ file: name, line: 1, column: 1, path: '', ...text }] };
+  if (typeof text !== 'string') {
+    const message = isAbsolute(file) ? text.message : `${text.message}; looked for it at ${resolve(file)}`;
+    return { problems: [{ file: name, line: 1, column: 1, path: '', message }] };
+  }
   const main = readSource(name, text, env);
   const { sources: included, problems: missing } = readIncludes(reader, main, env);
   const sources = [main, ...included.keys()];
