@@ -172,8 +172,10 @@ class Exchange implements ExchangeOwner {
     if (outcome.kind === 'rejected') return this.#refuse(outcome.rejection);
     const status = outcome.kind === 'client_gone' ? undefined : outcome.status;
     const tunnel = outcome.kind === 'tunnelled' ? outcome.tunnel : undefined;
+    const rejection = outcome.kind === 'cut_off' ? outcome.rejection : undefined;
     if (tunnel !== undefined) this.#runtime.metrics.countTunnel(this.#route, -1);
-    this.#report({ outcome: labelOf(outcome), status, sent: outcome.bytes, tunnel });
+    if (rejection !== undefined) this.#runtime.metrics.countRejection(this.#route, rejection, 'enforced');
+    this.#report({ outcome: labelOf(outcome), status, sent: outcome.bytes, tunnel, rejection });
   }
 
   tunnelOpened(): number {
@@ -274,9 +276,16 @@ class Exchange implements ExchangeOwner {
   }
 }
 
+const LABELS = {
+  forwarded: 'forwarded',
+  cut_off: 'rejected',
+  client_gone: 'client_gone',
+  upstream_broke: 'upstream_failed',
+} as const;
+
 function labelOf(outcome: Exclude<Outcome, { kind: 'rejected' }>): OutcomeLabel {
   if (outcome.kind === 'tunnelled') return outcome.tunnel.end === 'upstream_broke' ? 'upstream_failed' : 'forwarded';
-  return outcome.kind === 'upstream_broke' ? 'upstream_failed' : outcome.kind;
+  return LABELS[outcome.kind];
 }
 
 /**

@@ -10,7 +10,9 @@ export type Outcome =
   | { readonly kind: 'tunnelled'; readonly status: 101; readonly bytes: number; readonly tunnel: TunnelFacts }
   /** Nothing was answered yet: the caller answers. */
   | { readonly kind: 'rejected'; readonly rejection: Rejection }
-  /** The client closed its connection, stopped reading, or was cut off for a body that grew too large after the answer had begun. */
+  /** The answer had begun, and what the client still sent was refused: both sides were broken off. */
+  | { readonly kind: 'cut_off'; readonly status: number; readonly bytes: number; readonly rejection: Rejection }
+  /** The client closed its connection, or stopped reading. */
   | { readonly kind: 'client_gone'; readonly bytes: number }
   /** The answer broke off after it had begun; the client's stream was broken too. `code` of Node or undici, for the log. */
   | { readonly kind: 'upstream_broke'; readonly status: number; readonly bytes: number; readonly code: string };

@@ -1,6 +1,7 @@
 // What client and operator are told of a refusal is what happened: the answer, its challenge and the line in the log, end to end.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { test } from 'node:test';
 import { type Answered, HOST, ORIGIN, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { dpop, issue, prove, TO_CERTIFICATE, TO_KEY } from './credentials.ts';
@@ -90,6 +91,21 @@ test('a body that stops is no header section that is late', async (t) => {
   assert.match(texts(answer).title, /^The request body/);
   assert.doesNotMatch(texts(answer).detail, /header/);
   assert.deepEqual(await factsOf(gateway, answer), { what: 'body' });
+});
+
+test('a client that is cut off for its body after the answer had begun did not go away by itself', async (t) => {
+  const routes = `${POLICY.routes}
+- { name: small, match: { path: /small/* }, upstream: orders, require: public, limits: { request_body: 8B }, weaker_than_defaults: [require] }`;
+  const gateway = await startTestGateway(t, { ...POLICY, routes });
+  gateway.upstream.arrived = (_request, response) => void response.write('begun');
+  const socket = await gateway.connect();
+  socket.write(`POST /small/1 HTTP/1.1\r\nHost: ${HOST}\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n`);
+  await once(socket, 'data');
+  socket.write('8\r\ntoo much\r\n');
+  const line = await gateway.logged({ msg: 'request', path: '/small/1' });
+  assert.deepEqual([line['outcome'], line['status'], line['reason']], ['rejected', 200, 'body_too_large']);
+  assert.equal(await gateway.count('holdfast_rejections_total', { reason: 'body_too_large' }), 1);
+  assert.equal(await gateway.count('holdfast_requests_total', { outcome: 'client_gone' }), 0);
 });
 
 test('a token in the query is multiple methods only beside another one', async (t) => {

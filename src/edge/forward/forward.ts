@@ -271,8 +271,10 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner {
   }
 
   uploadExceeded(): void {
-    if (this.#phase === 'answering') this.#breakOff({ kind: 'client_gone', bytes: this.#bytes });
-    else if (this.#phase !== 'flushing') this.#reject('body_too_large');
+    const rejection = reject('body_too_large');
+    if (this.#phase === 'answering')
+      this.#breakOff({ kind: 'cut_off', status: this.#status, bytes: this.#bytes, rejection });
+    else if (this.#phase !== 'flushing') this.#settle({ kind: 'rejected', rejection });
   }
 
   /** An answer whose body does not follow at once (server-sent events) must not wait for it. */

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
+import { reject } from '../../../src/rejection/rejection.ts';
 import { type ForwarderWishes, openForwarder, Received, script, send } from '../../support/forwarding.ts';
 
 const POST = 'POST /orders HTTP/1.1\r\nHost: x\r\n';
@@ -57,7 +58,8 @@ describe('body_too_large', () => {
     await client.until(/half$/);
     client.socket.write('6\r\nsecond\r\n');
     assert.match(await client.toEnd(), /half$/);
-    assert.deepEqual(await outcomes.next(), { kind: 'client_gone', bytes: 4 });
+    const rejection = reject('body_too_large');
+    assert.deepEqual(await outcomes.next(), { kind: 'cut_off', status: 200, bytes: 4, rejection });
     await (await upstream).toEnd();
   });
 });
