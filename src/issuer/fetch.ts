@@ -1,9 +1,11 @@
-// Documents of an issuer over HTTP: https or loopback, a deadline, a size, no redirects; and what its metadata names.
+// Documents of an issuer over HTTP: https or loopback, within a deadline, a size and an origin; what its metadata names.
 
 import type { LookupFunction } from 'node:net';
 import { getCACertificates } from 'node:tls';
 import { Agent, type Dispatcher, request } from 'undici';
+import { isLoopback } from '../config/compile/compilation.ts';
 import { names } from '../dns/resolver.ts';
+import { decodeText, undoCoding } from '../http/content.ts';
 import type { Issuer } from '../token/issuer.ts';
 
 /** A document as it came: parsed JSON that nobody has looked at yet. */
@@ -62,34 +64,87 @@ export interface Exchange {
   readonly accept: string;
 }
 
+/** Redirects after which there has to be an answer. */
+const REDIRECTS = 3;
+
 /**
- * One request. No redirect is followed, not even one on the same origin: the URI in the policy or the metadata is the URI.
- * @throws IssuerFailure unless the answer is 200, complete, in time and not too large
+ * One document. Redirects are followed on the same origin alone, of a POST only those that keep it one (RFC 9110 §15.4).
+ * @throws IssuerFailure unless the answer is 200, complete, in time and not too large, with the issuer's `error` if it gave one
  */
-export async function fetchText(url: URL, { agent, limits, signal, post, accept }: Exchange): Promise<IssuerDocument> {
-  const timeout = AbortSignal.timeout(limits.timeout * 1000);
+export async function fetchText(url: URL, exchange: Exchange): Promise<IssuerDocument> {
+  const { timeout: seconds } = exchange.limits;
+  const timeout = AbortSignal.timeout(seconds * 1000);
+  const signal = AbortSignal.any([timeout, exchange.signal]);
+  let at = url;
   try {
-    const { statusCode, headers, body } = await request(url, {
-      dispatcher: agent,
-      ...(post === undefined ? {} : { method: 'POST', body: post.body }),
-      headers: { accept, ...post?.fields },
-      signal: AbortSignal.any([timeout, signal]),
-    });
-    if (statusCode !== 200) {
-      // Whatever else it is, it is no document: the body is not read, and its connection is closed.
-      body.on('error', () => {}).destroy();
-      throw new IssuerFailure(`${placeOf(url)}: answered ${statusCode}`);
+    for (let followed = 0; ; followed++) {
+      const answer = await send(at, exchange, signal);
+      if (answer.statusCode === 200) return await readDocument(answer, at, exchange.limits);
+      const next = followed < REDIRECTS ? redirectOf(answer, at, exchange) : undefined;
+      if (next === undefined) throw await refusal(answer, at);
+      discard(answer);
+      at = next;
     }
-    const mediaType = String(headers['content-type'] ?? '')
-      .replace(/;.*/s, '')
-      .trim()
-      .toLowerCase();
-    return { text: await body.text(), maxAge: readMaxAge(headers['cache-control']), mediaType };
   } catch (error) {
     if (error instanceof IssuerFailure) throw error;
-    const why = timeout.aborted ? `no answer in ${limits.timeout} s` : codeOf(error);
-    throw new IssuerFailure(`${placeOf(url)}: ${why}`, BROKEN.has(why));
+    const why = timeout.aborted ? `no answer in ${seconds} s` : codeOf(error);
+    throw new IssuerFailure(`${placeOf(at)}: ${why}`, BROKEN.has(why));
   }
+}
+
+function send(url: URL, { agent, post, accept }: Exchange, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+  return request(url, {
+    dispatcher: agent,
+    ...(post === undefined ? {} : { method: 'POST', body: post.body }),
+    // A server that codes all the same is understood (undoCoding).
+    headers: { accept, 'accept-encoding': 'identity', ...post?.fields },
+    signal,
+  });
+}
+
+async function readDocument(
+  { headers, body }: Dispatcher.ResponseData,
+  at: URL,
+  { size }: FetchLimits,
+): Promise<IssuerDocument> {
+  const coding = String(headers['content-encoding'] ?? '');
+  const content = await undoCoding(await body.bytes(), coding, size);
+  if (content === undefined) throw new IssuerFailure(`${placeOf(at)}: a Content-Encoding that was not asked for`);
+  return { text: decodeText(content), maxAge: readMaxAge(headers['cache-control']), mediaType: mediaTypeOf(headers) };
+}
+
+function redirectOf({ statusCode, headers }: Dispatcher.ResponseData, at: URL, { post }: Exchange): URL | undefined {
+  if (!(post === undefined ? [301, 302, 303, 307, 308] : [307, 308]).includes(statusCode)) return undefined;
+  const { location } = headers;
+  const next = typeof location === 'string' && URL.canParse(location, at) ? new URL(location, at) : undefined;
+  return next?.origin === at.origin && next.username === '' && next.password === '' ? next : undefined;
+}
+
+/** What the issuer says went wrong: `error` of RFC 6749 §5.2. Only what is made like a registered code, since the rest may quote anything. */
+async function refusal(answer: Dispatcher.ResponseData, at: URL): Promise<IssuerFailure> {
+  const { statusCode } = answer;
+  const because = statusCode >= 400 && /\bjson$/.test(mediaTypeOf(answer.headers)) ? await errorOf(answer) : undefined;
+  if (because === undefined) discard(answer);
+  const redirect = statusCode >= 300 && statusCode < 400 ? ', and a redirect is followed on the same origin only' : '';
+  return new IssuerFailure(`${placeOf(at)}: answered ${statusCode}${because ?? redirect}`);
+}
+
+async function errorOf({ body }: Dispatcher.ResponseData): Promise<string | undefined> {
+  const answer: unknown = await body.json().catch(() => undefined); // without a code the status says what is known
+  const error = typeof answer === 'object' && answer !== null && 'error' in answer ? answer.error : undefined;
+  return typeof error === 'string' && /^[a-z_]{1,40}$/.test(error) ? ` (${error})` : undefined;
+}
+
+/** An answer that is no document: its body is not read, and its connection is closed. */
+function discard({ body }: Dispatcher.ResponseData): void {
+  body.on('error', () => {}).destroy();
+}
+
+function mediaTypeOf(headers: Dispatcher.ResponseData['headers']): string {
+  return String(headers['content-type'] ?? '')
+    .replace(/;.*/s, '')
+    .trim()
+    .toLowerCase();
 }
 
 const BROKEN: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
@@ -134,7 +189,9 @@ function wellKnown(issuer: string): readonly string[] {
 function ownMetadata(json: unknown, from: URL, issuer: Issuer): object {
   const metadata = typeof json === 'object' && json !== null ? json : {};
   if (!('issuer' in metadata) || metadata.issuer !== issuer.issuer) {
-    throw new IssuerFailure(`${placeOf(from)}: its issuer is not ${issuer.issuer}`);
+    const said = 'issuer' in metadata ? metadata.issuer : undefined;
+    const shown = typeof said === 'string' && /^[\x21-\x7e]{1,256}$/.test(said) ? ` but ${said}` : '';
+    throw new IssuerFailure(`${placeOf(from)}: its issuer is not ${issuer.issuer}${shown}`);
   }
   return metadata;
 }
@@ -153,8 +210,7 @@ export function placeNamed(name: string, value: unknown, from: URL, issuer: Issu
 export function plainOrTls(uri: string, issuer: Issuer): URL {
   if (!URL.canParse(uri)) throw new IssuerFailure('the URI of the issuer is no URI');
   const url = new URL(uri);
-  const loopback = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname);
-  return url.protocol === 'http:' && (loopback || issuer.insecureHttp) ? url : overTls(url);
+  return url.protocol === 'http:' && (isLoopback(url.hostname) || issuer.insecureHttp) ? url : overTls(url);
 }
 
 function overTls(url: URL): URL {

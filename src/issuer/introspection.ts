@@ -4,7 +4,9 @@ import { hash } from 'node:crypto';
 import type { LookupFunction } from 'node:net';
 import { LRUCache } from 'lru-cache';
 import type { IntrospectionRules, Issuer } from '../token/issuer.ts';
-import type { Introspection } from '../token/opaque-token.ts';
+import type { KeySource } from '../token/issuer-signature.ts';
+import { type Introspection, readIntrospection } from '../token/opaque-token.ts';
+import { readSignedIntrospection } from '../token/signed-introspection.ts';
 import { type Authenticate, authenticator } from './client-credentials.ts';
 import {
   discover,
@@ -53,8 +55,8 @@ export type IntrospectionEvent = { readonly issuer: string } & (
 export interface IntrospectorOptions {
   readonly issuer: Issuer;
   readonly rules: IntrospectionRules;
-  /** readIntrospection of token/opaque-token.ts. */
-  readonly read: (text: string) => Exclude<Introspection, 'unavailable'> | 'malformed';
+  /** Of the issuer: what signed answers are verified by (RFC 9701). */
+  readonly keys: KeySource;
   readonly onEvent: (event: IntrospectionEvent) => void;
   /** For tests. */
   readonly limits?: Partial<IntrospectionLimits>;
@@ -131,14 +133,25 @@ export class Introspector {
     const seconds = () => (performance.now() - started) / 1000;
     try {
       const text = await this.#post(token, now);
-      const says = this.#options.read(text);
-      if (says === 'malformed') throw new IssuerFailure('the answer does not say whether the token is active');
+      const says = await this.#read(text, now + seconds());
       this.#remember(name, { says, at: now, keep: this.#keepFor(says, now) }, text.length);
       this.#tell({ result: says === 'inactive' ? says : 'active', seconds: seconds() });
       return says;
     } catch (error) {
       return this.#failed(error instanceof IssuerFailure ? error.message : 'internal error', seconds());
     }
+  }
+
+  async #read(text: string, now: number): Promise<Answer['says']> {
+    const { issuer, rules, keys } = this.#options;
+    if (rules.signed) {
+      const answer = await readSignedIntrospection(text, { issuer, clientId: rules.clientId, keys, now });
+      if ('problem' in answer) throw new IssuerFailure(`the signed answer is refused: ${answer.problem}`);
+      return answer.says;
+    }
+    const says = readIntrospection(text);
+    if (says === 'malformed') throw new IssuerFailure('the answer does not say whether the token is active');
+    return says;
   }
 
   /** RFC 7662 §4: never beyond `exp`. */
@@ -161,18 +174,18 @@ export class Introspector {
     const limits = this.#limits;
     const signal = AbortSignal.any([this.#closed.signal, AbortSignal.timeout(limits.timeout * 1000)]);
     const url = await this.#locate();
+    const accept = this.#options.rules.signed ? SIGNED : JSON_TYPE;
     const once = async () => {
       const { fields, parameters } = await this.#authenticate(now);
       const body = new URLSearchParams({ token, token_type_hint: 'access_token', ...parameters }).toString();
       const post = { fields: { ...fields, 'content-type': 'application/x-www-form-urlencoded' }, body };
-      return fetchText(url, { agent: this.#agent, limits, signal, post, accept: 'application/json' });
+      return fetchText(url, { agent: this.#agent, limits, signal, post, accept });
     };
     const { text, mediaType } = await once().catch((error: unknown) => {
       if (error instanceof IssuerFailure && error.broken) return once();
       throw error;
     });
-    if (mediaType !== 'application/json')
-      throw new IssuerFailure(`${placeOf(url)}: the answer is not application/json`);
+    if (mediaType !== accept) throw new IssuerFailure(`${placeOf(url)}: the answer is not ${accept}`);
     return text;
   }
 
@@ -224,6 +237,10 @@ export class Introspector {
 }
 
 type DistributedOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
+
+const JSON_TYPE = 'application/json';
+/** RFC 9701 §4. */
+const SIGNED = 'application/token-introspection+jwt';
 
 /** Of an entry beside its text: names of members, the hash, and what holds them. */
 const ENTRY_BYTES = 1024;

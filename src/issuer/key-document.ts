@@ -2,6 +2,7 @@
 
 import { readFile } from 'node:fs/promises';
 import type { LookupFunction } from 'node:net';
+import { decodeText } from '../http/content.ts';
 import type { Issuer } from '../token/issuer.ts';
 import {
   codeOf,
@@ -64,5 +65,5 @@ async function readKeyFile(file: string, size: number): Promise<KeyDocument> {
   });
   if (bytes.length > size) throw new IssuerFailure(`${file}: larger than ${size} bytes`);
   // Reading it again costs nothing, so it is as old as it can be at once.
-  return { json: parseJson(bytes.toString('utf8'), file), maxAge: 0 };
+  return { json: parseJson(decodeText(bytes), file), maxAge: 0 };
 }

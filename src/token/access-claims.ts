@@ -2,29 +2,41 @@
 
 import { type Rejection, reject } from '../rejection/rejection.ts';
 import type { JsonObject } from '../jose/jws.ts';
+import type { Issuer } from './issuer.ts';
+import { contraryClaim } from './token-kind.ts';
 
 const ACCESS_TOKEN_TYPE = /^(?:application\/)?at\+jwt$/i;
 const PLAIN_TYPE = /^(?:application\/)?jwt$/i;
-/** Claims that only ID tokens (OpenID Connect Core §2, §3.3.2.11) and security events (RFC 8417 §2.2) carry. */
-const FOREIGN_CLAIMS = ['at_hash', 'c_hash', 's_hash', 'nonce', 'events'];
+/** Claims that only ID tokens (OpenID Connect Core §3.3.2.11) and security events (RFC 8417 §2.2) carry. */
+const FOREIGN_CLAIMS = ['at_hash', 'c_hash', 's_hash', 'events'];
 
 /**
- * Refuses JWTs of other kinds. `typ` absent or `JWT` passes unless `requireTyp`, for the sake of real issuers; in
- * exchange the marks of an ID token refuse (checks.md §2, a deviation from RFC 9068 §4).
- * @returns Rejection: token_type_refused
+ * Refuses JWTs of other kinds. `typ` absent or `JWT` passes unless `requireTyp`, for the sake of real issuers; in exchange what
+ * looks like an ID token is refused, unless the issuer says what marks its access tokens (checks.md §2, a deviation from
+ * RFC 9068 §4). What it marks as another kind is refused always.
+ * @returns Rejection: token_type_refused, which names the claim or `typ` of the header
  */
-export function checkTokenType(header: JsonObject, claims: JsonObject, requireTyp: boolean): Rejection | undefined {
+export function checkTokenType(
+  header: JsonObject,
+  claims: JsonObject,
+  { requireTyp, accessToken }: Pick<Issuer, 'requireTyp' | 'accessToken'>,
+): Rejection | undefined {
   const { typ = 'JWT' } = header;
-  if (typeof typ !== 'string') return reject('token_type_refused');
-  if (ACCESS_TOKEN_TYPE.test(typ)) return undefined;
-  const foreign = !PLAIN_TYPE.test(typ) || requireTyp || isIdToken(claims);
-  return foreign ? reject('token_type_refused') : undefined;
+  const vouched = typeof typ === 'string' && ACCESS_TOKEN_TYPE.test(typ);
+  const plain = typeof typ === 'string' && PLAIN_TYPE.test(typ) && !requireTyp;
+  if (!vouched && !plain) return reject('token_type_refused', { what: 'typ' });
+  const contrary = contraryClaim(claims, accessToken) ?? (vouched ? undefined : foreignClaim(claims, accessToken));
+  return contrary === undefined ? undefined : reject('token_type_refused', { what: contrary });
 }
 
-function isIdToken(claims: JsonObject): boolean {
-  if (FOREIGN_CLAIMS.some((claim) => Object.hasOwn(claims, claim))) return true;
+/** By what a token looks like. `nonce` and an audience that is the client are a guess, which a mark of the issuer replaces. */
+function foreignClaim(claims: JsonObject, mark: Issuer['accessToken']): string | undefined {
+  const foreign = FOREIGN_CLAIMS.find((claim) => Object.hasOwn(claims, claim));
+  if (foreign !== undefined || mark !== undefined) return foreign;
+  if (Object.hasOwn(claims, 'nonce')) return 'nonce';
   const aud = Array.isArray(claims.aud) ? claims.aud : [claims.aud];
-  return typeof aud[0] === 'string' && aud.every((one) => one === claims.azp || one === claims.client_id);
+  const toItsClient = typeof aud[0] === 'string' && aud.every((one) => one === claims.azp || one === claims.client_id);
+  return toItsClient ? 'aud' : undefined;
 }
 
 const isString = (value: unknown) => typeof value === 'string';
@@ -40,23 +52,31 @@ const TYPES = {
   client_id: isString,
   scope: isStrings,
 };
-/** What every JWT access token has, beside `iss` (RFC 9068 §2.2). */
-const REQUIRED = ['exp', 'aud'];
+
+type ClaimNames = Pick<Issuer, 'scopeClaim' | 'audienceClaim'>;
 
 /**
- * Checks that required claims are there and known ones are of their type; `null` is a wrong type.
- * @param scopeClaims names under which the issuer puts scopes: string or array of strings
- * @param required the default is what a JWT needs
+ * Checks that what every JWT access token has is there (RFC 9068 §2.2).
  * @returns Rejection: token_claim_invalid, which names the claim
  */
-export function checkClaimTypes(
-  claims: JsonObject,
-  scopeClaims: readonly string[],
-  required: readonly string[] = REQUIRED,
-): Rejection | undefined {
-  const absent = required.find((claim) => !Object.hasOwn(claims, claim));
-  if (absent !== undefined) return reject('token_claim_invalid', { what: absent });
-  const typed = { ...Object.fromEntries(scopeClaims.map((claim) => [claim, isStrings])), ...TYPES };
+export function checkRequiredClaims(claims: JsonObject, names: ClaimNames): Rejection | undefined {
+  const absent = ['exp', audienceClaimOf(claims, names)].find((claim) => !Object.hasOwn(claims, claim));
+  return absent === undefined ? undefined : reject('token_claim_invalid', { what: absent });
+}
+
+/** `aud` counts wherever it is there (RFC 7519 §4.1.3); else the claim that the issuer has in its place. */
+export function audienceClaimOf(claims: JsonObject, { audienceClaim }: Pick<Issuer, 'audienceClaim'>): string {
+  return Object.hasOwn(claims, 'aud') ? 'aud' : audienceClaim;
+}
+
+/**
+ * Checks that known claims are of their type where they are there; `null` is a wrong type. Scopes and audiences, under whatever
+ * names the issuer has for them, are a string or strings.
+ * @returns Rejection: token_claim_invalid, which names the claim
+ */
+export function checkClaimTypes(claims: JsonObject, names: ClaimNames): Rejection | undefined {
+  const listed = [...names.scopeClaim, audienceClaimOf(claims, names)];
+  const typed = { ...Object.fromEntries(listed.map((claim) => [claim, isStrings])), ...TYPES };
   for (const [claim, isTyped] of Object.entries(typed)) {
     if (Object.hasOwn(claims, claim) && !isTyped(claims[claim])) return reject('token_claim_invalid', { what: claim });
   }
@@ -73,17 +93,19 @@ export function checkTimes(claims: JsonObject, tolerance: number, now: number): 
 }
 
 /**
- * `aud` names one audience of the issuer and, where the route narrows them, one of the route's (RFC 9068 §4). Exact.
+ * `aud`, or the claim in its place, names one audience of the issuer and, where the route narrows them, one of the route's
+ * (RFC 9068 §4). Exact.
  * @returns Rejection: token_audience_mismatch, with what was expected (of the route first) and received, for the log
  */
 export function checkAudience(
   claims: JsonObject,
-  ofIssuer: readonly string[],
+  issuer: Pick<Issuer, 'audience' | 'audienceClaim'>,
   ofRoute: readonly string[] | undefined,
 ): Rejection | undefined {
-  const found = (Array.isArray(claims.aud) ? claims.aud : [claims.aud]) as string[];
+  const named = claims[audienceClaimOf(claims, issuer)];
+  const found = (Array.isArray(named) ? named : [named]) as string[];
   const meets = (accepted: readonly string[]) => found.some((one) => accepted.includes(one));
-  const expected = [ofRoute, ofIssuer].find((accepted) => accepted !== undefined && !meets(accepted));
+  const expected = [ofRoute, issuer.audience].find((accepted) => accepted !== undefined && !meets(accepted));
   if (expected === undefined) return undefined;
   const received = found.slice(0, 8).map((one) => one.slice(0, 256));
   return reject('token_audience_mismatch', { audience: { expected, received } });

@@ -2,7 +2,7 @@
 
 import type { LRUCache } from 'lru-cache';
 import { Rejection, reject } from '../rejection/rejection.ts';
-import { checkAudience, checkClaimTypes, checkTimes, checkTokenType } from './access-claims.ts';
+import { checkAudience, checkClaimTypes, checkRequiredClaims, checkTimes, checkTokenType } from './access-claims.ts';
 import type { Issuer } from './issuer.ts';
 import { type CompactJws, type JsonObject, readCompactJws } from '../jose/jws.ts';
 import type { VerificationKey } from '../jose/key-set.ts';
@@ -69,7 +69,7 @@ function checkUse(
 ): VerifiedToken | Rejection | Promise<VerifiedToken | Rejection> {
   const { issuer, claims } = verified;
   const { audience, now } = terms;
-  const unfit = checkTimes(claims, issuer.clockTolerance, now) ?? checkAudience(claims, issuer.audience, audience);
+  const unfit = checkTimes(claims, issuer.clockTolerance, now) ?? checkAudience(claims, issuer, audience);
   if (unfit !== undefined || !issuer.introspection?.always) return unfit ?? verified;
   return checkActive(token, verified, terms);
 }
@@ -88,17 +88,20 @@ async function verifySignedToken(token: string, terms: TokenTerms): Promise<Sign
   const key = await verifyIssuerSignature(jws, issuer, terms.keysOf(issuer), terms.now);
   if (key instanceof Rejection) return key;
   return (
-    checkTokenType(jws.header, jws.payload, issuer.requireTyp) ??
-    checkClaimTypes(jws.payload, issuer.scopeClaim) ?? { issuer, claims: jws.payload, key }
+    checkTokenType(jws.header, jws.payload, issuer) ??
+    checkRequiredClaims(jws.payload, issuer) ??
+    checkClaimTypes(jws.payload, issuer) ?? { issuer, claims: jws.payload, key }
   );
 }
+
+const UNKNOWN_ISSUER = { requireTyp: false, accessToken: undefined };
 
 /** By `iss`, which is unverified and picks nothing but the key set. */
 function chooseIssuer({ header, payload }: CompactJws, issuers: readonly Issuer[]): Issuer | Rejection {
   const iss = Object.hasOwn(payload, 'iss') ? payload.iss : undefined;
   // Without a name of an issuer no signature can be looked at; a proof sent as access token ends here.
   if (typeof iss !== 'string') {
-    return checkTokenType(header, payload, false) ?? reject('token_claim_invalid', { what: 'iss' });
+    return checkTokenType(header, payload, UNKNOWN_ISSUER) ?? reject('token_claim_invalid', { what: 'iss' });
   }
   return issuers.find(({ issuer }) => issuer === iss) ?? reject('token_issuer_unknown');
 }

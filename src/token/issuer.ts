@@ -1,10 +1,12 @@
 // An authorization server whose tokens count, as the policy describes it.
 
+import type { AccessTokenMark } from './token-kind.ts';
+
 /** An authorization server whose tokens count. */
 export interface Issuer {
   readonly name: string;
   readonly issuer: string;
-  /** One of these must be in `aud`. */
+  /** One of these must be in `aud`, or in the claim that takes its place. */
   readonly audience: readonly string[];
   readonly keys:
     | { readonly from: 'discovery'; readonly uri: string | undefined }
@@ -15,6 +17,10 @@ export interface Issuer {
   readonly insecureHttp: boolean;
   readonly algorithms: readonly string[];
   readonly requireTyp: boolean;
+  /** What marks an access token among the issuer's JWTs; undefined: it must not look like an ID token. */
+  readonly accessToken: AccessTokenMark | undefined;
+  /** The claim that counts where there is no `aud`; `aud`: none, every token needs it. */
+  readonly audienceClaim: string;
   readonly scopeClaim: readonly string[];
   /** Seconds. */
   readonly clockTolerance: number;
@@ -29,6 +35,10 @@ export interface IntrospectionRules {
   readonly endpoint: string | undefined;
   readonly clientId: string;
   readonly credentials: ClientCredentials;
+  /** What marks an access token in an answer; undefined: `token_type` or an audience of ours says that it is one. */
+  readonly accessToken: AccessTokenMark | undefined;
+  /** Answers are JWTs signed by the issuer (RFC 9701), and nothing else is taken. */
+  readonly signed: boolean;
   /** JWTs too, once they are verified. */
   readonly always: boolean;
   /** Seconds for which an answer about an active token counts. */

@@ -1,9 +1,10 @@
 // Opaque tokens, and what their issuer answers about them (RFC 7662 §2.2): the claims of an answer, held to the same rules as signed ones.
 
 import { Rejection, reject } from '../rejection/rejection.ts';
-import { checkAudience, checkClaimTypes, checkTimes } from './access-claims.ts';
+import { audienceClaimOf, checkAudience, checkClaimTypes, checkTimes } from './access-claims.ts';
 import { readConfirmation } from './confirmation.ts';
 import type { Issuer } from './issuer.ts';
+import { type AccessTokenMark, contraryClaim } from './token-kind.ts';
 import { isJsonObject, type JsonObject, readJsonObject } from '../jose/jws.ts';
 
 /** What is known about a token: the claims of an active one; `unavailable`: nothing. */
@@ -20,9 +21,14 @@ export type Introspect = (issuer: Issuer, token: string, now: number) => Introsp
  * NOT checked: what an active token says (`checkIntrospected`).
  */
 export function readIntrospection(text: string): JsonObject | 'inactive' | 'malformed' {
-  const answer = readJsonObject(text);
-  if (answer?.active === true) return answer;
-  return answer?.active === false ? 'inactive' : 'malformed';
+  return readAnswer(readJsonObject(text));
+}
+
+/** The same of a JSON object that was read already, or of anything else. */
+export function readAnswer(answer: unknown): JsonObject | 'inactive' | 'malformed' {
+  if (!isJsonObject(answer)) return 'malformed';
+  if (answer.active === true) return answer;
+  return answer.active === false ? 'inactive' : 'malformed';
 }
 
 /**
@@ -52,18 +58,16 @@ export async function introspectToken(
   if (answer === 'unavailable') return reject('issuer_unavailable', { what: issuer.name, retryAfter: 5 });
   if (answer === 'inactive') return reject('token_inactive');
   const { aud, cnf, jti } = signed;
-  const claims = { ...present({ aud, cnf, jti }), ...answer };
+  const { audienceClaim } = issuer;
+  const own = present({ [audienceClaim]: signed[audienceClaim], aud, cnf, jti });
+  const claims = { ...own, ...withoutEmptyAudience(answer) };
   return checkIntrospected(claims, { issuer, audience, now }) ?? checkSame(claims, signed) ?? claims;
 }
 
-/** Values that say that a token is an access token (RFC 6749 §7.1, RFC 9449 §5, and servers that say it as `token_use`). */
-const ACCESS_TOKEN_TYPES = ['bearer', 'dpop'];
-const ACCESS_TOKEN_USES = ['access_token', 'access'];
-
 /**
  * Checks the claims of an active token. `exp`, `nbf`, `aud` and `iss` count when present; a route with an audience of its own
- * demands `aud`. Servers call refresh tokens active too: so `token_type` or an audience of ours must say that this is an access
- * token (docs/decisions/0047-what-an-introspection-answer-must-say.md).
+ * demands `aud`. Servers call refresh tokens active too: so `token_type`, an audience of ours or a mark of the issuer must say that
+ * this is an access token (docs/decisions/0047-what-an-introspection-answer-must-say.md, decision 973).
  * @returns Rejection: token_issuer_unknown, token_type_refused, token_claim_invalid, token_expired, token_not_yet_valid,
  * token_audience_mismatch, confirmation_unsupported
  * NOT checked: scope, and whether the sender meets `cnf`.
@@ -75,21 +79,24 @@ function checkIntrospected(
   const { issuer, audience, now } = terms;
   if (Object.hasOwn(claims, 'iss') && claims.iss !== issuer.issuer) return reject('token_issuer_unknown');
   return (
-    checkType(claims) ??
-    checkClaimTypes(claims, issuer.scopeClaim, []) ??
+    checkKind(claims, issuer.introspection?.accessToken) ??
+    checkClaimTypes(claims, issuer) ??
     checkTimes({ exp: Number.POSITIVE_INFINITY, ...claims }, issuer.clockTolerance, now) ??
     checkAudienceOf(claims, issuer, audience) ??
     checkDpopBound(claims)
   );
 }
 
-function checkType(claims: JsonObject): Rejection | undefined {
-  const { token_type: type, token_use: use } = claims;
-  const named = typeof type === 'string' && ACCESS_TOKEN_TYPES.includes(type.toLowerCase());
-  const used = use === undefined || ACCESS_TOKEN_USES.some((one) => one === use);
-  const foreign = (type !== undefined && !named) || !used;
-  const unsaid = type === undefined && !Object.hasOwn(claims, 'aud');
-  return foreign || unsaid ? reject('token_type_refused') : undefined;
+/** `token_type` of an access token where nothing else is configured (RFC 6749 §7.1, RFC 9449 §5). */
+const TOKEN_TYPE = /^(?:bearer|dpop)$/i;
+
+function checkKind(claims: JsonObject, mark: AccessTokenMark | undefined): Rejection | undefined {
+  const contrary = contraryClaim(claims, mark);
+  if (contrary !== undefined) return reject('token_type_refused', { what: contrary });
+  if (mark !== undefined) return undefined;
+  const { token_type: type } = claims;
+  const says = type === undefined ? Object.hasOwn(claims, 'aud') : typeof type === 'string' && TOKEN_TYPE.test(type);
+  return says ? undefined : reject('token_type_refused', { what: 'token_type' });
 }
 
 function checkAudienceOf(
@@ -97,9 +104,15 @@ function checkAudienceOf(
   issuer: Issuer,
   ofRoute: readonly string[] | undefined,
 ): Rejection | undefined {
-  if (Object.hasOwn(claims, 'aud')) return checkAudience(claims, issuer.audience, ofRoute);
+  if (Object.hasOwn(claims, audienceClaimOf(claims, issuer))) return checkAudience(claims, issuer, ofRoute);
   if (ofRoute === undefined) return undefined;
   return reject('token_audience_mismatch', { audience: { expected: ofRoute, received: [] } });
+}
+
+/** Ory Hydra and others write an empty `aud` where no audience was asked for: it says as much as none. */
+function withoutEmptyAudience({ aud, ...claims }: JsonObject): JsonObject {
+  const empty = aud === undefined || aud === null || aud === '' || (Array.isArray(aud) && aud.length === 0);
+  return empty ? claims : { ...claims, aud };
 }
 
 /** A token that its issuer calls DPoP-bound is never taken for an unbound one (RFC 9449 §6.2). */

@@ -21,7 +21,6 @@ import { NonceKeys, type Nonces } from '../proof/nonce.ts';
 import { SharedRateLimiter } from '../rate/limiter.ts';
 import type { StoreState } from '../memory/redis/replay-store.ts';
 import { SharedReplayStore } from '../memory/process-replay-store.ts';
-import { readIntrospection } from '../token/opaque-token.ts';
 import type { PolicyInForce, StartOrder } from './messages.ts';
 import { MirroredKeys } from '../issuer/mirrored-keys.ts';
 import { SharedStore, sharedTerms } from './replica-store.ts';
@@ -223,13 +222,13 @@ export class DataPlane {
   }
 
   #openIntrospectors({ issuers }: Policy): ReadonlyMap<string, Introspector> {
-    const asked = issuers.flatMap((issuer) => (issuer.introspection ? [{ issuer, rules: issuer.introspection }] : []));
     const onEvent = (event: IntrospectionEvent) => this.#onIntrospection(event);
     return new Map(
-      asked.map((one) => [
-        one.issuer.name,
-        new Introspector({ ...one, ...this.#named, read: readIntrospection, onEvent }),
-      ]),
+      issuers.flatMap((issuer) => {
+        const { name, introspection: rules } = issuer;
+        const options = { issuer, keys: this.#keysOf(name), onEvent, ...this.#named };
+        return rules ? [[name, new Introspector({ ...options, rules })] as const] : [];
+      }),
     );
   }
 

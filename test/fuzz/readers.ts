@@ -32,7 +32,9 @@ import { type Encoding, readIdentity } from '../../src/token/identity.ts';
 import { StoreNonces } from '../../src/memory/replica-nonces.ts';
 import { isJsonObject, readCompactJws, readJsonObject, readJsonPart } from '../../src/jose/jws.ts';
 import { readKeySet } from '../../src/jose/key-set.ts';
-import { readIntrospection } from '../../src/token/opaque-token.ts';
+import { readAnswer, readIntrospection } from '../../src/token/opaque-token.ts';
+import { readSignedIntrospection } from '../../src/token/signed-introspection.ts';
+import { makeIssuer } from '../support/enforcing.ts';
 import { readPresentation } from '../../src/token/presentation.ts';
 import { readScopes } from '../../src/token/scope.ts';
 import { makeListener } from '../support/edge.ts';
@@ -71,6 +73,12 @@ const storeNonces = new StoreNonces({
   lifetime: 120,
 });
 const NOW = 1_800_000_000;
+const SIGNED_ANSWER = {
+  issuer: makeIssuer(),
+  clientId: 'gateway',
+  keys: { current: () => [], refreshFor: async () => {} },
+  now: NOW,
+};
 
 /** JSON of any shape; undefined: the text is none, which is not the reader's business. */
 function json(text: string): unknown {
@@ -146,6 +154,20 @@ export const READERS: Readonly<Record<string, Reader>> = {
     read: readIntrospection,
     samples: ['{"active":true,"cnf":{"jkt":"a"}}', '{"active":false}', '{"active":true,"active":'],
   },
+  readAnswer: {
+    read: (text) => readAnswer(json(text)),
+    samples: ['{"active":true,"cnf":{"jkt":"a"}}', '{"active":false}'],
+  },
+  readSignedIntrospection: {
+    read: async (text) => [
+      await readSignedIntrospection(text, SIGNED_ANSWER),
+      await readSignedIntrospection(
+        `${part('{"typ":"token-introspection+jwt","alg":"ES256"}')}.${part(text)}.`,
+        SIGNED_ANSWER,
+      ),
+    ],
+    samples: [`${part('{"typ":"token-introspection+jwt","alg":"ES256"}')}.${part('{"iss":"a"}')}.AAAA`],
+  },
   readKeySet: {
     read: (text) =>
       readKeySet(
@@ -174,7 +196,8 @@ export const READERS: Readonly<Record<string, Reader>> = {
   readScopes: {
     // Types are checked before (checkClaimTypes).
     read: (text) =>
-      checkClaimTypes({ exp: 1, aud: 'a', ...claims(text) }, ['scope']) ?? readScopes(claims(text), ['scope']),
+      checkClaimTypes(claims(text), { scopeClaim: ['scope'], audienceClaim: 'aud' }) ??
+      readScopes(claims(text), ['scope']),
     samples: ['{"scope":"a b"}', '{"scope":["a","b"]}', 'a '],
   },
   readIdentity: {

@@ -141,7 +141,7 @@ test('a wrong secret opens nothing, and is said once in the log, without token a
   const lines = gateway.log.filter(({ msg }) => msg === 'the issuer gave no answer about a token');
   assert.deepEqual(
     lines.map(({ issuer, error }) => [issuer, error]),
-    [['login', `${server.issuer}/token/introspection: answered 401`]],
+    [['login', `${server.issuer}/token/introspection: answered 401 (invalid_client)`]],
   );
   assert.ok(!JSON.stringify(gateway.log).includes(token) && !JSON.stringify(gateway.log).includes('wr0ng'));
   assert.equal(await gateway.count('holdfast_introspections_total', { result: 'failed' }), 2);

@@ -197,7 +197,8 @@ describe('an outage with keys at hand', () => {
   const bad: Readonly<Record<string, Served['answer']>> = {
     'that closes connections': breakOff,
     'that is failing': status(500),
-    'that redirects': (_request, response) => response.writeHead(302, { location: '/elsewhere' }).end(),
+    'that redirects': (_request, response) =>
+      response.writeHead(302, { location: 'https://elsewhere.example/jwks' }).end(),
     'that says nothing': json(''),
     'that gives no JSON': json('{"keys":['),
     'that gives no key set': json({ keys: { k1: ISSUER_KEY.jwk } }),

@@ -31,6 +31,8 @@ const asking =
       endpoint: `${origin(policy)}/introspect`,
       clientId: 'gateway',
       credentials: { method: 'client_secret_basic', secret: 'MARK-secret' },
+      accessToken: undefined,
+      signed: false,
       always: false,
       cache: 30,
     };

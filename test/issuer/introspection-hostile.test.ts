@@ -3,12 +3,17 @@
 import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
 import { describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { active, answering, introspector, JSON_FIELDS, NOW } from '../support/introspector.ts';
 import { breakOff, json, type Served, serve, status } from '../support/issuer-server.ts';
 import { makeCa, makeCertificate } from '../support/pki.ts';
 
 describe('accepts nothing and remembers nothing', () => {
   const text = (body: string, fields: Record<string, string> = JSON_FIELDS) => json(body, fields);
+  const refused =
+    (code: number, body: object): Served['answer'] =>
+    (_request, response) =>
+      response.writeHead(code, JSON_FIELDS).end(JSON.stringify(body));
   const slow =
     (write: (response: ServerResponse) => void): Served['answer'] =>
     (_request, response) =>
@@ -29,9 +34,47 @@ describe('accepts nothing and remembers nothing', () => {
       error: /not application\/json/,
     },
     'more than it may be': { answer: active({ pad: 'x'.repeat(5000) }), error: /UND_ERR_RES_EXCEEDED_MAX_SIZE/ },
-    'a redirect': { answer: status(307, { location: '/elsewhere' }), error: /answered 307/ },
-    'a redirect to itself': { answer: status(302, { location: '/introspect' }), error: /answered 302/ },
+    'a redirect to another origin': {
+      answer: status(307, { location: 'https://elsewhere.example/introspect' }),
+      error: /answered 307, and a redirect is followed on the same origin only/,
+    },
+    'a redirect to another origin by a name alone': {
+      answer: status(308, { location: '//elsewhere.example/' }),
+      error: /answered 308/,
+    },
+    'a redirect with a password': {
+      answer: (request, response) =>
+        response.writeHead(307, { location: `http://user:secret@${request.headers.host}/introspect` }).end(),
+      error: /answered 307/,
+    },
+    'a redirect that makes a GET of it': { answer: status(302, { location: '/introspect' }), error: /answered 302/ },
+    'a redirect to nowhere': { answer: status(307), error: /answered 307/ },
+    'redirects without end': { answer: status(307, { location: '/introspect' }), error: /answered 307/, calls: 4 },
+    'a coding that is not known': {
+      answer: text('{"active":true}', { ...JSON_FIELDS, 'content-encoding': 'compress' }),
+      error: /a Content-Encoding that was not asked for/,
+    },
+    'a coding that is not there': {
+      answer: text('{"active":true}', { ...JSON_FIELDS, 'content-encoding': 'gzip' }),
+      error: /Z_DATA_ERROR/,
+    },
+    'more than it may be once it is decoded': {
+      answer: (_request, response) =>
+        response
+          .writeHead(200, { ...JSON_FIELDS, 'content-encoding': 'gzip' })
+          .end(gzipSync(JSON.stringify({ active: true, pad: ' '.repeat(100_000) }))),
+      error: /ERR_BUFFER_TOO_LARGE/,
+    },
     '401': { answer: status(401), error: /answered 401/ },
+    '401 with its reason': {
+      answer: refused(401, { error: 'invalid_client' }),
+      error: /answered 401 \(invalid_client\)$/,
+    },
+    '400 with a token for a reason': {
+      answer: refused(400, { error: 's3cret-token', error_description: 's3cret' }),
+      error: /answered 400$/,
+    },
+    '400 with a reason that is none': { answer: refused(400, { error: ['invalid_request'] }), error: /answered 400$/ },
     '403 that says active': {
       answer: (_request, response) => response.writeHead(403, JSON_FIELDS).end('{"active":true}'),
       error: /answered 403/,

@@ -5,6 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import type { Issuer } from '../../src/token/issuer.ts';
 import {
   KEY_A,
@@ -68,17 +69,80 @@ describe('a failed answer keeps the set', () => {
     });
   }
 
-  test('no redirect is followed, not even on the same origin', async (t) => {
-    const { server, keys, kids } = await loadedKeys(t);
+  test('no redirect is followed to another origin, none without end', async (t) => {
+    const { server, keys, kids, clock } = await loadedKeys(t);
     const elsewhere = await serve(t);
     elsewhere.answer = json({ keys: [KEY_B] });
-    for (const location of [`${elsewhere.origin}/jwks`, '/other']) {
+    const { port } = new URL(elsewhere.origin);
+    for (const location of [
+      `${elsewhere.origin}/jwks`,
+      `//127.0.0.1:${port}/jwks`,
+      server.origin.replace('//', '//user@'),
+      'https:jwks',
+      'javascript:0',
+      '/jwks',
+      '',
+    ]) {
       server.answer = status(302, { location });
+      clock.now += 31;
       await keys.refreshFor(location);
       assert.deepEqual(kids(), ['a']);
+      assert.match(keys.lastError ?? '', /answered 302, and a redirect is followed on the same origin only$/);
     }
     assert.equal(elsewhere.seen.length, 0);
-    assert.match(keys.lastError ?? '', /answered 302$/);
+  });
+});
+
+describe('an answer counts', () => {
+  for (const code of [301, 302, 303, 307, 308]) {
+    test(`after a redirect on the same origin by ${code}`, async (t) => {
+      const server = await serve(t);
+      const moved = status(code, { location: '/moved?by=name' });
+      server.answer = (request, response) =>
+        (request.url === '/jwks' ? moved : json({ keys: [KEY_B] }))(request, response);
+      const { keys, kids } = makeKeys(t, makeIssuer({ from: 'jwks_uri', uri: `${server.origin}/jwks` }));
+      await keys.start();
+      assert.deepEqual(kids(), ['b']);
+      assert.deepEqual(server.seen, ['/jwks', '/moved?by=name']);
+    });
+  }
+
+  for (const [coding, code] of [
+    ['gzip', gzipSync],
+    ['x-gzip', gzipSync],
+    ['GZIP', gzipSync],
+    ['deflate', deflateSync],
+    ['br', brotliCompressSync],
+    ['identity', (text: string) => text],
+  ] as const) {
+    test(`in the coding ${coding}, although it was not asked for`, async (t) => {
+      const server = await serve(t);
+      const asked: unknown[] = [];
+      server.answer = ({ headers }, response) => {
+        asked.push(headers['accept-encoding']);
+        response.writeHead(200, { 'content-encoding': coding }).end(code(JSON.stringify({ keys: [KEY_B] })));
+      };
+      const { keys, kids } = makeKeys(t, makeIssuer({ from: 'jwks_uri', uri: server.origin }));
+      await keys.start();
+      assert.deepEqual([kids(), asked], [['b'], ['identity']]);
+    });
+  }
+
+  test('with a byte order mark in front, over HTTP and in a file', async (t) => {
+    const marked = `\uFEFF${JSON.stringify({ keys: [KEY_B] })}`;
+    const server = await serve(t);
+    server.answer = json(marked);
+    const folder = await mkdtemp(join(tmpdir(), 'holdfast-bom-'));
+    t.after(() => rm(folder, { recursive: true }));
+    await writeFile(join(folder, 'keys.json'), marked);
+    for (const from of [
+      { from: 'jwks_uri', uri: server.origin },
+      { from: 'jwks_file', file: join(folder, 'keys.json') },
+    ] as const) {
+      const { keys, kids } = makeKeys(t, makeIssuer(from));
+      await keys.start();
+      assert.deepEqual(kids(), ['b'], keys.lastError ?? '');
+    }
   });
 });
 

@@ -25,6 +25,8 @@ export function makeIssuer(over: Partial<Issuer> = {}): Issuer {
     insecureHttp: false,
     algorithms: ['ES256', 'EdDSA', 'RS256', 'PS256'],
     requireTyp: false,
+    accessToken: undefined,
+    audienceClaim: 'aud',
     scopeClaim: ['scope', 'scp'],
     clockTolerance: 15,
     requiredForReady: true,

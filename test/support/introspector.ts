@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import type { TestContext } from 'node:test';
 import { type IntrospectionEvent, type IntrospectionLimits, Introspector } from '../../src/issuer/introspection.ts';
 import type { ClientCredentials, IntrospectionRules } from '../../src/token/issuer.ts';
-import { readIntrospection } from '../../src/token/opaque-token.ts';
+import type { KeySource } from '../../src/token/issuer-signature.ts';
 import { json, makeIssuer, type Served } from './issuer-server.ts';
 
 /** Seconds since the epoch. */
@@ -24,10 +24,17 @@ export interface Wishes {
   readonly rules?: Partial<IntrospectionRules>;
   readonly limits?: Partial<IntrospectionLimits>;
   readonly issuer?: Parameters<typeof makeIssuer>[1];
+  readonly keys?: KeySource;
 }
 
+const NO_KEYS: KeySource = { current: () => undefined, refreshFor: async () => {} };
+
 /** An introspector that asks this server at /introspect. */
-export function introspector(t: TestContext, server: Pick<Served, 'origin'>, { rules, limits, issuer }: Wishes = {}) {
+export function introspector(
+  t: TestContext,
+  server: Pick<Served, 'origin'>,
+  { rules, limits, issuer, keys = NO_KEYS }: Wishes = {},
+) {
   const events: IntrospectionEvent[] = [];
   const asking = new Introspector({
     issuer: makeIssuer({ from: 'discovery', uri: undefined }, { issuer: server.origin, ...issuer }),
@@ -35,11 +42,13 @@ export function introspector(t: TestContext, server: Pick<Served, 'origin'>, { r
       endpoint: `${server.origin}/introspect`,
       clientId: 'gate way',
       credentials: SECRET,
+      accessToken: undefined,
+      signed: false,
       always: false,
       cache: 30,
       ...rules,
     },
-    read: readIntrospection,
+    keys,
     onEvent: (event) => events.push(event),
     ...(limits && { limits }),
   });

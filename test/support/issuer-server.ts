@@ -73,6 +73,8 @@ export function makeIssuer(keys: Issuer['keys'], over: Partial<Issuer> = {}): Is
     insecureHttp: false,
     algorithms: ['ES256', 'RS256'],
     requireTyp: false,
+    accessToken: undefined,
+    audienceClaim: 'aud',
     scopeClaim: ['scope'],
     clockTolerance: 15,
     requiredForReady: true,

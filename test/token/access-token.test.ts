@@ -20,6 +20,8 @@ const login: Issuer = {
   insecureHttp: false,
   algorithms: ['ES256', 'ES384', 'PS256', 'EdDSA', 'RS256'],
   requireTyp: false,
+  accessToken: undefined,
+  audienceClaim: 'aud',
   scopeClaim: ['scope', 'scp'],
   clockTolerance: 15,
   requiredForReady: true,

@@ -17,6 +17,8 @@ const RULES: IntrospectionRules = {
   endpoint: undefined,
   clientId: 'gateway',
   credentials: { method: 'client_secret_basic', secret: 'secret' },
+  accessToken: undefined,
+  signed: false,
   always: false,
   cache: 30,
 };
@@ -134,7 +136,7 @@ describe('what opens', () => {
   test('claims that are there are of their types: token_claim_invalid', async () => {
     const wrong = {
       exp: ['1', null, Number.POSITIVE_INFINITY],
-      aud: [5, null],
+      aud: [5, {}, [5]],
       sub: [5],
       scope: [{}],
       scp: [1],
@@ -149,10 +151,18 @@ describe('what opens', () => {
     const audience = ['urn:orders'];
     assert.equal(await outcomeOf({ aud: undefined }), 'verified');
     assert.equal(await outcomeOf({ aud: 'urn:elsewhere' }), 'token_audience_mismatch');
-    assert.equal(await outcomeOf({ aud: [] }), 'token_audience_mismatch');
     assert.equal(await outcomeOf({ aud: undefined }, { audience }), 'token_audience_mismatch');
     assert.equal(await outcomeOf({ aud: AUDIENCE }, { audience }), 'token_audience_mismatch');
     assert.equal(await outcomeOf({ aud: [AUDIENCE, 'urn:orders'] }, { audience }), 'verified');
+  });
+
+  test('an empty aud is an absent one, which is as good and as bad', async () => {
+    for (const aud of [[], '', null]) {
+      assert.equal(await outcomeOf({ aud }), 'verified');
+      assert.equal(await outcomeOf({ aud, token_type: undefined }), 'token_type_refused');
+      assert.equal(await outcomeOf({ aud }, { audience: ['urn:orders'] }), 'token_audience_mismatch');
+    }
+    for (const aud of [[''], ['urn:elsewhere'], {}]) assert.notEqual(await outcomeOf({ aud }), 'verified');
   });
 
   test('something has to say that it is an access token: refresh tokens are active too', async () => {

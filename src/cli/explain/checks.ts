@@ -4,7 +4,11 @@ import { Rejection, REASON_NAMES, type Reason } from '../../rejection/rejection.
 import { targetUri } from '../../http/uri.ts';
 import { sha256 } from '../../jose/thumbprint.ts';
 import { oblige, type Requirement } from '../../binding/binding.ts';
+import { describeMark } from '../../config/report/describe.ts';
+import { audienceClaimOf } from '../../token/access-claims.ts';
 import { readConfirmation } from '../../token/confirmation.ts';
+import type { Issuer } from '../../token/issuer.ts';
+import { KIND_CLAIMS } from '../../token/token-kind.ts';
 import { type CompactJws, type JsonObject, readCompactJws } from '../../jose/jws.ts';
 import { isOpaque } from '../../token/opaque-token.ts';
 import { presentedScheme, readPresentation } from '../../token/presentation.ts';
@@ -60,10 +64,29 @@ function shorten(value: unknown): string {
   return text.length > 120 ? `${text.slice(0, 117)}...` : text;
 }
 
+function audienceClaimShown({ demand }: Route, token: Claims | undefined): string {
+  const issuer = demand.issuers.find(({ issuer }) => issuer === token?.payload.iss);
+  return audienceClaimOf(token?.payload ?? {}, issuer ?? { audienceClaim: 'aud' });
+}
+
 /** The claim that holds the scope: of the issuer that the token names. */
 function scopeClaimOf({ demand }: Route, token: Claims | undefined): string {
   const names = demand.issuers.find(({ issuer }) => issuer === token?.payload.iss)?.scopeClaim ?? [];
   return names.find((name) => Object.hasOwn(token?.payload ?? {}, name)) ?? 'scope';
+}
+
+/** What has to say that a token of this issuer is an access token. */
+function kindExpected({ requireTyp, accessToken, introspection }: Issuer, opaque: boolean): string {
+  const mark = opaque ? introspection?.accessToken : accessToken;
+  const usual = opaque ? 'token_type Bearer or DPoP, or an aud of ours' : 'nothing that ID tokens have';
+  const typ = requireTyp ? 'typ at+jwt' : 'typ at+jwt, JWT or absent';
+  return [...(opaque ? [] : [typ]), mark === undefined ? usual : describeMark(mark)].join('; ');
+}
+
+/** What the claims say of it. */
+function kindSaid(token: Claims | undefined): string {
+  const said = KIND_CLAIMS.filter((claim) => token?.payload[claim] !== undefined);
+  return said.map((claim) => `${claim} ${claimed(token, claim)}`).join(', ') || 'no claim says more';
 }
 
 const moment = (value: unknown) =>
@@ -154,10 +177,9 @@ const CHECKS: readonly Check[] = [
     reasons: ['token_type_refused'],
     check: 'typ of the token',
     owed: signed,
-    rfc: 'RFC 9068 §4',
-    expected: (shown) =>
-      issuers(shown).some(({ requireTyp }) => !requireTyp) ? 'at+jwt, JWT or absent; no ID token' : 'at+jwt',
-    received: ({ token }) => said(token, 'typ'),
+    rfc: 'RFC 9068 §4, RFC 7662 §2.2',
+    expected: (shown) => [...new Set(issuers(shown).map((issuer) => kindExpected(issuer, shown.opaque)))].join(' or '),
+    received: ({ token, opaque }) => `${opaque ? '' : `typ ${said(token, 'typ')}; `}${kindSaid(token)}`,
   },
   {
     reasons: ['token_claim_invalid'],
@@ -182,7 +204,7 @@ const CHECKS: readonly Check[] = [
         .filter((audience) => audience.length > 0)
         .map((audience) => audience.join(' or '))
         .join(', and '),
-    received: ({ token }) => claimed(token, 'aud'),
+    received: ({ route, token }) => claimed(token, audienceClaimShown(route, token)),
   },
   {
     reasons: ['token_inactive'],

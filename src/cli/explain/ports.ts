@@ -11,7 +11,7 @@ import { createRateMemory, SharedRateLimiter } from '../../rate/limiter.ts';
 import { createReplayMemory, SharedReplayStore } from '../../memory/process-replay-store.ts';
 import type { Issuer } from '../../token/issuer.ts';
 import type { JsonObject } from '../../jose/jws.ts';
-import { type Introspect, readIntrospection } from '../../token/opaque-token.ts';
+import type { Introspect } from '../../token/opaque-token.ts';
 
 export interface OpenPorts {
   readonly ports: Ports;
@@ -29,13 +29,14 @@ export async function openPorts(policy: Policy, { demand }: Route, now: number):
     demand.issuers.map((issuer) => [issuer, new IssuerKeys({ issuer, now: wallClock, onEvent: () => {} })]),
   );
   await Promise.all([...keys.values()].map((one) => one.start()));
-  const asked = openIntrospectors(demand.issuers);
+  // `--at` moves the request and not the issuer: its keys and answers of today are what there is.
+  const keysOf: Ports['keysOf'] = (issuer) => ({
+    current: () => keys.get(issuer)?.current(wallClock()),
+    refreshFor: async (kid) => keys.get(issuer)?.refreshFor(kid),
+  });
+  const asked = openIntrospectors(demand.issuers, keysOf, wallClock);
   const ports: Ports = {
-    // `--at` moves the request and not the keys: those of today are what there is.
-    keysOf: (issuer) => ({
-      current: () => keys.get(issuer)?.current(wallClock()),
-      refreshFor: async (kid) => keys.get(issuer)?.refreshFor(kid),
-    }),
+    keysOf,
     tokens: new LRUCache({ max: 1 }),
     introspect: asked.introspect,
     proofKeys: new LRUCache({ max: 1 }),
@@ -62,7 +63,7 @@ export async function openPorts(policy: Policy, { demand }: Route, now: number):
 }
 
 /** Asks, and keeps what was said. */
-function openIntrospectors(issuers: readonly Issuer[]) {
+function openIntrospectors(issuers: readonly Issuer[], keysOf: Ports['keysOf'], wallClock: () => number) {
   const problems: string[] = [];
   const introspectors = new Map<Issuer, Introspector>();
   for (const issuer of issuers) {
@@ -71,11 +72,11 @@ function openIntrospectors(issuers: readonly Issuer[]) {
     const onEvent: ConstructorParameters<typeof Introspector>[0]['onEvent'] = (event) => {
       if (event.result === 'failed') problems.push(`Issuer ${name} gave no answer about the token: ${event.error}`);
     };
-    introspectors.set(issuer, new Introspector({ issuer, rules, read: readIntrospection, onEvent }));
+    introspectors.set(issuer, new Introspector({ issuer, rules, keys: keysOf(issuer), onEvent }));
   }
   let said: JsonObject | undefined;
-  const introspect: Introspect = async (issuer, token, now) => {
-    const answer = (await introspectors.get(issuer)?.ask(token, now)) ?? 'unavailable';
+  const introspect: Introspect = async (issuer, token) => {
+    const answer = (await introspectors.get(issuer)?.ask(token, wallClock())) ?? 'unavailable';
     if (typeof answer === 'object') said = answer;
     return answer;
   };

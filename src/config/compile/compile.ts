@@ -1,6 +1,7 @@
 // Compiles a configuration into a policy: completely, or not at all and with every problem that was found.
 
 import { createHash } from 'node:crypto';
+import type { Issuer } from '../../token/issuer.ts';
 import type { DpopRules } from '../../proof/dpop-proof.ts';
 import { Compilation } from './compilation.ts';
 import { compileIssuers } from './issuer.ts';
@@ -63,7 +64,7 @@ export function compilePolicy(read: ReadPolicy, now: number, cores = 1): Compile
     telemetry: config.telemetry,
     log: { level: config.log.level, sampleSuccesses: config.log.sample_successes },
     drain: config.drain,
-    issuers: [...issuers.values()],
+    issuers: [...issuers.values()].map((issuer) => whenUsed(issuer, [...routes.keys()])),
     replay: {
       capacity:
         config.replay.capacity === 'auto' ? roomFor(routes, config.nonce.lifetime, workers) : config.replay.capacity,
@@ -147,18 +148,22 @@ function warn(compilation: Compilation, routes: ReadonlyMap<Route, ConfigPath>):
   }
   const used = [...routes.keys()];
   for (const name of Object.keys(config.issuers)) {
-    if (
-      !used.some(({ demand, shadow }) =>
-        [...demand.issuers, ...(shadow?.issuers ?? [])].some((one) => one.name === name),
-      )
-    ) {
-      compilation.warning(['issuers', name], 'is used by no route');
-    }
+    if (!used.some((route) => looksAt(route, name))) compilation.warning(['issuers', name], 'is used by no route');
   }
   for (const name of Object.keys(config.upstreams)) {
     if (!used.some(({ upstream }) => upstream.name === name))
       compilation.warning(['upstreams', name], 'is used by no route');
   }
+}
+
+/** An issuer that no route looks at holds nothing back. */
+function whenUsed(issuer: Issuer, routes: readonly Route[]): Issuer {
+  return routes.some((route) => looksAt(route, issuer.name)) ? issuer : { ...issuer, requiredForReady: false };
+}
+
+/** Whether tokens of this issuer count on a route, for its demand or for its shadow. */
+function looksAt({ demand, shadow }: Route, issuer: string): boolean {
+  return [...demand.issuers, ...(shadow?.issuers ?? [])].some(({ name }) => name === issuer);
 }
 
 /** Freezes plain objects, lists and what maps hold; bytes cannot be frozen, and the entries of maps and sets are read-only by type. */

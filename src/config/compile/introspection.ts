@@ -1,9 +1,11 @@
 // Compiles how an issuer is asked about tokens: where, and with what the gateway says who it is.
 
 import { createPrivateKey, createPublicKey } from 'node:crypto';
+import { decodeText } from '../../http/content.ts';
 import { algorithmsOfKey, RSA_BITS } from '../../jose/algorithms.ts';
 import type { ClientCredentials, IntrospectionRules } from '../../token/issuer.ts';
 import { isJsonObject, type JsonObject, readJsonObject } from '../../jose/jws.ts';
+import { compileAccessToken } from './access-token.ts';
 import { type Compilation, isLoopback } from './compilation.ts';
 import { keyPairAt } from './pem.ts';
 import type { ConfigPath } from '../problem.ts';
@@ -25,10 +27,11 @@ export function compileIntrospection(
 ): IntrospectionRules | undefined {
   if (introspection === undefined) return undefined;
   const at = ['issuers', name, 'introspection'];
-  const { endpoint, client_id: clientId, always, cache } = introspection;
+  const { endpoint, client_id: clientId, signed, always, cache } = introspection;
   const credentials = compileCredentials(compilation, at, introspection);
   if (endpoint !== undefined) checkEndpoint(compilation, [...at, 'endpoint'], new URL(endpoint), insecure, credentials);
-  return credentials && { endpoint, clientId, credentials, always, cache };
+  const accessToken = compileAccessToken(compilation, [...at, 'access_token'], introspection.access_token);
+  return credentials && { endpoint, clientId, credentials, accessToken, signed, always, cache };
 }
 
 function checkEndpoint(
@@ -69,7 +72,7 @@ function compileSecret(compilation: Compilation, at: ConfigPath): ClientCredenti
 }
 
 function compileKey(compilation: Compilation, at: ConfigPath): ClientCredentials | undefined {
-  const text = compilation.fileAt(at)?.content.toString('utf8') ?? '';
+  const text = decodeText(compilation.fileAt(at)?.content);
   const jwk = readJsonObject(text);
   const read = readSigningKey(jwk ?? text, jwk?.alg);
   const kid = jwk?.kid;

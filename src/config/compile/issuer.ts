@@ -1,6 +1,8 @@
 // Compiles issuers: where their keys come from, and the refusal to fetch keys over a network in the clear.
 
+import { decodeText } from '../../http/content.ts';
 import type { Issuer } from '../../token/issuer.ts';
+import { compileAccessToken } from './access-token.ts';
 import { type Compilation, isLoopback } from './compilation.ts';
 import { compileIntrospection } from './introspection.ts';
 import { authoritiesAt } from './pem.ts';
@@ -20,7 +22,11 @@ export function compileIssuers(compilation: Compilation): ReadonlyMap<string, Is
 
 function compileIssuer(compilation: Compilation, name: string, config: IssuerConfig): Issuer {
   const at = ['issuers', name];
-  checkScheme(compilation, [...at, 'issuer'], config.issuer, config.insecure_http);
+  if (config.audience_claim !== 'aud') {
+    const message = `lets tokens without aud pass by ${config.audience_claim}, which may say for whom a token was issued and not for which API`;
+    compilation.warning([...at, 'audience_claim'], message);
+  }
+  checkIdentifier(compilation, at, config);
   return {
     name,
     issuer: config.issuer,
@@ -30,11 +36,36 @@ function compileIssuer(compilation: Compilation, name: string, config: IssuerCon
     insecureHttp: config.insecure_http,
     algorithms: config.algorithms,
     requireTyp: config.require_typ,
+    accessToken: compileAccessToken(compilation, [...at, 'access_token'], config.access_token),
+    audienceClaim: config.audience_claim,
     scopeClaim: config.scope_claim,
     clockTolerance: config.clock_tolerance,
     requiredForReady: config.required_for_ready && compilation.read.includedBy(at) === undefined,
     introspection: compileIntrospection(compilation, name, config),
   };
+}
+
+/** Entra ID's names of all tenants at once, which stand in metadata and never in a token. */
+const EVERY_TENANT = /[{}]|^https:\/\/login\.microsoftonline\.[a-z.]+\/(?:common|organizations|consumers)(?:\/|$)/;
+
+/** Only an issuer at which something is discovered has to be a URL, and https (RFC 8414 §2): what stands in `iss` is a name. */
+function checkIdentifier(compilation: Compilation, at: ConfigPath, config: IssuerConfig): void {
+  const { issuer, keys, introspection, insecure_http: insecure } = config;
+  if (EVERY_TENANT.test(issuer)) {
+    const message = 'stands for many tenants, and no token has it in iss';
+    return compilation.problem(
+      [...at, 'issuer'],
+      `${message}, expected one issuer for each tenant whose tokens count, with the ID of the tenant in its place`,
+    );
+  }
+  const asked = introspection !== undefined && introspection.endpoint === undefined;
+  const elsewhere = typeof keys === 'object' && keys.discovery_uri !== undefined;
+  if (keys !== 'discovery' && (!asked || elsewhere)) return;
+  if (URL.canParse(issuer) && /^https?:/.test(issuer))
+    return checkScheme(compilation, [...at, 'issuer'], issuer, insecure);
+  const where =
+    keys === 'discovery' ? 'keys: { jwks_uri: … }, { discovery_uri: … } or { jwks_file: … }' : 'introspection.endpoint';
+  compilation.problem([...at, 'issuer'], `is not a URL, so nothing can be discovered there, expected ${where} as well`);
 }
 
 function compileKeys(compilation: Compilation, at: ConfigPath, { keys, insecure_http }: IssuerConfig): Issuer['keys'] {
@@ -66,7 +97,7 @@ function checkScheme(compilation: Compilation, at: ConfigPath, written: string, 
 
 function hasKeys(content: Buffer): boolean {
   try {
-    const set: unknown = JSON.parse(content.toString('utf8'));
+    const set: unknown = JSON.parse(decodeText(content));
     return typeof set === 'object' && set !== null && 'keys' in set && Array.isArray(set.keys) && set.keys.length > 0;
   } catch {
     return false; // no JSON: the caller says what was expected

@@ -12,6 +12,7 @@ import {
   type Target,
   type Upstream,
 } from '../../policy/policy.ts';
+import type { AccessTokenMark } from '../../token/token-kind.ts';
 
 /** One route in words; every list may be empty. */
 export interface RouteDescription {
@@ -138,9 +139,7 @@ function describeDemand(demand: Demand): string[] {
   const nonce = { none: '', required: ', with a nonce of ours', 'on-skew': ', a nonce where the clock is wrong' };
   return [
     REQUIREMENTS[requirement],
-    ...issuers.map(
-      (one) => `issued by ${one.issuer} for ${one.audience.join(' or ')}, signed with ${one.algorithms.join(', ')}`,
-    ),
+    ...issuers.flatMap(describeIssuer),
     ...issuers.flatMap(describeIntrospection),
     ...(audience ? [`and meant for ${audience.join(' or ')}`] : []),
     ...(requirement === 'mtls'
@@ -155,13 +154,37 @@ function describeDemand(demand: Demand): string[] {
   ];
 }
 
+function describeIssuer({
+  issuer,
+  audience,
+  audienceClaim,
+  algorithms,
+  accessToken,
+}: Demand['issuers'][number]): string[] {
+  const instead = audienceClaim === 'aud' ? '' : ` (in ${audienceClaim} where there is no aud)`;
+  return [
+    `issued by ${issuer} for ${audience.join(' or ')}${instead}, signed with ${algorithms.join(', ')}`,
+    ...(accessToken === undefined ? [] : [`access tokens of ${issuer}: ${describeMark(accessToken)}`]),
+  ];
+}
+
+/** What marks access tokens, in words. */
+export function describeMark(mark: AccessTokenMark): string {
+  if (mark === 'any') return 'all that do not say that they are something else';
+  return mark
+    .map(({ claim, anyOf }) => `${claim}: ${anyOf === undefined ? 'any value' : anyOf.join(' or ')}`)
+    .join(', ');
+}
+
 function describeIntrospection({ issuer, introspection }: Demand['issuers'][number]): string[] {
   if (introspection === undefined) return [];
-  const { endpoint = 'its metadata', always, cache, clientId, credentials } = introspection;
+  const { endpoint = 'its metadata', always, cache, clientId, credentials, signed, accessToken } = introspection;
   const tokens = always ? 'opaque tokens and every JWT' : 'opaque tokens';
   const where = `at the endpoint of ${endpoint}`.replace('the endpoint of http', 'http');
   return [
     `${tokens}: ${issuer} is asked ${where} (RFC 7662) by ${clientId} with ${credentials.method}; an answer counts ${cache} s`,
+    ...(signed ? ['answers are signed by the issuer (RFC 9701)'] : []),
+    ...(accessToken === undefined ? [] : [`access tokens in its answers: ${describeMark(accessToken)}`]),
   ];
 }
 
@@ -199,6 +222,21 @@ function revocation({ issuers, audience }: Demand): string[] {
   ];
 }
 
+/** What is taken from an issuer's word where a claim would say it. */
+function trusted({ issuer, accessToken, audienceClaim, introspection }: Demand['issuers'][number]): string[] {
+  return [
+    ...(accessToken === 'any'
+      ? [`kind of token: an ID token of ${issuer} that does not say what it is passes (access_token: any)`]
+      : []),
+    ...(introspection?.accessToken === 'any'
+      ? [`kind of token: what ${issuer} calls active is taken for an access token (introspection.access_token: any)`]
+      : []),
+    ...(audienceClaim === 'aud'
+      ? []
+      : [`audience: a token of ${issuer} without aud passes by its ${audienceClaim}, whichever API it is for`]),
+  ];
+}
+
 /** What somebody might take for granted and this route does not do. */
 function missing({ demand, match, encodedSlash }: Route, { listeners }: Policy): string[] {
   const { requirement, dpop, scope, claims } = demand;
@@ -222,6 +260,7 @@ function missing({ demand, match, encodedSlash }: Route, { listeners }: Policy):
       : []),
     ...(possession ? ['trust in client certificates: verify is possession, only their key counts'] : []),
     ...(encodedSlash ? ['one reading of %2F: an upstream that decodes it sees another path'] : []),
+    ...demand.issuers.flatMap(trusted),
     ...revocation(demand),
     ...(proofs ? ['body and query: a proof covers method, scheme, host and path (RFC 9449 §11.7)'] : []),
   ];

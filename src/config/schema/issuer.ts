@@ -3,12 +3,34 @@
 import { z } from 'zod';
 import { algorithms, claimName, duration, file, flag, list, text, uri } from './values.ts';
 
+const markValue = z.union([text('a value'), z.boolean()], 'a value, true or false');
+const ACCESS_TOKEN = 'any, or a mapping from claims to values, lists of values or present';
+
+/** What marks an access token among the tokens of an issuer. */
+const accessToken = z.union(
+  [
+    z.literal('any'),
+    z
+      .record(claimName, z.union([markValue, list(markValue, 'values')]), ACCESS_TOKEN)
+      .refine((claims) => Object.keys(claims).length > 0, ACCESS_TOKEN),
+  ],
+  ACCESS_TOKEN,
+);
+
 export const issuer = z.strictObject({
-  issuer: uri(
+  issuer: text(
     'the issuer identifier, such as https://login.example.com',
-    /^https?:\/\/[^\s/?#@\\]+(\/[^\s?#\\]*)?$/,
-  ).describe('Exactly as in iss.'),
+    /^(?:https?:\/\/[^\s/?#@\\]+(?:\/[^\s?#\\]*)?|(?!https?:)[\x21-\x7e]+)$/,
+  )
+    .refine(
+      (value) => !/^https?:/.test(value) || URL.canParse(value),
+      'the issuer identifier, such as https://login.example.com',
+    )
+    .describe('Exactly as in iss. What is no https URL needs keys with a place of their own.'),
   audience: list(text('an audience'), 'audiences').describe('One of these must be in aud.'),
+  audience_claim: claimName
+    .prefault('aud')
+    .describe('The claim that names the audience in tokens without aud, such as client_id of Amazon Cognito.'),
   keys: z
     .union(
       [
@@ -31,6 +53,11 @@ export const issuer = z.strictObject({
     .prefault(['ES256', 'ES384', 'PS256', 'EdDSA', 'RS256'])
     .describe('Algorithms accepted for tokens; asymmetric only.'),
   require_typ: flag().prefault(false).describe('true: only at+jwt (RFC 9068).'),
+  access_token: accessToken
+    .optional()
+    .describe(
+      'What marks an access token: claims with one of these values (present: any value), or any. Absent: it must not look like an ID token.',
+    ),
   scope_claim: list(claimName, 'claims')
     .prefault(['scope', 'scp'])
     .describe('Where the scope is: the first present; string or array.'),
@@ -44,6 +71,12 @@ export const issuer = z.strictObject({
       private_key_file: file.optional().describe('private_key_jwt.'),
       cert: file.optional().describe('tls_client_auth, with key_file.'),
       key_file: file.optional().describe('Private key of cert.'),
+      access_token: accessToken
+        .optional()
+        .describe(
+          'What marks an access token in an answer; any: the endpoint vouches that what it calls active is one.',
+        ),
+      signed: flag().prefault(false).describe('Answers are JWTs signed by the issuer (RFC 9701); others are refused.'),
       always: flag().prefault(false).describe('JWTs too.'),
       cache: duration('0s').prefault('30s').describe('How long an answer counts.'),
     })

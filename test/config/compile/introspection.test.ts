@@ -21,6 +21,8 @@ describe('credentials', () => {
       endpoint: undefined,
       clientId: 'gateway',
       credentials: { method: 'client_secret_basic', secret: 's3cret' },
+      accessToken: undefined,
+      signed: false,
       always: false,
       cache: 30,
     });
