@@ -5,7 +5,7 @@ import { describe, test, type TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { ISSUER_KEY, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { answering, type Asked, JSON_FIELDS } from '../support/introspector.ts';
-import { json, type Served, serve } from '../support/issuer-server.ts';
+import { json, serve } from '../support/issuer-server.ts';
 import { makeKey, signParts } from '../support/tokens.ts';
 
 const ROUTES = `
@@ -203,17 +203,9 @@ describe('answers of issuers that are asked', () => {
   ) {
     const server = await serve(t);
     const asked: Asked[] = [];
-    const reply: Served['answer'] = async (_request, response) => {
-      const claims = {
-        iss: 'https://login.example.com',
-        aud: 'gateway',
-        iat: Math.floor(Date.now() / 1000),
-        ...answer,
-      };
-      const header = { alg: 'ES256', kid: 'k1', typ: 'token-introspection+jwt' };
-      response.writeHead(200, { 'content-type': mediaType }).end(await signParts(key, header, claims));
-    };
-    server.answer = answering(asked, reply);
+    const claims = { iss: 'https://login.example.com', aud: 'gateway', iat: Math.floor(Date.now() / 1000), ...answer };
+    const text = await signParts(key, { alg: 'ES256', kid: 'k1', typ: 'token-introspection+jwt' }, claims);
+    server.answer = answering(asked, json(text, { 'content-type': mediaType }));
     const introspection = `introspection: { endpoint: "${server.origin}/introspect", client_id: gateway, client_secret_file: issuer.secret, signed: true }`;
     const { send, gateway } = await start(t, introspection);
     return { send: () => send('opaque'), gateway, asked };

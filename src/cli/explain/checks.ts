@@ -4,16 +4,14 @@ import { Rejection, REASON_NAMES, type Reason } from '../../rejection/rejection.
 import { targetUri } from '../../http/uri.ts';
 import { sha256 } from '../../jose/thumbprint.ts';
 import { oblige, type Requirement } from '../../binding/binding.ts';
-import { describeMark } from '../../config/report/describe.ts';
 import { audienceClaimOf } from '../../token/access-claims.ts';
 import { readConfirmation } from '../../token/confirmation.ts';
-import type { Issuer } from '../../token/issuer.ts';
-import { KIND_CLAIMS } from '../../token/token-kind.ts';
 import { type CompactJws, type JsonObject, readCompactJws } from '../../jose/jws.ts';
 import { isOpaque } from '../../token/opaque-token.ts';
 import { presentedScheme, readPresentation } from '../../token/presentation.ts';
 import type { RequestFacts } from '../../request-facts.ts';
 import type { Route } from '../../policy/policy.ts';
+import { kindExpected, kindSaid, moment, shorten } from './words.ts';
 
 /** How a check came out. `not owed`: this sender did not have to show it. */
 export type Outcome = 'passed' | 'failed' | 'not reached' | 'not owed';
@@ -58,12 +56,6 @@ const said = (jws: Partial<CompactJws> | undefined, parameter: string) => shorte
 /** JSON.stringify refuses integers beyond 2^53. */
 const digitsOf = (_name: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value);
 
-function shorten(value: unknown): string {
-  if (value === undefined) return 'absent';
-  const text = typeof value === 'string' ? value : JSON.stringify(value, digitsOf);
-  return text.length > 120 ? `${text.slice(0, 117)}...` : text;
-}
-
 function audienceClaimShown({ demand }: Route, token: Claims | undefined): string {
   const issuer = demand.issuers.find(({ issuer }) => issuer === token?.payload.iss);
   return audienceClaimOf(token?.payload ?? {}, issuer ?? { audienceClaim: 'aud' });
@@ -75,22 +67,6 @@ function scopeClaimOf({ demand }: Route, token: Claims | undefined): string {
   return names.find((name) => Object.hasOwn(token?.payload ?? {}, name)) ?? 'scope';
 }
 
-/** What has to say that a token of this issuer is an access token. */
-function kindExpected({ requireTyp, accessToken, introspection }: Issuer, opaque: boolean): string {
-  const mark = opaque ? introspection?.accessToken : accessToken;
-  const usual = opaque ? 'token_type Bearer or DPoP, or an aud of ours' : 'nothing that ID tokens have';
-  const typ = requireTyp ? 'typ at+jwt' : 'typ at+jwt, JWT or absent';
-  return [...(opaque ? [] : [typ]), mark === undefined ? usual : describeMark(mark)].join('; ');
-}
-
-/** What the claims say of it. */
-function kindSaid(token: Claims | undefined): string {
-  const said = KIND_CLAIMS.filter((claim) => token?.payload[claim] !== undefined);
-  return said.map((claim) => `${claim} ${claimed(token, claim)}`).join(', ') || 'no claim says more';
-}
-
-const moment = (value: unknown) =>
-  typeof value === 'number' && Math.abs(value) < 8e12 ? new Date(value * 1000).toISOString() : shorten(value);
 const issuers = ({ route }: Shown) => route.demand.issuers;
 const signed = ({ opaque }: Shown) => !opaque;
 const byProof = ({ jkt }: Shown) => jkt !== undefined;
@@ -179,7 +155,7 @@ const CHECKS: readonly Check[] = [
     owed: signed,
     rfc: 'RFC 9068 §4, RFC 7662 §2.2',
     expected: (shown) => [...new Set(issuers(shown).map((issuer) => kindExpected(issuer, shown.opaque)))].join(' or '),
-    received: ({ token, opaque }) => `${opaque ? '' : `typ ${said(token, 'typ')}; `}${kindSaid(token)}`,
+    received: ({ token, opaque }) => `${opaque ? '' : `typ ${said(token, 'typ')}; `}${kindSaid(token?.payload)}`,
   },
   {
     reasons: ['token_claim_invalid'],

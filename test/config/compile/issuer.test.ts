@@ -171,7 +171,7 @@ test('a key set may begin with a byte order mark, and so may the key or the secr
     secret: 'secret',
   });
   for (const content of [JSON.stringify(key.export({ format: 'jwk' })), key.export({ format: 'pem', type: 'pkcs8' })])
-    assert.equal(credentialsOf('private_key_file', String(content))?.method, 'private_key_jwt');
+    assert.equal(credentialsOf('private_key_file', content)?.method, 'private_key_jwt');
 });
 
 test('an issuer that no route looks at holds nothing back', () => {
