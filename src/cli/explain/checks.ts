@@ -53,9 +53,6 @@ interface Check {
 const claimed = (jws: Claims | undefined, claim: string) => shorten(jws?.payload[claim]);
 const said = (jws: Partial<CompactJws> | undefined, parameter: string) => shorten(jws?.header?.[parameter]);
 
-/** JSON.stringify refuses integers beyond 2^53. */
-const digitsOf = (_name: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value);
-
 function audienceClaimShown({ demand }: Route, token: Claims | undefined): string {
   const issuer = demand.issuers.find(({ issuer }) => issuer === token?.payload.iss);
   return audienceClaimOf(token?.payload ?? {}, issuer ?? { audienceClaim: 'aud' });
