@@ -73,23 +73,35 @@ const IDENTITIES = [
   'oam_remote_user_groups',
 ];
 
-/** Lower-cased names. */
-export const FOREIGN_FIELDS: readonly string[] = [...ADDRESSES, ...REQUESTS, ...IDENTITIES];
+/** Families that grow, each with its known members: a front that is told what to remove (mode decide) cannot remove by prefix. */
+const FAMILIES: Readonly<Record<string, string>> = {
+  'x-amzn-oidc-': 'data identity accesstoken', // AWS ALB
+  'x-ms-client-principal-': 'id name idp', // Azure App Service and Container Apps
+  'x-ms-token-': 'aad-id-token aad-access-token aad-refresh-token aad-expires-on',
+  'x-goog-authenticated-user-': 'email id', // Google IAP
+  'x-goog-iap-': 'jwt-assertion',
+  'x-appengine-': 'user-ip user-email user-id user-is-admin inbound-appid cron',
+  'cf-access-': 'jwt-assertion authenticated-user-email', // Cloudflare Access
+  'x-pomerium-': 'jwt-assertion',
+  'x-authentik-': 'username groups email name uid jwt',
+  'x-remote-extra-': '', // Kubernetes
+  'tailscale-user-': 'login name profile-pic',
+  'oidc-claim-': 'sub email', // mod_auth_openidc, which writes OIDC_CLAIM_sub
+  'mellon-': 'name-id', // mod_auth_mellon
+};
 
-/** Lower-cased beginnings of names, of families that grow. */
-export const FOREIGN_PREFIXES: readonly string[] = [
-  'x-forwarded-',
-  'x-amzn-oidc-', // AWS ALB
-  'x-ms-client-principal', // Azure App Service and Container Apps, with nothing, -id, -name, -idp behind it
-  'x-ms-token-',
-  'x-goog-authenticated-user-', // Google IAP
-  'x-goog-iap-',
-  'x-appengine-',
-  'cf-access-', // Cloudflare Access
-  'x-pomerium-',
-  'x-authentik-',
-  'x-remote-extra-', // Kubernetes
-  'tailscale-user-',
-  'oidc-claim-', // mod_auth_openidc, which writes OIDC_CLAIM_sub
-  'mellon-', // mod_auth_mellon
+const members = Object.entries(FAMILIES).flatMap(([prefix, known]) =>
+  known === '' ? [] : known.split(' ').map((name) => `${prefix}${name}`),
+);
+
+/** Lower-cased names. */
+export const FOREIGN_FIELDS: readonly string[] = [
+  ...ADDRESSES,
+  ...REQUESTS,
+  ...IDENTITIES,
+  'x-ms-client-principal',
+  ...members,
 ];
+
+/** Lower-cased beginnings of names. */
+export const FOREIGN_PREFIXES: readonly string[] = ['x-forwarded-', ...Object.keys(FAMILIES)];

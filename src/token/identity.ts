@@ -50,60 +50,71 @@ export function readIdentity(
 ): readonly (readonly [string, string])[] | Rejection {
   const fields: [string, string][] = [];
   for (const { field, source } of rules) {
-    const pieces =
-      'fact' in source ? factPieces(identity.facts[source.fact]) : claimPieces(source.claims, encoding, identity);
-    if (pieces?.length === 0) continue;
-    const encoded = pieces?.map((piece) => encodeFieldValue(piece, encoding));
-    if (encoded === undefined || encoded.includes(undefined)) return reject('identity_unforwardable', { what: field });
-    fields.push([field, encoded.join(',')]);
+    const text =
+      'fact' in source ? factText(identity.facts[source.fact], encoding) : claimText(source.claims, encoding, identity);
+    if (text === undefined) return reject('identity_unforwardable', { what: field });
+    if (text !== NOTHING) fields.push([field, text]);
   }
   return fields;
 }
 
-/** Texts that are encoded one by one and joined by commas; empty: nothing is said; undefined: it has no text form. */
-type Pieces = readonly string[] | undefined;
+/** A field value, empty where nothing is said; undefined: it cannot be said in a field. */
+type FieldText = string | undefined;
 
-const NOTHING: Pieces = [];
+const NOTHING = '';
 
-function factPieces(fact: string | undefined): Pieces {
-  return fact === undefined ? NOTHING : [fact];
+function factText(fact: string | undefined, encoding: Encoding): FieldText {
+  return fact === undefined ? NOTHING : encode(fact, encoding);
 }
 
 /** Of the first claim that says something. */
-function claimPieces(names: readonly string[], encoding: Encoding, { claims, scopeClaims }: VerifiedIdentity): Pieces {
+function claimText(names: readonly string[], encoding: Encoding, { claims, scopeClaims }: VerifiedIdentity): FieldText {
   for (const name of names) {
     if (!Object.hasOwn(claims, name) || claims[name] === null) continue;
     const isScope = scopeClaims.includes(name);
-    const pieces = isScope ? scopePieces(claims[name]) : piecesOf(claims[name], encoding, SINGLE.has(name));
+    const text = isScope ? scopeText(claims[name], encoding) : valueText(name, claims[name], encoding);
     // Of scopes the first claim counts, as in the decision (scope.ts): the upstream sees no scope that was not looked at.
-    if (isScope || pieces?.length !== 0) return pieces;
+    if (isScope || text !== NOTHING) return text;
   }
   return NOTHING;
 }
 
-function scopePieces(value: unknown): Pieces {
-  const items = textsOf(typeof value === 'string' ? joinScopes(value) : value);
+function scopeText(value: unknown, encoding: Encoding): FieldText {
+  const items = Array.isArray(value)
+    ? textsOf(value)
+    : textsOf([typeof value === 'string' ? joinScopes(value) : value]);
   if (items === undefined || (Array.isArray(value) && items.some((item) => item.includes(' ')))) return undefined;
-  return items.length === 0 ? NOTHING : [items.join(' ')];
+  return items.length === 0 ? NOTHING : encode(items.join(' '), encoding);
 }
 
-function piecesOf(value: unknown, encoding: Encoding, isSingle: boolean): Pieces {
+function valueText(name: string, value: unknown, encoding: Encoding): FieldText {
+  if (Array.isArray(value)) return listText(value, encoding, SINGLE.has(name));
+  const text = textOf(value);
+  if (text === null || text === '') return text ?? undefined;
+  const looksLikeList = encoding === 'strict' && text.includes(',') && !SINGLE.has(name);
+  return looksLikeList ? undefined : encode(text, encoding);
+}
+
+function listText(value: readonly unknown[], encoding: Encoding, isSingle: boolean): FieldText {
   const items = textsOf(value);
-  if (items === undefined || items.length === 0 || encoding !== 'strict') return items;
-  const commaIsText = isSingle && !Array.isArray(value);
-  const ambiguous = (isSingle && items.length > 1) || (!commaIsText && items.some((item) => item.includes(',')));
-  return ambiguous ? undefined : [items.join(',')];
+  if (items === undefined || items.length === 0) return items && NOTHING;
+  if (encoding === 'strict') {
+    const ambiguous = (isSingle && items.length > 1) || items.some((item) => item.includes(','));
+    return ambiguous ? undefined : encode(items.join(','), encoding);
+  }
+  const encoded = items.map((item) => encode(item, encoding));
+  return encoded.includes(undefined) ? undefined : encoded.join(',');
 }
 
-/** What a claim says, item by item, without empty texts. */
-function textsOf(value: unknown): Pieces {
-  const items = (Array.isArray(value) ? value : [value]).map(textOf).filter((item) => item !== '');
+/** What a list says, item by item, without empty texts; undefined: one has no text form. */
+function textsOf(value: readonly unknown[]): readonly string[] | undefined {
+  const items = value.map(textOf).filter((item) => item !== '');
   return items.every((item) => item !== null) ? items : undefined;
 }
 
 /** One space between scopes and none at the ends (RFC 6749 §3.3). */
 function joinScopes(scopes: string): string {
-  return scopes.split(' ').filter(Boolean).join(' ');
+  return /^ | {2}| $/.test(scopes) ? scopes.split(' ').filter(Boolean).join(' ') : scopes;
 }
 
 function textOf(value: unknown): string | null {
@@ -114,7 +125,7 @@ function textOf(value: unknown): string | null {
 
 const CLEAN_FIELD_VALUE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
 
-function encodeFieldValue(value: string, encoding: Encoding): string | undefined {
+function encode(value: string, encoding: Encoding): string | undefined {
   if (encoding === 'strict') return CLEAN_FIELD_VALUE.test(value) ? value : undefined;
   if (!value.isWellFormed()) return undefined;
   if (encoding === 'base64url') return Buffer.from(value, 'utf8').toString('base64url');
