@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The command `holdfast` of the package: says which Node it needs where this one is older, and starts the compiled program.
+// The launcher of the package: starts the compiled program, or names the Node that it needs.
 //
 // In the syntax of the oldest Node on purpose: anything newer would end there in a syntax error, and in no sentence.
 'use strict';

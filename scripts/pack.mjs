@@ -1,4 +1,4 @@
-// Before `npm pack` and after it: package.json without what only a checkout needs, and then as it was.
+// The package.json of the package, in place of the one of the checkout during `npm pack`.
 //
 // A package that kept optionalDependencies would bring a second Node to every machine that it is installed on. npm has no field that
 // says so, but packs the package.json that it finds after `prepack`. Plain JavaScript, for it may run under any Node.

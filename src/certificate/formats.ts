@@ -1,4 +1,4 @@
-// The fields in which proxies in front put a client's certificate: how each is read, and every name under which one may come.
+// The fields in which proxies in front put a client's certificate: formats and names.
 
 import { isOrderedChain } from './chain.ts';
 import { readClientCert } from './client-cert.ts';
@@ -39,7 +39,7 @@ export const CERTIFICATE_FORMATS = {
 
 export type CertificateFormat = keyof typeof CERTIFICATE_FORMATS;
 
-/** The first is the client's own; the others are dropped, as nobody vouched for them. */
+/** The first is the client's own; the others are dropped: no peer vouched for them. */
 function readEscapedBase64Chain(value: string): Uint8Array | undefined {
   const ders = readPercentEncoded(value)?.split(',').map(readBase64) ?? [];
   const [leaf] = ders;

@@ -1,4 +1,4 @@
-// X-Forwarded-Client-Cert, Envoy's field: one element per proxy, each of key=value pairs; we write one.
+// X-Forwarded-Client-Cert, Envoy's field: one element of key=value pairs per proxy.
 
 import { Buffer } from 'node:buffer';
 import { hash } from 'node:crypto';
@@ -44,8 +44,8 @@ export function formatXfcc(facts: CertificateFacts, verify: CertificateEvidence[
 }
 
 /**
- * Which element of the field is the client's: the only one, the last, or the first of as many as proxies in front add one each.
- * Of more elements than those nobody knows who wrote them; fewer say that the client showed no certificate to the first proxy.
+ * Which element of the field is the client's: the only one, the last, or the first of exactly so many, one per proxy in front.
+ * More elements than proxies are refused: one of them is forged. Fewer mean that the client showed no certificate to the first proxy.
  */
 export type XfccElement = 'only' | 'last' | number;
 

@@ -1,4 +1,4 @@
-// URI grammar, RFC 3986 and nothing more lenient: authorities, request paths and `htu` in the one form in which they are compared.
+// URI grammar (RFC 3986): authorities, request paths and `htu` in the form for comparison.
 
 import type { Origin } from './origin.ts';
 

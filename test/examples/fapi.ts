@@ -1,4 +1,4 @@
-// An API under FAPI: bound tokens by DPoP and by certificate, revoked ones, and who asks about them by private_key_jwt.
+// The FAPI example at work: tokens bound by DPoP and by certificate, and revoked ones.
 
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';

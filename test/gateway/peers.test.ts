@@ -4,6 +4,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CLIENT_CA, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { makeCertificate } from '../support/pki.ts';
+import { policyOf } from '../support/policies.ts';
+import { readSnippet } from './behind.ts';
 import { CLIENT, dpop, issue, OTHER_CLIENT, TO_CERTIFICATE, TO_KEY, prove } from './credentials.ts';
 
 const ROUTES = `
@@ -179,6 +181,15 @@ client_certificate_from: { format: xfcc, element: 2 }`,
     fields: [['X-Forwarded-Client-Cert', own]],
   });
   assert.equal(asGateway.reason, 'certificate_missing');
+});
+
+test('the listener that docs/balancers.md has for Istio compiles, and reads the first of two elements', () => {
+  const { listeners } = policyOf({
+    listeners: readSnippet('yaml', 'terminating-istio').split('listeners:\n')[1] ?? '',
+  });
+  const field = 'x-forwarded-client-cert';
+  assert.deepEqual(listeners[0]?.clientCertificateFrom, { format: 'xfcc', field, element: 2 });
+  assert.equal(listeners[0]?.clientCertificate.verify, 'possession');
 });
 
 test('Traefik writes the intermediates of a client behind its certificate, in one line and in a field of its own name', async (t) => {

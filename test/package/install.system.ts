@@ -1,4 +1,4 @@
-// The package as users install it: by npm from a registry, into a place of its own, and run from another folder.
+// The package as users install it: by npm from a registry, and run from another folder.
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';

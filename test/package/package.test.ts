@@ -1,4 +1,4 @@
-// The package: what is in it, that it runs as it is, and what its command says under a Node that is too old.
+// The package: its content, its command, and what that says under a Node that is too old.
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';

@@ -1,4 +1,4 @@
-// A copy of what a package is made from, packed as `npm pack` does it: the checkout itself stays as it is while other tests read it.
+// A package for tests, packed in a copy of the checkout, which other tests read meanwhile.
 
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// The field in which a trusted peer that terminated TLS says which certificate the client showed.
+// The client's certificate as a trusted peer that terminated TLS states it in a field.
 
 import { hash, X509Certificate } from 'node:crypto';
 import { LRUCache } from 'lru-cache';

@@ -1,4 +1,4 @@
-// TLS of a listener: certificates by name, versions, and how clients' certificates are asked for.
+// TLS of a listener: certificates by name, profiles, and how clients are asked for theirs.
 
 import { constants, hash, hkdfSync, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContext, type SecureContextOptions, type TlsOptions } from 'node:tls';
