@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { type Answered, type RequestWishes, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { type Answered, ORIGIN, type RequestWishes, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { CLIENT, dpop, HOLDER, issue, MARK, THIEF, TO_BOTH, TO_CERTIFICATE } from './credentials.ts';
 import { gatewayFor, POLICY_OF_ALL, REFUSALS } from './refusals.ts';
 
@@ -115,7 +115,7 @@ test('explain_to_clients says what was expected in htu and how far the clock is 
     return JSON.parse(body) as Record<string, unknown>;
   };
   const elsewhere = await problem({ htu: `https://${MARK}@api.example.com/dpop/2?code=${MARK}#${MARK}` });
-  assert.deepEqual(elsewhere['htu'], { expected: '/dpop/1', received: '/dpop/2' });
+  assert.deepEqual(elsewhere['htu'], { expected: `${ORIGIN}/dpop/1`, received: `${ORIGIN}/dpop/2` });
   const late = await problem({ iat: gateway.now() - 300 });
   assert.equal(late['clock_offset'], -300);
   await search.addPagesOf(gateway);

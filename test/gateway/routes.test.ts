@@ -99,7 +99,7 @@ test('a shadow is counted and logged, and nothing else is different', async (t) 
     assert.deepEqual(one?.fields.lines, other?.fields.lines);
     const line = await gateway.logged({ msg: 'request', route: 'mtls' });
     assert.equal(line['outcome'], 'forwarded');
-    assert.deepEqual(line['shadow'], { reason: 'binding_required', stage: 'binding' });
+    assert.deepEqual(line['shadow'], { reason: 'binding_required', stage: 'binding', facts: { what: 'x5t#S256' } });
     assert.equal(await shadowed({ route: 'mtls', reason: 'binding_required', stage: 'binding' }), 1);
   });
   await t.test('it mints no challenge, and remembers no proof', async () => {

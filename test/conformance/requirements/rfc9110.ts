@@ -52,7 +52,7 @@ export const RFC_9110: Specification = {
         'conformance/rfc9110 > what it names goes with it, in any case, behind it or before it; options that name no field are no harm',
         'edge/fields/request-fields > fields that Connection names are removed, wherever they stand and however they are spelled',
         'edge/forward/forward > keeps the length of its body, or stays chunked without its trailers',
-        'edge/forward/forward > loses interim answers and trailers',
+        'edge/forward/forward > loses its trailers',
       ],
     },
     {
