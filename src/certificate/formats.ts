@@ -6,6 +6,9 @@ import { readBase64, readPercentEncoded } from './encoding.ts';
 import { readEscapedPem, readEscapedPemChain } from './pem-escaped.ts';
 import { readXfcc } from './xfcc.ts';
 
+/** Stands for the attribute among fields: no client can send a field of this name. */
+export const ATTRIBUTE_FIELD = ':source-certificate';
+
 interface FormatRow {
   /** The product's own field name, lower-cased: the default of `client_certificate_from`. */
   readonly field: string;
@@ -33,6 +36,8 @@ export const CERTIFICATE_FORMATS = {
    * (percent-encoded by old releases). Intermediates that a client sends follow after commas, each the issuer of the one before.
    */
   traefik: { field: 'x-forwarded-tls-client-cert', read: readEscapedBase64Chain },
+  /** Envoy's ext_authz over gRPC with include_peer_certificate: the PEM leaf in the attributes, percent-encoded. No field at all. */
+  'envoy-attribute': { field: ATTRIBUTE_FIELD, read: readEscapedPem },
   /** Cloudflare with client_certificate_forwarding: base64 of the DER. Also HAProxy's `%[ssl_c_der,base64]`. */
   cloudflare: { field: 'cf-client-cert-der-base64', read: readBase64 },
 } as const satisfies Record<string, FormatRow>;
@@ -56,7 +61,9 @@ const family = (prefix: string, names: string): readonly string[] =>
  * taken from a client (checks.md §6). `X-Forwarded-*` is managed as a prefix; its names here are the formats' own.
  */
 export const KNOWN_CERTIFICATE_FIELDS: readonly string[] = [
-  ...Object.values(CERTIFICATE_FORMATS).map(({ field }) => field),
+  ...Object.values(CERTIFICATE_FORMATS)
+    .map(({ field }) => field)
+    .filter((field) => field !== ATTRIBUTE_FIELD),
   'client-cert-chain',
   'x-forwarded-tls-client-cert-info',
   'x-client-cert',

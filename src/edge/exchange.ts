@@ -66,7 +66,9 @@ export function serve(runtime: Runtime, listener: string, arrival: Arrival): voi
 function decide(runtime: Runtime, listener: string, arrival: Arrival, deciding: Deciding): void {
   const { transaction, connection } = arrival;
   readQuestion(deciding, transaction, connection, runtime.now()).then(
-    ({ question, rejection }) => {
+    (read) => {
+      if (read === undefined) return;
+      const { question, rejection } = read;
       const exchange = new Exchange(runtime, listener, { transaction: question, connection });
       exchange.walk(rejection).catch((error: unknown) => exchange.fail(error));
     },

@@ -254,7 +254,7 @@ export interface Listener {
 
 /** How the proxy in front asks. */
 export interface DecideRules {
-  readonly dialect: 'forwarded' | 'envoy-http';
+  readonly dialect: 'forwarded' | 'envoy-http' | 'envoy-grpc';
   /** In front of the path of the request, without a slash at its end; '': none. */
   readonly pathPrefix: string;
 }

@@ -36,6 +36,7 @@ const SENT: Record<CertificateFormat, string> = {
   'alb-passthrough': escapeAws(CHAIN),
   'alb-verify': escapeAws(PEM),
   traefik: BASE64,
+  'envoy-attribute': encodeURIComponent(PEM),
   cloudflare: BASE64,
 };
 

@@ -9,6 +9,7 @@ import { readCertificate } from '../../src/certificate/leaf.ts';
 import { readEscapedPem, readEscapedPemChain } from '../../src/certificate/pem-escaped.ts';
 import { readXfcc, readXfccElement } from '../../src/certificate/xfcc.ts';
 import { readCommandLine, UsageError } from '../../src/cli/arguments.ts';
+import { readCheckRequest } from '../../src/edge/decide/ext-authz-messages.ts';
 import { FORWARDED } from '../../src/edge/decide/http-dialects.ts';
 import type { Transaction } from '../../src/edge/transaction/transaction.ts';
 import type { Connection } from '../../src/edge/listen/connection.ts';
@@ -58,6 +59,9 @@ export const TRUSTED: Readonly<Record<string, string>> = {
   readPolicyFile: 'reads files that the operator names',
   readKeyDocument: 'reads files and sockets; what it fetches goes to readKeySet',
   readTrouble: 'reads errors of Redis, which is trusted with more than that',
+  readHostPattern: 'reads what the operator wrote',
+  readPathPattern: 'reads what the operator wrote',
+  readSearchRules: 'reads resolv.conf of the machine',
   readConnection: 'reads a socket; the certificate goes to readCertificate',
 };
 
@@ -240,6 +244,10 @@ export const READERS: Readonly<Record<string, Reader>> = {
   readTargetUri: {
     read: readTargetUri,
     samples: ['https://api.example.com/orders/1?a#b', 'http://[::1]:80', 'https://', 'https://a?'],
+  },
+  readCheckRequest: {
+    read: (text) => readCheckRequest(Buffer.from(text, 'latin1')),
+    samples: ['\n\x10\x1a\x0eCONNECT', '\xff\xff', ''],
   },
   readQuestion: {
     read: (text) =>

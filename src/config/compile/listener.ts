@@ -102,7 +102,10 @@ function compileDecides(
     compilation.problem([...at, 'trusted_peers'], 'is empty with mode: decide, expected the proxies that may ask');
   }
   if (dialect === undefined) {
-    compilation.problem([...at, 'mode'], 'is decide without a dialect, expected dialect: forwarded or envoy-http');
+    compilation.problem(
+      [...at, 'mode'],
+      'is decide without a dialect, expected dialect: forwarded, envoy-http or envoy-grpc',
+    );
     return undefined;
   }
   if (pathPrefix !== undefined && dialect !== 'envoy-http') misplaced('path_prefix', 'dialect: envoy-http');
@@ -237,7 +240,7 @@ function compileClientCertificate(
 function compileSource(
   compilation: Compilation,
   at: ConfigPath,
-  { client_certificate_from: config, trusted_peers }: ListenerConfig,
+  { client_certificate_from: config, trusted_peers, dialect }: ListenerConfig,
 ): CertificateSource | undefined {
   if (config === 'none') return undefined;
   if (trusted_peers.length === 0) {
@@ -245,7 +248,13 @@ function compileSource(
   }
   const { format, element } = config;
   const field = config.field ?? CERTIFICATE_FORMATS[format].field;
-  checkSettableField(compilation, [...at, 'field'], field);
+  if (format !== 'envoy-attribute') checkSettableField(compilation, [...at, 'field'], field);
+  else if (dialect !== 'envoy-grpc' || config.field !== undefined) {
+    compilation.problem(
+      [...at, 'format'],
+      'is no field but part of the question, expected dialect: envoy-grpc, and no field',
+    );
+  }
   if (element !== undefined && format !== 'xfcc') {
     compilation.problem(
       [...at, 'element'],

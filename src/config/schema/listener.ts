@@ -106,11 +106,11 @@ export const listener = z.strictObject({
   mode: choice('proxy', 'decide')
     .prefault('proxy')
     .describe('proxy forwards; decide answers another proxy about a request that it describes, and forwards nothing.'),
-  dialect: choice('forwarded', 'envoy-http')
+  dialect: choice('forwarded', 'envoy-http', 'envoy-grpc')
     .optional()
     .describe(
       'With mode decide, how the other proxy asks. forwarded: nginx auth_request, Caddy forward_auth, Traefik ForwardAuth ' +
-        '(X-Forwarded-Method, -Proto, -Host and -Uri). envoy-http: ext_authz over HTTP, Gateway API ExternalAuth.',
+        '(X-Forwarded-Method, -Proto, -Host and -Uri). envoy-http: ext_authz over HTTP, Gateway API ExternalAuth. envoy-grpc: ext_authz over gRPC (envoy.service.auth.v3).',
     ),
   path_prefix: text('a path such as /decide, without a slash at its end', /^(?:\/[A-Za-z0-9._~-]+)+$/)
     .optional()

@@ -7,6 +7,7 @@ import type { FieldRules } from '../fields/fields.ts';
 import type { Connection } from '../listen/connection.ts';
 import type { Transaction } from '../transaction/transaction.ts';
 import type { DescribedRequest, Dialect } from './dialect.ts';
+import { ENVOY_GRPC } from './envoy-grpc.ts';
 import { envoyHttp, FORWARDED } from './http-dialects.ts';
 import { compileUpstreamFields, permittedFields, type UpstreamFields } from './permitted.ts';
 import { Question } from './question.ts';
@@ -24,7 +25,7 @@ export function compileDeciding(
   rules: ReadonlyMap<Route, FieldRules>,
   managed: ManagedFields,
 ): Deciding {
-  const compiled = { forwarded: FORWARDED, 'envoy-http': envoyHttp(pathPrefix) }[dialect];
+  const compiled = { forwarded: FORWARDED, 'envoy-http': envoyHttp(pathPrefix), 'envoy-grpc': ENVOY_GRPC }[dialect];
   return { dialect: compiled, fields: compileUpstreamFields([...rules.keys()], managed), rules };
 }
 
@@ -32,14 +33,15 @@ export function compileDeciding(
  * Reads a question. Only trusted peers may ask.
  * @param now seconds since the epoch
  * @returns the request that it describes, to be answered through the dialect; with a Rejection (`peer_unknown`,
- * `request_malformed`) the question itself stands for it
+ * `request_malformed`) the question itself stands for it; undefined: no decision was asked for, and it is answered
  */
 export async function readQuestion(
   { dialect }: Deciding,
   asked: Transaction,
   connection: Connection,
   now: number,
-): Promise<{ readonly question: Question; readonly rejection: Rejection | undefined }> {
+): Promise<{ readonly question: Question; readonly rejection: Rejection | undefined } | undefined> {
+  if (await dialect.answerItself?.(asked)) return undefined;
   const described = now <= connection.trustedUntil ? await dialect.describe(asked) : reject('peer_unknown');
   if (!(described instanceof Rejection)) {
     return { question: new Question(asked, dialect, described), rejection: undefined };

@@ -28,6 +28,8 @@ export interface Dialect {
    * NOT checked: who the front is, and everything about the request (facts.ts).
    */
   describe(question: Transaction): DescribedRequest | Rejection | Promise<DescribedRequest | Rejection>;
+  /** Answers what asks for no decision, from whomever it comes; false: it asks for one. */
+  answerItself?(question: Transaction): Promise<boolean>;
   /** Lets the request pass. */
   permit(question: Transaction, permitted: Permitted): void;
   /** Stops it with this answer, which never has a status that lets it pass. */

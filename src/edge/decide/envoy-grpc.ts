@@ -1,0 +1,133 @@
+// ext_authz of Envoy over gRPC: envoy.service.auth.v3.Authorization, with the health service of gRPC.
+
+import { ATTRIBUTE_FIELD } from '../../certificate/formats.ts';
+import type { Answer } from '../../rejection/answer.ts';
+import { GRPC_CODES, type Rejection, reject } from '../../rejection/rejection.ts';
+import type { Transaction } from '../transaction/transaction.ts';
+import type { DescribedRequest, Dialect, Permitted } from './dialect.ts';
+import type { CheckRequest, CheckResponse, HeaderOption } from './ext-authz-messages.ts';
+
+const CHECK = '/envoy.service.auth.v3.Authorization/Check';
+const HEALTH = '/grpc.health.v1.Health/Check';
+/** Octets of a question; one without the body of the request is as long as its field lines. */
+const LONGEST = 1024 * 1024;
+/** Flags and length in front of a message (PROTOCOL-HTTP2.md). */
+const PREFIX = 5;
+const OK = 0;
+
+/** Loaded with the first question, because most gateways get none. */
+let messages: Promise<typeof import('./ext-authz-messages.ts')> | undefined;
+const load = () => (messages ??= import('./ext-authz-messages.ts'));
+
+/**
+ * Method, scheme, host, path, fields and the client's certificate come from the attributes of the question. Raw field lines
+ * (encode_raw_headers) count where there are any; otherwise Envoy has joined lines of one name with commas. The client's address is
+ * the source of the attributes.
+ */
+export const ENVOY_GRPC: Dialect = {
+  async describe(question) {
+    const bytes = await readMessage(question);
+    if (bytes === undefined) return reject('request_malformed', { what: 'gRPC message' });
+    const { readCheckRequest } = await load();
+    const request = readCheckRequest(bytes);
+    return request === undefined ? reject('request_malformed', { what: 'CheckRequest' }) : describeChecked(request);
+  },
+
+  permit(question, permitted) {
+    respond(question, { status: { code: OK }, okResponse: okResponse(permitted) });
+  },
+
+  /** Envoy denies whatever the code is, but for 0; it takes status, fields and body as they are, and translates for gRPC clients. */
+  refuse(question, { status, fields, body }: Answer) {
+    const headers = fields.filter(([name]) => name !== 'Content-Length').map(([name, value]) => option(name, value));
+    const deniedResponse = { status: { code: status }, headers, body };
+    respond(question, { status: { code: GRPC_CODES.PERMISSION_DENIED }, deniedResponse });
+  },
+
+  async answerItself(question) {
+    if (question.target === CHECK && question.method === 'POST') return false;
+    if (question.target !== HEALTH)
+      question.answer(200, [...FIELDS, 'grpc-status', String(GRPC_CODES.UNIMPLEMENTED)], '');
+    else send(question, (await load()).writeHealth());
+    return true;
+  },
+};
+
+function describeChecked({ attributes }: CheckRequest): DescribedRequest | Rejection {
+  const { method = '', path: target = '', host = '', scheme, headers, headerMap } = attributes?.request?.http ?? {};
+  if (scheme !== 'http' && scheme !== 'https') return reject('request_malformed', { what: 'scheme' });
+  if (method === '') return reject('request_malformed', { what: 'method' });
+  const raw = headerMap?.headers ?? [];
+  const lines: (readonly [string, string])[] =
+    raw.length > 0
+      ? raw.map(({ key, value = '', rawValue }) => [key, rawValue?.length ? latin1(rawValue) : value])
+      : Object.entries(headers ?? {});
+  const rawHeaders = ['Host', host];
+  for (const [name, value] of lines) if (isOfClient(name)) rawHeaders.push(name, value);
+  const { certificate, address } = attributes?.source ?? {};
+  if (certificate) rawHeaders.push(ATTRIBUTE_FIELD, certificate);
+  const from = address?.socketAddress?.address;
+  if (from) rawHeaders.push('X-Forwarded-For', from);
+  return { method, target, scheme, httpVersion: '1.1', rawHeaders, stated: { scheme, host } };
+}
+
+const latin1 = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1');
+
+/** Pseudo-header fields are in the attributes; what Envoy adds about the connection is known better from there. */
+function isOfClient(name: string): boolean {
+  const lower = name.toLowerCase();
+  return !(lower.startsWith(':') || lower === 'host' || lower === 'x-forwarded-proto' || lower === 'x-forwarded-for');
+}
+
+function okResponse({ set, remove, answer }: Permitted) {
+  const options = pairs(set).filter(([, value]) => value !== '');
+  return {
+    headers: options.map(([name, value]) => option(name, value)),
+    headersToRemove: remove,
+    responseHeadersToAdd: pairs(answer).map(([name, value]) => option(name, value)),
+  };
+}
+
+function pairs(fields: readonly string[]): (readonly [string, string])[] {
+  return fields.flatMap((name, at) => (at % 2 === 0 ? [[name, fields[at + 1] ?? ''] as const] : []));
+}
+
+const option = (key: string, value: string): HeaderOption => ({ header: { key, value }, append: { value: false } });
+
+/** The one message of a unary call, uncompressed; undefined: anything else, or too long. */
+async function readMessage(question: Transaction): Promise<Uint8Array | undefined> {
+  const pieces: Buffer[] = [];
+  let length = 0;
+  try {
+    for await (const piece of question.body as AsyncIterable<Buffer>) {
+      pieces.push(piece);
+      length += piece.length;
+      if (length > LONGEST) return undefined;
+    }
+  } catch {
+    return undefined; // the front broke off
+  }
+  const all = Buffer.concat(pieces);
+  if (all.length < PREFIX || all[0] !== 0 || all.readUInt32BE(1) !== all.length - PREFIX) return undefined;
+  return all.subarray(PREFIX);
+}
+
+const FIELDS = ['content-type', 'application/grpc'];
+
+function send(question: Transaction, message: Uint8Array): void {
+  if (question.begun || question.gone) return;
+  const frame = Buffer.alloc(PREFIX + message.length);
+  frame.writeUInt32BE(message.length, 1);
+  frame.set(message, PREFIX);
+  question.writeHead(200, FIELDS, 'trailers');
+  question.write(frame);
+  question.end(['grpc-status', String(OK)]);
+}
+
+/** What cannot be said permits nothing: the front takes a broken answer for a failure. */
+function respond(question: Transaction, response: CheckResponse): void {
+  load().then(
+    ({ writeCheckResponse }) => send(question, writeCheckResponse(response)),
+    () => question.breakOff(),
+  );
+}
