@@ -59,8 +59,6 @@ export const TRUSTED: Readonly<Record<string, string>> = {
   readPolicyFile: 'reads files that the operator names',
   readKeyDocument: 'reads files and sockets; what it fetches goes to readKeySet',
   readTrouble: 'reads errors of Redis, which is trusted with more than that',
-  readHostPattern: 'reads what the operator wrote',
-  readPathPattern: 'reads what the operator wrote',
   readSearchRules: 'reads resolv.conf of the machine',
   readConnection: 'reads a socket; the certificate goes to readCertificate',
 };

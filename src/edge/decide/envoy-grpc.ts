@@ -16,8 +16,7 @@ const PREFIX = 5;
 const OK = 0;
 
 /** Loaded with the first question, because most gateways get none. */
-let messages: Promise<typeof import('./ext-authz-messages.ts')> | undefined;
-const load = () => (messages ??= import('./ext-authz-messages.ts'));
+const load = () => import('./ext-authz-messages.ts');
 
 /**
  * Method, scheme, host, path, fields and the client's certificate come from the attributes of the question. Raw field lines
