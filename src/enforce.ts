@@ -132,6 +132,7 @@ async function examine(request: RequestFacts, demand: Demand, ports: Ports): Pro
     keysOf: ports.keysOf,
     cache: ports.tokens,
     introspect: ports.introspect,
+    client: request.clientAddress,
   });
   const token = verified instanceof Promise ? await verified : verified;
   if (token instanceof Rejection) return token;

@@ -5,9 +5,11 @@ import type { LookupFunction } from 'node:net';
 import { LRUCache } from 'lru-cache';
 import type { IntrospectionRules, Issuer } from '../token/issuer.ts';
 import type { KeySource } from '../token/issuer-signature.ts';
-import { type Introspection, readIntrospection } from '../token/opaque-token.ts';
+import { networkOf } from '../rate/limit.ts';
+import { type Asker, type Introspection, readIntrospection } from '../token/opaque-token.ts';
 import { readSignedIntrospection } from '../token/signed-introspection.ts';
 import { type Authenticate, authenticator } from './client-credentials.ts';
+import { FairTurns, type TurnLimits } from './fair-turns.ts';
 import {
   discover,
   type FetchLimits,
@@ -22,9 +24,8 @@ import {
 
 /** All times in seconds. */
 export interface IntrospectionLimits extends FetchLimits {
-  /** Calls at the same time; those for one token count once. Beyond it the issuer counts as unavailable. */
-  readonly calls: number;
-  readonly connections: number;
+  /** Calls at the same time, each on a connection, and tokens that wait for one; those for one token count once. */
+  readonly calls: TurnLimits;
   /** How long an answer about an inactive token counts. */
   readonly inactive: number;
   /** Answers that are remembered, active and inactive ones apart, and bytes of the active ones. */
@@ -37,17 +38,16 @@ export interface IntrospectionLimits extends FetchLimits {
 const LIMITS: IntrospectionLimits = {
   timeout: 5,
   size: 64 * 1024,
-  calls: 256,
-  connections: 16,
+  calls: { turns: 32, unknown: 24, perClient: 12, waiting: 256 },
   inactive: 10,
   answers: 10_000,
   bytes: 32 * 1024 * 1024,
   endpoint: { keep: 600, retry: 1 },
 };
 
-/** What came of a question. `cached`: the issuer was not called. `error` is fit for logs. */
+/** What came of a question. `cached`: the issuer was not called; `refused`: neither, for too many wait. `error` is fit for logs. */
 export type IntrospectionEvent = { readonly issuer: string } & (
-  | { readonly result: 'cached' }
+  | { readonly result: 'cached' | 'refused' }
   | { readonly result: 'active' | 'inactive'; readonly seconds: number }
   | { readonly result: 'failed'; readonly seconds: number; readonly error: string }
 );
@@ -63,8 +63,10 @@ export interface IntrospectorOptions {
   readonly lookup?: LookupFunction | undefined;
 }
 
+const UNKNOWN: Asker = { client: undefined, signed: false };
+
 interface Answer {
-  readonly says: Exclude<Introspection, 'unavailable'>;
+  readonly says: Exclude<Introspection, 'unavailable' | 'busy'>;
   /** When the issuer was asked, and how long that counts; seconds. */
   readonly at: number;
   readonly keep: number;
@@ -80,6 +82,7 @@ export class Introspector {
   /** Apart, so that invented tokens push out nothing but one another. */
   readonly #inactive: LRUCache<string, Answer>;
   readonly #calls = new Map<string, Promise<Introspection>>();
+  readonly #turns: FairTurns;
   readonly #closed = new AbortController();
   #endpoint: { url: Promise<URL>; until: number } | undefined;
 
@@ -93,9 +96,10 @@ export class Introspector {
       credentials.method === 'tls_client_auth' ? { cert: credentials.cert, key: credentials.key } : {};
     this.#agent = issuerAgent(issuer, limits, {
       ...certificate,
-      connections: limits.connections,
+      connections: limits.calls.turns,
       lookup: options.lookup,
     });
+    this.#turns = new FairTurns(limits.calls);
     this.#authenticate = authenticator(issuer, rules);
     this.#active = new LRUCache({ max: limits.answers, maxSize: limits.bytes });
     this.#inactive = new LRUCache({ max: limits.answers });
@@ -103,10 +107,11 @@ export class Introspector {
 
   /**
    * What the issuer says about a token. @param now seconds since the epoch
-   * @returns `unavailable`: it gave no answer that can be relied upon
+   * @param asker signed tokens, and those that were active before, go first; clients have equal shares of the rest
+   * @returns `unavailable`: it gave no answer that can be relied upon; `busy`: it was not asked, for too many wait
    * NOT checked: what it says about an active token.
    */
-  ask(token: string, now: number): Introspection | Promise<Introspection> {
+  ask(token: string, now: number, asker: Asker = UNKNOWN): Introspection | Promise<Introspection> {
     const name = hash('sha256', token, 'base64url');
     const known = this.#active.get(name) ?? this.#inactive.get(name);
     // By distance, so that a clock that steps back prolongs nothing.
@@ -116,8 +121,7 @@ export class Introspector {
     }
     const calling = this.#calls.get(name);
     if (calling !== undefined) return calling;
-    if (this.#calls.size >= this.#limits.calls) return this.#failed('too many calls at the same time', 0);
-    const call = this.#call(name, token, now).finally(() => this.#calls.delete(name));
+    const call = this.#askInTurn(name, token, now, asker).finally(() => this.#calls.delete(name));
     this.#calls.set(name, call);
     return call;
   }
@@ -128,11 +132,24 @@ export class Introspector {
     await this.#agent.destroy();
   }
 
-  async #call(name: string, token: string, now: number): Promise<Introspection> {
+  /** The time for an answer includes the time in which it waits for its turn. */
+  async #askInTurn(name: string, token: string, now: number, asker: Asker): Promise<Introspection> {
+    const signal = AbortSignal.any([this.#closed.signal, AbortSignal.timeout(this.#limits.timeout * 1000)]);
+    const known = asker.signed || this.#active.has(name);
+    const claimant = { client: networkOf(asker.client ?? ''), known, signal };
+    const turn = this.#turns.take(claimant);
+    if (turn !== true && !(await turn)) {
+      this.#tell({ result: 'refused' });
+      return 'busy';
+    }
+    return await this.#call(name, token, now, signal).finally(() => this.#turns.end(claimant));
+  }
+
+  async #call(name: string, token: string, now: number, signal: AbortSignal): Promise<Introspection> {
     const started = performance.now();
     const seconds = () => (performance.now() - started) / 1000;
     try {
-      const text = await this.#post(token, now);
+      const text = await this.#post(token, now, signal);
       const says = await this.#read(text, now + seconds());
       this.#remember(name, { says, at: now, keep: this.#keepFor(says, now) }, text.length);
       this.#tell({ result: says === 'inactive' ? says : 'active', seconds: seconds() });
@@ -170,9 +187,8 @@ export class Introspector {
   }
 
   /** The question may be put twice: a connection that was closed while it was idle says nothing about the issuer. */
-  async #post(token: string, now: number): Promise<string> {
+  async #post(token: string, now: number, signal: AbortSignal): Promise<string> {
     const limits = this.#limits;
-    const signal = AbortSignal.any([this.#closed.signal, AbortSignal.timeout(limits.timeout * 1000)]);
     const url = await this.#locate();
     const accept = this.#options.rules.signed ? SIGNED : JSON_TYPE;
     const once = async () => {

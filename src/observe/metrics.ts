@@ -64,7 +64,7 @@ export const METRICS = {
   },
   introspections: {
     name: 'holdfast_introspections_total',
-    help: 'Calls to the issuer about a token (RFC 7662), by result: active, inactive or failed.',
+    help: 'Questions to the issuer about a token (RFC 7662), by result: active, inactive, failed, or refused: not asked, because too many waited.',
     labels: ['issuer', 'result'],
   },
   introspectionDuration: {
@@ -251,7 +251,7 @@ export function createTrafficMetrics({ connections, upstreams }: TrafficSources)
       const { issuer, result } = event;
       if (result === 'cached') return introspectionCacheHits.inc({ issuer });
       introspections.inc({ issuer, result });
-      introspectionDuration.observe({ issuer }, event.seconds);
+      if ('seconds' in event) introspectionDuration.observe({ issuer }, event.seconds);
     },
     countHandshakeFailure({ name: listener }, code = '') {
       const reason = HANDSHAKE_FAILURES.find(([pattern]) => pattern.test(code))?.[1] ?? 'other';

@@ -46,8 +46,8 @@ export function rateKey(key: RateKey, { claims = {}, thumbprint, address }: Send
   return `${key} ${issuer.length} ${issuer}${value === undefined ? '' : ` ${value}`}`;
 }
 
-/** IPv4 addresses as they are; of IPv6 ones the first four groups, without leading zeros. */
-function networkOf(address: string): string {
+/** What counts as one client by its address: IPv4 addresses as they are; of IPv6 ones the first four groups, without leading zeros. */
+export function networkOf(address: string): string {
   if (!address.includes(':')) return address;
   const [head = '', tail] = address.toLowerCase().split('::');
   const before = head === '' ? [] : head.split(':');

@@ -180,6 +180,8 @@ export const REASONS = {
     'Get a new token; if it persists, compare the kid with the key set of the issuer.'),
   issuer_unavailable: row('token', 503, 'none', 'The issuer is not available',
     'Try again after Retry-After; the operator checks the connection to the issuer: its keys, or its answer about this token.'),
+  introspection_queue_full: row('token', 503, 'none', 'Too many tokens wait for an answer of the issuer',
+    'Try again after Retry-After, with fewer tokens that are new; the operator looks at holdfast_introspections_total by result.'),
   token_signature_invalid: row('token', 401, 'invalid_token', 'The signature of the access token is invalid',
     'Get a new token and send it unchanged.'),
   token_type_refused: row('token', 401, 'invalid_token', 'This token is not an access token',

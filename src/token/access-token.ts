@@ -31,6 +31,8 @@ export interface TokenTerms {
   readonly keysOf: (issuer: Issuer) => KeySource;
   readonly cache: TokenCache;
   readonly introspect: Introspect;
+  /** Address of the client, undefined where it is not known; for fair shares of introspection. */
+  readonly client: string | undefined;
 }
 
 /**

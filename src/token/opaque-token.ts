@@ -7,14 +7,27 @@ import type { Issuer } from './issuer.ts';
 import { type AccessTokenMark, contraryClaim } from './token-kind.ts';
 import { isJsonObject, type JsonObject, readJsonObject } from '../jose/jws.ts';
 
-/** What is known about a token: the claims of an active one; `unavailable`: nothing. */
-export type Introspection = JsonObject | 'inactive' | 'unavailable';
+/** What is known about a token: the claims of an active one; nothing: `unavailable` by the issuer, `busy` because too many wait for it. */
+export type Introspection = JsonObject | 'inactive' | 'unavailable' | 'busy';
+
+/** For whom the issuer is asked. */
+export interface Asker {
+  /** Address; undefined: not known, as on unix sockets. */
+  readonly client: string | undefined;
+  /** The token is no invention: its issuer has signed it. */
+  readonly signed: boolean;
+}
 
 /**
  * Asks the issuer about a token, or remembers what it answered (issuer/introspection.ts).
  * @param now seconds since the epoch
  */
-export type Introspect = (issuer: Issuer, token: string, now: number) => Introspection | Promise<Introspection>;
+export type Introspect = (
+  issuer: Issuer,
+  token: string,
+  now: number,
+  asker: Asker,
+) => Introspection | Promise<Introspection>;
 
 /**
  * Reads the body of an introspection answer. `active` is exactly true or exactly false; everything else is no answer.
@@ -45,23 +58,30 @@ export function isOpaque(token: string): boolean {
  * What its issuer says about a token, now: a Rejection, or the claims of an active token that the route can take.
  * @param signed claims of the token itself where it is a JWT (`always`): what the answer leaves out is taken from them, and its
  * `jti` and `cnf` must be those
- * @returns Rejection: issuer_unavailable, token_inactive, or see checkIntrospected
+ * @returns Rejection: issuer_unavailable, introspection_queue_full, token_inactive, or see checkIntrospected
  */
 export async function introspectToken(
   issuer: Issuer,
   token: string,
-  terms: { readonly introspect: Introspect; readonly audience: readonly string[] | undefined; readonly now: number },
-  signed: JsonObject = {},
+  terms: {
+    readonly introspect: Introspect;
+    readonly audience: readonly string[] | undefined;
+    readonly now: number;
+    readonly client: string | undefined;
+  },
+  signed?: JsonObject,
 ): Promise<JsonObject | Rejection> {
-  const { introspect, audience, now } = terms;
-  const answer = await introspect(issuer, token, now);
+  const { introspect, audience, now, client } = terms;
+  const answer = await introspect(issuer, token, now, { client, signed: signed !== undefined });
   if (answer === 'unavailable') return reject('issuer_unavailable', { what: issuer.name, retryAfter: 5 });
+  if (answer === 'busy') return reject('introspection_queue_full', { what: issuer.name, retryAfter: 1 });
   if (answer === 'inactive') return reject('token_inactive');
-  const { aud, cnf, jti } = signed;
+  const shown = signed ?? {};
+  const { aud, cnf, jti } = shown;
   const { audienceClaim } = issuer;
-  const own = present({ [audienceClaim]: signed[audienceClaim], aud, cnf, jti });
+  const own = present({ [audienceClaim]: shown[audienceClaim], aud, cnf, jti });
   const claims = { ...own, ...withoutEmptyAudience(answer) };
-  return checkIntrospected(claims, { issuer, audience, now }) ?? checkSame(claims, signed) ?? claims;
+  return checkIntrospected(claims, { issuer, audience, now }) ?? checkSame(claims, shown) ?? claims;
 }
 
 /**

@@ -146,7 +146,7 @@ export class DataPlane {
       ports: {
         keysOf: ({ name }) => this.#keys.get(name) ?? NO_KEYS,
         tokens: new LRUCache({ max: CACHED_TOKENS }),
-        introspect: ({ name }, token, moment) => introspectors.get(name)?.ask(token, moment) ?? 'unavailable',
+        introspect: ({ name }, ...question) => introspectors.get(name)?.ask(...question) ?? 'unavailable',
         proofKeys: this.#proofKeys,
         nonces: this.#noncesOf(policy),
         replay: this.#sharedStore ?? this.#replay,
@@ -236,7 +236,7 @@ export class DataPlane {
   #onIntrospection(event: IntrospectionEvent): void {
     this.metrics.countIntrospection(event);
     const { issuer, result } = event;
-    if (result === 'cached') return;
+    if (result === 'cached' || result === 'refused') return;
     const before = this.#introspectionNews.get(issuer) ?? '';
     const news = result === 'failed' ? event.error : '';
     if (news === before) return;

@@ -106,5 +106,5 @@ test('each error comes with its status: invalid_request 400, insufficient_scope 
 test('every refusal of a token is invalid_token, but for keys that are out of reach', () => {
   const tokens = REASON_NAMES.filter((reason) => REASONS[reason].stage === 'token');
   const others = tokens.filter((reason) => REASONS[reason].error !== 'invalid_token');
-  assert.deepEqual(others, ['issuer_unavailable']);
+  assert.deepEqual(others, ['issuer_unavailable', 'introspection_queue_full']);
 });

@@ -90,6 +90,7 @@ test('the key of one issuer signs nothing for another, though both are issuers o
       keysOf,
       cache,
       introspect: () => 'unavailable',
+      client: undefined,
     });
     return result instanceof Rejection ? result.reason : result.issuer.name;
   };

@@ -8,8 +8,9 @@ import { CLIENT, dpop, HOLDER, THIEF, TO_BOTH } from './credentials.ts';
 import { meet } from './refusal.ts';
 import { gatewayFor, POLICY_OF_ALL, REFUSALS } from './refusals.ts';
 
-/** Why a reason cannot occur yet. */
+/** Why a reason cannot occur here. */
 const NOT_YET = {
+  introspection_queue_full: 'it takes a flood (introspection-flood.test.ts)',
   replay_store_unavailable: 'the memory inside the process always answers',
 } satisfies Partial<Record<Reason, string>>;
 

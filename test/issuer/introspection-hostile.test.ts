@@ -144,7 +144,9 @@ test('an idle connection that the issuer closes costs nobody an answer', async (
       if (sockets === 1) setImmediate(() => request.socket.destroy());
     })(request, response);
   };
-  const { asking, errors } = introspector(t, server, { limits: { connections: 1 } });
+  const { asking, errors } = introspector(t, server, {
+    limits: { calls: { turns: 1, unknown: 1, perClient: 1, waiting: 9 } },
+  });
   assert.deepEqual(await asking.ask('one', NOW), { active: true });
   assert.deepEqual(await asking.ask('two', NOW), { active: true });
   assert.deepEqual(errors(), []);

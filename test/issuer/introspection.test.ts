@@ -272,23 +272,35 @@ describe('an answer counts', () => {
     assert.equal(server.seen.length, 1);
   });
 
-  test('as many calls at the same time as there may be; beyond it the issuer is unavailable at once', async (t) => {
+  test('for strangers when it is their turn; beyond their share, and those who wait, it is not asked', async (t) => {
     const waiting: (() => void)[] = [];
     let arrived = () => {};
-    const { server, ask, asking, errors } = await counting(
+    const calls = { turns: 2, unknown: 1, perClient: 1, waiting: 1 };
+    const { server, asking, results } = await counting(
       t,
       (request, response) => {
         waiting.push(() => active()(request, response));
         arrived();
       },
-      { limits: { calls: 2, connections: 2 } },
+      { limits: { calls } },
     );
-    const both = new Promise<void>((resolve) => (arrived = () => waiting.length === 2 && resolve()));
-    const asked = [ask('one'), ask('two')];
-    assert.equal(asking.ask('three', NOW), 'unavailable');
-    await both;
-    for (const answer of waiting) answer();
-    assert.deepEqual(await Promise.all(asked), [{ active: true }, { active: true }]);
-    assert.deepEqual([errors(), server.seen.length], [['too many calls at the same time'], 2]);
+    const from = (client: string, signed = false) => ({ client, signed });
+    const reached = (count: number) =>
+      new Promise<void>((resolve) => {
+        arrived = () => waiting.length === count && resolve();
+        arrived();
+      });
+    const first = asking.ask('one', NOW, from('2001:db8::1'));
+    const second = asking.ask('two', NOW, from('2001:db8::2'));
+    assert.equal(await asking.ask('three', NOW, from('2001:db8::3')), 'busy', 'an IPv6 network is one client');
+    const signed = asking.ask('four', NOW, from('2001:db8::1', true));
+    await reached(2);
+    assert.equal(server.seen.length, 2, 'a stranger, and a token that its issuer has signed');
+    for (const answer of waiting.splice(0)) answer();
+    assert.deepEqual(await Promise.all([first, signed]), [{ active: true }, { active: true }]);
+    await reached(1);
+    for (const answer of waiting.splice(0)) answer();
+    assert.deepEqual(await second, { active: true });
+    assert.deepEqual(results().toSorted(), ['active', 'active', 'active', 'refused']);
   });
 });

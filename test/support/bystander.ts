@@ -15,13 +15,13 @@ export interface Attack {
 export function attack(
   t: Pick<TestContext, 'after'>,
   { attackers, pause: milliseconds = 0 }: { readonly attackers: number; readonly pause?: number },
-  ask: (nth: number) => Promise<unknown>,
+  ask: (attacker: number) => Promise<unknown>,
 ): Attack {
   const state = { going: true, count: 0 };
   const going = () => state.going;
-  const running = Array.from({ length: attackers }, async () => {
+  const running = Array.from({ length: attackers }, async (_, attacker) => {
     while (going()) {
-      await ask(state.count);
+      await ask(attacker);
       state.count += 1;
       if (milliseconds > 0) await pause(milliseconds);
     }

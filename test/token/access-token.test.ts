@@ -53,6 +53,7 @@ function terms(over: Partial<TokenTerms> = {}, issuer: Partial<Issuer> = {}): To
     keysOf: () => source(),
     cache,
     introspect: () => 'unavailable',
+    client: undefined,
     ...over,
   };
 }

@@ -50,6 +50,7 @@ async function judge(token: string, says: Introspection, over: Partial<TokenTerm
       asked.push(name);
       return says;
     },
+    client: undefined,
     ...over,
   });
   return { asked, result, outcome: result instanceof Rejection ? result.reason : 'verified' };
@@ -117,6 +118,9 @@ describe('what opens', () => {
     const { result } = await judge('opaque', 'unavailable');
     assert.ok(result instanceof Rejection && result.reason === 'issuer_unavailable');
     assert.deepEqual(result.facts, { what: 'login', retryAfter: 5 });
+    const { result: waits } = await judge('opaque', 'busy');
+    assert.ok(waits instanceof Rejection && waits.reason === 'introspection_queue_full');
+    assert.deepEqual(waits.facts, { what: 'login', retryAfter: 1 });
   });
 
   test('iss counts when it is there: token_issuer_unknown', async () => {

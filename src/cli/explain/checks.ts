@@ -132,7 +132,7 @@ const CHECKS: readonly Check[] = [
     received: ({ token }) => said(token, 'alg'),
   },
   {
-    reasons: ['token_key_unknown', 'issuer_unavailable'],
+    reasons: ['token_key_unknown', 'issuer_unavailable', 'introspection_queue_full'],
     check: 'key of the issuer, or its answer',
     rfc: 'RFC 7517 §4.5, RFC 7662 §2',
     expected: ({ opaque }) => (opaque ? 'an answer about the token' : 'a key of the issuer, loaded'),

@@ -75,8 +75,8 @@ function openIntrospectors(issuers: readonly Issuer[], keysOf: Ports['keysOf'], 
     introspectors.set(issuer, new Introspector({ issuer, rules, keys: keysOf(issuer), onEvent }));
   }
   let said: JsonObject | undefined;
-  const introspect: Introspect = async (issuer, token) => {
-    const answer = (await introspectors.get(issuer)?.ask(token, wallClock())) ?? 'unavailable';
+  const introspect: Introspect = async (issuer, token, _now, asker) => {
+    const answer = (await introspectors.get(issuer)?.ask(token, wallClock(), asker)) ?? 'unavailable';
     if (typeof answer === 'object') said = answer;
     return answer;
   };
