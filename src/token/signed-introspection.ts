@@ -30,7 +30,7 @@ export interface SignedAnswerTerms {
 export async function readSignedIntrospection(
   text: string,
   { issuer, clientId, keys, now }: SignedAnswerTerms,
-): Promise<{ readonly says: Exclude<Introspection, 'unavailable'> } | { readonly problem: string }> {
+): Promise<{ readonly says: Exclude<Introspection, 'unavailable' | 'busy'> } | { readonly problem: string }> {
   const jws = readCompactJws(text);
   if (jws === undefined) return { problem: 'the answer is not a signed JWT (RFC 9701); encrypted ones are not read' };
   const { header, payload } = jws;
