@@ -38,10 +38,11 @@ export const ROOMS: readonly Room[] = [
   outer('main', 'The process.'),
 ];
 
-/** Files of pure rooms that import something from outside all the same: one reads files, the other the grammar of addresses. */
+/** Files of pure rooms that import something from outside all the same: one reads files, the others ask Node for addresses and methods. */
 export const EXCEPTIONS: Readonly<Record<string, RegExp>> = {
   'src/config/read/read.ts': /^node:fs(?:\/promises)?$/,
   'src/http/address.ts': /^node:net$/,
+  'src/http/method.ts': /^node:http$/,
 };
 
 /** What pure rooms may not import: sockets, files, processes, clients and servers. */

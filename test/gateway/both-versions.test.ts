@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { METHODS } from 'node:http';
 import { connect as connectHttp2, type IncomingHttpHeaders } from 'node:http2';
 import { describe, it, type TestContext } from 'node:test';
 import { connect } from 'node:tls';
@@ -46,6 +47,7 @@ const ASK = {
   'HTTP/2': async (t: TestContext, gateway: TestGateway, method: string): Promise<Answer> => {
     const socket = await connectTo(t, gateway, 'h2');
     const session = connectHttp2(ORIGIN, { createConnection: () => socket });
+    session.on('error', () => {}); // of the end of the gateway
     t.after(() => session.destroy());
     const stream = session.request({ ':method': method, ':path': '/open/1' }, { endStream: true });
     const interim: string[] = [];
@@ -77,6 +79,23 @@ for (const version of ['HTTP/1.1', 'HTTP/2'] as const) {
         assert.match(answer.body, /upstream_invalid/);
       });
     }
+
+    for (const method of ['BREW', 'get', 'X-OWN', 'PRI', 'DESCRIBE', 'GET!', 'GETS', "!#$%&'*+.^_`|~1"]) {
+      it(`refuses ${method} as method_unknown: nothing is forwarded`, async (t) => {
+        const gateway = await start(t, 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+        const answer = await ask(t, gateway, method);
+        assert.equal(answer.status, '501');
+        assert.match(answer.body, /method_unknown/);
+        await gateway.logged({ status: 501, reason: 'method_unknown' });
+      });
+    }
+
+    it('forwards every method that is known, but for TRACE and CONNECT', async (t) => {
+      const gateway = await start(t, 'HTTP/1.1 204 No Content\r\n\r\n');
+      for (const method of METHODS.filter((name) => name !== 'TRACE' && name !== 'CONNECT')) {
+        assert.equal((await ask(t, gateway, method)).status, '204', method);
+      }
+    });
 
     it('passes 599 and 299 on', async (t) => {
       for (const status of ['599', '299']) {

@@ -100,6 +100,15 @@ export const EDGE: readonly Refusal[] = [
   },
   {
     ...early,
+    reason: 'method_unknown',
+    when: 'the method is not one that is known',
+    stage: 'edge',
+    status: 501,
+    ...closing,
+    send: raw('BREW /open/1 HTTP/1.1', `Host: ${HOST}`),
+  },
+  {
+    ...early,
     reason: 'uri_too_long',
     when: 'the target is longer than url_length',
     stage: 'edge',

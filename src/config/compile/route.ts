@@ -1,5 +1,6 @@
 // Compiles routes: which requests each one is for, and everything that is merged under it.
 
+import { isKnownMethod } from '../../http/method.ts';
 import { readAuthority, readRequestPath } from '../../http/uri.ts';
 import { QUOTA_FIELDS } from '../../rate/quota.ts';
 import type { Issuer } from '../../token/issuer.ts';
@@ -121,6 +122,11 @@ function compileMatch(
       [...at, 'path'],
       'has %2F, with which no request gets here, expected encoded: [slash] on this route',
     );
+  }
+  for (const [index, method] of (match.methods ?? []).entries()) {
+    if (isKnownMethod(method)) continue;
+    const expected = 'expected a registered one such as GET, POST or PROPFIND';
+    compilation.problem([...at, 'methods', index], `is a method with which no request gets here, ${expected}`);
   }
   const methods = match.methods?.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
   return {

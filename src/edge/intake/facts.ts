@@ -3,6 +3,7 @@
 import { checkFieldName } from '../../policy/managed-fields.ts';
 import type { Listener, ManagedFields } from '../../policy/policy.ts';
 import { readAuthority, readRequestPath } from '../../http/uri.ts';
+import { isKnownMethod } from '../../http/method.ts';
 import { Rejection, reject } from '../../rejection/rejection.ts';
 import type { Origin } from '../../http/origin.ts';
 import type { RequestFacts } from '../../request-facts.ts';
@@ -42,10 +43,10 @@ export function compileIntake(listener: Listener, managed: ManagedFields, pseudo
 
 /**
  * Reads a request's facts from its raw field lines (checks.md §0). Rejections, in this order: `request_malformed`,
- * `uri_too_long`, `expectation_failed`, `field_forbidden`, `misdirected`.
+ * `method_unknown`, `uri_too_long`, `expectation_failed`, `field_forbidden`, `misdirected`.
  * HTTP/1.0 is held to the same rules, so without a Host it is refused.
  * NOT checked: what Node's strict parser refuses before (listener.ts); credentials, dates of certificates, a certificate field
- * that cannot be read (enforce.ts), and the method, whose TRACE no route has.
+ * that cannot be read (enforce.ts), and whether a route has the method; none has TRACE.
  * @param now seconds since the epoch
  */
 export function readFacts(
@@ -67,6 +68,7 @@ export function readFacts(
   const target = readTarget(request.target, request.method, host, asked.scheme);
   if (target === undefined) return reject('request_malformed', { what: 'request target' });
   if (!schemeFits(request, listener, asked.scheme)) return reject('request_malformed', { what: ':scheme' });
+  if (!isKnownMethod(request.method)) return reject('method_unknown');
   if (request.target.length > listener.limits.urlLength) return reject('uri_too_long');
   if (!expectationMet(lines)) return reject('expectation_failed');
   const forbidden = imitated ?? forbiddenOption(lines, rules.managed);

@@ -24,7 +24,7 @@ import {
   type Standing,
 } from './connection.ts';
 import { type Door, openDoors, type OpenListener } from './generations.ts';
-import { endsConnection, Http1Transaction, isPending, mayAnswer } from '../transaction/http1.ts';
+import { awaitAnswer, endsConnection, Http1Transaction, isPending, mayAnswer } from '../transaction/http1.ts';
 import { Http2Connection } from './http2-connection.ts';
 import { type ProxiedSockets, requireProxyHeaders } from './proxied-socket.ts';
 import { awaitPreface } from './prior-knowledge.ts';
@@ -32,6 +32,7 @@ import type { HandshakeRefusal, Serve } from './serve.ts';
 import { compileTicketKeys, compileTlsMaterial, type TlsMaterial } from './tls-material.ts';
 import type { Upgrade } from '../transaction/transaction.ts';
 import { compileTrustedPeers } from './trusted-peer.ts';
+import { hasUnknownMethod, type ParserError } from '../../http/method.ts';
 import { prepareUpgrade, readUpgrade } from '../transaction/upgrade.ts';
 
 /**
@@ -56,6 +57,9 @@ export async function openListener(
   });
 }
 
+/** Node has it, @types/node does not know it. */
+type HalfOpenServer = Server & { httpAllowHalfOpen?: boolean };
+
 function createServer(
   { limits }: Listener,
   tls: TlsMaterial['options'] | undefined,
@@ -72,7 +76,9 @@ function createServer(
     connectionsCheckingInterval: Math.min(1000, headersTimeout / 2),
     shouldUpgradeCallback,
   };
-  const server = tls === undefined ? createPlainServer(options) : createTlsServer({ ...options, ...tls });
+  const server: HalfOpenServer =
+    tls === undefined ? createPlainServer(options) : createTlsServer({ ...options, ...tls });
+  server.httpAllowHalfOpen = true; // see awaitAnswer in http1.ts
   server.maxHeadersCount = 0; // bounded by bytes: with a number Node would drop the lines beyond it without a word
   return server;
 }
@@ -232,6 +238,8 @@ class HttpDoor implements Door {
     };
     this.#open.set(socket, open);
     socket.once('close', () => this.#open.delete(socket));
+    socket.allowHalfOpen = true; // over TLS as well (RFC 8446 §6.1)
+    socket.once('end', () => awaitAnswer(socket, open.newest));
     for (const serve of serveHttp1) serve.call(this.#server, socket);
   }
 
@@ -287,7 +295,8 @@ class HttpDoor implements Door {
   }
 
   /** Node's parser gave up, or waited too long for fields. */
-  #clientError({ code = '' }: NodeJS.ErrnoException, socket: Duplex): void {
+  #clientError(error: ParserError, socket: Duplex): void {
+    const { code = '' } = error;
     const open = this.#open.get(socket);
     if (open === undefined || open.broken) return;
     // Behind the last request a client may send what it likes; the answer on its way is not disturbed.
@@ -295,7 +304,8 @@ class HttpDoor implements Door {
     open.broken = open.last = true;
     // The end of the connection in the middle of a body: that request is under way and says itself that its client is gone.
     if (code === 'HPE_INVALID_EOF_STATE' && open.newest?.req.complete === false) return void socket.destroy();
-    const reason = PARSER_REFUSALS[code] ?? (code.startsWith('HPE_') ? 'request_malformed' : undefined);
+    const malformed = code.startsWith('HPE_') ? 'request_malformed' : undefined;
+    const reason = hasUnknownMethod(error) ? 'method_unknown' : (PARSER_REFUSALS[code] ?? malformed);
     if (reason === undefined || !socket.writable) return void socket.destroy();
     const answer = this.#serve.refused(reject(reason), open);
     if (mayAnswer(open.newest)) answerRaw(socket, answer);

@@ -1,6 +1,7 @@
 // Requests that came over HTTP/1: keep-alive, bodies that nobody wants, and answers that are broken off.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { readBodyLength } from '../../http/framing.ts';
 import { takesTrailers } from '../fields/trailers.ts';
@@ -173,6 +174,20 @@ function linger(request: IncomingMessage, response: ServerResponse): void {
   request.once('end', end);
   request.once('close', end);
   request.resume();
+}
+
+/** Milliseconds that a connection may rest on which the client has said that it sends no more. */
+const HALF_CLOSED = 10_000;
+
+/**
+ * A client that ends its side may still read (RFC 9293 §3.6), or be gone: the two look alike until something is written. It gets its
+ * answer as long as bytes move within ten seconds each.
+ * @param newest the answer to its last request
+ */
+export function awaitAnswer(socket: Socket, newest: ServerResponse | undefined): void {
+  if (newest === undefined || !isPending(newest)) return;
+  if (!newest.headersSent) newest.shouldKeepAlive = false;
+  socket.setTimeout(HALF_CLOSED);
 }
 
 /** Whether an answer is still on its way; undefined: there was no request yet. */
