@@ -117,8 +117,11 @@ export const REASONS = {
     'Report the request_id to the operator: the log of the gateway has the error. Nothing was forwarded.'),
   draining: row('edge', 503, false, 'The gateway is stopping',
     'Send the request again: another instance answers.'),
-  request_malformed: row('edge', 400, false, 'The request is malformed or ambiguous',
-    'Send one Host, one framing and a path without forbidden bytes, empty segments or dot segments.'),
+  request_malformed: byCause(row('edge', 400, false, 'The request is malformed or ambiguous',
+    'Send one Host, one framing and a path without forbidden bytes, empty segments or dot segments.'), {
+    'forwarded and x-forwarded': ['Forwarded and the X-Forwarded fields differ',
+      'Send neither of them, or name in trusted_peers[].forwarding those that the proxy in front writes.'],
+  }),
   header_too_large: row('edge', 431, false, 'The header section is too large',
     'Send fewer or shorter fields, or raise listeners[].limits.header_size.'),
   method_unknown: row('edge', 501, false, 'The method is not known',

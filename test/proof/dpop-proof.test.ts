@@ -139,6 +139,13 @@ describe('DPoP proof', () => {
       const text = JSON.stringify(claims).replace(/"iat":[0-9.]+/, '"iat":1e999');
       assert.equal(outcome(await signParts(key, header, text)), 'proof_malformed');
     });
+    test('times with more digits than a double keeps are times, and far ahead is far ahead', async () => {
+      const { header, claims } = proofParts(key, NOW);
+      const judge = async (iat: string) =>
+        outcome(await signParts(key, header, JSON.stringify(claims).replace(/"iat":[0-9.]+/, `"iat":${iat}`)));
+      assert.equal(await judge(`${Math.floor(NOW)}.123456789`), 'verified');
+      assert.equal(await judge('9007199254740993'), 'proof_from_future');
+    });
     test('jti of 256 bytes, exp within the tolerance and unknown claims pass', () =>
       expectReason({ claims: { jti: 'é'.repeat(128), exp: NOW - 14, other: { deep: [1] } } }, 'verified'));
     test('nbf in the future: proof_from_future', () =>

@@ -102,6 +102,8 @@ describe('the body of an answer', () => {
   test('says active with true and inactive with false, and nothing else says anything', () => {
     assert.deepEqual(readIntrospection('{"active":true,"sub":"alice"}'), { active: true, sub: 'alice' });
     assert.equal(readIntrospection('{"active":false,"sub":"alice"}'), 'inactive');
+    const exact = readIntrospection('{"active":true,"uid":9007199254740993,"exp":9223372036854775807}');
+    assert.deepEqual(exact, { active: true, uid: 9007199254740993n, exp: 2 ** 63 });
     const none = ['', 'null', 'true', '[]', '{}', '"active"', '<html>', '{"active":true', '\uFEFF{"active":true}'];
     const almost = ['"true"', '1', 'null', '[true]', '{}'].map((value) => `{"active":${value}}`);
     const twice = ['{"active":false,"active":true}', '{"active":true,"cnf":{"jkt":"a","jkt":"b"}}'];

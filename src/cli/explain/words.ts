@@ -5,8 +5,11 @@ import type { JsonObject } from '../../jose/jws.ts';
 import type { Issuer } from '../../token/issuer.ts';
 import { KIND_CLAIMS } from '../../token/token-kind.ts';
 
-/** JSON.stringify refuses integers beyond 2^53. */
-const digitsOf = (_name: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value);
+/** JSON.stringify refuses integers beyond 2^53, and says null of numbers that have no exact value. */
+const digitsOf = (_name: string, value: unknown) => {
+  if (typeof value === 'bigint') return String(value);
+  return Number.isNaN(value) ? 'a number without exact value' : value;
+};
 
 /** A value of a claim or parameter, at most 120 characters. */
 export function shorten(value: unknown): string {

@@ -4,6 +4,7 @@ import { dirname, resolve, sep } from 'node:path';
 import type { Route, Upstream } from '../../policy/policy.ts';
 import type { Issuer } from '../../token/issuer.ts';
 import type { ConfigPath } from '../problem.ts';
+import { FILE_KEYS } from '../schema/keys.ts';
 import { select } from '../schema/select.ts';
 import { type Compilation, listed } from './compilation.ts';
 import { compileGrants, type Grant, grantFor, meets, rivalOf } from './grant.ts';
@@ -99,15 +100,7 @@ function checkTargets(compilation: Compilation, upstreams: ReadonlyMap<string, U
 }
 
 /** Keys whose files hold what only their owner may show or sign with. */
-const SECRETS = [
-  'listeners.*.tls.certificates.*.key_file',
-  'issuers.*.introspection.client_secret_file',
-  'issuers.*.introspection.private_key_file',
-  'issuers.*.introspection.key_file',
-  'nonce.secret_files.*',
-  'replay.redis.password_file',
-  'upstreams.*.tls.key_file',
-];
+const SECRETS = FILE_KEYS.filter((key) => /(?:key|secret|password)_files?(?:\.\*)?$/.test(key));
 
 /** A secret that an included file names goes to places that it names as well. */
 function checkSecrets(compilation: Compilation): void {

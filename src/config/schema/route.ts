@@ -198,7 +198,9 @@ export const route = z.strictObject({
   scope: scope.optional().describe('All of them, or { any: [a, b] }.'),
   claims: claims
     .optional()
-    .describe('Claims that must equal, or be one of, these values; an array matches by any item.'),
+    .describe(
+      'Claims that must equal, or be one of, these values; an array matches by any item. An integer beyond 2^53 is written in quotes.',
+    ),
   acr: list(text('an acr value: visible ASCII without spaces', /^[\x21-\x7e]+$/), 'acr values')
     .optional()
     .describe('Authentication contexts that do (RFC 9470).'),

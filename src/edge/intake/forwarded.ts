@@ -35,8 +35,9 @@ export function readStatedOrigin(lines: FieldLines, forwarding?: Forwarding): St
   const repeated = FORWARDED_FIELDS.find((name) => (valuesOf(lines, name, forwarding)?.length ?? 0) > 1);
   if (repeated !== undefined) return reject('request_malformed', { what: repeated });
   const element = readLastElement(valuesOf(lines, 'forwarded', forwarding)?.[0] ?? '');
-  if (element === undefined || (forwarding === undefined && differ(element, lines))) {
-    return reject('request_malformed', { what: 'forwarded' });
+  if (element === undefined) return reject('request_malformed', { what: 'forwarded' });
+  if (forwarding === undefined && differ(element, lines)) {
+    return reject('request_malformed', { what: 'forwarded and x-forwarded' });
   }
   const scheme = element.get('proto') ?? valuesOf(lines, 'x-forwarded-proto', forwarding)?.[0];
   if (scheme !== undefined && !/^https?$/i.test(scheme))

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type CheckedStep, listChecks } from '../../../src/cli/explain/checks.ts';
+import { shorten } from '../../../src/cli/explain/words.ts';
 import { REASON_NAMES, REASONS, type Reason } from '../../../src/rejection/rejection.ts';
 import { makeFacts } from '../../support/facts.ts';
 import { policyOf } from '../../support/policies.ts';
@@ -71,6 +72,10 @@ describe('list of checks', () => {
     for (const secret of sent.filter((part) => part.length > 20)) {
       assert.ok(!text.includes(secret));
     }
+  });
+  test('numbers that JSON.stringify cannot say are told as they were sent, or that they have no exact value', () => {
+    assert.equal(shorten(9007199254740993n), '"9007199254740993"');
+    assert.equal(shorten([9007199254740993n, Number.NaN]), '["9007199254740993","a number without exact value"]');
   });
   test('a request without credentials is explained too', () => {
     const [first] = listChecks(makeFacts(), route, 'credentials_missing');
