@@ -37,6 +37,13 @@ interface Form {
 const NOT = { client_id: undefined, scope: undefined };
 const FORMS: Readonly<Record<string, readonly Form[]>> = {
   Keycloak: [{ header: { typ: 'JWT' }, alg: 'RS256', claims: { client_id: undefined, azp: 'shop', typ: 'Bearer' } }],
+  'Keycloak up to 24': [
+    {
+      header: { typ: 'JWT' },
+      alg: 'RS256',
+      claims: { client_id: undefined, aud: 'shop', azp: 'shop', typ: 'Bearer', nonce: 'n', cnf: undefined },
+    },
+  ],
   Auth0: [
     {
       header: { typ: 'at+jwt' },
@@ -70,11 +77,56 @@ const FORMS: Readonly<Record<string, readonly Form[]>> = {
       },
     },
   ],
+  'Entra ID with one registration': [
+    {
+      header: { typ: 'JWT' },
+      alg: 'RS256',
+      claims: { ...NOT, aud: 'shop', azp: 'shop', scp: 'access_as_user', cnf: undefined },
+    },
+  ],
   'Duende IdentityServer': [
     { header: { typ: 'at+jwt' }, alg: 'RS256', claims: { aud: 'orders', scope: ['orders:read'] } },
     { opaque: true, claims: { aud: 'orders', scope: 'orders:read', client_id: 'shop' } },
   ],
   Curity: [{ opaque: true, claims: { token_type: 'DPoP', scope: 'orders:read', client_id: 'shop' } }],
+  'Amazon Cognito': [
+    { header: { typ: undefined }, alg: 'RS256', claims: { aud: undefined, token_use: 'access', cnf: undefined } },
+  ],
+  'AD FS': [
+    { header: { typ: 'JWT' }, alg: 'RS256', claims: { ...NOT, appid: 'shop', scp: 'orders:read', cnf: undefined } },
+  ],
+  authentik: [
+    {
+      header: { typ: 'JWT' },
+      alg: 'RS256',
+      claims: { client_id: undefined, aud: 'shop', azp: 'shop', nonce: 'n', cnf: undefined },
+    },
+  ],
+  'Ory Hydra': [
+    {
+      opaque: true,
+      claims: {
+        aud: [],
+        token_type: 'Bearer',
+        token_use: 'access_token',
+        scope: 'orders:read',
+        client_id: 'shop',
+        cnf: undefined,
+      },
+    },
+  ],
+  'django-oauth-toolkit': [
+    {
+      opaque: true,
+      claims: { iss: undefined, aud: undefined, scope: 'orders:read', client_id: 'shop', cnf: undefined },
+    },
+  ],
+  Salesforce: [
+    {
+      opaque: true,
+      claims: { aud: undefined, token_type: 'access_token', scope: 'id api', client_id: 'shop', cnf: undefined },
+    },
+  ],
 };
 
 async function compile(text: string): Promise<Policy> {
@@ -96,6 +148,10 @@ async function decide(route: Route, { header, claims, opaque, method = 'GET', al
   assert.ok(issuer);
   const signer = await makeKey(alg, 'k1');
   const own = { iss: issuer.issuer, aud: issuer.audience[0], cnf: { jkt: holder.jkt }, ...claims };
+  // As JSON has it: without members that are undefined.
+  const answer = Object.fromEntries(
+    Object.entries({ active: true, ...own }).filter(([, value]) => value !== undefined),
+  );
   const token = opaque ? 'opaque' : await makeToken(signer, now, { claims: own, ...(header && { header }) });
   const url = 'https://api.example.com/orders/1';
   const proof = await makeProof(holder, now, { method, url, token });
@@ -106,7 +162,7 @@ async function decide(route: Route, { header, claims, opaque, method = 'GET', al
     authorization: [`${bound ? 'DPoP' : 'Bearer'} ${token}`],
     dpop: bound ? [proof] : [],
   });
-  const ports = await makePorts([signer], { introspect: () => (opaque ? { active: true, ...own } : { active: true }) });
+  const ports = await makePorts([signer], { introspect: () => (opaque ? answer : { active: true }) });
   return enforce(facts, route, ports);
 }
 

@@ -5,6 +5,9 @@ import { AUDIENCE } from '../support/tokens.ts';
 
 export const REALM = 'holdfast';
 export const SECRET = 'a secret of the interop tests';
+export const USER = { username: 'alice', password: 'a password of the interop tests' };
+/** Where the browser application takes its codes; nothing is there. */
+export const CALLBACK = 'https://app.example.com/callback';
 
 const client = (clientId: string, attributes: Readonly<Record<string, string>> = {}, more: object = {}) => ({
   clientId,
@@ -47,11 +50,38 @@ export function realm(gateway: JWK): object {
       scope('orders-api', false, [
         mapper('audience', 'oidc-audience-mapper', { 'included.custom.audience': AUDIENCE }),
       ]),
+      // What Keycloak did by itself up to version 24: the nonce of the login is in access tokens too.
+      scope('nonce', false, [mapper('nonce', 'oidc-nonce-backwards-compatible-mapper', {})]),
+      // The client is an API as well, and the audience of its own tokens.
+      scope('self', false, [mapper('self', 'oidc-audience-mapper', { 'included.client.audience': 'self' })]),
+    ],
+    users: [
+      {
+        username: USER.username,
+        enabled: true,
+        emailVerified: true,
+        email: 'alice@example.com',
+        firstName: 'Alice',
+        lastName: 'Example',
+        credentials: [{ type: 'password', value: USER.password, temporary: false }],
+      },
     ],
     clients: [
       client('bearer'),
       client('dpop', { 'dpop.bound.access.tokens': 'true' }),
       client('mtls', { 'tls.client.certificate.bound.access.tokens': 'true' }),
+      // Without a scope to show.
+      client('quiet', {}, { defaultClientScopes: ['basic', 'orders-api'] }),
+      client('self', {}, { defaultClientScopes: ['basic', 'self'] }),
+      client(
+        'browser',
+        {},
+        {
+          standardFlowEnabled: true,
+          redirectUris: [CALLBACK],
+          defaultClientScopes: ['basic', 'orders:read', 'orders-api', 'nonce'],
+        },
+      ),
       client('gateway'),
       client(
         'gateway-by-key',

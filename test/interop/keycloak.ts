@@ -12,7 +12,7 @@ import { CLIENT_CA, CLIENT_ROOT, type GatewayWishes, startTestGateway } from '..
 import { makeCa, makeCertificate, type TestCertificate } from '../support/pki.ts';
 import { freePort, startProgram } from '../support/programs.ts';
 import { AUDIENCE, makeKey, makeProof, type TestKey } from '../support/tokens.ts';
-import { REALM, realm, SECRET } from './keycloak-realm.ts';
+import { CALLBACK, REALM, realm, SECRET, USER } from './keycloak-realm.ts';
 import { findKeycloak } from './programs.ts';
 
 const found = findKeycloak();
@@ -118,14 +118,53 @@ describe('Keycloak', { skip: 'skip' in found ? found.skip : false, timeout: PATI
   }
 
   /** An access token of client_credentials. */
-  async function issue(to: { readonly key?: TestKey; readonly certificate?: TestCertificate } = {}): Promise<string> {
-    const client = to.certificate ? 'mtls' : to.key ? 'dpop' : 'bearer';
+  async function issue(
+    to: { readonly key?: TestKey; readonly certificate?: TestCertificate; readonly client?: string } = {},
+  ): Promise<string> {
+    const client = to.client ?? (to.certificate ? 'mtls' : to.key ? 'dpop' : 'bearer');
     const url = `${issuer}/protocol/openid-connect/token`;
     const claims = { ath: undefined };
     const proof = to.key && (await makeProof(to.key, Date.now() / 1000, { method: 'POST', url, claims }));
     const wanted = new URLSearchParams({ grant_type: 'client_credentials', client_id: client, client_secret: SECRET });
     const answer = await send(url, wanted.toString(), { ...form, ...(proof && { dpop: proof }) }, to.certificate);
     return String(JSON.parse(answer).access_token);
+  }
+
+  /** Access token and ID token of a user who logs in, as a browser gets them. */
+  async function login(): Promise<{ readonly access_token: string; readonly id_token: string }> {
+    const endpoint = `${issuer}/protocol/openid-connect`;
+    const dispatcher = new Agent({ connect: { ca: ca.cert } });
+    cleanups.push(() => dispatcher.destroy());
+    const asked = new URLSearchParams({
+      response_type: 'code',
+      client_id: 'browser',
+      redirect_uri: CALLBACK,
+      scope: 'openid',
+      nonce: 'a nonce of the login',
+    });
+    const page = await request(`${endpoint}/auth?${asked.toString()}`, { dispatcher });
+    const action = /action="([^"]+)"/.exec(await page.body.text())?.[1]?.replaceAll('&amp;', '&');
+    const cookie = [page.headers['set-cookie'] ?? []]
+      .flat()
+      .map((one) => one.split(';')[0])
+      .join('; ');
+    const body = new URLSearchParams(USER).toString();
+    const entered = await request(action ?? assert.fail('no form to log in'), {
+      dispatcher,
+      method: 'POST',
+      headers: { ...form, cookie },
+      body,
+    });
+    await entered.body.dump();
+    const code = new URL(String(entered.headers.location)).searchParams.get('code') ?? assert.fail('no code');
+    const exchanged = new URLSearchParams({
+      grant_type: 'authorization_code',
+      code,
+      redirect_uri: CALLBACK,
+      client_id: 'browser',
+      client_secret: SECRET,
+    });
+    return JSON.parse(await send(`${endpoint}/token`, exchanged.toString(), form));
   }
 
   const revoke = (token: string, client: string) =>
@@ -140,12 +179,12 @@ describe('Keycloak', { skip: 'skip' in found ? found.skip : false, timeout: PATI
       form,
     );
 
-  async function start(t: TestContext, introspection?: string) {
+  async function start(t: TestContext, introspection?: string, { audience = AUDIENCE, setting = '' } = {}) {
     const asked = introspection === undefined ? '' : `, introspection: { ${introspection} }`;
     const wishes: GatewayWishes = {
       listener: 'client_certificate: { request: optional, verify: chain, ca_file: clients.pem }',
       routes: ROUTES,
-      issuers: `login: { issuer: "${issuer}", audience: ["${AUDIENCE}"], ca_file: issuer-ca.pem${asked} }`,
+      issuers: `login: { issuer: "${issuer}", audience: ["${audience}"], ca_file: issuer-ca.pem${asked}${setting} }`,
       files: {
         'issuer-ca.pem': ca.cert,
         'gateway.secret': SECRET,
@@ -194,6 +233,48 @@ describe('Keycloak', { skip: 'skip' in found ? found.skip : false, timeout: PATI
     const token = await issue();
     assert.equal(await outcome(gateway.request('GET', '/any/1', { token })), 200);
     assert.equal(await outcome(gateway.request('GET', '/mtls/1', { token, client: CLIENT })), 'binding_required');
+  });
+
+  const claimsOf = (token: string): Record<string, unknown> =>
+    JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
+  const MARKED = { setting: ', access_token: { typ: [Bearer, DPoP] }' };
+
+  test('gives a client without scopes an empty one, which is no scope and no field', async (t) => {
+    const gateway = await start(t);
+    const token = await issue({ client: 'quiet' });
+    assert.equal(claimsOf(token).scope, '');
+    assert.equal(await outcome(gateway.request('GET', '/any/1', { token })), 200);
+    const { fields } = gateway.upstream.seen.at(-1) ?? assert.fail();
+    assert.deepEqual([fields.one('x-auth-client'), fields.one('x-auth-scope')], ['quiet', undefined]);
+  });
+
+  test('marks its tokens: with a nonce of the login an access token passes where typ is the mark, an ID token nowhere', async (t) => {
+    const { access_token: token, id_token: idToken } = await login();
+    const [access, identity] = [claimsOf(token), claimsOf(idToken)];
+    assert.deepEqual([access.typ, access.nonce, access.azp], ['Bearer', 'a nonce of the login', 'browser']);
+    assert.deepEqual([identity.typ, identity.aud], ['ID', 'browser']);
+    const guessing = await start(t);
+    assert.equal(await outcome(guessing.request('GET', '/any/1', { token })), 'token_type_refused');
+    const marked = await start(t, undefined, MARKED);
+    assert.equal(await outcome(marked.request('GET', '/any/1', { token })), 200);
+    for (const setting of ['', MARKED.setting, ', access_token: any', ', access_token: { azp: present }']) {
+      const gateway = await start(t, undefined, { audience: 'browser', setting });
+      assert.equal(await outcome(gateway.request('GET', '/any/1', { token: idToken })), 'token_type_refused', setting);
+    }
+  });
+
+  test('makes a client the audience of its own tokens, which pass where typ is the mark', async (t) => {
+    const token = await issue({ client: 'self' });
+    const { aud, azp, typ } = claimsOf(token);
+    assert.deepEqual([aud, azp, typ], ['self', 'self', 'Bearer']);
+    const guessing = await start(t, undefined, { audience: 'self' });
+    assert.equal(await outcome(guessing.request('GET', '/any/1', { token })), 'token_type_refused');
+    const marked = await start(t, undefined, { audience: 'self', ...MARKED });
+    assert.equal(await outcome(marked.request('GET', '/any/1', { token })), 200);
+    const bound = await issue({ key: HOLDER });
+    assert.match(String(claimsOf(bound).typ), /^(?:Bearer|DPoP)$/);
+    const other = await start(t, undefined, MARKED);
+    assert.equal(await outcome(dpop(other, 'GET', '/dpop/1', { token: bound })), 200);
   });
 
   for (const [name, method] of Object.entries(METHODS)) {

@@ -5,6 +5,8 @@ import { describe, test } from 'node:test';
 import { type CheckedStep, listChecks } from '../../../src/cli/explain/checks.ts';
 import { shorten } from '../../../src/cli/explain/words.ts';
 import { REASON_NAMES, REASONS, type Reason } from '../../../src/rejection/rejection.ts';
+import type { JsonObject } from '../../../src/jose/jws.ts';
+import type { RequestFacts } from '../../../src/request-facts.ts';
 import { makeFacts } from '../../support/facts.ts';
 import { policyOf } from '../../support/policies.ts';
 import { makeKey, makeProof, makeToken } from '../../support/tokens.ts';
@@ -64,6 +66,35 @@ describe('list of checks', () => {
     assert.equal(of('active, as the issuer says')?.outcome, 'not reached');
     for (const name of ['token is a signed JWT', 'iss', 'signature of the token', 'typ of the token'])
       assert.equal(of(name)?.outcome, 'not owed', name);
+  });
+  test('of a refused kind of token the mark that was expected is shown, and what the claims say', async () => {
+    const routeWith = (more: string) => {
+      const issuers = `login: { issuer: https://login.example.com, audience: [shop]${more} }`;
+      const files = { 'issuers.login.introspection.client_secret_file': 's' };
+      return policyOf({ issuers }, { files }).routes[0] ?? assert.fail();
+    };
+    const kind = (facts: RequestFacts, more: string, answer?: JsonObject) => {
+      const steps = listChecks(facts, routeWith(more), 'token_type_refused', answer);
+      const step = steps.find(({ check }) => check === 'typ of the token');
+      assert.equal(step?.outcome, 'failed');
+      return [step.expected, step.received];
+    };
+    const claims = { aud: undefined, client_id: 'shop', token_use: 'id', typ: 'ID' };
+    const token = await makeToken(await makeKey(), 1_800_000_000, { header: { typ: 'JWT' }, claims });
+    const signed = makeFacts({ authorization: [`Bearer ${token}`] });
+    assert.deepEqual(kind(signed, ', audience_claim: client_id, access_token: { token_use: access, scp: present }'), [
+      'typ at+jwt, JWT or absent; token_use: access, scp: any value',
+      'typ JWT; token_use id, typ ID',
+    ]);
+    assert.deepEqual(kind(signed, ', require_typ: true')[0], 'typ at+jwt; nothing that ID tokens have');
+    const opaque = makeFacts({ authorization: ['Bearer opaque'] });
+    const asked = ', introspection: { client_id: g, client_secret_file: s }';
+    assert.deepEqual(kind(opaque, asked, { active: true }), [
+      'token_type Bearer or DPoP, or an aud of ours',
+      'no claim says more',
+    ]);
+    const steps = listChecks(signed, routeWith(', audience_claim: client_id'), 'token_audience_mismatch');
+    assert.equal(steps.find(({ check }) => check === 'aud')?.received, 'shop');
   });
   test('neither token nor proof is repeated in what was received', async () => {
     const given = await facts();

@@ -43,6 +43,28 @@ describe('a route in plain words', () => {
         'left alone for 5 s after 3 failures in a row)',
     );
   });
+  test('names what marks access tokens, and what is taken from the issuer on trust', () => {
+    const describe = (more: string) => {
+      const issuers = `login: { issuer: https://a.example, audience: [api]${more} }`;
+      const files = { 'issuers.login.introspection.client_secret_file': 's' };
+      const [route] = describePolicy(policyOf({ issuers }, { files })).routes;
+      assert.ok(route);
+      return route;
+    };
+    const asked = (more: string) => `, introspection: { client_id: g, client_secret_file: s, ${more} }`;
+    const marked = describe(
+      `, access_token: { typ: [Bearer, DPoP], scp: present }${asked('signed: true, access_token: { token_use: access_token }')}`,
+    );
+    assert.ok(says(marked.demands, 'access tokens of https://a.example: typ: Bearer or DPoP, scp: any value'));
+    assert.ok(says(marked.demands, 'access tokens in its answers: token_use: access_token'));
+    assert.ok(says(marked.demands, 'answers are signed by the issuer (RFC 9701)'));
+    assert.ok(!says(marked.notEnforced, 'kind of token') && !says(marked.notEnforced, 'without aud'));
+    const trusted = describe(`, access_token: any, audience_claim: client_id${asked('access_token: any')}`);
+    assert.ok(says(trusted.demands, 'for api (in client_id where there is no aud)'));
+    assert.ok(says(trusted.notEnforced, /^kind of token: an ID token .*\(access_token: any\)$/));
+    assert.ok(says(trusted.notEnforced, /^kind of token: what .*\(introspection\.access_token: any\)$/));
+    assert.ok(says(trusted.notEnforced, 'a token of https://a.example without aud passes by its client_id'));
+  });
   test('names its rate limit', () => {
     const routes = '- { name: orders, match: { path: /* }, upstream: orders, rate_limit: per_client }';
     const [route] = describePolicy(policyOf({ more: LIMIT, routes })).routes;
