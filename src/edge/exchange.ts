@@ -12,6 +12,7 @@ import { type Answer, rejectionAnswer } from '../rejection/answer.ts';
 import { type GrpcCall, readGrpcCall } from '../http/grpc.ts';
 import { presentedScheme } from '../token/presentation.ts';
 import { answer } from './transaction/answer.ts';
+import { interactionFields, readInteractionId } from './transaction/interaction-id.ts';
 import type { Connection } from './listen/connection.ts';
 import type { Refused } from './listen/serve.ts';
 import { type Deciding, letPass, readQuestion } from './decide/decide.ts';
@@ -225,7 +226,13 @@ class Exchange implements ExchangeOwner {
   }
 
   #write(own: Answer): void {
-    answer(this.#arrival.transaction, own);
+    const { transaction } = this.#arrival;
+    const named = interactionFields(this.#interactionField, transaction.rawHeaders, this.#requestId);
+    answer(transaction, named.length === 0 ? own : { ...own, fields: [...own.fields, ...named] });
+  }
+
+  get #interactionField(): string | undefined {
+    return this.#at?.intake.listener.interactionId;
   }
 
   #report({ outcome, status, sent, rejection, grpcStatus, tunnel }: Ending): void {
@@ -244,6 +251,7 @@ class Exchange implements ExchangeOwner {
     if (permitted?.unknownConfirmations) metrics.countUnknownConfirmations(permitted.unknownConfirmations);
     log.request({
       requestId: this.#requestId,
+      interactionId: readInteractionId(this.#interactionField, transaction.rawHeaders),
       listener: { name: this.#listener },
       route: this.#route,
       method: transaction.method,
@@ -311,6 +319,7 @@ export function refuseUnread(runtime: Runtime, listener: string, rejection: Reje
   metrics.countRequest(undefined, 'none', 'none', 'rejected', 0);
   log.request({
     requestId,
+    interactionId: undefined,
     listener: { name: listener },
     route: undefined,
     method: '',

@@ -28,6 +28,8 @@ export interface Attempts {
 /** What the log says about one request. Texts of the client are its method, host and path, all of them cut. */
 export interface RequestLine {
   readonly requestId: string;
+  /** The client's name for it, a UUID; undefined: it gave none. */
+  readonly interactionId: string | undefined;
   readonly listener: Pick<Listener, 'name'>;
   /** undefined: none was found. */
   readonly route: Pick<Route, 'name'> | undefined;
@@ -177,6 +179,7 @@ function eventFields(fields: EventFields) {
 function requestFields(line: RequestLine) {
   return {
     request_id: line.requestId,
+    interaction_id: line.interactionId,
     listener: line.listener.name,
     route: line.route?.name,
     method: line.method.slice(0, TEXT_LIMIT),

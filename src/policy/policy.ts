@@ -246,6 +246,8 @@ export interface Listener {
   readonly clientCertificateFrom: CertificateSource | undefined;
   /** Every connection begins with a PROXY header. */
   readonly proxyProtocol: boolean;
+  /** Name of the field by which clients name a request; absent: none. */
+  readonly interactionId?: string;
   readonly explainToClients: boolean;
   /** Answers another proxy about requests that it describes; undefined: forwards. */
   readonly decides: DecideRules | undefined;

@@ -84,7 +84,8 @@ export async function playFapi(t: TestContext, files: Readonly<Record<string, st
     (await call('POST', '/payments/1', { token: bound, client: OTHER_CLIENT })).reason,
     'certificate_mismatch',
   );
-  assert.equal((await call('POST', '/payments/1', { token: bound })).reason, 'certificate_missing');
+  const unpaid = await call('POST', '/payments/1', { token: bound, fields: id });
+  assert.deepEqual([unpaid.reason, unpaid.fields.one('x-fapi-interaction-id')], ['certificate_missing', id[0]?.[1]]);
   assert.equal((await send(await toKey('payments'), 'POST', '/payments/1', { nonce })).reason, 'binding_required');
   const unbound = await issue(bank.issuer, { scope: 'accounts', cnf: undefined }, BANK_KEY);
   assert.equal((await call('GET', '/accounts/1', { token: unbound })).reason, 'binding_required');

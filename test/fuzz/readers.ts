@@ -7,6 +7,7 @@ import { readBase64, readPem, readPercentEncoded } from '../../src/certificate/e
 import { CERTIFICATE_FORMATS } from '../../src/certificate/formats.ts';
 import { readCertificate } from '../../src/certificate/leaf.ts';
 import { readEscapedPem, readEscapedPemChain } from '../../src/certificate/pem-escaped.ts';
+import { readInteractionId } from '../../src/edge/transaction/interaction-id.ts';
 import { readXfcc, readXfccElement } from '../../src/certificate/xfcc.ts';
 import { readCommandLine, UsageError } from '../../src/cli/arguments.ts';
 import { readCheckRequest } from '../../src/edge/decide/ext-authz-messages.ts';
@@ -345,6 +346,10 @@ export const READERS: Readonly<Record<string, Reader>> = {
   readXfcc: {
     read: readXfcc,
     samples: [`Hash=ab;Cert="${escaped}";Subject="CN=a"`, 'By=', 'URI="', 'Cert="\\', 'URI=a;', 'a'],
+  },
+  readInteractionId: {
+    read: (text) => readInteractionId('X', ['x', text]),
+    samples: ['73cac523-d3ae-4289-b106-330a6218710d', '73cac523-', '-', '{}'],
   },
   readXfccElement: {
     read: (text) => readXfccElement(text, 2),

@@ -12,6 +12,7 @@ import { reject } from '../../src/rejection/rejection.ts';
 
 const GOOD: RequestLine = {
   requestId: 'r-1',
+  interactionId: undefined,
   listener: { name: 'public' },
   route: { name: 'orders' },
   method: 'GET',

@@ -71,6 +71,7 @@ function compileListener(compilation: Compilation, at: ConfigPath, config: Liste
     trustedPeers: compileTrustedPeers(compilation, at, config),
     clientCertificateFrom: compileSource(compilation, [...at, 'client_certificate_from'], config),
     proxyProtocol: compileProxyProtocol(compilation, [...at, 'proxy_protocol'], config),
+    ...compileInteractionId(compilation, [...at, 'interaction_id'], config),
     explainToClients: config.explain_to_clients,
     decides: compileDecides(compilation, at, config),
     limits: {
@@ -262,6 +263,16 @@ function compileSource(
     );
   }
   return { format, field: field.toLowerCase(), ...(element !== undefined && { element }) };
+}
+
+function compileInteractionId(
+  compilation: Compilation,
+  at: ConfigPath,
+  { interaction_id: name }: ListenerConfig,
+): Pick<Listener, 'interactionId'> {
+  if (name === 'none') return {};
+  checkSettableField(compilation, at, name);
+  return { interactionId: name };
 }
 
 /** The header comes before TLS, so that its sender is known by its address or not at all. */

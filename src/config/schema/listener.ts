@@ -147,6 +147,12 @@ export const listener = z.strictObject({
     .prefault('none')
     .describe('PROXY protocol v1 and v2 from trusted peers.')
     .meta(RESTART),
+  interaction_id: orNone(field, 'a field name such as X-FAPI-Interaction-Id')
+    .prefault('none')
+    .describe(
+      'Field that answers of the gateway itself repeat from the request, where it is a UUID, and that the log has; without one ' +
+        'they have the request_id in it (FAPI 1.0 Part 1 §6.2.1). What the upstream answers is not changed.',
+    ),
   explain_to_clients: flag().prefault(false).describe('Expected and received htu and clock offset in problem bodies.'),
   limits: limits.prefault({}).describe('What one connection or request may use.'),
 });

@@ -1,0 +1,55 @@
+// Interaction ids: the client's comes back where it is one UUID, and nothing else that a client writes does.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { startTestGateway } from '../support/gateway.ts';
+
+const FIELD = 'X-FAPI-Interaction-Id';
+const ID = '73cac523-d3ae-4289-b106-330a6218710d';
+const LISTENER = `interaction_id: ${FIELD}`;
+const ROUTES = `
+- { name: dpop, match: { path: /dpop/* }, upstream: orders, require: dpop }
+- { name: open, match: { path: /open/* }, upstream: orders, require: public, weaker_than_defaults: [require] }
+`;
+const lines = (...values: string[]) => ({ fields: values.map((value) => [FIELD, value] as const) });
+
+test('a refusal repeats the id of its request, at every stage, and the log has it', async (t) => {
+  const gateway = await startTestGateway(t, { listener: LISTENER, routes: ROUTES });
+  for (const [path, reason] of [
+    ['/dpop/1', 'credentials_missing'],
+    ['/nowhere', 'route_not_found'],
+    ['/dpop/../1', 'request_malformed'],
+  ] as const) {
+    const refused = await gateway.request('GET', path, lines(ID));
+    assert.deepEqual([refused.reason, refused.fields.all(FIELD)], [reason, [ID]]);
+    await gateway.logged({ msg: 'request', reason, interaction_id: ID });
+  }
+});
+
+test('without one UUID of the client the request_id of the answer is there', async (t) => {
+  const gateway = await startTestGateway(t, { listener: LISTENER, routes: ROUTES });
+  for (const values of [[], [''], [ID, ID], [`${ID}, ${ID}`], [`${ID}0`], ['<script>MARK'], [`{${ID}}`]]) {
+    const refused = await gateway.request('GET', '/dpop/1', lines(...values));
+    const { request_id: requestId } = JSON.parse(refused.body);
+    assert.deepEqual(refused.fields.all(FIELD), [requestId], values.join());
+    const line = await gateway.logged({ msg: 'request', request_id: requestId });
+    assert.equal(line['interaction_id'], undefined);
+  }
+});
+
+test('what the upstream says of it passes as it is, and nothing is added', async (t) => {
+  const gateway = await startTestGateway(t, { listener: LISTENER, routes: ROUTES });
+  assert.deepEqual((await gateway.request('GET', '/open/1', lines(ID))).fields.all(FIELD), []);
+  assert.equal(gateway.upstream.seen.at(-1)?.fields.one(FIELD), ID);
+  await gateway.logged({ msg: 'request', path: '/open/1', interaction_id: ID });
+  gateway.upstream.answer = (_request, response) => response.writeHead(200, { [FIELD]: 'of-the-upstream' }).end();
+  assert.deepEqual((await gateway.request('GET', '/open/1', lines(ID))).fields.all(FIELD), ['of-the-upstream']);
+});
+
+test('where no listener names the field, it means nothing', async (t) => {
+  const gateway = await startTestGateway(t, { routes: ROUTES });
+  const refused = await gateway.request('GET', '/dpop/1', lines(ID));
+  assert.deepEqual(refused.fields.all(FIELD), []);
+  const line = await gateway.logged({ msg: 'request', request_id: JSON.parse(refused.body).request_id });
+  assert.equal(line['interaction_id'], undefined);
+});
