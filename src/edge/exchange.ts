@@ -36,6 +36,8 @@ export interface Runtime {
   readonly now: () => number;
   /** Whether new requests are refused because the process stops. */
   readonly stopping: () => boolean;
+  /** Whether what is still in flight is cut off, because the time to stop is over. */
+  readonly cutting: () => boolean;
 }
 
 /** One listener under one policy. */
@@ -172,13 +174,17 @@ class Exchange implements ExchangeOwner {
 
   settled(outcome: Outcome, attempts: Attempts | undefined): void {
     this.#attempts = attempts;
-    if (outcome.kind === 'rejected') return this.#refuse(outcome.rejection);
+    const cut = this.#runtime.cutting();
+    if (outcome.kind === 'rejected') return this.#refuse(cut ? reject('draining') : outcome.rejection);
     const status = outcome.kind === 'client_gone' ? undefined : outcome.status;
     const tunnel = outcome.kind === 'tunnelled' ? outcome.tunnel : undefined;
     const rejection = outcome.kind === 'cut_off' ? outcome.rejection : undefined;
     if (tunnel !== undefined) this.#runtime.metrics.countTunnel(this.#route, -1);
     if (rejection !== undefined) this.#runtime.metrics.countRejection(this.#route, rejection, 'enforced');
-    this.#report({ outcome: labelOf(outcome), status, sent: outcome.bytes, tunnel, rejection });
+    const label = labelOf(outcome);
+    // Whose end was heard first says nothing: both connections were closed here.
+    const stopped = cut && (label === 'client_gone' || label === 'upstream_failed');
+    this.#report({ outcome: stopped ? 'stopped' : label, status, sent: outcome.bytes, tunnel, rejection });
   }
 
   tunnelOpened(): number {

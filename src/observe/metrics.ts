@@ -8,8 +8,18 @@ import type { Rejection } from '../rejection/rejection.ts';
 import type { IntrospectionEvent } from '../issuer/introspection.ts';
 import { addStoreMetrics, STORE_METRICS, type StoreMetrics } from './store-metrics.ts';
 
-/** How a request ended. `answered`: by the gateway itself, without a refusal (CORS preflights, OPTIONS *). */
-export type OutcomeLabel = 'forwarded' | 'permitted' | 'rejected' | 'upstream_failed' | 'answered' | 'client_gone';
+/**
+ * How a request ended. `answered`: by the gateway itself, without a refusal (CORS preflights, OPTIONS *). `stopped`: cut off by the
+ * gateway in the middle, when the time to stop was over.
+ */
+export type OutcomeLabel =
+  | 'forwarded'
+  | 'permitted'
+  | 'rejected'
+  | 'upstream_failed'
+  | 'answered'
+  | 'client_gone'
+  | 'stopped';
 /** `none`: nothing was presented; `other`: a scheme that we do not take. */
 export type SchemeLabel = Scheme | 'other' | 'none';
 export type Mode = 'enforced' | 'shadow';

@@ -61,6 +61,7 @@ export class DataPlane {
   #runtime: Runtime;
   #upstreams: ReadonlyMap<Upstream, OpenUpstream> = new Map();
   #stopping = false;
+  #cutting = false;
 
   /** Opens nothing yet. */
   constructor(order: StartOrder, options: DataPlaneOptions) {
@@ -127,6 +128,7 @@ export class DataPlane {
   /** Ends everything at once. */
   async close(): Promise<void> {
     this.#stopping = true;
+    this.#cutting = true;
     await Promise.all([...this.#open.values()].map((listener) => listener.close()));
     await Promise.all([...this.#introspectors.values()].map((one) => one.close()));
     await Promise.all([...this.#upstreams.values()].map((upstream) => upstream.destroy()));
@@ -161,6 +163,7 @@ export class DataPlane {
       log,
       now,
       stopping: () => this.#stopping,
+      cutting: () => this.#cutting,
     };
   }
 

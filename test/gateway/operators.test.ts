@@ -110,7 +110,7 @@ const LABELS: Readonly<Record<string, Readonly<Record<string, readonly string[]>
     route: NAMES,
     scheme: ['Bearer', 'DPoP', 'other', 'none'],
     binding: ['none', 'dpop', 'mtls', 'dpop+mtls'],
-    outcome: ['forwarded', 'rejected', 'upstream_failed', 'answered', 'client_gone'],
+    outcome: ['forwarded', 'rejected', 'upstream_failed', 'answered', 'client_gone', 'stopped'],
   },
   holdfast_rejections_total: { route: NAMES, reason: REASON_NAMES, stage: STAGES, mode: ['enforced', 'shadow'] },
   holdfast_nonce_challenges_total: {},

@@ -61,7 +61,11 @@ export class OpenUpstream implements Targets {
     this.http2 = upstream.http2;
     this.secure = upstream.targets.some(({ origin }) => origin.startsWith('https:'));
     this.#connect = connect;
-    this.#tell = onEvent;
+    // What ends because of `destroy` is nobody's failure.
+    const tell = (event: UpstreamEvent) => {
+      if (!this.#destroyed.signal.aborted) onEvent(event);
+    };
+    this.#tell = tell;
     this.#linger = times.linger ?? LINGER;
     const checks: HealthChecks[] = [];
     this.targets = upstream.targets.map((configured) => {
@@ -71,7 +75,7 @@ export class OpenUpstream implements Targets {
         connector,
         serverName: upstream.tls.serverName ?? new URL(configured.origin).hostname,
         connectionAge: (times.connectionAge ?? CONNECTION_AGE) * 1000,
-        tell: (event) => onEvent({ ...event, upstream: upstream.name, target: target.name }),
+        tell: (event) => tell({ ...event, upstream: upstream.name, target: target.name }),
       });
       if (upstream.health) checks.push(new HealthChecks(target, configured, connector, upstream));
       return target;
