@@ -9,6 +9,7 @@ const ADDRESSES = [
   'x-client-ip',
   'x-clientip',
   'x-cluster-client-ip',
+  'forwarded-for',
   'x-originating-ip',
   'x-remote-ip',
   'x-remote-addr',
@@ -17,7 +18,8 @@ const ADDRESSES = [
   'true-client-ip', // Akamai, Cloudflare
   ...names('cf', 'connecting-ip connecting-ipv6 pseudo-ipv4'),
   'fastly-client-ip',
-  'fly-client-ip',
+  ...names('fly', 'client-ip forwarded-port forwarded-proto forwarded-ssl'),
+  'l5d-remote-ip', // Linkerd
   'cloudfront-viewer-address',
   ...names('x-azure', 'clientip socketip'),
   'x-envoy-external-address',
@@ -34,7 +36,8 @@ const ADDRESSES = [
 
 /** Method, scheme, host and path that were asked for. */
 const REQUESTS = [
-  ...names('x-original', 'url uri method host proto scheme path'),
+  ...names('x-original', 'url uri method host proto scheme path for'),
+  ...names('x-real', 'host port proto'),
   ...names('x-rewrite', 'url uri'),
   ...names('x-envoy-original', 'path host method'),
   'x-host',
@@ -49,6 +52,9 @@ const REQUESTS = [
   'x-url-scheme',
   'front-end-https',
   'cloudfront-forwarded-proto',
+  'cf-visitor',
+  'fastly-ssl',
+  'l5d-dst-override',
 ];
 
 /** Who was authenticated, and as what. */
@@ -63,6 +69,14 @@ const IDENTITIES = [
   'x-credential-identifier',
   'x-userinfo',
   ...names('x', 'apigateway-api-userinfo endpoint-api-userinfo'), // Google API Gateway, ESP
+  ...names('x-vouch', 'user success idp-accesstoken idp-idtoken idp-claims-email idp-claims-sub idp-claims-groups'),
+  ...names('shib', 'session-id identity-provider application-id'), // Shibboleth
+  'x-jwt-assertion', // WSO2
+  'teleport-jwt-assertion',
+  'x-amzn-ava-user-context', // AWS Verified Access
+  ...names('l5d', 'client-id server-id'), // Linkerd
+  ...names('x-envoy', 'internal peer-metadata peer-metadata-id'),
+  ...names('ms-aspnetcore', 'token clientcert winauthtoken'), // IIS before ASP.NET Core
   ...names('iv', 'user groups creds remote-address'), // IBM WebSEAL
   // SiteMinder, Oracle Access Manager
   'sm_user',
@@ -73,9 +87,13 @@ const IDENTITIES = [
   'oam_remote_user_groups',
 ];
 
-/** Families that grow, each with its known members: a front that is told what to remove (mode decide) cannot remove by prefix. */
+/**
+ * Families that grow, each with its known members: a front that is told what to remove (mode decide) cannot remove by prefix. Only
+ * prefixes with which no other name begins, separators left out: `x-vouch-` would refuse X-Voucher-Code.
+ */
 const FAMILIES: Readonly<Record<string, string>> = {
   'x-amzn-oidc-': 'data identity accesstoken', // AWS ALB
+  'x-amzn-lattice-': 'identity network target', // AWS VPC Lattice
   'x-ms-client-principal-': 'id name idp', // Azure App Service and Container Apps
   'x-ms-token-': 'aad-id-token aad-access-token aad-refresh-token aad-expires-on',
   'x-goog-authenticated-user-': 'email id', // Google IAP
@@ -86,6 +104,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   'x-authentik-': 'username groups email name uid jwt',
   'x-remote-extra-': '', // Kubernetes
   'tailscale-user-': 'login name profile-pic',
+  'ngrok-auth-user-': 'id name email',
   'oidc-claim-': 'sub email', // mod_auth_openidc, which writes OIDC_CLAIM_sub
   'mellon-': 'name-id', // mod_auth_mellon
 };
