@@ -26,6 +26,9 @@ const REPLAY_CAPACITY = 65_536;
 function configuration(ports: Ports, folder: string, { server, client }: Credentials, reloads: number): string {
   const target = (port: number) => ({ targets: [`http://127.0.0.1:${port}`] });
   const open = { require: 'public', weaker_than_defaults: ['require'] };
+  const token = { require: 'token', weaker_than_defaults: ['require'] };
+  const signed = { issuers: ['login'] };
+  const keys = { jwks_file: join(folder, 'keys.json') };
   const route = (name: string, upstream: string, more: object) => ({
     name,
     match: { path: `/${name}/*` },
@@ -51,14 +54,28 @@ function configuration(ports: Ports, folder: string, { server, client }: Credent
     drain: { delay: '0s', grace: '10s' },
     replay: { capacity: REPLAY_CAPACITY },
     nonce: { lifetime: '30s' },
-    issuers: { login: { issuer: ISSUER, audience: [AUDIENCE], keys: { jwks_file: join(folder, 'keys.json') } } },
+    issuers: {
+      login: { issuer: ISSUER, audience: [AUDIENCE], keys },
+      opaque: {
+        issuer: 'https://opaque.example.com',
+        audience: [AUDIENCE],
+        keys,
+        introspection: {
+          endpoint: `http://127.0.0.1:${ports.upstream}/issuer/introspect`,
+          client_id: 'gateway',
+          client_secret_file: join(folder, 'introspection.secret'),
+          cache: '1s',
+        },
+      },
+    },
     upstreams: { api: target(ports.upstream), closed: target(ports.closed), invalid: target(ports.invalid) },
     routes: [
       route('public', 'api', open),
-      route('token', 'api', { require: 'token', weaker_than_defaults: ['require'] }),
-      route('dpop', 'api', { require: 'dpop' }),
-      route('nonce', 'api', { require: 'dpop', dpop: { nonce: 'required' } }),
-      route('mtls', 'api', { require: 'mtls' }),
+      route('token', 'api', { ...token, ...signed }),
+      route('opaque', 'api', { ...token, issuers: ['opaque'] }),
+      route('dpop', 'api', { require: 'dpop', ...signed }),
+      route('nonce', 'api', { require: 'dpop', dpop: { nonce: 'required' }, ...signed }),
+      route('mtls', 'api', { require: 'mtls', ...signed }),
       route('hanging', 'api', { ...open, timeouts: { response_header: '1s' } }),
       route('closed', 'closed', open),
       route('invalid', 'invalid', open),
@@ -104,6 +121,7 @@ export class SoakedGateway {
     const config = join(folder, 'holdfast.yaml');
     const rewrite = (reloads: number) => writeFileSync(config, configuration(ports, folder, made, reloads));
     writeFileSync(join(folder, 'keys.json'), made.keySet);
+    writeFileSync(join(folder, 'introspection.secret'), 'a secret\n');
     rewrite(0);
     const main = join(import.meta.dirname, '../../src/main.ts');
     // A group of its own: Ctrl-C is for the run, which stops the gateway in order.

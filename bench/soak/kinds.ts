@@ -7,12 +7,13 @@ import { bulkKinds } from './bulk.ts';
 import type { Answer, Sent, Version } from './clients.ts';
 import { SMALL } from './content.ts';
 import { failingKinds } from './failing.ts';
+import { inventingKinds } from './inventing.ts';
 import { expectAnswer, type Kind, type Load } from './kind.ts';
 import { tunnelKinds } from './tunnels.ts';
 
 /** Load processes: bodies are hashed in another one than that whose latencies count. */
 export const GROUPS: Readonly<Record<'small' | 'large', () => readonly Kind[]>> = {
-  small: () => [...permittedKinds(), ...refusedKinds(), ...failingKinds(), ...abortingKinds()],
+  small: () => [...permittedKinds(), ...refusedKinds(), ...failingKinds(), ...abortingKinds(), ...inventingKinds()],
   large: () => [...bulkKinds(), ...tunnelKinds()],
 };
 

@@ -15,6 +15,7 @@ const ANSWERS: Readonly<Record<string, (url: URL, request: IncomingMessage, resp
   bytes: (url, _request, response) => void sendBytes(url, response),
   upload: (_url, request, response) => void receive(request, response),
   cut: (url, _request, response) => cut(url, response),
+  introspect: (_url, request, response) => void introspect(request, response),
   hang: () => {},
 };
 
@@ -45,6 +46,15 @@ async function receive(request: IncomingMessage, response: ServerResponse): Prom
   } catch {
     response.destroy();
   }
+}
+
+/** An issuer that calls tokens active whose text begins with `good` (RFC 7662). */
+async function introspect(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  let body = '';
+  for await (const chunk of request.setEncoding('utf8')) body += String(chunk);
+  const active = new URLSearchParams(body).get('token')?.startsWith('good') === true;
+  const answer = active ? { active, token_type: 'Bearer', sub: 'alice', client_id: 'shop' } : { active };
+  response.setHeader('Content-Type', 'application/json').end(JSON.stringify(answer));
 }
 
 /** Resets its connection in the middle of an answer, however that is delimited. */

@@ -157,17 +157,21 @@ export class NameResolver {
 
   /** One name at a time: the threads are few. */
   async #askSystem(name: string): Promise<Answer> {
-    const ask: AskSystem = this.#options.otherwise ?? ((full, callback) => getaddrinfo(full, { all: true }, callback));
-    const before = this.#otherwise;
-    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-    this.#otherwise = promise.catch(() => {});
-    await before;
+    const asked = this.#otherwise.then(() => askOnce(name, this.#options.otherwise ?? askCLibrary));
+    this.#otherwise = asked.catch(() => {});
+    return await asked;
+  }
+}
+
+const askCLibrary: AskSystem = (name, callback) => getaddrinfo(name, { all: true }, callback);
+
+function askOnce(name: string, ask: AskSystem): Promise<Answer> {
+  return new Promise((resolve, reject) => {
     ask(name, (error, addresses) => {
       if (error === null) resolve({ addresses, ttl: 1 });
       else reject(failure(name, error.code === 'EAI_AGAIN' ? 'EAI_AGAIN' : 'ENOTFOUND'));
     });
-    return await promise;
-  }
+  });
 }
 
 const LOOPBACK: readonly LookupAddress[] = [
