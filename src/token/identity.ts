@@ -26,11 +26,11 @@ export interface VerifiedIdentity {
 
 /**
  * Claims that their standards define as one string (RFC 7519 §4.1, RFC 9068 §2.2, OpenID Connect Core §2, §5.1, RFC 7662 §2.2) and
- * Okta's `cid`: a comma in them separates nothing.
+ * the clients of Okta and Entra ID, `cid` and `appid`: a comma in them separates nothing.
  */
 // biome-ignore format: two groups
 const SINGLE = new Set([
-  'iss', 'sub', 'jti', 'client_id', 'azp', 'cid', 'acr', 'sid', 'username',
+  'iss', 'sub', 'jti', 'client_id', 'azp', 'cid', 'appid', 'acr', 'sid', 'username',
   'name', 'given_name', 'family_name', 'middle_name', 'nickname', 'preferred_username', 'email', 'profile', 'picture', 'website',
   'gender', 'birthdate', 'zoneinfo', 'locale', 'phone_number',
 ]);
@@ -64,7 +64,8 @@ type FieldText = string | undefined;
 const NOTHING = '';
 
 function factText(fact: string | undefined, encoding: Encoding): FieldText {
-  return fact === undefined ? NOTHING : encode(fact, encoding);
+  // A certificate need not have a subject (RFC 5280 §4.1.2.6).
+  return fact === undefined || fact === '' ? NOTHING : encode(fact, encoding);
 }
 
 /** Of the first claim that says something. */

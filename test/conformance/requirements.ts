@@ -9,6 +9,7 @@ import { RFC_8725 } from './requirements/rfc8725.ts';
 import { RFC_9068 } from './requirements/rfc9068.ts';
 import { RFC_9110 } from './requirements/rfc9110.ts';
 import { RFC_9440 } from './requirements/rfc9440.ts';
+import { RFC_9701 } from './requirements/rfc9701.ts';
 import { RFC_9449 } from './requirements/rfc9449.ts';
 import type { Specification } from './requirement.ts';
 
@@ -22,5 +23,6 @@ export const SPECIFICATIONS: readonly Specification[] = [
   FAPI_2,
   RFC_9110,
   RFC_7662,
+  RFC_9701,
   RFC_9728,
 ];

@@ -255,6 +255,14 @@ describe('access token', () => {
     assert.ok(result instanceof Rejection);
     assert.deepEqual([result.reason, result.facts], ['token_claim_invalid', { what: 'iss' }]);
   });
+  test('a signed answer to introspection sent as access token: token_type_refused', async () => {
+    const answer = { aud: AUDIENCE, iat: NOW, token_introspection: { active: true, aud: AUDIENCE, exp: NOW + 60 } };
+    for (const claims of [answer, { ...answer, exp: NOW + 60, sub: 'alice' }]) {
+      const header = { alg: 'ES256', kid: 'k1', typ: 'token-introspection+jwt' };
+      const token = await signParts(key, header, { iss: ISSUER, ...claims });
+      assert.equal(await outcome(token), 'token_type_refused');
+    }
+  });
   test('a DPoP proof sent as access token: token_type_refused', async () => {
     const proof = await signParts(
       key,

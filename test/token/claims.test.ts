@@ -231,6 +231,18 @@ describe('identity', () => {
       assert.deepEqual(identify({ roles: ['', 'x', ''] }, encoding), identify({ roles: ['x'] }, encoding));
     });
   }
+  test('a certificate without a subject makes no field, like a claim that is empty', () => {
+    for (const encoding of ['strict', 'base64url', 'rfc8187'] as const) {
+      const facts = { ...FACTS, certificate_subject: '' };
+      const source = { fact: 'certificate_subject' } as const;
+      const read = readIdentity([{ field: 'X-Auth-Certificate', source }], encoding, {
+        claims: {},
+        scopeClaims: [],
+        facts,
+      });
+      assert.deepEqual(read, []);
+    }
+  });
   test('the scope that goes on is the one that was checked: an empty claim is not filled in by the next', () => {
     const both: IdentityRule[] = [{ field: 'X-Auth-Scope', source: { claims: ['scope', 'scp'] } }];
     const scopeOf = (claims: JsonObject) =>
