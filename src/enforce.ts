@@ -20,7 +20,7 @@ import { readConfirmation } from './token/confirmation.ts';
 import { readIdentity } from './token/identity.ts';
 import type { Issuer } from './token/issuer.ts';
 import { type Presentation, readPresentation } from './token/presentation.ts';
-import { rateKey, type Sender } from './rate/limit.ts';
+import { clientKey, rateKey, type Sender } from './rate/limit.ts';
 import type { CertificateEvidence, RequestFacts } from './request-facts.ts';
 import { checkScope, readScopes } from './token/scope.ts';
 
@@ -100,6 +100,7 @@ export async function enforce(request: RequestFacts, route: Route, ports: Ports)
     freshNonce: proof?.nonceAges ? ports.nonces.mint(request.now) : undefined,
     expiresAt: expiryOf(examined.token),
     quota,
+    client: clientKey(sender),
     unknownConfirmations,
   });
 }
@@ -296,6 +297,7 @@ function decidePublic(
     freshNonce: undefined,
     expiresAt: undefined,
     quota,
+    client: clientKey(sender),
     unknownConfirmations: 0,
   });
 }

@@ -24,6 +24,8 @@ export interface PermitFacts {
   readonly expiresAt: number | undefined;
   /** What the rate limit of the route leaves the sender; undefined: there is none. */
   readonly quota: Quota | undefined;
+  /** Who counts as one client (rate/limit.ts). */
+  readonly client: string;
   /** Members of `cnf` that nobody checks, beside one that was checked: counted. */
   readonly unknownConfirmations: number;
 }

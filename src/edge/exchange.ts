@@ -19,7 +19,8 @@ import { type Deciding, letPass, readQuestion } from './decide/decide.ts';
 import { Question } from './decide/question.ts';
 import { corsFields, preflightAnswer } from './intake/cors.ts';
 import { type EdgeFacts, type IntakeRules, readFacts } from './intake/facts.ts';
-import { type ExchangeOwner, forward } from './forward/forward.ts';
+import { forward } from './forward/forward.ts';
+import type { ExchangeOwner } from './forward/forward-exchange.ts';
 import type { RouteAtWork } from './forward/route-at-work.ts';
 import type { Outcome } from './outcome.ts';
 import type { Transaction } from './transaction/transaction.ts';
@@ -214,7 +215,8 @@ class Exchange implements ExchangeOwner {
     metrics.countRejection(this.#route, rejection, 'enforced');
     if (answerOf.fields.some(([name]) => name === 'DPoP-Nonce')) metrics.countNonceChallenge();
     this.#write({ ...answerOf, fields: [...answerOf.fields, ...this.#corsFields(grpc)] });
-    const failed = rejection.stage === 'upstream' && rejection.status >= 500;
+    const failed =
+      rejection.stage === 'upstream' && rejection.status >= 500 && rejection.reason !== 'upstream_queue_full';
     const outcome = failed ? 'upstream_failed' : 'rejected';
     const { status, body } = answerOf;
     this.#report({ outcome, status, sent: body.length, rejection, grpcStatus: grpc && grpcCodeOf(rejection) });

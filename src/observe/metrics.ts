@@ -152,6 +152,16 @@ export const METRICS = {
     help: 'Requests sent again, by why that is safe: unconnected (nothing was sent), refused (the upstream did not process it) or closed (an idle connection ended under an idempotent request).',
     labels: ['upstream', 'reason'],
   },
+  upstreamQueue: {
+    name: 'holdfast_upstream_queue_requests',
+    help: 'Requests that wait in the gateway because the connections of the upstream, or the share of their client or route, are in use.',
+    labels: ['upstream'],
+  },
+  upstreamQueueWait: {
+    name: 'holdfast_upstream_queue_wait_seconds',
+    help: 'How long requests waited there, those included that were refused in the end.',
+    labels: ['upstream'],
+  },
   buildInfo: { name: 'holdfast_build_info', help: 'Always 1; the label says which build runs.', labels: ['version'] },
 } as const;
 
@@ -181,6 +191,7 @@ export interface TrafficSources {
 
 interface UpstreamSource {
   readonly upstream: Pick<Upstream, 'name' | 'health' | 'circuit'>;
+  readonly entrance: { readonly waiting: number };
   readonly targets: readonly TargetSource[];
 }
 
@@ -214,6 +225,8 @@ export interface TrafficMetrics {
   countUpstreamFailure(upstream: string, target: string, reason: string): void;
   /** @param reason a word of upstream/loss.ts */
   countUpstreamRetry(upstream: string, reason: string): void;
+  /** A request waited for a connection that others held. */
+  countUpstreamWait(upstream: string, seconds: number): void;
   /** Of the shared memory of proofs, once there is one. */
   addStore(): StoreMetrics;
   snapshot(): Promise<Snapshot>;
@@ -239,8 +252,6 @@ export function createTrafficMetrics({ connections, upstreams }: TrafficSources)
   const unknownConfirmations = counter(METRICS.unknownConfirmations);
   const handshakeFailures = counter(METRICS.handshakeFailures);
   const tunnels = new Gauge({ ...namesOf(METRICS.tunnels), registers });
-  const upstreamFailures = counter(METRICS.upstreamFailures);
-  const upstreamRetries = counter(METRICS.upstreamRetries);
   addTargetGauges(registry, upstreams);
   addGauge(registry, METRICS.connections, () =>
     [...connections()].map(([{ name: listener }, open]) => [{ listener }, open]),
@@ -267,10 +278,24 @@ export function createTrafficMetrics({ connections, upstreams }: TrafficSources)
       const reason = HANDSHAKE_FAILURES.find(([pattern]) => pattern.test(code))?.[1] ?? 'other';
       handshakeFailures.inc({ listener, reason });
     },
-    countUpstreamFailure: (upstream, target, reason) => upstreamFailures.inc({ upstream, target, reason }),
-    countUpstreamRetry: (upstream, reason) => upstreamRetries.inc({ upstream, reason }),
+    ...createUpstreamCounts(registry),
     addStore: () => addStoreMetrics(registry),
     snapshot: () => registry.getMetricsAsJSON(),
+  };
+}
+
+/** What happens between the gateway and its upstreams. */
+type UpstreamCounts = Pick<TrafficMetrics, 'countUpstreamFailure' | 'countUpstreamRetry' | 'countUpstreamWait'>;
+
+function createUpstreamCounts(registry: Registry): UpstreamCounts {
+  const registers = [registry];
+  const failures = new Counter({ ...namesOf(METRICS.upstreamFailures), registers });
+  const retries = new Counter({ ...namesOf(METRICS.upstreamRetries), registers });
+  const waits = new Histogram({ ...namesOf(METRICS.upstreamQueueWait), registers, buckets: DURATION_BUCKETS });
+  return {
+    countUpstreamFailure: (upstream, target, reason) => failures.inc({ upstream, target, reason }),
+    countUpstreamRetry: (upstream, reason) => retries.inc({ upstream, reason }),
+    countUpstreamWait: (upstream, seconds) => waits.observe({ upstream }, seconds),
   };
 }
 
@@ -287,6 +312,9 @@ function addTargetGauges(registry: Registry, upstreams: TrafficSources['upstream
           targets.map((target): Sample => [{ upstream: upstream.name, target: target.name }, read(target)]),
         ),
     );
+  addGauge(registry, METRICS.upstreamQueue, () =>
+    [...upstreams()].map(({ upstream, entrance }): Sample => [{ upstream: upstream.name }, entrance.waiting]),
+  );
   gauge(
     METRICS.upstreamPending,
     () => true,

@@ -81,8 +81,10 @@ export interface Upstream {
   readonly targets: readonly Target[];
   /** HTTP/2 alone; otherwise HTTP/1.1 alone. */
   readonly http2: boolean;
-  /** Per target and worker. */
+  /** Per target and worker; of HTTP/1.1 as many requests, of HTTP/2 connections with up to 100 each. */
   readonly connections: number;
+  /** WebSockets at once, per target and worker. */
+  readonly tunnels: number;
   readonly balance: 'least-pending' | 'round-robin';
   readonly health: HealthRules | undefined;
   readonly circuit: CircuitRules | undefined;
@@ -102,6 +104,7 @@ export const NO_UPSTREAM: Upstream = {
   targets: [],
   http2: false,
   connections: 0,
+  tunnels: 0,
   balance: 'least-pending',
   health: undefined,
   circuit: undefined,
@@ -129,8 +132,8 @@ export interface Route {
   readonly forward: ForwardRules;
   readonly cors: CorsRules | undefined;
   readonly rateLimit: RateLimit | undefined;
-  /** Bytes, infinite for `none`; undefined: the listener's limit. */
-  readonly requestBody: number | undefined;
+  /** In place of the listener's. */
+  readonly limits: Partial<RequestLimits>;
   readonly timeouts: Timeouts;
 }
 
@@ -185,11 +188,21 @@ export interface CertificateFiles {
   readonly certFile: string;
 }
 
-export interface ListenerLimits {
+/** What one request may cost. */
+export interface RequestLimits {
+  /** Bytes; infinite for `none`. */
+  readonly requestBody: number;
+  /** Bytes per second that a client has to send of a body whose length it announced, and to take of an answer; 0: any. */
+  readonly uploadRate: number;
+  readonly downloadRate: number;
+  /** Seconds of silence before they count. */
+  readonly rateGrace: number;
+}
+
+export interface ListenerLimits extends RequestLimits {
   /** Bytes. */
   readonly headerSize: number;
   readonly urlLength: number;
-  readonly requestBody: number | undefined;
   readonly connections: number;
   readonly streamsPerConnection: number;
   /** Seconds. */

@@ -46,6 +46,18 @@ export function rateKey(key: RateKey, { claims = {}, thumbprint, address }: Send
   return `${key} ${issuer.length} ${issuer}${value === undefined ? '' : ` ${value}`}`;
 }
 
+/**
+ * Who counts as one client where something is shared fairly: the subject of its token, else the client that got the token, else its
+ * address. Only verified claims say who somebody is; on public routes it is the address.
+ */
+export function clientKey(sender: Sender): string {
+  const { claims } = sender;
+  if (typeof claims?.['sub'] === 'string' && claims['sub'] !== '') return rateKey('subject', sender);
+  const named =
+    claims !== undefined && CLIENT_CLAIMS.some((name) => typeof claims[name] === 'string' && claims[name] !== '');
+  return rateKey(named ? 'client' : 'address', sender);
+}
+
 /** What counts as one client by its address: IPv4 addresses as they are; of IPv6 ones the first four groups, without leading zeros. */
 export function networkOf(address: string): string {
   if (!address.includes(':')) return address;

@@ -132,6 +132,10 @@ export const REASONS = {
     'Send the whole header section sooner, or raise listeners[].limits.header_timeout.'), {
     body: ['The request body did not arrive in time',
       'Send the body without pauses that are longer than timeouts.idle of the route, or raise that.'],
+    'upload rate': ['The request body comes too slowly',
+      'Send it faster than limits.upload_rate, or lower that on the route.'],
+    total: ['The request body took most of the time that the route allows',
+      'Send the body sooner, or raise timeouts.total of the route.'],
   }),
   expectation_failed: row('edge', 417, false, 'The expectation cannot be met',
     'Send no Expect field other than 100-continue.'),
@@ -271,6 +275,8 @@ export const REASONS = {
 
   body_too_large: row('upstream', 413, false, 'The request body is too large',
     'Send a smaller body, or raise limits.request_body.'),
+  upstream_queue_full: row('upstream', 503, false, 'The connections to the upstream that this client may use are busy',
+    'Try again after Retry-After, with fewer requests at once; the operator compares upstreams.*.connections with holdfast_upstream_queue_requests.'),
   upstream_circuit_open: row('upstream', 503, false, 'The upstream is failing and not called for a moment',
     'Try again after Retry-After.'),
   upstream_unreachable: row('upstream', 502, false, 'The upstream cannot be reached',

@@ -7,6 +7,7 @@ import { refuseUnread, type Runtime, serve } from '../edge/exchange.ts';
 import { compileDeciding } from '../edge/decide/decide.ts';
 import { compileIntake } from '../edge/intake/facts.ts';
 import { compileFieldRules, pseudonymOf } from '../edge/fields/fields.ts';
+import { BodyMemory } from '../edge/forward/body-memory.ts';
 import { compileRouteAtWork } from '../edge/forward/route-at-work.ts';
 import type { OpenListener } from '../edge/listen/generations.ts';
 import { openListener } from '../edge/listen/listener.ts';
@@ -58,6 +59,7 @@ export class DataPlane {
   #introspectors: ReadonlyMap<string, Introspector> = new Map();
   /** What was last said of an issuer that cannot be asked. */
   readonly #introspectionNews = new Map<string, string>();
+  readonly #bodies = new BodyMemory();
   #runtime: Runtime;
   #upstreams: ReadonlyMap<Upstream, OpenUpstream> = new Map();
   #stopping = false;
@@ -176,7 +178,8 @@ export class DataPlane {
     const forwarded = routes.flatMap((route) => {
       const upstream = this.#upstreams.get(route.upstream);
       const rules = compileFieldRules(route, id, managedFields, withoutUpstreamNonce.has(route));
-      return upstream === undefined ? [] : [{ route, rules, upstream }];
+      const shared = routes.some((other) => other !== route && other.upstream === route.upstream);
+      return upstream === undefined ? [] : [{ route, terms: { rules, upstream, shared, bodies: this.#bodies } }];
     });
     return new Map(
       listeners.map((listener) => [
@@ -185,10 +188,7 @@ export class DataPlane {
           intake: compileIntake(listener, managedFields, pseudonymOf(id)),
           deciding: listener.decides && compileDeciding(listener.decides, rulesOf(listener), managedFields),
           routes: new Map(
-            forwarded.map(({ route, rules, upstream }) => [
-              route,
-              compileRouteAtWork(route, listener.limits, rules, upstream),
-            ]),
+            forwarded.map(({ route, terms }) => [route, compileRouteAtWork(route, listener.limits, terms)]),
           ),
         },
       ]),

@@ -14,6 +14,7 @@ const facts: PermitFacts = {
   freshNonce: undefined,
   expiresAt: 1_800_000_600,
   quota: undefined,
+  client: 'address 192.0.2.7',
   unknownConfirmations: 0,
 };
 

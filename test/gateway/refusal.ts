@@ -31,6 +31,8 @@ export interface Refusal {
   readonly fields?: Readonly<Record<string, string>>;
   /** Requests that reach the upstream before there is anything to refuse; the default is none. */
   readonly reached?: number | 'perhaps';
+  /** In log and metrics; absent: by stage and status. */
+  readonly outcome?: string;
   /** A gateway of its own; absent: the one that all share. */
   readonly wishes?: GatewayWishes;
 }
@@ -45,7 +47,8 @@ export async function meet(gateway: TestGateway, refusal: Refusal): Promise<void
   checkAnswer(answer, refusal);
   if (allowed !== 'perhaps') assert.equal(gateway.upstream.seen.length, before + allowed, 'the upstream was reached');
   const line = await gateway.logged({ msg: 'request', request_id: JSON.parse(answer.body).request_id });
-  const outcome = stage === 'upstream' && refusal.status >= 500 ? 'upstream_failed' : 'rejected';
+  const failed = stage === 'upstream' && refusal.status >= 500;
+  const outcome = refusal.outcome ?? (failed ? 'upstream_failed' : 'rejected');
   assert.deepEqual([line['reason'], line['stage'], line['status']], [reason, stage, refusal.status]);
   assert.equal(line['outcome'], outcome);
   assert.equal(await gateway.count('holdfast_rejections_total', labels), counted + 1);

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Answered, HOST, readAnswer, type TestGateway } from '../support/gateway.ts';
+import type { Policy } from '../../src/policy/policy.ts';
 import type { Refusal } from './refusal.ts';
 
 /** All of these come before credentials are looked at, so that nobody is asked for any. */
@@ -37,6 +38,17 @@ function breakableClock() {
 }
 
 const clock = breakableClock();
+
+/** A policy whose upstream has one connection, for which requests wait a moment only. */
+function narrow(policy: Policy): Policy {
+  const copy = structuredClone(policy) as unknown as {
+    upstreams: { connections: number }[];
+    routes: { timeouts: object }[];
+  };
+  for (const upstream of copy.upstreams) upstream.connections = 1;
+  for (const route of copy.routes) Object.assign(route.timeouts, { connect: 0.2 });
+  return copy as unknown as Policy;
+}
 
 /** Ends a request whose first line was read before the gateway began to stop; another one keeps it from having stopped. */
 async function finishWhileStopping(gateway: TestGateway): Promise<Answered> {
@@ -131,7 +143,6 @@ export const EDGE: readonly Refusal[] = [
     when: 'the client stops in the middle of the body',
     stage: 'edge',
     status: 408,
-    reached: 1,
     send: (gateway) => gateway.raw(`${lines('POST /hasty/1 HTTP/1.1', `Host: ${HOST}`, 'Content-Length: 100')}MARK`),
   },
   {
@@ -275,6 +286,27 @@ export const UPSTREAM: readonly Refusal[] = [
     reached: 'perhaps',
     send: (gateway) =>
       gateway.raw(`${lines('POST /small/1 HTTP/1.1', `Host: ${HOST}`, 'Transfer-Encoding: chunked')}${TOO_LONG}`),
+  },
+  {
+    ...early,
+    reason: 'upstream_queue_full',
+    when: 'others hold every connection of the upstream for longer than timeouts.connect',
+    stage: 'upstream',
+    status: 503,
+    fields: { 'Retry-After': '1' },
+    reached: 1,
+    outcome: 'rejected',
+    wishes: { adjust: narrow },
+    async send(gateway) {
+      const held = Promise.withResolvers<ServerResponse>();
+      gateway.upstream.answer = (_request, response) => held.resolve(response);
+      const first = gateway.request('GET', '/open/1');
+      const response = await held.promise;
+      const second = await gateway.request('GET', '/open/2');
+      response.end();
+      assert.equal((await first).status, 200);
+      return second;
+    },
   },
   {
     ...early,

@@ -51,7 +51,7 @@ test('the body of a refused request is never a request, in one packet or byte by
 });
 
 test('fifty pipelined requests are answered in their order, whichever the upstream answers first', async (t) => {
-  const rig = await startRig(t, { connections: 50 });
+  const rig = await startRig(t, { connections: 100 });
   const targets = Array.from({ length: 50 }, (_, at) => (at % 5 === 4 ? `/admin/${at}` : `/x${at}`));
   rig.upstream.script = () => {};
   const client = await rig.open(targets.map((target) => get(target)).join(''));
@@ -163,7 +163,7 @@ test('an Upgrade that opens no WebSocket is not forwarded, keeps its body, and i
 
 test('a client that leaves in the middle of its body is one request in the log, gone, and no malformed one beside it', async (t) => {
   const rig = await startRig(t);
-  const client = await rig.open(`POST /x HTTP/1.1\r\n${HOST}Content-Length: 10\r\n\r\nhalf`);
+  const client = await rig.open(`POST /x HTTP/1.1\r\n${HOST}Content-Length: 90000\r\n\r\n${'x'.repeat(70_000)}half`);
   await rig.upstream.until(({ text }) => text.endsWith('half'));
   client.socket.end();
   await rig.gateway.logged({ outcome: 'client_gone' });

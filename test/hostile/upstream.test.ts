@@ -253,12 +253,18 @@ test('a permitted request is sent once: however the upstream breaks a kept conne
   rig.upstream.assertClean();
 });
 
+/** More than is collected before a body goes on. */
+const COLLECTED = '.'.repeat(70_000);
 const CHUNKED = 'Transfer-Encoding: chunked\r\n';
 /** What a client has sent, and the upstream answered, when the client breaks off. */
 const STAGES: readonly (readonly [what: string, sent: string, answered: string])[] = [
   ['half a header section', `GET /gone HTTP/1.1\r\n${HOST}X: `, ''],
   ['fields, before a body with a length', `POST /gone HTTP/1.1\r\n${HOST}Content-Length: 50\r\n\r\n`, ''],
-  ['half a body with a length', `POST /gone HTTP/1.1\r\n${HOST}Content-Length: 50\r\n\r\nGET /gone2 HTTP/1.1`, ''],
+  [
+    'half a body with a length',
+    `POST /gone HTTP/1.1\r\n${HOST}Content-Length: 90000\r\n\r\n${COLLECTED}GET /gone2 HTTP/1.1`,
+    '',
+  ],
   ['fields, before chunks', `POST /gone HTTP/1.1\r\n${HOST}${CHUNKED}\r\n`, ''],
   ['half a chunk', `POST /gone HTTP/1.1\r\n${HOST}${CHUNKED}\r\nff\r\nGET /gone2 HTTP/1.1\r\n`, ''],
   ['a chunk, before the last one', `POST /gone HTTP/1.1\r\n${HOST}${CHUNKED}\r\n4\r\ngone\r\n`, ''],
@@ -266,7 +272,11 @@ const STAGES: readonly (readonly [what: string, sent: string, answered: string])
   ['a whole request, and half the fields of the answer', get('/gone'), 'HTTP/1.1 200 OK\r\nX-Gone: '],
   ['a whole request, and half the answer', get('/gone'), 'HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\ngone'],
   ['a whole request, and half a chunk of the answer', get('/gone'), `HTTP/1.1 200 OK\r\n${CHUNKED}\r\nff\r\ngone`],
-  ['half a body, and the whole answer', `POST /gone HTTP/1.1\r\n${HOST}Content-Length: 50\r\n\r\nhalf`, OK('gone')],
+  [
+    'half a body, and the whole answer',
+    `POST /gone HTTP/1.1\r\n${HOST}Content-Length: 90000\r\n\r\n${COLLECTED}half`,
+    OK('gone'),
+  ],
 ];
 
 test('a client that breaks off at any stage leaves nothing on the connections that serve the next one', async (t) => {

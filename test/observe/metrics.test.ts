@@ -114,18 +114,23 @@ describe('what is counted', () => {
 });
 
 describe('what is read at each scrape', () => {
-  test('the health of targets where it is checked, and circuits where there are some', async () => {
+  test('the health of targets where it is checked, circuits where there are some, and the queue of each upstream', async () => {
     const targets = [
       { name: 'http://a', pending: 2, healthy: true, circuitOpen: true },
       { name: 'unix:/b', pending: 0, healthy: false, circuitOpen: false },
     ];
     const health = { path: '/', interval: 1, unhealthyAfter: 1, healthyAfter: 1 };
+    const entrance = { waiting: 3 };
     const metrics = makeMetrics({
       upstreams: () => [
-        { upstream: { name: 'checked', health, circuit: undefined }, targets },
-        { upstream: { name: 'guarded', health: undefined, circuit: { failures: 1, open: 1 } }, targets },
+        { upstream: { name: 'checked', health, circuit: undefined }, targets, entrance },
+        { upstream: { name: 'guarded', health: undefined, circuit: { failures: 1, open: 1 } }, targets, entrance },
       ],
     });
+    assert.deepEqual(await samples(metrics, METRICS.upstreamQueue.name), [
+      'holdfast_upstream_queue_requests{upstream="checked"} 3',
+      'holdfast_upstream_queue_requests{upstream="guarded"} 3',
+    ]);
     assert.deepEqual(await samples(metrics, METRICS.upstreamTargetHealthy.name), [
       'holdfast_upstream_target_healthy{upstream="checked",target="http://a"} 1',
       'holdfast_upstream_target_healthy{upstream="checked",target="unix:/b"} 0',

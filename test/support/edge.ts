@@ -1,5 +1,6 @@
 // Listeners for tests of the edge: a policy's listener changed as wished, a server that answers what it was told, and raw clients.
 
+import { UNLIMITED } from './forwarding.ts';
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect, type Socket } from 'node:net';
@@ -44,7 +45,7 @@ export function makeListener(over: Partial<Listener> = {}): Listener {
     limits: {
       headerSize: 32_768,
       urlLength: 8192,
-      requestBody: undefined,
+      ...UNLIMITED,
       connections: 100,
       streamsPerConnection: 100,
       headerTimeout: 10,

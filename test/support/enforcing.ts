@@ -51,6 +51,7 @@ export function makeRoute(issuer: Issuer, over: Partial<Demand> = {}): Route {
       name: 'orders',
       http2: false,
       targets: [{ origin: 'http://127.0.0.1:9000', socketPath: undefined }],
+      tunnels: 4,
       connections: 1,
       balance: 'least-pending',
       health: undefined,
@@ -89,7 +90,7 @@ export function makeRoute(issuer: Issuer, over: Partial<Demand> = {}): Route {
     },
     cors: undefined,
     rateLimit: undefined,
-    requestBody: undefined,
+    limits: {},
     timeouts: { connect: 1, responseHeader: 1, idle: 1, total: undefined },
   };
 }

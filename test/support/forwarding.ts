@@ -6,7 +6,9 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import type { TestContext } from 'node:test';
 import { Permit, type PermitFacts } from '../../src/binding/permit.ts';
 import { compileFieldRules, type FieldRules } from '../../src/edge/fields/fields.ts';
-import { type ForwardExchange, forward } from '../../src/edge/forward/forward.ts';
+import { forward } from '../../src/edge/forward/forward.ts';
+import type { ForwardExchange } from '../../src/edge/forward/forward-exchange.ts';
+import { BodyMemory } from '../../src/edge/forward/body-memory.ts';
 import { compileRouteAtWork, type RouteAtWork } from '../../src/edge/forward/route-at-work.ts';
 import type { Outcome } from '../../src/edge/outcome.ts';
 import { Http1Transaction } from '../../src/edge/transaction/http1.ts';
@@ -35,6 +37,7 @@ export function makePermit(over: Partial<PermitFacts> = {}): Permit {
     freshNonce: undefined,
     expiresAt: undefined,
     quota: undefined,
+    client: 'address 192.0.2.7',
     unknownConfirmations: 0,
     ...over,
   });
@@ -46,6 +49,7 @@ export function makeUpstream(origin: string, over: Partial<Upstream> = {}): Upst
     targets: [{ origin, socketPath: undefined }],
     http2: false,
     connections: 4,
+    tunnels: 4,
     balance: 'least-pending',
     health: undefined,
     circuit: undefined,
@@ -77,6 +81,9 @@ export function makeRules(wishes: RuleWishes = {}): FieldRules {
 }
 
 export const TIMEOUTS: Timeouts = { connect: 5, responseHeader: 5, idle: 5, total: undefined };
+
+/** Of requests. */
+export const UNLIMITED = { requestBody: Number.POSITIVE_INFINITY, uploadRate: 0, downloadRate: 0, rateGrace: 10 };
 
 export interface ForwarderWishes extends RuleWishes {
   readonly permit?: Partial<PermitFacts>;
@@ -124,14 +131,15 @@ export async function openForwarder(t: TestContext, origin: string, wishes: Forw
   const outcomes = new Outcomes();
   const timeouts = { ...TIMEOUTS, ...wishes.timeouts };
   const upstream = openUpstream(makeUpstream(origin, wishes.upstream), { connect: timeouts.connect, ...wishes.open });
-  const unlimited = { timeouts, stripPrefix: undefined, requestBody: undefined };
+  const terms = { rules: makeRules(wishes), upstream, bodies: new BodyMemory(), shared: false };
   const route = {
-    ...compileRouteAtWork(unlimited, { requestBody: undefined }, makeRules(wishes), upstream),
+    ...compileRouteAtWork({ name: 'orders', timeouts, stripPrefix: undefined, limits: {} }, UNLIMITED, terms),
     ...wishes.route,
   };
   const take = async (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean) => {
     await wishes.decided?.(response);
-    forward(makePermit(wishes.permit), {
+    // Each connection is another client, unless the test says who it is.
+    forward(makePermit({ client: `port ${request.socket.remotePort}`, ...wishes.permit }), {
       transaction: new Http1Transaction(request, response, expectsContinue),
       facts: {
         method: request.method ?? '',

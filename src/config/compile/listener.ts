@@ -1,8 +1,9 @@
 // Compiles listeners: where they listen, by which origins they are called, and whose certificates and fields count there.
 
 import { CERTIFICATE_FORMATS } from '../../certificate/formats.ts';
+import { compileRequestLimits } from './limits.ts';
 import { hostOf, readOrigin } from '../../http/uri.ts';
-import { type Compilation, isLoopback, unlessNone } from './compilation.ts';
+import { type Compilation, isLoopback } from './compilation.ts';
 import { checkSettableField } from './field.ts';
 import { authoritiesAt, covers, type KeyPair, keyPairAt, revocationsAt } from './pem.ts';
 import type { ConfigPath } from '../problem.ts';
@@ -77,7 +78,7 @@ function compileListener(compilation: Compilation, at: ConfigPath, config: Liste
     limits: {
       headerSize: limits.header_size,
       urlLength: limits.url_length,
-      requestBody: unlessNone(limits.request_body),
+      ...compileRequestLimits(limits),
       connections: limits.connections,
       streamsPerConnection: limits.streams_per_connection,
       headerTimeout: limits.header_timeout,

@@ -1,6 +1,7 @@
 // Compiles routes: which requests each one is for, and everything that is merged under it.
 
 import { isKnownMethod } from '../../http/method.ts';
+import { compileRequestLimits } from './limits.ts';
 import { readAuthority, readRequestPath } from '../../http/uri.ts';
 import { QUOTA_FIELDS } from '../../rate/quota.ts';
 import type { Issuer } from '../../token/issuer.ts';
@@ -51,7 +52,6 @@ function compileRoute(compilation: Compilation, at: ConfigPath, config: RouteCon
   const match = compileMatch(compilation, [...at, 'match'], config, named.listeners);
   const { defaults } = compilation.read.config;
   const timeouts = merged(defaults.timeouts, config.timeouts);
-  const body = config.limits?.request_body;
   const limitAt = [...at, 'rate_limit'];
   const rateLimit = compileRouteLimit(compilation, limitAt, config.rate_limit, demand.requirement, named.rateLimits);
   return {
@@ -66,7 +66,7 @@ function compileRoute(compilation: Compilation, at: ConfigPath, config: RouteCon
     forward: compileForward(compilation, at, config, demand.issuers.length),
     cors: config.cors && compileCors(compilation, [...at, 'cors'], config.cors, rateLimit !== undefined),
     rateLimit,
-    requestBody: body === 'none' ? Number.POSITIVE_INFINITY : body,
+    limits: compileRequestLimits(config.limits ?? {}),
     timeouts: {
       connect: timeouts.connect,
       responseHeader: timeouts.response_header,

@@ -40,6 +40,7 @@ function compileUpstream(compilation: Compilation, name: string, config: Upstrea
     targets: targets.filter((target) => target !== undefined),
     http2: config.http2,
     connections: config.connections,
+    tunnels: config.tunnels,
     balance: config.balance,
     health: config.health && {
       path: config.health.path,

@@ -115,10 +115,11 @@ function describeRoute(route: Route, policy: Policy): RouteDescription {
 /** `orders (http://127.0.0.1:9000)`, with what else decides where a request goes. */
 function describeUpstream(upstream: Upstream): string {
   if (upstream.name === NO_UPSTREAM.name) return 'none: the proxy in front forwards';
-  const { name, targets, balance, health, circuit } = upstream;
+  const { name, targets, balance, health, circuit, connections, tunnels, http2 } = upstream;
   const parts = [
     targets.map(formatTarget).join(', '),
     ...(targets.length > 1 ? [balance] : []),
+    `${targets.length > 1 ? 'each ' : ''}${connections} connections ${http2 ? 'of up to 100 requests ' : ''}and ${tunnels} WebSockets per worker, of which one client gets at most two thirds`,
     ...(health ? [`GET ${health.path} every ${health.interval} s`] : []),
     ...(circuit ? [`left alone for ${circuit.open} s after ${circuit.failures} failures in a row`] : []),
   ];

@@ -90,10 +90,23 @@ const certificateSource = z.strictObject({
     ),
 });
 
+/** Limits of requests; routes have them too (route.ts). */
+export const requestLimits = {
+  request_body: sizeOrNone.describe('The body of a request; none: unlimited.'),
+  upload_rate: sizeOrNone.describe(
+    'Of a body with a length, what a client must send per second on average; none: any.',
+  ),
+  download_rate: sizeOrNone.describe('Of an answer that waits for it, what a client must take per second; none: any.'),
+  rate_grace: duration().describe('How long a client may send or take nothing before its rate counts.'),
+};
+
 const limits = z.strictObject({
   header_size: size.prefault('32KiB').describe('All field lines of a request together.'),
   url_length: size.prefault('8KiB').describe('The request target.'),
-  request_body: sizeOrNone.prefault('10MiB').describe('The body of a request; none: unlimited.'),
+  request_body: requestLimits.request_body.prefault('10MiB'),
+  upload_rate: requestLimits.upload_rate.prefault('512B'),
+  download_rate: requestLimits.download_rate.prefault('512B'),
+  rate_grace: requestLimits.rate_grace.prefault('10s'),
   connections: count(1, 1_000_000).prefault(10_000).describe('Open connections, per worker.'),
   streams_per_connection: count(1, 100_000).prefault(100).describe('HTTP/2 streams open at once on one connection.'),
   header_timeout: duration().prefault('10s').describe('From the first byte of a request to its last field line.'),

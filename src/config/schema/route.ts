@@ -14,10 +14,10 @@ import {
   later,
   list,
   name,
-  sizeOrNone,
   text,
   uri,
 } from './values.ts';
+import { requestLimits } from './listener.ts';
 
 const FACTS = ['@binding', '@thumbprint', '@issuer', '@expires', '@certificate_subject'] as const;
 
@@ -221,10 +221,7 @@ export const route = z.strictObject({
     })
     .optional()
     .describe('Changes to the path, after every check.'),
-  limits: z
-    .strictObject({ request_body: sizeOrNone.optional().describe('The body of a request; none: unlimited.') })
-    .optional()
-    .describe("In place of the listener's."),
+  limits: z.strictObject(requestLimits).partial().optional().describe("In place of the listener's."),
   weaker_than_defaults: list(
     choice('require', 'nonce', 'max_age', 'clock_tolerance', 'algorithms', 'authorization', 'encoded'),
     'keys',

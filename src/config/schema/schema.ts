@@ -23,7 +23,14 @@ const upstream = z.strictObject({
   http2: flag()
     .prefault(false)
     .describe('Speak HTTP/2 and nothing else: by ALPN to https, by prior knowledge to http and unix. gRPC needs it.'),
-  connections: count(1, 100_000).prefault(64).describe('Open connections, per target and worker.'),
+  connections: count(1, 100_000)
+    .prefault(1024)
+    .describe(
+      'Open connections, per target and worker; as many requests at once over HTTP/1.1, 100 times as many over HTTP/2. One client gets at most two thirds.',
+    ),
+  tunnels: count(1, 1_000_000)
+    .prefault(4096)
+    .describe('Open WebSockets, per target and worker. One client gets at most two thirds.'),
   balance: choice('least-pending', 'round-robin').prefault('least-pending').describe('How a target is chosen.'),
   health: z
     .strictObject({

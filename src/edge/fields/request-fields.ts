@@ -114,3 +114,8 @@ function certificateFields(rules: FieldRules, evidence: CertificateEvidence): re
   rules.written.set(evidence, fields);
   return fields;
 }
+
+/** Whether a DPoP proof goes with them. @param fields names and values in turn */
+export function hasProof(fields: readonly string[]): boolean {
+  return fields.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'dpop');
+}

@@ -4,53 +4,43 @@ import type { Socket } from 'node:net';
 import type { Duplex, Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { Permit } from '../../binding/permit.ts';
-import type { Attempts } from '../../observe/log.ts';
 import { type Reason, reject } from '../../rejection/rejection.ts';
-import type { RequestFacts } from '../../request-facts.ts';
 import { answerFields } from '../fields/answer-fields.ts';
 import type { Outcome } from '../outcome.ts';
 import { withoutNamed } from '../fields/fields.ts';
-import { readBodyLength, readFraming } from '../../http/framing.ts';
-import { Http2Request } from '../upstream/http2-request.ts';
-import { type Peer, requestFields } from '../fields/request-fields.ts';
+import { readBodyLength } from '../../http/framing.ts';
+import { hasProof, requestFields } from '../fields/request-fields.ts';
 import { answerTrailers } from '../fields/trailers.ts';
-import type { Rest, Transaction } from '../transaction/transaction.ts';
 import { countPiece } from './body-garbage.ts';
 import { Deadline, type DeadlineOwner } from './deadline.ts';
-import type { RouteAtWork } from './route-at-work.ts';
+import { isDelimited, lines, restOf } from './answer-framing.ts';
+import { Collection, type Collector } from './collection.ts';
+import { Credit } from './credit.ts';
+import { Download } from './download.ts';
+import { reasonOf } from './failure.ts';
 import { forwardedTarget } from './forwarded-target.ts';
+import type { ForwardExchange } from './forward-exchange.ts';
 import { Interims } from './interim.ts';
+import type { Entrant, Place } from '../upstream/entrance.ts';
 import { Upload, type UploadWatcher } from './upload.ts';
 import { openTunnel } from './tunnel.ts';
 import { verifySwitch } from '../transaction/upgrade.ts';
 import { isIdempotent, type Loss } from '../upstream/loss.ts';
 import type { Sender, Sending } from '../upstream/sending.ts';
 
-/** One permitted request, and who is told how it went. */
-export interface ForwardExchange {
-  readonly transaction: Transaction;
-  readonly facts: Pick<RequestFacts, 'method' | 'origin' | 'target' | 'matchPath'> & { readonly peer: Peer };
-  readonly route: RouteAtWork;
-  /** Our CORS fields, names and values in turn, without `Vary`; empty where the route has no `cors`. */
-  readonly cors: readonly string[];
-  readonly owner: ExchangeOwner;
-}
-
-export interface ExchangeOwner {
-  /** Called when a tunnel opens. @returns seconds from now for which the permit is good */
-  tunnelOpened(): number;
-  /** Called exactly once, perhaps before `forward` returns. */
-  settled(outcome: Outcome, attempts: Attempts | undefined): void;
-}
-
 /**
  * Sends a permitted request on and streams the answer back. The path goes as received, byte for byte, but for `stripPrefix`.
  * Rejections: `body_too_large` (announced, before anything is sent; or while streaming), `upstream_circuit_open`,
- * `upstream_unreachable`, `upstream_invalid`, `upstream_timed_out`, `request_timed_out` (the client stopped in the middle of its
+ * `upstream_queue_full`, `upstream_unreachable`, `upstream_invalid`, `upstream_timed_out`, `request_timed_out` (the client stopped in the middle of its
  * body), `internal_error` (a field that undici refuses: identity.ts let something through).
  * A request for a WebSocket whose 101 is verified becomes a tunnel (tunnel.ts), and `tunnelOpened` is called.
- * Timeouts: `connect` until there is a connection for this request, a free one of the pool or a new one, and anew with each of
+ * A connection is taken when it can be used: a body is collected before, up to 64 KiB, if its length is announced; one without a
+ * length waits a second at most, and not at all for HTTP/2, where streams may be talks. Without memory for that it goes on at once.
+ * Who holds more than its share of the upstream waits (entrance.ts): `upstream_queue_full` after `connect`.
+ * Timeouts: `connect` for that wait, then until there is a connection, and anew with each of
  * `retries`; `idle` while the body or the answer moves, either way; `response_header` from the end of the body; `total` from now.
+ * A client that sends less than `upload_rate` of a body that it announced is `request_timed_out`; one that takes less than
+ * `download_rate` of what is there for it is cut off.
  * An answer that ends with its connection is complete when that is closed and broken when it is reset (RFC 9112 §8); over TLS,
  * where Node shows no difference, it is `upstream_invalid`.
  * Dropped: trailers of the request, 100 and interim answers beyond the eighth, the upstream's reason phrase. What was not processed is sent again where that
@@ -62,23 +52,31 @@ export function forward(permit: Permit, exchange: ForwardExchange): void {
   new Forwarding(permit, exchange).start();
 }
 
-/** Codes that say what went wrong whenever they come; others are read by how far the answer had got. */
-const REASON_OF_CODE: Readonly<Record<string, Reason>> = {
-  UND_ERR_CONNECT_TIMEOUT: 'upstream_timed_out',
-  ETIMEDOUT: 'upstream_timed_out',
-  UND_ERR_INVALID_ARG: 'internal_error',
-  UND_ERR_NOT_SUPPORTED: 'internal_error',
-};
-
 const ABORTED = new Error('the exchange ended');
 
-type Phase = 'waiting' | 'connecting' | 'sending' | 'awaiting' | 'answering' | 'flushing' | 'tunnelling' | 'settled';
+/** Seconds in `Retry-After`: connections become free all the time. */
+const RETRY_AFTER = 1;
 
-class Forwarding implements Sender, UploadWatcher, DeadlineOwner {
+type Phase =
+  | 'collecting'
+  | 'queued'
+  | 'connecting'
+  | 'sending'
+  | 'awaiting'
+  | 'answering'
+  | 'flushing'
+  | 'tunnelling'
+  | 'settled';
+
+class Forwarding implements Sender, UploadWatcher, DeadlineOwner, Entrant, Collector {
+  readonly client: string;
+  readonly route: string | undefined;
+  readonly wantsTunnel: boolean;
+  place: Place = 'outside';
   readonly #permit: Permit;
   readonly #exchange: ForwardExchange;
   readonly #deadline: Deadline;
-  #phase: Phase = 'connecting';
+  #phase: Phase = 'queued';
   #upload: Upload | undefined;
   #sending: Sending | undefined;
   #controller: Dispatcher.DispatchController | undefined;
@@ -87,38 +85,67 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner {
   #fields: string[] = [];
   #status = 0;
   #bytes = 0;
+  #collection: Collection | undefined;
+  #download: Download | undefined;
+  /** Milliseconds on the monotonic clock from which the upstream alone was waited for. */
+  #upstreamsTurn = 0;
   /** Content-Length of the answer, if it has one. */
   #announced: number | undefined;
   #drains = false;
-  #continued = false;
   readonly #interims = new Interims();
 
   constructor(permit: Permit, exchange: ForwardExchange) {
     this.#permit = permit;
     this.#exchange = exchange;
+    this.client = permit.facts.client;
+    this.route = exchange.route.share;
+    this.wantsTunnel = exchange.transaction.upgrade !== undefined;
     this.#deadline = new Deadline(exchange.route.timeouts.total, this);
   }
 
   start(): void {
     const { transaction, route } = this.#exchange;
-    const { timeouts, upstream, bodyLimit } = route;
+    const { upstream, bodyLimit } = route;
     if (transaction.gone) return this.#settle({ kind: 'client_gone', bytes: 0 });
     const length = transaction.bodyLength();
     if (length !== undefined && length > bodyLimit) return this.#reject('body_too_large');
-    if (length !== 0) this.#upload = new Upload(transaction, { limit: bodyLimit, keep: this.#keepsBody() }, this);
     transaction.onClose(() => this.#onClientClose());
-    // undici sends nothing over HTTP/1.1 before the first byte of a body: a connection would wait for it, and be closed as idle.
-    const waits = this.#upload !== undefined && !transaction.expectsContinue && !upstream.upstream.http2;
-    if (!waits) return this.#send();
-    this.#phase = 'waiting';
-    this.#deadline.allow(timeouts.idle);
-    this.#upload?.begin();
+    if (length === 0) return this.#enter();
+    const { rate, grace } = route.upload;
+    const credit = length !== undefined && rate > 0 ? new Credit(rate, grace) : undefined;
+    this.#upload = new Upload(transaction, { limit: bodyLimit, keep: this.#keepsBody(), credit }, this);
+    if (transaction.expectsContinue) transaction.writeContinue();
+    // Over HTTP/2 a client without a length may be one that speaks after it was spoken to.
+    if (length === undefined && upstream.http2) return this.#enter();
+    this.#phase = 'collecting';
+    this.#collection = new Collection(this, route.bodies, length !== undefined);
+    this.#upload.begin();
+    this.#moved();
   }
 
-  #send(): void {
+  /** Enough of the body is here, or no more of it is waited for: the request goes on. */
+  collected(): void {
+    if (this.#phase === 'collecting') this.#enter();
+  }
+
+  #enter(): void {
+    const { upstream, timeouts } = this.#exchange.route;
+    if (upstream.blocked) return this.#settle({ kind: 'rejected', rejection: upstream.circuitOpen() });
+    this.#phase = 'queued';
+    const shortage = upstream.entrance.enter(this);
+    if (shortage !== undefined) return this.#rejectQueued(shortage);
+    if (this.#phase === 'queued') this.#deadline.allow(timeouts.connect);
+  }
+
+  #rejectQueued(what: string): void {
+    this.#settle({ kind: 'rejected', rejection: reject('upstream_queue_full', { what, retryAfter: RETRY_AFTER }) });
+  }
+
+  admitted(): void {
     const { transaction, facts, route } = this.#exchange;
     const { timeouts, upstream, rules } = route;
     this.#phase = 'connecting';
+    this.#upstreamsTurn = performance.now();
     this.#deadline.allow(timeouts.connect);
     this.#fields = requestFields(this.#exchange, rules, this.#permit.facts);
     const options = {
@@ -158,15 +185,14 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner {
     this.#controller = controller;
     if (this.#phase !== 'connecting') return;
     this.#phase = 'sending';
-    const { transaction, route } = this.#exchange;
-    if (transaction.expectsContinue && !this.#continued) transaction.writeContinue();
-    this.#continued = true;
-    this.#deadline.allow(route.timeouts.idle);
+    this.#collection?.end();
+    this.#moved();
   }
 
   onRequestSent(): void {
     if (this.#phase !== 'sending') return;
     this.#phase = 'awaiting';
+    this.#upstreamsTurn = performance.now();
     this.#deadline.allow(this.#exchange.route.timeouts.responseHeader);
   }
 
@@ -183,21 +209,22 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner {
     if (status < 200)
       return waits ? this.#interims.pass(this.#exchange, status, lines(controller.rawHeaders)) : undefined;
     if (this.#phase === 'settled') return;
-    const { transaction, route, cors } = this.#exchange;
+    const { transaction, facts, route, cors } = this.#exchange;
     const { rules } = route;
     const received = lines(controller.rawHeaders);
     const { freshNonce, quota } = this.#permit.facts;
-    if (!this.#isDelimited(status, received)) return this.#reject('upstream_invalid', 'Transfer-Encoding');
+    if (!isDelimited(route.upstream, facts.method, status, received))
+      return this.#reject('upstream_invalid', 'Transfer-Encoding');
     const fields = answerFields(received, rules, freshNonce, cors, quota);
     // RFC 9110 §8.6: none with 204, of which a client that goes by it would wait for the next answer's bytes.
     const passed = status === 204 ? withoutNamed(fields, 'content-length') : fields;
-    transaction.writeHead(status, passed, this.#restOf(controller, received));
+    transaction.writeHead(status, passed, restOf(controller, received));
     this.#upload?.forget();
     this.#phase = 'answering';
     this.#status = status;
     this.#announced = readBodyLength(received);
     process.nextTick(flushFields, this);
-    this.#deadline.allow(this.#exchange.route.timeouts.idle);
+    this.#moved();
   }
 
   /** undici gives the connection away, out of its pool. What this throws comes back to onResponseError, and ends the connection. */
@@ -218,6 +245,7 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner {
     const { freshNonce, quota } = this.#permit.facts;
     const client = upgrade.open(answerFields(received, route.rules, freshNonce, cors, quota));
     this.#phase = 'tunnelling';
+    route.upstream.entrance.becameTunnel(this);
     this.#deadline.end();
     const [total, good] = [this.#deadline.left, owner.tunnelOpened()];
     openTunnel({
@@ -228,6 +256,7 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner {
       ended: (bytes, tunnel) => {
         const outcome: Outcome = { kind: 'tunnelled', status: 101, bytes, tunnel };
         this.#sending?.end(outcome);
+        route.upstream.entrance.leave(this);
         owner.settled(outcome, this.#sending?.attempts);
       },
     });
@@ -238,14 +267,17 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner {
     const { transaction, route } = this.#exchange;
     this.#bytes += chunk.length;
     countPiece(chunk.length);
-    this.#deadline.allow(route.timeouts.idle);
+    const goesOn = transaction.write(chunk);
+    if (!goesOn) (this.#download ??= new Download(route.download, route.timeouts.idle)).stalled(this.#bytes);
+    this.#moved();
     // Behind the last byte undici must not be held: it would miss the end, and take the upstream's closing for a broken answer.
-    if (transaction.write(chunk) || this.#bytes === this.#announced) return;
+    if (goesOn || this.#bytes === this.#announced) return;
     controller.pause();
     if (this.#drains) return;
     this.#drains = true;
     transaction.onDrain(() => {
-      this.#deadline.allow(route.timeouts.idle);
+      this.#download?.drained(this.#bytes);
+      this.#moved();
       controller.resume();
     });
   }
@@ -253,6 +285,7 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner {
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     if (this.#phase !== 'answering') return;
     this.#phase = 'flushing';
+    this.#exchange.route.upstream.entrance.leave(this);
     this.#deadline.allow(this.#exchange.route.timeouts.idle);
     this.#upload?.destroy();
     this.#exchange.transaction.end(answerTrailers(lines(controller.rawTrailers), this.#exchange.route.rules));
@@ -261,13 +294,22 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner {
   onResponseError(_controller: Dispatcher.DispatchController, error: NodeJS.ErrnoException): void {
     const code = error.code ?? error.name;
     if (this.#phase === 'answering') return this.#breakOff(this.#brokenBy(code));
-    this.#reject(REASON_OF_CODE[code] ?? (this.#begun ? 'upstream_invalid' : 'upstream_unreachable'), code);
+    this.#reject(reasonOf(code, this.#begun), code);
   }
 
-  uploadProgressed(): void {
-    if (this.#phase === 'waiting') return this.#send();
-    if (this.#phase === 'sending' || this.#phase === 'answering')
-      this.#deadline.allow(this.#exchange.route.timeouts.idle);
+  uploadProgressed(bytes: number): void {
+    if (this.#phase === 'sending' || this.#phase === 'answering') return this.#moved();
+    if (this.#phase !== 'collecting') return;
+    const hasMemory = this.#collection?.add(bytes) === true;
+    if (this.#upload?.isCollected || !hasMemory) this.#enter();
+    else this.#moved();
+  }
+
+  /** Something moved: the next thing has `idle`, or less where the client has no more credit. */
+  #moved(): void {
+    const { idle } = this.#exchange.route.timeouts;
+    const patience = Math.min(this.#upload?.patience ?? idle, this.#download?.patience ?? idle);
+    this.#deadline.allow(Math.min(idle, patience));
   }
 
   uploadExceeded(): void {
@@ -291,41 +333,38 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner {
 
   deadlinePassed(): void {
     switch (this.#phase) {
+      case 'collecting':
+        return this.#rejectLate();
+      case 'queued':
+        return this.#rejectQueued('connections');
       case 'connecting':
         if (this.#deadline.left > 0 && this.#sending?.giveUp()) return;
-        return this.#reject('upstream_timed_out');
-      case 'waiting':
-        return this.#reject('request_timed_out', 'body');
+        return this.#rejectTimedOut();
       case 'sending':
-        return this.#upload?.waitsForClient
-          ? this.#reject('request_timed_out', 'body')
-          : this.#reject('upstream_timed_out');
-      case 'answering':
-        if (!this.#controller?.paused) return this.#breakOff(this.#brokenBy('ETIMEDOUT'));
+        return this.#upload?.waitsForClient ? this.#rejectLate() : this.#rejectTimedOut();
+      case 'answering': {
+        const late = this.#upload !== undefined && this.#upload.patience <= 0;
+        if (!this.#controller?.paused && !late) return this.#breakOff(this.#brokenBy('ETIMEDOUT'));
         return this.#breakOff({ kind: 'client_gone', bytes: this.#bytes });
+      }
       case 'flushing':
         return this.#breakOff({ kind: 'client_gone', bytes: this.#bytes });
       default:
-        return this.#reject('upstream_timed_out');
+        return this.#rejectTimedOut();
     }
   }
 
-  /**
-   * Node does not tell a TLS connection that was closed from one that was cut (RFC 9112 §9.8), so that an answer which ends
-   * with its connection could be a half one. A transfer coding for which nobody asked is not undone.
-   */
-  #isDelimited(status: number, received: readonly string[]): boolean {
-    const { upstream } = this.#exchange.route;
-    if (upstream.http2) return true;
-    const framing = readFraming(received);
-    if (framing !== 'none' || !upstream.secure) return framing !== 'unsupported';
-    return status === 204 || status === 304 || this.#exchange.facts.method === 'HEAD';
+  #rejectLate(): void {
+    const slow = this.#upload !== undefined && this.#upload.patience <= 0;
+    this.#reject('request_timed_out', slow ? 'upload rate' : 'body');
   }
 
-  #restOf(controller: Dispatcher.DispatchController, received: readonly string[]): Rest {
-    if (controller instanceof Http2Request) return controller.bodyless ? 'nothing' : 'trailers';
-    const announced = received.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'trailer');
-    return announced && readFraming(received) === 'chunked' ? 'trailers' : 'body';
+  /** The end of `total` is the upstream's doing only where it had most of that time: the rest was the client's, or ours. */
+  #rejectTimedOut(): void {
+    const { total } = this.#exchange.route.timeouts;
+    const its = (performance.now() - this.#upstreamsTurn) / 1000;
+    const isClients = total !== undefined && this.#deadline.left <= 0 && its < total / 2;
+    this.#reject(isClients ? 'request_timed_out' : 'upstream_timed_out', isClients ? 'total' : undefined);
   }
 
   #brokenBy(code: string): Outcome {
@@ -346,21 +385,14 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner {
     if (this.#phase === 'settled') return;
     this.#phase = 'settled';
     this.#deadline.end();
+    this.#collection?.end();
     this.#sending?.end(outcome);
+    this.#exchange.route.upstream.entrance.leave(this);
     this.#controller?.abort(ABORTED);
     this.#upload?.destroy();
     if (outcome.kind === 'forwarded') this.#exchange.transaction.discard();
     this.#exchange.owner.settled(outcome, this.#sending?.attempts);
   }
-}
-
-/** undici hands out field lines as bytes, in types that leave it open. */
-function lines(raw: Dispatcher.DispatchController['rawHeaders']): string[] {
-  return Array.isArray(raw) ? raw.map((text) => (typeof text === 'string' ? text : text.toString('latin1'))) : [];
-}
-
-function hasProof(fields: readonly string[]): boolean {
-  return fields.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'dpop');
 }
 
 function flushFields(forwarding: Forwarding): void {

@@ -1,8 +1,10 @@
 // A route at work on one listener: its upstream, and all that forwarding needs to know and that no request changes.
 
-import type { ListenerLimits, Route, Timeouts } from '../../policy/policy.ts';
+import type { RequestLimits, Route, Timeouts } from '../../policy/policy.ts';
 import type { FieldRules } from '../fields/fields.ts';
 import type { OpenUpstream } from '../upstream/upstream.ts';
+import type { BodyMemory } from './body-memory.ts';
+import type { RateRules } from './credit.ts';
 
 export interface RouteAtWork {
   readonly upstream: OpenUpstream;
@@ -11,6 +13,22 @@ export interface RouteAtWork {
   readonly stripPrefix: string | undefined;
   /** Octets of a request's body. */
   readonly bodyLimit: number;
+  /** What clients have to send and to take per second. */
+  readonly upload: RateRules;
+  readonly download: RateRules;
+  /** By which its requests share the upstream with other routes; undefined: there are no others. */
+  readonly share: string | undefined;
+  /** Of the worker. */
+  readonly bodies: BodyMemory;
+}
+
+/** What a route is put to work with. */
+export interface WorkTerms {
+  readonly rules: FieldRules;
+  readonly upstream: OpenUpstream;
+  readonly bodies: BodyMemory;
+  /** Whether other routes have the same upstream. */
+  readonly shared: boolean;
 }
 
 /** Octets. A longer Content-Length would be rounded on its way, and the upstream told another one than the client. */
@@ -18,12 +36,21 @@ const LONGEST_BODY = Number.MAX_SAFE_INTEGER;
 
 /** Compiled once per policy, route and listener: a route's own limits come before those of the listener. */
 export function compileRouteAtWork(
-  route: Pick<Route, 'timeouts' | 'stripPrefix' | 'requestBody'>,
-  limits: Pick<ListenerLimits, 'requestBody'>,
-  rules: FieldRules,
-  upstream: OpenUpstream,
+  route: Pick<Route, 'name' | 'timeouts' | 'stripPrefix' | 'limits'>,
+  limits: RequestLimits,
+  { rules, upstream, bodies, shared }: WorkTerms,
 ): RouteAtWork {
   const { timeouts, stripPrefix } = route;
-  const bodyLimit = Math.min(route.requestBody ?? limits.requestBody ?? LONGEST_BODY, LONGEST_BODY);
-  return { upstream, rules, timeouts, stripPrefix, bodyLimit };
+  const { requestBody, uploadRate, downloadRate, rateGrace: grace } = { ...limits, ...route.limits };
+  return {
+    upstream,
+    rules,
+    timeouts,
+    stripPrefix,
+    bodyLimit: Math.min(requestBody, LONGEST_BODY),
+    upload: { rate: uploadRate, grace },
+    download: { rate: downloadRate, grace },
+    share: shared ? route.name : undefined,
+    bodies,
+  };
 }

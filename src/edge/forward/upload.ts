@@ -2,15 +2,17 @@
 
 import { Readable } from 'node:stream';
 import { countPiece } from './body-garbage.ts';
+import type { Credit } from './credit.ts';
 import type { Transaction } from '../transaction/transaction.ts';
 import { KeptPieces } from './kept-pieces.ts';
 
+/** Bytes that are held while the upstream does not take them, and that are collected before there is one. */
 const BUFFERED = 65_536;
 
 /** Who wants to know how an upload goes. */
 export interface UploadWatcher {
-  /** There is more of it, or its end. */
-  uploadProgressed(): void;
+  /** There is more of it, or its end. @param bytes now held that were not before */
+  uploadProgressed(bytes: number): void;
   uploadExceeded(): void;
 }
 
@@ -19,6 +21,8 @@ export interface UploadWishes {
   readonly limit: number;
   /** Whether to keep what was sent, so that it can be sent again. */
   readonly keep: boolean;
+  /** undefined: the client may take its time. */
+  readonly credit?: Credit | undefined;
 }
 
 /**
@@ -29,15 +33,17 @@ export class Upload {
   readonly #transaction: Transaction;
   readonly #watcher: UploadWatcher;
   readonly #kept: KeptPieces | undefined;
+  readonly #credit: Credit | undefined;
   #left: number;
   #stream: AttemptBody | undefined;
   #ended = false;
 
-  constructor(transaction: Transaction, { limit, keep }: UploadWishes, watcher: UploadWatcher) {
+  constructor(transaction: Transaction, { limit, keep, credit }: UploadWishes, watcher: UploadWatcher) {
     this.#transaction = transaction;
     this.#watcher = watcher;
     this.#left = limit;
     this.#kept = keep ? new KeptPieces() : undefined;
+    this.#credit = credit;
     const { body } = transaction;
     body.pause();
     body.on('data', this.#onData);
@@ -47,6 +53,16 @@ export class Upload {
   /** Whether the next byte has to come from the client. */
   get waitsForClient(): boolean {
     return !this.#transaction.received && !this.#transaction.body.isPaused();
+  }
+
+  /** Whether nothing is gained by waiting: it is all here, or as much as is held. */
+  get isCollected(): boolean {
+    return this.#ended || (this.#stream?.readableLength ?? 0) >= BUFFERED;
+  }
+
+  /** Seconds for which the client may still keep us waiting; infinite where it is not waited for, or may take its time. */
+  get patience(): number {
+    return this.#credit?.left ?? Number.POSITIVE_INFINITY;
   }
 
   /** Whether the next attempt would get the body from its beginning. */
@@ -65,6 +81,7 @@ export class Upload {
     const { body } = this.#transaction;
     if (this.#stream !== undefined && this.#isFresh()) return this.#stream;
     body.pause();
+    this.#credit?.stop();
     this.#stream?.destroy();
     this.#stream = this.#open(this.#kept?.pieces() ?? []);
     return this.#stream;
@@ -85,8 +102,9 @@ export class Upload {
   }
 
   resume(): void {
-    if (this.#ended) this.#stream?.push(null);
-    else this.#transaction.body.resume();
+    if (this.#ended) return void this.#stream?.push(null);
+    this.#credit?.wait();
+    this.#transaction.body.resume();
   }
 
   /** Nothing of the body was read by an attempt. */
@@ -102,16 +120,21 @@ export class Upload {
     this.#left -= chunk.length;
     countPiece(chunk.length);
     if (this.#left < 0) return this.#watcher.uploadExceeded();
-    this.#watcher.uploadProgressed();
+    this.#credit?.earn(chunk.length);
     this.#kept?.add(chunk);
-    if (this.#stream?.push(chunk) !== true) this.#transaction.body.pause();
+    if (this.#stream?.push(chunk) !== true) {
+      this.#credit?.stop();
+      this.#transaction.body.pause();
+    }
+    this.#watcher.uploadProgressed(chunk.length);
   };
 
   readonly #onEnd = (): void => {
     if (!this.#transaction.received) return;
-    this.#watcher.uploadProgressed();
     this.#ended = true;
+    this.#credit?.stop();
     if (this.#stream?.isLive) this.#stream.push(null);
+    this.#watcher.uploadProgressed(0);
   };
 }
 

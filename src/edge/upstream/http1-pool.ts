@@ -37,6 +37,8 @@ const CLIENT: Client.Options = {
  * have closed every one (RFC 9112 §9.3.1). Does not time anything but connections.
  */
 export class Http1Pool {
+  /** Requests that one connection carries at once. */
+  readonly streamsPerConnection = 1;
   readonly #origin: string;
   readonly #connect: Connector;
   readonly #pool: Pool;

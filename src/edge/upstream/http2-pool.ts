@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream';
 import type { buildConnector, Dispatcher } from 'undici';
 import { type Carrier, Http2Request } from './http2-request.ts';
 import { ConnectFailure, NotHttp2 } from './connect.ts';
+import { ResetBudget } from './resets.ts';
 
 /** Bytes of an answer's fields and of its trailers, 32 more per line; longer ones are `upstream_invalid`. */
 const MAX_ANSWER_FIELDS = 65_536;
@@ -13,6 +14,9 @@ const MAX_ANSWER_FIELDS = 65_536;
 const IDLE = 4000;
 /** Milliseconds within which a connection that has not answered a request has to answer a PING. */
 const PROBE = 5000;
+
+/** Requests at once on a connection, however many its server takes: they share its fate, and the resets that it may send. */
+const STREAMS = 100;
 
 /** @types/node knows `strictSingleValueFields` of servers only; Node has it here too. Fields pass as the client wrote them. */
 const SESSION: ClientSessionOptions & { strictSingleValueFields: boolean } = {
@@ -55,6 +59,7 @@ export class Http2Pool {
   readonly #waiting = new Set<Http2Request>();
   readonly #greeting = new Set<ClientHttp2Session>();
   #connecting = 0;
+  #streams = STREAMS;
   #closing: (() => void) | undefined;
   #ended = false;
 
@@ -66,6 +71,11 @@ export class Http2Pool {
 
   get stats(): { readonly connected: number } {
     return { connected: this.#open.size };
+  }
+
+  /** Requests that one connection carries at once; of the newest one. */
+  get streamsPerConnection(): number {
+    return this.#streams;
   }
 
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
@@ -134,7 +144,7 @@ export class Http2Pool {
     for (const open of this.#open) {
       const { session, running } = open;
       if (now >= open.until) session.close(); // when its requests are answered
-      const most = session.remoteSettings.maxConcurrentStreams ?? 0;
+      const most = streamsOf(session);
       if (!session.closed && !session.destroyed && running.size < most) return open;
     }
     return undefined;
@@ -197,6 +207,7 @@ export class Http2Pool {
     const until = performance.now() + this.#options.connectionAge;
     const open: Open = {
       session,
+      resets: new ResetBudget(),
       running: new Set(),
       idle,
       until,
@@ -204,6 +215,7 @@ export class Http2Pool {
       lastStream: Number.POSITIVE_INFINITY,
       answered: false,
     };
+    this.#streams = Math.max(1, streamsOf(session));
     this.#open.add(open);
     // A server may send two: the first one ends new requests, the second says which of them it took (RFC 9113 §6.8).
     session.on('goaway', (_code: number, lastStream: number) => {
@@ -228,4 +240,8 @@ export class Http2Pool {
       open.probing = false;
     });
   }
+}
+
+function streamsOf({ remoteSettings }: ClientHttp2Session): number {
+  return Math.min(remoteSettings.maxConcurrentStreams ?? 0, STREAMS);
 }

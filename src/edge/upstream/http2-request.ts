@@ -4,6 +4,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, constants, type Incomi
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { Closed, Refused } from './loss.ts';
+import type { ResetBudget } from './resets.ts';
 
 export interface Http2RequestOptions {
   readonly method: string;
@@ -15,6 +16,10 @@ export interface Http2RequestOptions {
   readonly fields: readonly string[];
   readonly body: Readable | undefined;
 }
+
+/** Milliseconds and bytes within which the answer to a request that is given up may still end by itself. */
+const LINGER = 1000;
+const READ_ON = 262_144;
 
 /** What went wrong with a stream; `code` is `HTTP2_` and the name of RFC 9113 §7, or a code of Node. */
 class StreamFailure extends Error {
@@ -28,6 +33,7 @@ class StreamFailure extends Error {
 /** The connection that carries a request, as far as it says what became of it. */
 export interface Carrier {
   readonly session: ClientHttp2Session;
+  readonly resets: ResetBudget;
   /** The last stream that the server may have looked at: what GOAWAY said (RFC 9113 §6.8). */
   lastStream: number;
   /** A request was answered on it. */
@@ -50,6 +56,8 @@ export class Http2Request implements Dispatcher.DispatchController {
   readonly #cancel = new AbortController();
   #stream: ClientHttp2Stream | undefined;
   #carrier: Carrier | undefined;
+  /** The request is sent as a whole. */
+  #sent = false;
   #settled = false;
   #answered = false;
   /** Others were answered on the connection before. */
@@ -77,11 +85,33 @@ export class Http2Request implements Dispatcher.DispatchController {
     this.#stream?.resume();
   }
 
-  /** RST_STREAM with CANCEL, which `close` would send after END_STREAM. */
+  /** RST_STREAM with CANCEL, where the connection has one left; else what is still to come of the answer is thrown away. */
   abort(reason: Error): void {
     this.aborted = true;
-    if (this.#stream?.closed === false) this.#cancel.abort();
+    const [stream, carrier] = [this.#stream, this.#carrier];
+    if (stream?.closed === false && carrier !== undefined) {
+      if (carrier.resets.take()) this.#cancel.abort();
+      else this.#readOn(stream, carrier);
+    }
     this.fail(reason);
+  }
+
+  #readOn(stream: ClientHttp2Stream, { session }: Carrier): void {
+    const reset = () => {
+      clearTimeout(timer);
+      if (stream.closed) return;
+      session.close(); // the connection takes no more requests
+      this.#cancel.abort();
+    };
+    const timer = setTimeout(reset, LINGER);
+    stream.once('close', () => clearTimeout(timer));
+    if (!this.#sent) return reset(); // half a body cannot be ended in any other way
+    let left = READ_ON;
+    stream.on('data', (chunk: Buffer) => {
+      left -= chunk.length;
+      if (left < 0) reset();
+    });
+    stream.resume();
   }
 
   /** @param done called once, when the stream is closed; with true where nothing at all came back */
@@ -119,7 +149,7 @@ export class Http2Request implements Dispatcher.DispatchController {
       this.fail(this.#failureOf(stream));
       done(!this.#answered);
     });
-    if (body === undefined) this.#handler.onRequestSent?.();
+    if (body === undefined) this.#onSent();
     else this.#upload(body, stream);
   }
 
@@ -161,8 +191,13 @@ export class Http2Request implements Dispatcher.DispatchController {
     body.once('end', () => {
       if (stream.closed) return;
       stream.end();
-      if (!this.#settled) this.#handler.onRequestSent?.();
+      this.#onSent();
     });
+  }
+
+  #onSent(): void {
+    this.#sent = true;
+    if (!this.#settled) this.#handler.onRequestSent?.();
   }
 
   /** RFC 9110 §15.2. */

@@ -7,10 +7,12 @@ import type { UpstreamEvent } from './upstream.ts';
 /** Nothing of any request goes into log and labels: names from the policy, codes and counts alone. */
 export function reportUpstream(
   event: UpstreamEvent,
-  metrics: Pick<TrafficMetrics, 'countUpstreamFailure' | 'countUpstreamRetry'>,
+  metrics: Pick<TrafficMetrics, 'countUpstreamFailure' | 'countUpstreamRetry' | 'countUpstreamWait'>,
   log: Pick<Log, 'event'>,
 ): void {
-  const { upstream, target } = event;
+  const { upstream } = event;
+  if (event.kind === 'waited') return metrics.countUpstreamWait(upstream, event.seconds);
+  const { target } = event;
   switch (event.kind) {
     case 'failed':
       return metrics.countUpstreamFailure(upstream, target, event.reason);

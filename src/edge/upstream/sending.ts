@@ -86,9 +86,12 @@ export class Sending {
     const attempt = this.#attempt;
     if (attempt === undefined) return false;
     attempt.end();
-    // A target whose connections are all busy answers; one without any does not.
-    if (attempt.target.pool.stats.connected === 0) attempt.target.pause();
-    attempt.target.failed('timed_out', attempt.isTrial);
+    // A target that has connections answers; one without any does not.
+    if (attempt.target.pool.stats.connected > 0) attempt.target.failedOnce('timed_out');
+    else {
+      attempt.target.pause();
+      attempt.target.failed('timed_out', attempt.isTrial);
+    }
     return this.#retry('unconnected', 'timed_out');
   }
 
@@ -112,8 +115,10 @@ export class Sending {
     this.#attempt = undefined;
     attempt.end();
     const fault = outcome.kind === 'rejected' ? FAULT[outcome.rejection.reason] : undefined;
-    if (fault !== undefined) attempt.target.failed(fault, attempt.isTrial);
-    else if (outcome.kind === 'upstream_broke') attempt.target.tell({ kind: 'failed', reason: 'broken' });
+    // A server that closes while it is still being sent a body may have had enough of that body: no client opens a circuit so.
+    if (fault === 'unreachable' && attempt.isUploading) attempt.target.failedOnce(fault);
+    else if (fault !== undefined) attempt.target.failed(fault, attempt.isTrial);
+    else if (outcome.kind === 'upstream_broke') attempt.target.failedOnce('broken');
   }
 
   /** The same target again where there is no other: a name may have more addresses. Not to wait there twice as long, though. */
@@ -159,6 +164,8 @@ class Attempt implements Carried {
   #started = false;
   #reused = false;
   #begun = false;
+  #sent = false;
+  #tunnel = false;
   #released = false;
 
   constructor(sending: Sending, target: OpenTarget, sender: Sender, fresh: boolean) {
@@ -169,14 +176,21 @@ class Attempt implements Carried {
     this.isTrial = target.take();
   }
 
+  /** It has a connection, and the request is not sent as a whole. */
+  get isUploading(): boolean {
+    return this.#started && !this.#sent;
+  }
+
   end(): void {
     this.#sender = undefined;
     this.#release();
   }
 
   #release(): void {
-    if (!this.#released) this.target.release();
+    if (this.#released) return;
     this.#released = true;
+    this.target.release();
+    if (this.#tunnel) this.target.tunnels -= 1;
   }
 
   onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
@@ -188,6 +202,7 @@ class Attempt implements Carried {
   }
 
   onRequestSent(): void {
+    this.#sent = true;
     this.#sender?.onRequestSent?.();
   }
 
@@ -199,6 +214,8 @@ class Attempt implements Carried {
   /** A tunnel is with its target until the exchange ends. */
   onRequestUpgrade(...answer: Parameters<Answering['onRequestUpgrade']>): void {
     if (this.#sender === undefined) return void answer[3].destroy();
+    this.#tunnel = true;
+    this.target.tunnels += 1;
     this.#sender.onRequestUpgrade?.(...answer);
     if (this.#sender !== undefined) this.target.succeeded(this.isTrial);
   }

@@ -44,13 +44,17 @@ export class OpenTarget {
   readonly name: string;
   readonly pool: Pick<Dispatcher, 'dispatch' | 'close' | 'destroy'> & {
     readonly stats: { readonly connected: number };
+    readonly streamsPerConnection: number;
   };
+  readonly #connections: number;
   readonly serverName: string;
   readonly tell: TargetTerms['tell'];
   /** By its health checks; stays true where there are none. */
   healthy = true;
   /** Requests that wait for it, or for their answer. */
   pending = 0;
+  /** Of these, tunnels: their connections are no longer among those of the pool. */
+  tunnels = 0;
   readonly #circuit: CircuitRules | undefined;
   /** Failures in a row. */
   #failures = 0;
@@ -72,6 +76,7 @@ export class OpenTarget {
       });
     };
     const { connections } = upstream;
+    this.#connections = connections;
     const options = { connections, connectionAge, connect };
     this.pool = upstream.http2 ? new Http2Pool(target.origin, options) : new Http1Pool(target.origin, options);
   }
@@ -83,6 +88,11 @@ export class OpenTarget {
   /** Whether it is not left alone for any reason, or is due for a trial. */
   get ready(): boolean {
     return this.healthy && (this.#pausedUntil === 0 || performance.now() >= this.#pausedUntil);
+  }
+
+  /** Requests that would find a connection, or a stream of one, without waiting for others. */
+  get room(): number {
+    return this.#connections * this.pool.streamsPerConnection - this.pending + this.tunnels;
   }
 
   /** Milliseconds until it may be called at all; 0 for all but open circuits. */
@@ -134,6 +144,11 @@ export class OpenTarget {
       this.#pausedUntil = 0;
       this.tell({ kind: 'circuit_closed' });
     }
+  }
+
+  /** It failed in a way that a client can bring about alone, as by a body that it does not want: counted, and nothing follows from it. */
+  failedOnce(reason: FailureReason): void {
+    this.tell({ kind: 'failed', reason });
   }
 
   /** An open circuit is no longer open for requests that were sent before, but for a trial that fails. */

@@ -5,7 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { Dispatcher } from 'undici';
 import type { Upstream } from '../../policy/policy.ts';
+import { type Rejection, reject } from '../../rejection/rejection.ts';
 import { compileConnector } from './connect.ts';
+import { Entrance } from './entrance.ts';
 import { HealthChecks } from './health.ts';
 import type { Loss } from './loss.ts';
 import { type Sender, Sending, type Targets } from './sending.ts';
@@ -17,10 +19,13 @@ const CONNECTION_AGE = 60;
 const LINGER = 10;
 
 /** What happened at an upstream. `retried`: a request goes to `target` now that was lost before. */
-export type UpstreamEvent = (TargetEvent | { readonly kind: 'retried'; readonly after: Loss }) & {
-  readonly upstream: string;
-  readonly target: string;
-};
+export type UpstreamEvent =
+  | ((TargetEvent | { readonly kind: 'retried'; readonly after: Loss }) & {
+      readonly upstream: string;
+      readonly target: string;
+    })
+  /** A request waited at the entrance, and was let in or gave up. */
+  | { readonly kind: 'waited'; readonly seconds: number; readonly upstream: string };
 
 export interface UpstreamOptions {
   /** Seconds; the longest `timeouts.connect` of the upstream's routes, each of which enforces its own (forward.ts). */
@@ -47,6 +52,7 @@ export class OpenUpstream implements Targets {
   readonly secure: boolean;
   readonly http2: boolean;
   readonly targets: readonly OpenTarget[];
+  readonly entrance: Entrance;
   readonly upstream: Upstream;
   readonly #connect: number;
   readonly #checks: readonly HealthChecks[];
@@ -81,6 +87,27 @@ export class OpenUpstream implements Targets {
       return target;
     });
     this.#checks = checks;
+    this.entrance = new Entrance({
+      room: () => this.room,
+      tunnels: upstream.tunnels * this.targets.length,
+      waited: (seconds) => onEvent({ kind: 'waited', seconds, upstream: upstream.name }),
+    });
+  }
+
+  /** Requests that could be given a connection now: on targets that are ready, or on any where none is. */
+  get room(): number {
+    let [ready, others, anyReady] = [0, 0, false];
+    for (const target of this.targets) {
+      if (target.blockedFor > 0) continue;
+      if (target.ready) [ready, anyReady] = [ready + Math.max(0, target.room), true];
+      else others += Math.max(0, target.room);
+    }
+    return anyReady ? ready : others;
+  }
+
+  /** Whether the circuit of every target is open. */
+  get blocked(): boolean {
+    return this.targets.every(({ blockedFor }) => blockedFor > 0);
   }
 
   get retries(): number {
@@ -110,6 +137,11 @@ export class OpenUpstream implements Targets {
     }
     if (best !== undefined) this.#last = index;
     return best;
+  }
+
+  /** Why nothing is sent, where every target is `blocked`. */
+  circuitOpen(): Rejection {
+    return reject('upstream_circuit_open', { retryAfter: this.opensIn() });
   }
 
   opensIn(): number {
@@ -150,11 +182,14 @@ export class OpenUpstream implements Targets {
   }
 }
 
-const NEVER = 3;
+const NEVER = 5;
 
-/** The lower the better: 0 is ready, 1 is left alone, 2 was tried before for this request. */
+/**
+ * The lower the better: 0 is ready, 2 is left alone, each one more where all connections are busy, as only a retry may find them;
+ * 4 was tried before for this request.
+ */
 function rankOf(target: OpenTarget, tried: readonly OpenTarget[]): number {
   if (target.blockedFor > 0) return NEVER;
-  if (tried.includes(target)) return 2;
-  return target.ready ? 0 : 1;
+  if (tried.includes(target)) return 4;
+  return (target.ready ? 0 : 2) + (target.room > 0 ? 0 : 1);
 }

@@ -294,9 +294,9 @@ describe('merging', () => {
   });
 
   test('a body limit of the route, none included, goes before that of the listener', () => {
-    assert.equal(routeOf('').requestBody, undefined);
-    assert.equal(routeOf('limits: { request_body: 1KiB }').requestBody, 1024);
-    assert.equal(routeOf('limits: { request_body: none }').requestBody, Number.POSITIVE_INFINITY);
+    assert.equal(routeOf('').limits.requestBody, undefined);
+    assert.equal(routeOf('limits: { request_body: 1KiB }').limits.requestBody, 1024);
+    assert.equal(routeOf('limits: { request_body: none }').limits.requestBody, Number.POSITIVE_INFINITY);
   });
 });
 

@@ -34,12 +34,13 @@ describe('a route in plain words', () => {
     }
   });
   test('names the targets, and what else decides which of them is called', () => {
-    assert.equal(routeOf('require: dpop').upstream, 'orders (http://127.0.0.1:9000)');
+    const share = '1024 connections and 4096 WebSockets per worker, of which one client gets at most two thirds';
+    assert.equal(routeOf('require: dpop').upstream, `orders (http://127.0.0.1:9000; ${share})`);
     const keys = 'health: { path: /healthz }, circuit: { failures: 3 }';
     const upstreams = `orders: { targets: ["http://127.0.0.1:9000", "unix:/run/b.sock"], ${keys} }`;
     assert.equal(
       describePolicy(policyOf({ upstreams })).routes[0]?.upstream,
-      'orders (http://127.0.0.1:9000, unix:/run/b.sock; least-pending; GET /healthz every 5 s; ' +
+      `orders (http://127.0.0.1:9000, unix:/run/b.sock; least-pending; each ${share}; GET /healthz every 5 s; ` +
         'left alone for 5 s after 3 failures in a row)',
     );
   });

@@ -207,7 +207,7 @@ describe('timeouts', () => {
     await upstream?.toEnd();
   });
 
-  it('connect: a request that gets no connection in time is upstream_timed_out, and is never sent', async (t) => {
+  it('connect: a request that waits for a connection of others in vain is upstream_queue_full, and is never sent', async (t) => {
     const received: Received[] = [];
     const origin = await script(t, (socket) => {
       received.push(new Received(socket));
@@ -216,7 +216,7 @@ describe('timeouts', () => {
     const first = send(t, port, GET);
     while (received[0] === undefined) await new Promise(setImmediate);
     await received[0].until(/\r\n\r\n$/);
-    await send(t, port, GET.replace('/orders/1', '/second')).until(/ 504 [^]*upstream_timed_out$/);
+    await send(t, port, GET.replace('/orders/1', '/second')).until(/ 503 [^]*upstream_queue_full$/);
     received[0].socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
     await first.until(/ok$/);
     assert.doesNotMatch(received[0].text, /second/);

@@ -153,7 +153,7 @@ describe('a failure', () => {
     assert.ok(target);
     const wishes = { timeouts: { idle: 0.05 } };
     const balanced = await openBalanced(t, [target], { circuit: { failures: 1, open: 60 } }, wishes);
-    const upload = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf';
+    const upload = `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n${'x'.repeat(70_000)}`;
     await send(t, balanced.port, upload).until(/request_timed_out$/);
     const gone = send(t, balanced.port, upload);
     await until(() => target.seen.length >= 2);

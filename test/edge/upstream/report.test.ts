@@ -10,6 +10,7 @@ const HERE = { upstream: 'orders', target: 'http://127.0.0.1:9000' };
 const TOLD: readonly (readonly [UpstreamEvent, readonly unknown[]])[] = [
   [{ ...HERE, kind: 'failed', reason: 'broken' }, ['failure', 'orders', HERE.target, 'broken']],
   [{ ...HERE, kind: 'retried', after: 'refused' }, ['retry', 'orders', 'refused']],
+  [{ upstream: 'orders', kind: 'waited', seconds: 0.2 }, ['wait', 'orders', 0.2]],
   [{ ...HERE, kind: 'unhealthy', what: 'HTTP 503' }, ['warn', 'target unhealthy', { ...HERE, what: 'HTTP 503' }]],
   [{ ...HERE, kind: 'healthy' }, ['info', 'target healthy', HERE]],
   [{ ...HERE, kind: 'circuit_opened', failures: 3 }, ['warn', 'circuit open', { ...HERE, failures: 3 }]],
@@ -21,6 +22,7 @@ for (const [event, expected] of TOLD) {
     const told: unknown[][] = [];
     const metrics = {
       countUpstreamFailure: (...said: unknown[]) => void told.push(['failure', ...said]),
+      countUpstreamWait: (...said: unknown[]) => void told.push(['wait', ...said]),
       countUpstreamRetry: (...said: unknown[]) => void told.push(['retry', ...said]),
     };
     reportUpstream(event, metrics, { event: (...said) => void told.push(said) });

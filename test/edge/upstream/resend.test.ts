@@ -77,10 +77,11 @@ describe('over HTTP/2, of any method and with its body, a request is sent again'
       raw.write(goaway(0));
       refused.resolve(raw);
     });
-    const client = send(t, port, 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\nkept, ');
+    // Without a length it goes on as it comes.
+    const client = send(t, port, 'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nkept, \r\n');
     await refused.promise;
     await (await second.promise).until(({ type }) => type === FRAME.data);
-    client.socket.write('later.');
+    client.socket.write('6\r\nlater.\r\n0\r\n\r\n');
     await client.until(/got kept, later\.\./);
   });
 

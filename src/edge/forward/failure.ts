@@ -1,0 +1,16 @@
+// What a failure of undici or Node means for a request that has no answer yet.
+
+import type { Reason } from '../../rejection/rejection.ts';
+
+/** Codes that say what went wrong whenever they come; others are read by how far the answer had got. */
+const REASON_OF_CODE: Readonly<Record<string, Reason>> = {
+  UND_ERR_CONNECT_TIMEOUT: 'upstream_timed_out',
+  ETIMEDOUT: 'upstream_timed_out',
+  UND_ERR_INVALID_ARG: 'internal_error',
+  UND_ERR_NOT_SUPPORTED: 'internal_error',
+};
+
+/** @param begun the upstream had sent something that could be an answer */
+export function reasonOf(code: string, begun: boolean): Reason {
+  return REASON_OF_CODE[code] ?? (begun ? 'upstream_invalid' : 'upstream_unreachable');
+}

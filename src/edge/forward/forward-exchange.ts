@@ -1,0 +1,25 @@
+// One permitted request on its way to an upstream: what forwarding works with, and who hears how it went.
+
+import type { RequestFacts } from '../../request-facts.ts';
+import type { Attempts } from '../../observe/log.ts';
+import type { Peer } from '../fields/request-fields.ts';
+import type { Outcome } from '../outcome.ts';
+import type { Transaction } from '../transaction/transaction.ts';
+import type { RouteAtWork } from './route-at-work.ts';
+
+/** One permitted request, and who is told how it went. */
+export interface ForwardExchange {
+  readonly transaction: Transaction;
+  readonly facts: Pick<RequestFacts, 'method' | 'origin' | 'target' | 'matchPath'> & { readonly peer: Peer };
+  readonly route: RouteAtWork;
+  /** Our CORS fields, names and values in turn, without `Vary`; empty where the route has no `cors`. */
+  readonly cors: readonly string[];
+  readonly owner: ExchangeOwner;
+}
+
+export interface ExchangeOwner {
+  /** Called when a tunnel opens. @returns seconds from now for which the permit is good */
+  tunnelOpened(): number;
+  /** Called exactly once, perhaps before `forward` returns. */
+  settled(outcome: Outcome, attempts: Attempts | undefined): void;
+}
