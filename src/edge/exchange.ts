@@ -22,6 +22,7 @@ import { type EdgeFacts, type IntakeRules, readFacts } from './intake/facts.ts';
 import { forward } from './forward/forward.ts';
 import type { ExchangeOwner } from './forward/forward-exchange.ts';
 import type { RouteAtWork } from './forward/route-at-work.ts';
+import { metadataAnswer } from './intake/metadata.ts';
 import type { Outcome } from './outcome.ts';
 import type { Transaction } from './transaction/transaction.ts';
 import { permitLasts } from './forward/tunnel.ts';
@@ -119,6 +120,10 @@ class Exchange implements ExchangeOwner {
     if (facts instanceof Rejection) return this.#refuse(facts);
     this.#facts = facts;
     if (facts.endsHere) return this.#answer(NOTHING_TO_SAY);
+
+    const metadata = metadataAnswer(policy, facts);
+    if (metadata instanceof Rejection) return this.#refuse(metadata);
+    if (metadata !== undefined) return this.#answer(metadata);
 
     const group = groupOf(policy.routeTable, facts);
     const preflight = group && preflightAnswer(group, facts);

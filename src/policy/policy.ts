@@ -135,6 +135,18 @@ export interface Route {
   /** In place of the listener's. */
   readonly limits: Partial<RequestLimits>;
   readonly timeouts: Timeouts;
+  /** Part of which protected resource it is; undefined: of none that says so. */
+  readonly resource: ResourceRules | undefined;
+}
+
+/** What a route says about the resource that it is part of. */
+export interface ResourceRules {
+  /** RFC 9728 §1.2. */
+  readonly identifier: string;
+  /** undefined: the scopes that its routes demand. */
+  readonly scopesSupported: readonly string[] | undefined;
+  /** Parameters of the document that the operator writes as they are. */
+  readonly written: Readonly<Record<string, string>>;
 }
 
 export interface RouteMatch {
@@ -352,6 +364,8 @@ export interface Policy {
   readonly routeTable: RouteTable;
   /** Routes whose upstream's DPoP-Nonce is removed although nobody here verifies their requests. */
   readonly withoutUpstreamNonce: ReadonlySet<Route>;
+  /** Documents of RFC 9728 as JSON text, by their URIs. */
+  readonly resourceMetadata: ReadonlyMap<string, string>;
   /** Fields that only the gateway may set, over all routes. */
   readonly managedFields: ManagedFields;
 }

@@ -15,6 +15,8 @@ export interface ChallengeTerms {
   readonly acrValues: string | undefined;
   /** Seconds. */
   readonly maxAge: number | undefined;
+  /** URI of the metadata of the resource (RFC 9728 §5.1). */
+  readonly resourceMetadata?: string | undefined;
 }
 
 /**
@@ -48,6 +50,7 @@ export function challenges(
         ...(failed(scheme) ? errorParameters(rejection, terms) : []),
         scheme === 'Bearer' ? ['realm', realm] : ['algs', terms.algs],
         scopeOf(rejection, terms),
+        ['resource_metadata', terms.resourceMetadata],
       ];
       return `${scheme} ${parameters.flatMap(formatParameter).join(', ')}`;
     });

@@ -7,7 +7,13 @@ import { REASON_NAMES, REASONS, type Reason, reject } from '../../src/rejection/
 
 const SCHEMES: readonly (readonly Scheme[])[] = [['DPoP'], ['DPoP', 'Bearer'], ['Bearer', 'DPoP']];
 const PRESENTED = ['DPoP', 'Bearer', 'other', 'none'] as const;
-const FULL = { algs: 'ES256 EdDSA', scope: 'orders:read a/b', acrValues: 'urn:example:loa3', maxAge: 600 };
+const FULL = {
+  algs: 'ES256 EdDSA',
+  scope: 'orders:read a/b',
+  acrValues: 'urn:example:loa3',
+  maxAge: 600,
+  resourceMetadata: 'https://api.example.com/.well-known/oauth-protected-resource/orders',
+};
 const BARE = { algs: 'ES256', scope: undefined, acrValues: undefined, maxAge: undefined };
 
 interface Read {

@@ -1,7 +1,7 @@
 // The conformance table: every demand of these specifications on a resource server or its gateway, and how it is shown.
 
 import { FAPI_2 } from './requirements/fapi2.ts';
-import { RFC_9728 } from './requirements/later.ts';
+import { RFC_9728 } from './requirements/rfc9728.ts';
 import { RFC_7662 } from './requirements/rfc7662.ts';
 import { RFC_6750 } from './requirements/rfc6750.ts';
 import { RFC_8705 } from './requirements/rfc8705.ts';

@@ -92,6 +92,7 @@ export function makeRoute(issuer: Issuer, over: Partial<Demand> = {}): Route {
     rateLimit: undefined,
     limits: {},
     timeouts: { connect: 1, responseHeader: 1, idle: 1, total: undefined },
+    resource: undefined,
   };
 }
 

@@ -10,9 +10,11 @@ import { checkOwnership } from './ownership.ts';
 import { checkChosen, checkReach, publicBesideNonces } from './reach.ts';
 import { compileRateLimits, warnOfUnusedLimits } from './rate-limit.ts';
 import { compileRedis } from './redis.ts';
+import { checkResources } from './resource.ts';
 import { compileRoutes } from './route.ts';
 import { compileUpstreams } from './upstream.ts';
 import { compileManagedFields } from '../../policy/managed-fields.ts';
+import { compileMetadata } from '../../policy/protected-resource.ts';
 import type { ConfigPath, Problem } from '../problem.ts';
 import type { ReadPolicy } from '../read/read.ts';
 import { compileRouteTable } from '../../policy/route-table.ts';
@@ -46,6 +48,7 @@ export function compilePolicy(read: ReadPolicy, now: number, cores = 1): Compile
   const routes = compileRoutes(compilation, { listeners: names, issuers, upstreams, rateLimits });
   checkOwnership(compilation, { issuers, upstreams, routes });
   checkReach(compilation, listeners, routes);
+  checkResources(compilation, listeners, routes);
   const routeTable = compileTable(compilation, listeners, routes);
   const secrets = compileSecrets(compilation);
   const retention = longest(routes, ({ maxAge, clockTolerance }) => maxAge + clockTolerance);
@@ -76,6 +79,7 @@ export function compilePolicy(read: ReadPolicy, now: number, cores = 1): Compile
     routes: [...routes.keys()],
     routeTable,
     withoutUpstreamNonce: publicBesideNonces(listeners, routes),
+    resourceMetadata: compileMetadata([...routes.keys()]),
     managedFields: compileManagedFields([...routes.keys()], listeners),
   };
   return { policy: deepFreeze(policy), warnings: compilation.warnings };

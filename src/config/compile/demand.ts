@@ -1,6 +1,7 @@
 // Compiles what a route demands of a sender: merged with the defaults, for the real decision and for the shadow beside it.
 
 import type { Requirement } from '../../binding/binding.ts';
+import { metadataUri } from '../../policy/protected-resource.ts';
 import type { ChallengeTerms, Scheme } from '../../rejection/challenge.ts';
 import { isExact } from '../../jose/exact-numbers.ts';
 import type { ClaimRule } from '../../token/claims.ts';
@@ -45,14 +46,21 @@ export function compileDemands(
   return { demand: compileDemand(real, from), shadow: shadow && compileDemand(shadow, from) };
 }
 
-/** What challenges of a route say. `scope` names all scopes even where one of them is enough. */
-export function compileChallenge({ requirement, dpop, scope, acr, maxAuthAge }: Demand): ChallengeTerms {
+/**
+ * What challenges of a route say. `scope` names all scopes even where one of them is enough.
+ * @param resource identifier of the protected resource that the route is part of
+ */
+export function compileChallenge(
+  { requirement, dpop, scope, acr, maxAuthAge }: Demand,
+  resource: string | undefined,
+): ChallengeTerms {
   return {
     schemes: SCHEMES[requirement],
     algs: dpop.algorithms.join(' '),
     scope: scope?.scopes.join(' '),
     acrValues: acr.length === 0 ? undefined : acr.join(' '),
     maxAge: maxAuthAge === undefined ? undefined : Math.floor(maxAuthAge),
+    ...(resource !== undefined && { resourceMetadata: metadataUri(resource) }),
   };
 }
 

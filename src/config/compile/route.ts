@@ -10,6 +10,7 @@ import { type Compilation, listed, merged, unlessNone } from './compilation.ts';
 import { compileChallenge, compileDemands, type RouteConfig } from './demand.ts';
 import { checkFields, compileForward } from './forward.ts';
 import { compileRouteLimit } from './rate-limit.ts';
+import { compileResource } from './resource.ts';
 import { checkWeaker } from './weaker.ts';
 import type { ConfigPath } from '../problem.ts';
 import { type CorsRules, type Route, type RouteMatch, type Upstream, NO_UPSTREAM } from '../../policy/policy.ts';
@@ -60,7 +61,7 @@ function compileRoute(compilation: Compilation, at: ConfigPath, config: RouteCon
     upstream: upstreamOf(compilation, at, config, named.upstreams),
     demand,
     shadow,
-    challenge: compileChallenge(demand),
+    challenge: compileChallenge(demand, config.resource?.identifier),
     encodedSlash: config.encoded.includes('slash'),
     stripPrefix: compileStripPrefix(compilation, at, config, match.path),
     forward: compileForward(compilation, at, config, demand.issuers.length),
@@ -73,6 +74,7 @@ function compileRoute(compilation: Compilation, at: ConfigPath, config: RouteCon
       idle: timeouts.idle,
       total: unlessNone(timeouts.total),
     },
+    resource: config.resource && compileResource(config.resource),
   };
 }
 

@@ -1,5 +1,6 @@
 // A compiled policy in plain words: what each route demands, what it forwards, and what it does not enforce.
 
+import { metadataUri } from '../../policy/protected-resource.ts';
 import type { Config } from '../schema/schema.ts';
 import {
   type Bind,
@@ -189,7 +190,7 @@ function describeIntrospection({ issuer, introspection }: Demand['issuers'][numb
   ];
 }
 
-function describeForward({ demand, forward, cors, stripPrefix }: Route): string[] {
+function describeForward({ demand, forward, cors, stripPrefix, resource }: Route): string[] {
   const isPublic = demand.requirement === 'public';
   const credentials = {
     remove: 'without Authorization and DPoP',
@@ -206,6 +207,9 @@ function describeForward({ demand, forward, cors, stripPrefix }: Route): string[
     ...forward.clientCertificate.map(({ format, field }) => `${field}: the client's certificate (${format})`),
     ...(stripPrefix === undefined ? [] : [`${stripPrefix} cut from the front of the path`]),
     ...(cors ? [`CORS for ${cors.origins.join(', ')}`] : []),
+    ...(resource
+      ? [`part of the resource ${resource.identifier}, described at ${metadataUri(resource.identifier)}`]
+      : []),
   ];
 }
 

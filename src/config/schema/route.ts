@@ -179,8 +179,15 @@ const cors = z.strictObject({
 });
 
 const resource = z.strictObject({
-  identifier: uri('an https URI').describe('The resource identifier (RFC 9728 §1.2).'),
-  scopes_supported: scopes.optional().describe('Scopes named in the document.'),
+  identifier: uri(
+    'an https URI without a fragment, such as https://api.example.com/orders',
+    /^https:\/\/[^\s/?#@\\]+(?:[/?][^\s#\\]*)?$/,
+  ).describe('The resource identifier (RFC 9728 §1.2). Routes with the same one are one resource.'),
+  scopes_supported: scopes.optional().describe('Scopes named in the document. Absent: those that its routes demand.'),
+  name: text('a name for people').optional().describe('resource_name.'),
+  documentation: uri('an http or https URI').optional().describe('resource_documentation: for developers.'),
+  policy_uri: uri('an http or https URI').optional().describe('resource_policy_uri: how the data may be used.'),
+  tos_uri: uri('an http or https URI').optional().describe('resource_tos_uri: terms of service.'),
 });
 
 export const route = z.strictObject({
@@ -210,7 +217,11 @@ export const route = z.strictObject({
     .optional()
     .describe('Evaluated, counted and logged beside the real demand, never enforced.'),
   cors: cors.optional().describe('Browser applications that may call this route.'),
-  resource: resource.optional().describe('Protected resource metadata (RFC 9728).').meta(later()),
+  resource: resource
+    .optional()
+    .describe(
+      'Metadata by which clients find the authorization server (RFC 9728), served without a token, and named in challenges.',
+    ),
   rate_limit: name.optional().describe('One of rate_limits.'),
   encoded: list(choice('slash'), 'slash', 0).prefault([]).describe('slash: %2F passes as received, never decoded.'),
   rewrite: z

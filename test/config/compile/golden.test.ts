@@ -21,8 +21,12 @@ function compiled(name: string): Policy {
 
 /** Everything that was compiled but what depends on the text alone; issuers and upstreams by name where routes refer to them. */
 function summary(policy: Policy): string {
-  const { id, managedFields, routeTable, routes, listeners, issuers, upstreams, ...others } = policy;
-  const rest = { ...others, withoutUpstreamNonce: [...others.withoutUpstreamNonce].map(({ name }) => name) };
+  const { id, managedFields, routeTable, routes, listeners, issuers, upstreams, resourceMetadata, ...others } = policy;
+  const rest = {
+    ...others,
+    ...(resourceMetadata.size > 0 && { resourceMetadata: [...resourceMetadata] }),
+    withoutUpstreamNonce: [...others.withoutUpstreamNonce].map(({ name }) => name),
+  };
   assert.ok(/^[0-9a-f]{8}$/.test(id) && managedFields.names.has('dpop'));
   const table = [...routeTable].flatMap(([listener, { exact, wildcard, every }]) => [
     ...[...exact].flatMap(([host, node]) => lines(`${listener} ${host}`, node)),

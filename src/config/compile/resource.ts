@@ -1,0 +1,89 @@
+// Compiles what routes say about protected resources, and holds it against listeners and issuers.
+
+import { readOrigin } from '../../http/uri.ts';
+import type { Listener, ResourceRules, Route } from '../../policy/policy.ts';
+import type { ConfigPath } from '../problem.ts';
+import type { Config } from '../schema/schema.ts';
+import { type Compilation, listed } from './compilation.ts';
+
+type ResourceConfig = NonNullable<Config['routes'][number]['resource']>;
+
+/** Parameters that are written as they are: name in the document → key. */
+const WRITTEN = {
+  resource_name: 'name',
+  resource_documentation: 'documentation',
+  resource_policy_uri: 'policy_uri',
+  resource_tos_uri: 'tos_uri',
+} as const;
+
+export function compileResource(config: ResourceConfig): ResourceRules {
+  const written = Object.entries(WRITTEN).flatMap(([parameter, key]) => {
+    const value = config[key];
+    return value === undefined ? [] : [[parameter, value] as const];
+  });
+  return {
+    identifier: config.identifier,
+    scopesSupported: config.scopes_supported,
+    written: Object.fromEntries(written),
+  };
+}
+
+/**
+ * Problems: an identifier at an origin that no listener of its route has, so that its document could never be fetched; two routes
+ * that write different things about one resource. Warnings: tokens asked for by the identifier (RFC 8707) that no issuer of the
+ * route makes for it.
+ */
+export function checkResources(
+  compilation: Compilation,
+  listeners: readonly Listener[],
+  routes: ReadonlyMap<Route, ConfigPath>,
+): void {
+  const seen = new Map<string, readonly [ResourceRules, ConfigPath]>();
+  for (const [route, at] of routes) {
+    const { resource, demand, match } = route;
+    if (resource === undefined) continue;
+    const here = [...at, 'resource'];
+    const origins = listeners
+      .filter(({ name }) => match.listeners?.includes(name) ?? true)
+      .flatMap((listener) => listener.origins);
+    checkOrigin(compilation, here, resource.identifier, origins);
+    const others = demand.issuers.filter(({ audience }) => !audience.includes(resource.identifier));
+    if (others.length > 0) {
+      compilation.warning(
+        [...here, 'identifier'],
+        `is no audience of ${listed(others.map(({ name }) => name))}: a token that a client asks for by it (RFC 8707) is refused`,
+      );
+    }
+    const [before, place] = seen.get(resource.identifier) ?? [];
+    if (before !== undefined && place !== undefined) checkAgreement(compilation, here, [resource, before], place);
+    else seen.set(resource.identifier, [resource, here]);
+  }
+}
+
+function checkOrigin(compilation: Compilation, at: ConfigPath, identifier: string, origins: Listener['origins']): void {
+  const origin = readOrigin(/^https:\/\/[^/?#]+/i.exec(identifier)?.[0] ?? '');
+  const fits = origins.some(({ scheme, authority, wildcard }) =>
+    wildcard
+      ? origin?.authority.replace(/^[^.]+/, '*') === authority
+      : scheme === origin?.scheme && authority === origin.authority,
+  );
+  if (fits) return;
+  const known = listed(origins.map(({ scheme, authority }) => `${scheme}://${authority}`));
+  compilation.problem([...at, 'identifier'], `is at no origin of a listener of this route, expected one at ${known}`);
+}
+
+function checkAgreement(
+  compilation: Compilation,
+  at: ConfigPath,
+  [resource, before]: readonly [ResourceRules, ResourceRules],
+  place: ConfigPath,
+): void {
+  for (const [parameter, key] of Object.entries(WRITTEN)) {
+    const [value, other] = [resource.written[parameter], before.written[parameter]];
+    if (value === undefined || other === undefined || value === other) continue;
+    compilation.problem(
+      [...at, key],
+      `differs from what another route says of the same resource (${compilation.placeOf([...place, key])}), expected it once`,
+    );
+  }
+}

@@ -1,0 +1,129 @@
+// Protected resource metadata (RFC 9728): served without a token, named in challenges, and nothing but what the policy enforces.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { ISSUER } from '../support/tokens.ts';
+
+const ROUTES = `
+- name: read
+  match: { path: /orders/*, methods: [GET] }
+  upstream: orders
+  require: dpop
+  scope: [orders:read]
+  resource: { identifier: "https://api.example.com/orders", name: Orders, documentation: "https://docs.example.com/orders" }
+- name: write
+  match: { path: /orders/*, methods: [POST] }
+  upstream: orders
+  require: sender-constrained
+  scope: [orders:write]
+  resource: { identifier: "https://api.example.com/orders" }
+- name: root
+  match: { path: /root/* }
+  upstream: orders
+  require: dpop
+  dpop: { algorithms: [ES256] }
+  resource: { identifier: "https://api.example.com/", scopes_supported: [a, b] }
+- { name: open, match: { path: /* }, upstream: orders, require: public, weaker_than_defaults: [require] }
+`;
+const WELL_KNOWN = '/.well-known/oauth-protected-resource';
+const start = (t: Parameters<typeof startTestGateway>[0], more = '') =>
+  startTestGateway(t, { routes: `${ROUTES}${more}` });
+const documentAt = async (gateway: TestGateway, path: string) => {
+  const { status, body, fields } = await gateway.request('GET', path);
+  assert.equal(status, 200, path);
+  assert.equal(fields.one('Content-Type'), 'application/json');
+  return JSON.parse(body) as Record<string, unknown>;
+};
+
+describe('the document of a resource', () => {
+  test('is at its path form, and says what its routes together demand', async (t) => {
+    const gateway = await start(t);
+    assert.deepEqual(await documentAt(gateway, `${WELL_KNOWN}/orders`), {
+      resource: 'https://api.example.com/orders',
+      authorization_servers: [ISSUER],
+      scopes_supported: ['orders:read', 'orders:write'],
+      bearer_methods_supported: ['header'],
+      dpop_signing_alg_values_supported: ['ES256', 'ES384', 'EdDSA', 'PS256', 'RS256'],
+      resource_name: 'Orders',
+      resource_documentation: 'https://docs.example.com/orders',
+    });
+  });
+
+  test('of an identifier without a path is at the bare well-known path; the demand of all its routes is stated', async (t) => {
+    const gateway = await start(t);
+    assert.deepEqual(await documentAt(gateway, WELL_KNOWN), {
+      resource: 'https://api.example.com/',
+      authorization_servers: [ISSUER],
+      scopes_supported: ['a', 'b'],
+      bearer_methods_supported: ['header'],
+      dpop_signing_alg_values_supported: ['ES256'],
+      dpop_bound_access_tokens_required: true,
+    });
+  });
+
+  test('is named in every challenge of its routes, behind the error', async (t) => {
+    const gateway = await start(t);
+    const { fields } = await gateway.request('GET', '/orders/1');
+    assert.match(
+      fields.one('WWW-Authenticate') ?? '',
+      /, resource_metadata="https:\/\/api\.example\.com\/\.well-known\/oauth-protected-resource\/orders"$/,
+    );
+    const open = await gateway.request('GET', '/orders', { token: 'x' });
+    assert.match(open.fields.all('WWW-Authenticate').join(), /^DPoP error="invalid_token"|^Bearer/);
+  });
+
+  test('is readable by pages of any origin, answers HEAD and preflights, and takes no other method', async (t) => {
+    const gateway = await start(t);
+    const origin = ['Origin', 'https://app.example.net'] as const;
+    const { fields } = await gateway.request('GET', WELL_KNOWN, { fields: [origin] });
+    assert.equal(fields.one('Access-Control-Allow-Origin'), '*');
+    assert.equal((await gateway.request('HEAD', WELL_KNOWN)).body, '');
+    const asked = ['Access-Control-Request-Method', 'GET'] as const;
+    const preflight = await gateway.request('OPTIONS', WELL_KNOWN, {
+      fields: [origin, asked, ['Access-Control-Request-Headers', 'mcp-protocol-version']],
+    });
+    assert.equal(preflight.status, 204);
+    assert.equal(preflight.fields.one('Access-Control-Allow-Headers'), '*');
+    const post = await gateway.request('POST', WELL_KNOWN, { body: 'x' });
+    assert.deepEqual([post.status, post.fields.one('Allow')], [405, 'GET, HEAD, OPTIONS']);
+    assert.equal(gateway.upstream.seen.length, 0);
+  });
+
+  test('exists for configured identifiers alone: other paths are the upstream’s', async (t) => {
+    const gateway = await start(t);
+    for (const path of [`${WELL_KNOWN}/other`, `${WELL_KNOWN}/orders/`, `${WELL_KNOWN}x`, '/.well-known/other']) {
+      const { body } = await gateway.request('GET', path);
+      assert.equal(body, 'from the upstream', path);
+    }
+  });
+});
+
+describe('a configuration', () => {
+  const problem = async (t: Parameters<typeof startTestGateway>[0], more: string) =>
+    await start(t, more).then(
+      () => 'none',
+      (error: unknown) => String(error),
+    );
+  const route = (resource: string) =>
+    `- { name: x, match: { path: /x/* }, upstream: orders, require: dpop, resource: ${resource} }\n`;
+
+  test('whose identifier is at another origin than its listeners is refused', async (t) => {
+    assert.match(
+      await problem(t, route('{ identifier: "https://other.example.com/x" }')),
+      /routes\[4\]\.resource\.identifier: is at no origin of a listener of this route, expected one at https:\/\/api\.example\.com/,
+    );
+  });
+
+  test('that names one resource in two ways is refused, with both places', async (t) => {
+    assert.match(
+      await problem(t, route('{ identifier: "https://api.example.com/orders", name: Others }')),
+      /resource\.name: differs from what another route says of the same resource \(.*holdfast\.yaml:\d+:\d+\)/,
+    );
+  });
+
+  test('whose identifier has a fragment or is not https is refused', async (t) => {
+    for (const identifier of ['http://api.example.com/x', 'https://api.example.com/x#y', 'https://u@api.example.com/'])
+      assert.match(await problem(t, route(`{ identifier: "${identifier}" }`)), /resource\.identifier: is/, identifier);
+  });
+});
