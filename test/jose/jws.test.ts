@@ -82,6 +82,10 @@ test('a claim spelled with an escape cannot be hidden by objects that were read 
   const hidden = readJsonObject('{"iss":1,"cn\\u0066":{"jkt":"x"}}');
   assert.ok(hidden === undefined || Object.hasOwn(hidden, 'cnf'));
   assert.equal(readJsonObject('{"a\\\\b":1}'), undefined);
+  const besideLongNumbers = readJsonObject('{"uid":9007199254740993,"cn\\u0066":{"jkt":"x"}}');
+  assert.ok(besideLongNumbers === undefined || Object.hasOwn(besideLongNumbers, 'cnf'));
+  assert.equal(readJsonObject('{"uid":9007199254740993,"a\\\\b":1}'), undefined);
+  assert.equal(readJsonObject('{"uid":9007199254740993,"u\\u0069d":1}'), undefined);
 });
 
 test('a part that is no JSON object, no UTF-8 or not canonical spoils the whole, wherever it stands', () => {

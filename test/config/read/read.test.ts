@@ -156,7 +156,10 @@ routes:
       'given/teams/keys.json': '',
       'given/keys.json': '',
     };
-    assert.deepEqual(read(write(files), env).config.upstreams.c?.targets, ['http://127.0.0.1:9003']);
+    const given = readPolicyFile(write(files), { env });
+    assert.ok('config' in given);
+    assert.deepEqual(given.config.upstreams.c?.targets, ['http://127.0.0.1:9003']);
+    assert.ok(given.sources.files.some((file) => file.endsWith('given/c.yaml')));
     for (const name of ['SECRET', 'SECRET:-x', 'UNSET']) {
       const result = readPolicyFile(write({ ...files, 'given/c.yaml': target(name) }), { env });
       assert.ok('problems' in result);
