@@ -1,4 +1,4 @@
-// Content as text: content codings undone within a size, byte order marks dropped.
+// Text of received content: codings undone within a size, byte order mark dropped.
 
 import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate, type InputType, type ZlibOptions } from 'node:zlib';

@@ -1,4 +1,4 @@
-// Documents of an issuer over HTTP: https or loopback, within a deadline, a size and an origin; what its metadata names.
+// Documents of an issuer over HTTP: deadline, size, TLS, redirects, and metadata.
 
 import type { LookupFunction } from 'node:net';
 import { getCACertificates } from 'node:tls';
@@ -135,7 +135,7 @@ async function errorOf({ body }: Dispatcher.ResponseData): Promise<string | unde
   return typeof error === 'string' && /^[a-z_]{1,40}$/.test(error) ? ` (${error})` : undefined;
 }
 
-/** An answer that is no document: its body is not read, and its connection is closed. */
+/** Drops an answer: its body is not read, and its connection is closed. */
 function discard({ body }: Dispatcher.ResponseData): void {
   body.on('error', () => {}).destroy();
 }

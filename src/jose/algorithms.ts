@@ -1,4 +1,4 @@
-// The one table of JWS algorithms: which keys each takes, how its signatures are verified, which names mean the same.
+// The table of JWS algorithms: their keys, their verification, their names.
 
 import { constants, type KeyObject, verify } from 'node:crypto';
 

@@ -1,4 +1,4 @@
-// A public JWK that somebody else sent: what it may say of its use, and the key inside a DPoP proof (RFC 9449 §4.3 checks 5 to 7).
+// Public JWKs: declared use, and the key inside a DPoP proof (RFC 9449 §4.3 checks 5 to 7).
 
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { type Algorithm, admitsAlgorithm, ALGORITHMS, PRIVATE_MEMBERS, RSA_BITS } from './algorithms.ts';

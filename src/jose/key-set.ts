@@ -1,4 +1,4 @@
-// The key set of an issuer (RFC 7517 §5): which of its keys verify signatures, and by which algorithms each.
+// Key sets of issuers (RFC 7517 §5): usable keys, and the algorithms of each.
 
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import {
@@ -120,6 +120,6 @@ function importKey(jwk: JsonObject, said: Pick<ReadKey, 'kid' | 'alg' | 'possibl
     if ((key.asymmetricKeyDetails?.modulusLength ?? RSA_BITS) < RSA_BITS) return 'weak';
     return { ...said, key, thumbprint: jwkThumbprint(bare) };
   } catch {
-    return 'malformed'; // A point off its curve, or numbers that are none.
+    return 'malformed'; // A point off its curve, or members that are not numbers.
   }
 }

@@ -1,4 +1,4 @@
-// Signatures of an issuer: the key that a JWS names, looked for once more where it is unknown, and the verification.
+// Verification of JWS signatures by the keys of an issuer.
 
 import { admitsAlgorithm, verifySignature } from '../jose/algorithms.ts';
 import type { CompactJws } from '../jose/jws.ts';

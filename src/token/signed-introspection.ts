@@ -1,4 +1,4 @@
-// Signed answers to introspection (RFC 9701 §5): a JWT of the issuer, for this gateway, with the answer in one claim.
+// Signed answers to introspection (RFC 9701 §5).
 
 import { Rejection } from '../rejection/rejection.ts';
 import { readCompactJws } from '../jose/jws.ts';

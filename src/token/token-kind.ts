@@ -1,4 +1,4 @@
-// What kind of token claims speak of: access tokens as their issuer marks them, and everything that an issuer marks as another kind.
+// Marks of access tokens, and of every other kind of token, in claims.
 
 import type { JsonObject } from '../jose/jws.ts';
 

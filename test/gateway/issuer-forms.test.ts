@@ -1,4 +1,4 @@
-// Tokens and answers in the forms of real authorization servers, end to end: what a setting lets in, and what nothing lets in.
+// Tokens and answers of real authorization servers, end to end, with near misses.
 
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
@@ -98,7 +98,7 @@ describe('access tokens whose issuer says what marks them', () => {
   });
 });
 
-test('empty claims refuse nothing and are no fields; scp reaches X-Auth-Scope', async (t) => {
+test('empty claims refuse nothing and make no field; scp reaches X-Auth-Scope', async (t) => {
   const { outcome, gateway } = await start(t);
   for (const scope of ['', [], ' ']) {
     assert.equal(await outcome({ aud: 'api-1', scope, client_id: '', azp: 'spa', sub: '' }), 200);
@@ -154,7 +154,7 @@ describe('answers of issuers that are asked', () => {
   const BARE = { active: true, scope: 'read', client_id: 'c', username: 'u', ...until };
   const SALESFORCE = { active: true, scope: 'id api', token_type: 'access_token', client_id: 'c', ...until };
 
-  test('an empty aud is none: it passes where none is demanded', async (t) => {
+  test('an empty aud counts as absent: it passes where none is demanded', async (t) => {
     const { send } = await asking(t, HYDRA);
     assert.deepEqual([await send(), await send('/narrow/1')], [200, 'token_audience_mismatch']);
     const refresh = await asking(t, { ...HYDRA, token_use: 'refresh_token' });

@@ -1,4 +1,4 @@
-// Content of answers: codings are undone within a size, and a byte order mark is no text.
+// Content of answers: codings, size limits, byte order marks.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

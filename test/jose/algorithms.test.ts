@@ -1,4 +1,4 @@
-// The table of algorithms: names of one algorithm are one, whatever list or key they stand in, and nothing beside the table is any.
+// The table of JWS algorithms: names, lists and keys.
 
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';

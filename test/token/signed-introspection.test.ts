@@ -1,4 +1,4 @@
-// Signed answers to introspection (RFC 9701): what is not signed by the issuer for this gateway, now, says nothing about a token.
+// Signed answers to introspection (RFC 9701): what counts, and hostile answers.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -36,7 +36,7 @@ const problemOf = async (text: string, keys?: KeySource) => {
 };
 
 describe('a signed answer says', () => {
-  test('what stands in token_introspection, and nothing that stands beside it', async () => {
+  test('what stands in token_introspection, and nothing outside it', async () => {
     assert.deepEqual(await read(await answerOf({ cnf: { jkt: 'other' }, active: false, sub: 'mallory' })), SAYS);
     assert.equal(await read(await answerOf({ token_introspection: { active: false } })), 'inactive');
   });
@@ -61,7 +61,7 @@ describe('nothing is said by', () => {
     'an answer of another issuer': [{ iss: 'https://evil.example' }, {}, /iss is not/],
     'an answer without issuer': [{ iss: undefined }, {}, /iss is not/],
     'an answer for another server': [{ aud: 'other' }, {}, /aud is neither/],
-    'an answer for nobody': [{ aud: undefined }, {}, /aud is neither/],
+    'an answer without audience': [{ aud: undefined }, {}, /aud is neither/],
     'an answer for a list in a list': [{ aud: [['gateway']] }, {}, /aud is neither/],
     'an old answer': [{ iat: NOW - 76 }, {}, /iat/],
     'an answer of the future': [{ iat: NOW + 16 }, {}, /iat/],
@@ -71,7 +71,11 @@ describe('nothing is said by', () => {
     'an access token': [{}, { typ: 'at+jwt' }, /typ/],
     'a JWT of no type': [{}, { typ: undefined }, /typ/],
     'an answer that is text': [{ token_introspection: JSON.stringify(SAYS) }, {}, /whether the token is active/],
-    'an answer beside the claim': [{ token_introspection: undefined, active: true }, {}, /whether the token is active/],
+    'an answer outside the claim': [
+      { token_introspection: undefined, active: true },
+      {},
+      /whether the token is active/,
+    ],
     'active: 1': [{ token_introspection: { active: 1 } }, {}, /whether the token is active/],
     'a key that is not the issuer’s': [{}, { kid: 'k2' }, /token_key_unknown/],
     'an algorithm that is not in its list': [{}, { alg: 'ES384' }, /token_algorithm_refused/],

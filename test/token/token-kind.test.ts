@@ -1,4 +1,4 @@
-// What marks an access token: what issuers call something else is refused always, what looks like an ID token unless they say more.
+// Marks of access tokens: refused kinds, the guess without a mark, marks of issuers.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

@@ -1,4 +1,4 @@
-// Words of explanations: values shortened, moments, and what says that a token is an access token.
+// Words of explanations: values, moments, kinds of tokens.
 
 import { describeMark } from '../../config/report/describe.ts';
 import type { JsonObject } from '../../jose/jws.ts';

@@ -1,4 +1,4 @@
-// Compiles what marks the access tokens of an issuer.
+// Compilation of the marks of access tokens.
 
 import { type AccessTokenMark, type MarkRule, namesAnotherKind } from '../../token/token-kind.ts';
 import type { ConfigPath } from '../problem.ts';

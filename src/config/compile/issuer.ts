@@ -1,4 +1,4 @@
-// Compiles issuers: where their keys come from, and the refusal to fetch keys over a network in the clear.
+// Compilation of issuers: their names, where their keys come from, what marks their tokens.
 
 import { decodeText } from '../../http/content.ts';
 import type { Issuer } from '../../token/issuer.ts';

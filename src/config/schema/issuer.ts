@@ -26,7 +26,7 @@ export const issuer = z.strictObject({
       (value) => !/^https?:/.test(value) || URL.canParse(value),
       'the issuer identifier, such as https://login.example.com',
     )
-    .describe('Exactly as in iss. What is no https URL needs keys with a place of their own.'),
+    .describe('Exactly as in iss. If it is not an https URL, keys must name a place.'),
   audience: list(text('an audience'), 'audiences').describe('One of these must be in aud.'),
   audience_claim: claimName
     .prefault('aud')

@@ -1,4 +1,4 @@
-// Issuers as people have them: names that are no https URLs, one registration, many tenants, marks of access tokens, other audiences.
+// Compilation of issuers: names, marks of access tokens, audiences, warnings.
 
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
@@ -12,7 +12,7 @@ const issuer = (name: string, rest = '') => `login: { issuer: ${name}, audience:
 const issuerOf = (name: string, rest = '') => policyOf({ issuers: issuer(name, rest) }).issuers[0];
 
 describe('the name of an issuer', () => {
-  test('need not be an https URL, where its keys have a place of their own', () => {
+  test('need not be an https URL where the place of its keys is named', () => {
     for (const name of [
       'http://adfs.example.com/adfs/services/trust',
       'acme.com',

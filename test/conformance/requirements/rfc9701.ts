@@ -1,4 +1,4 @@
-// RFC 9701 JWT Response for OAuth Token Introspection: what a resource server does that wants signed answers (`introspection.signed`).
+// RFC 9701 JWT Response for OAuth Token Introspection: what a resource server does.
 
 import type { Specification } from '../requirement.ts';
 
@@ -17,7 +17,7 @@ export const RFC_9701: Specification = {
     {
       section: '5',
       level: 'MUST',
-      requirement: 'The answer is of the media type and the `typ` of its own.',
+      requirement: 'The answer is of the media type and the `typ` of signed answers.',
       tests: [
         'token/signed-introspection > an access token',
         'token/signed-introspection > a JWT of no type',
@@ -37,8 +37,8 @@ export const RFC_9701: Specification = {
     {
       section: '5',
       level: 'MUST',
-      requirement: 'What counts stands in `token_introspection`; claims beside it say nothing about the token.',
-      tests: ['token/signed-introspection > what stands in token_introspection, and nothing that stands beside it'],
+      requirement: 'What counts stands in `token_introspection`; claims outside it say nothing about the token.',
+      tests: ['token/signed-introspection > what stands in token_introspection, and nothing outside it'],
     },
     {
       section: '5',
