@@ -7,8 +7,8 @@ import { describe, test, type TestContext } from 'node:test';
 import assert from 'node:assert/strict';
 import { assertAddress, assertCertificates, assertLogged, assertProofs } from '../gateway/balanced.ts';
 import { BALANCER, CLIENT_ADDRESS, FILES, gatewayPort, startBehind, through } from '../gateway/behind.ts';
-import { CLIENT, issue, TO_CERTIFICATE } from '../gateway/credentials.ts';
-import type { TestGateway } from '../support/gateway.ts';
+import { CLIENT, issue, OTHER_CLIENT, TO_CERTIFICATE } from '../gateway/credentials.ts';
+import { SERVER, type TestGateway } from '../support/gateway.ts';
 import { freePort, startProgram } from '../support/programs.ts';
 import { findEnvoy } from './programs.ts';
 
@@ -16,34 +16,49 @@ const found = findEnvoy();
 const skip = 'skip' in found ? found.skip : false;
 const TYPE = 'type.googleapis.com/envoy.extensions';
 
-/** Envoy with one listener of these filter chains, and the gateway as its cluster; a client of the test calls from its own address. */
-async function balance(t: TestContext, gateway: TestGateway, chain: object, cluster: object): Promise<TestGateway> {
+interface Hop {
+  readonly chain: object;
+  /** What the connections to the next hop are like, the last of which is the gateway. */
+  readonly cluster: object;
+}
+
+/** Envoy with one listener, and the gateway as its cluster; a client of the test calls from its own address. */
+const balance = (t: TestContext, gateway: TestGateway, chain: object, cluster: object) =>
+  relay(t, gateway, [{ chain, cluster }]);
+
+/** The same with a listener per hop, each the cluster of the one before. */
+async function relay(t: TestContext, gateway: TestGateway, hops: readonly Hop[]): Promise<TestGateway> {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-envoy-'));
   for (const [name, content] of Object.entries(FILES)) writeFileSync(join(folder, name), content);
-  const port = await freePort();
-  const address = (number: number) => ({ socket_address: { address: '127.0.0.1', port_value: number } });
-  const endpoint = { endpoint: { address: address(gatewayPort(gateway)) } };
+  const ports = await Promise.all(hops.map(() => freePort()));
+  const address = (number: number | undefined) => ({ socket_address: { address: '127.0.0.1', port_value: number } });
+  const nextOf = (index: number) => (index === hops.length - 1 ? 'holdfast' : `hop-${index + 1}`);
   const configuration = {
     static_resources: {
-      listeners: [{ name: 'api', address: address(port), filter_chains: [chain] }],
-      clusters: [
-        {
-          name: 'holdfast',
+      listeners: hops.map(({ chain }, index) => ({
+        name: `hop-${index}`,
+        address: address(ports[index]),
+        filter_chains: [chain],
+      })),
+      clusters: hops.map(({ cluster }, index) => {
+        const endpoint = { endpoint: { address: address(ports[index + 1] ?? gatewayPort(gateway)) } };
+        return {
+          name: nextOf(index),
           type: 'STATIC',
           connect_timeout: '5s',
           upstream_bind_config: { source_address: { address: BALANCER, port_value: 0 } },
-          load_assignment: { cluster_name: 'holdfast', endpoints: [{ lb_endpoints: [endpoint] }] },
+          load_assignment: { cluster_name: nextOf(index), endpoints: [{ lb_endpoints: [endpoint] }] },
           ...cluster,
-        },
-      ],
+        };
+      }),
     },
   };
   writeFileSync(join(folder, 'envoy.json'), JSON.stringify(configuration));
   const file = 'file' in found ? found.file : '';
   chmodSync(file, 0o755);
   const args = ['-c', 'envoy.json', '--concurrency', '1', '--disable-hot-restart', '--log-level', 'error'];
-  await startProgram(t, { file, args, folder, ports: [port] });
-  return through(gateway, port);
+  await startProgram(t, { file, args, folder, ports });
+  return through(gateway, ports[0] ?? 0);
 }
 
 const files = (...names: (keyof typeof FILES)[]) => names.map((filename) => ({ filename }));
@@ -58,9 +73,31 @@ const towardsGateway = {
   },
 };
 
+/** TLS of the next hop, with a certificate of this one. */
+const [OWN_CHAIN, OWN_KEY, OWN_CA] = files('balancer.pem', 'balancer.key', 'internal-ca.pem');
+const towardsSidecar = {
+  name: 'envoy.transport_sockets.tls',
+  typed_config: {
+    '@type': `${TYPE}.transport_sockets.tls.v3.UpstreamTlsContext`,
+    common_tls_context: {
+      tls_certificates: [{ certificate_chain: OWN_CHAIN, private_key: OWN_KEY }],
+      validation_context: { trusted_ca: OWN_CA },
+    },
+  },
+};
+
+interface Terminating {
+  /** Where it goes. */
+  readonly cluster?: string;
+  readonly handling?: 'SANITIZE_SET' | 'APPEND_FORWARD';
+  /** Who issued the certificates of its clients. */
+  readonly authorities?: 'clients.pem' | 'internal-ca.pem';
+}
+
 /** @param details what Envoy writes about the client's certificate */
-function terminating(details: object): object {
-  const [certificate_chain, private_key, trusted_ca] = files('balancer.pem', 'balancer.key', 'clients.pem');
+function terminating(details: object, wishes: Terminating = {}): object {
+  const { cluster = 'holdfast', handling = 'SANITIZE_SET', authorities = 'clients.pem' } = wishes;
+  const [certificate_chain, private_key, trusted_ca] = files('balancer.pem', 'balancer.key', authorities);
   return {
     transport_socket: {
       name: 'envoy.transport_sockets.tls',
@@ -80,7 +117,7 @@ function terminating(details: object): object {
           stat_prefix: 'api',
           codec_type: 'HTTP1',
           use_remote_address: true,
-          forward_client_cert_details: 'SANITIZE_SET',
+          forward_client_cert_details: handling,
           set_current_client_cert_details: details,
           http_filters: [
             { name: 'envoy.filters.http.router', typed_config: { '@type': `${TYPE}.filters.http.router.v3.Router` } },
@@ -90,7 +127,7 @@ function terminating(details: object): object {
               {
                 name: 'api',
                 domains: ['*'],
-                routes: [{ match: { prefix: '/' }, route: { cluster: 'holdfast' } }],
+                routes: [{ match: { prefix: '/' }, route: { cluster } }],
                 request_headers_to_remove: ['forwarded'],
                 request_headers_to_add: [
                   ['x-forwarded-host', '%REQ(:AUTHORITY)%'],
@@ -113,6 +150,8 @@ const xfcc = (listener: string) =>
     /client_certificate_from: .*/,
     'client_certificate_from: { format: xfcc, field: X-Forwarded-Client-Cert }',
   );
+
+const hexOf = ({ thumbprint }: typeof CLIENT) => Buffer.from(thumbprint, 'base64url').toString('hex');
 
 describe('Envoy', { skip }, () => {
   const written = {
@@ -140,6 +179,41 @@ describe('Envoy', { skip }, () => {
     const answer = await client.request('GET', '/mtls/1', { token, client: CLIENT });
     assert.equal(answer.reason, 'certificate_field_malformed');
   });
+
+  for (const [what, details, verify] of [
+    ['the certificate', { cert: true }, 'chain'],
+    ['its hash alone', { uri: true }, 'possession'],
+  ] as const) {
+    test(`twice, as an ingress gateway and its sidecar, tells the client by the first of two elements, with ${what}`, async (t) => {
+      const gateway = await startBehind(t, 'terminating-haproxy', (listener) =>
+        listener
+          .replace(/client_certificate_from: .*/, 'client_certificate_from: { format: xfcc, element: 2 }')
+          .replace('verify: chain, ca_file: clients.pem', verify === 'chain' ? '$&' : 'verify: possession'),
+      );
+      const client = await relay(t, gateway, [
+        { chain: terminating(details, { cluster: 'hop-1' }), cluster: { transport_socket: towardsSidecar } },
+        {
+          chain: terminating({ uri: true }, { handling: 'APPEND_FORWARD', authorities: 'internal-ca.pem' }),
+          cluster: { transport_socket: towardsGateway },
+        },
+      ]);
+      const token = await issue(gateway, TO_CERTIFICATE);
+      const ask = (wishes: object) => client.request('GET', '/mtls/1', { token, ...wishes });
+      const forged = { fields: [['X-Forwarded-Client-Cert', `Hash=${hexOf(CLIENT)}`] as const] };
+      assert.equal((await ask({ client: CLIENT })).status, 200);
+      assert.equal((await ask({ client: CLIENT, ...forged })).status, 200);
+      assert.equal((await ask({ client: OTHER_CLIENT, ...forged })).reason, 'certificate_mismatch');
+      assert.equal(
+        (await ask(forged)).reason,
+        'certificate_missing',
+        'what is left is the element of the ingress gateway',
+      );
+      const asGateway = await issue(gateway, { cnf: { 'x5t#S256': SERVER.thumbprint } });
+      assert.equal((await client.request('GET', '/mtls/1', { token: asGateway })).reason, 'certificate_missing');
+      const past = through(gateway, gatewayPort(gateway));
+      assert.equal((await past.request('GET', '/mtls/1', { token, ...forged })).reason, 'certificate_missing');
+    });
+  }
 
   for (const version of ['V1', 'V2']) {
     test(`passes TLS on behind a PROXY header ${version}`, async (t) => {
