@@ -2,6 +2,7 @@
 
 import { dirname, resolve, sep } from 'node:path';
 import type { Route, Upstream } from '../../policy/policy.ts';
+import { metadataUri } from '../../policy/protected-resource.ts';
 import type { Issuer } from '../../token/issuer.ts';
 import type { ConfigPath } from '../problem.ts';
 import { FILE_KEYS } from '../schema/keys.ts';
@@ -20,7 +21,7 @@ interface Compiled {
  * Holds included files to what they were given. Problems, each with both places: an `iss` or an upstream's target that another
  * file has; a route outside of the hosts and paths that the main file gives to its file, or inside of what it gives to others; an
  * upstream of another file, without a grant or with tokens of issuers that are not the main file's; fields to the upstream other
- * than those of the defaults; a secret's file that another file names, or that is not below the folder of the included one; an
+ * than those of the defaults; a protected resource at a place that was not given, or of another file; a secret's file that another file names, or that is not below the folder of the included one; an
  * issuer that would hold back readiness.
  * The main file owns everything, and may have routes inside of what it gives.
  * NOT checked: names of hosts that lead to the same upstream, and links among files.
@@ -36,6 +37,7 @@ export function checkOwnership(compilation: Compilation, { issuers, upstreams, r
     checkPlace(compilation, { route, at, entry }, grants, routes);
     checkUpstream(compilation, { route, at, entry });
     checkForward(compilation, at);
+    checkResource(compilation, { route, at, entry }, grants, routes);
   }
   checkGivenUpstreams(compilation, upstreams);
 }
@@ -207,6 +209,41 @@ function checkForward(compilation: Compilation, at: ConfigPath): void {
       `is not taken from an included file, expected no ${key}: that of defaults.forward counts (${place})`,
     );
   }
+}
+
+/** The document of a resource names issuers of all its routes (RFC 9728 §2): clients of others would be sent to those of this file. */
+function checkResource(
+  compilation: Compilation,
+  { route, at, entry }: IncludedRoute,
+  grants: readonly Grant[],
+  routes: ReadonlyMap<Route, ConfigPath>,
+): void {
+  const { resource } = route;
+  const url = URL.parse(resource?.identifier ?? '');
+  if (resource === undefined || url === null) return;
+  const here = [...at, 'resource', 'identifier'];
+  const path = url.pathname.replace(/\/$/, '');
+  const places = [`${path}/*`, path].filter((one) => one !== '').map((one) => ({ host: url.hostname, path: one }));
+  const given = places.some((place) => {
+    const own = grantFor(place, grants, entry);
+    return own !== undefined && rivalOf(place, own, grants) === undefined;
+  });
+  if (!given) {
+    const place = compilation.placeOf(['include', entry]);
+    compilation.problem(here, `is at a place that is not given to this file (${place}), expected one that is`);
+  }
+  const [, other] =
+    [...routes].find(
+      ([one, where]) => documentOf(one) === documentOf(route) && fileOf(compilation, where) !== fileOf(compilation, at),
+    ) ?? [];
+  if (other === undefined) return;
+  const place = compilation.placeOf([...other, 'resource', 'identifier']);
+  compilation.problem(here, `is the resource of another file (${place}), expected another identifier`);
+}
+
+/** Where the document of a route's resource is, in one spelling; undefined: it has none. */
+function documentOf({ resource }: Route): string | undefined {
+  return resource && metadataUri(resource.identifier).toLowerCase();
 }
 
 function checkGivenUpstreams(compilation: Compilation, upstreams: ReadonlyMap<string, Upstream>): void {

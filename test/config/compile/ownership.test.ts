@@ -252,6 +252,39 @@ describe('what is for all', () => {
     }
     assert.deepEqual(problemsOf({ routes: ROUTE.replace(/ }$/, ', forward: { host: upstream } }') }), []);
   });
+  test('a protected resource is at a place of the file, and of no other file: its document sends clients to issuers', () => {
+    const main = MAIN.replaceAll('http://', 'https://')
+      .replace('listeners: [{ ', 'listeners: [{ trusted_peers: [{ cidr: 127.0.0.1/32 }], ')
+      .replace('require: dpop }', 'require: dpop, resource: { identifier: "https://api.example.com/orders" } }');
+    const at = (identifier: string, grants?: string) =>
+      problemsOf(
+        { routes: ROUTE.replace(/ }$/, `, resource: { identifier: "${identifier}" } }`) },
+        grants === undefined ? { main } : { main, grants },
+      );
+    assert.deepEqual(at('https://team.example.com/a'), []);
+    assert.deepEqual(at('https://team.example.com'), []);
+    assert.deepEqual(at('https://api.example.com/team/x'), []);
+    for (const foreign of [
+      'https://api.example.com',
+      'https://api.example.com/teams',
+      'https://api.example.com/team/returns/x',
+    ]) {
+      assert.match(
+        at(foreign).join(),
+        /resource\.identifier: is at a place that is not given to this file \(holdfast\.yaml:3:5\)/,
+        foreign,
+      );
+    }
+    assert.match(
+      at('https://api.example.com/orders').join('\n'),
+      /is at a place.*\n.*is the resource of another file \(holdfast\.yaml:12:\d+\)/,
+    );
+    const same = /is the resource of another file \(holdfast\.yaml:12:\d+\)/;
+    assert.match(at('https://API.example.com/orders').join(), same);
+    const whole = '"api.example.com/*", "team.example.com/*"';
+    assert.match(at('https://api.example.com/orders', whole).join(), /is at a place.*is the resource of another file/s);
+    assert.deepEqual(at('https://api.example.com', whole), []);
+  });
   test('an included issuer never holds back readiness', () => {
     assert.deepEqual(problemsOf({ issuers: ISSUER.replace(' }', ', required_for_ready: true }') }), [
       'team.yaml:2:85 issuers.team.required_for_ready: lets the issuer of an included file (holdfast.yaml:3:5) hold back the ' +
