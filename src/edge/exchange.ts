@@ -204,9 +204,8 @@ class Exchange implements ExchangeOwner {
     const { ports, now, metrics } = this.#runtime;
     const { authorization = [], origin } = this.#facts ?? {};
     const { transaction } = this.#arrival;
-    const decides = transaction instanceof Question;
-    // A front translates for its gRPC clients, and takes the 200 of a gRPC refusal for a permit.
-    const grpc = decides ? undefined : readGrpcCall(transaction);
+    const decides = this.#at?.deciding !== undefined;
+    const grpc = grpcCallOf(this.#at, transaction);
     const answerOf = rejectionAnswer(rejection, {
       requestId: this.#requestId,
       challenge: this.#route?.challenge,
@@ -299,6 +298,14 @@ class Exchange implements ExchangeOwner {
   }
 }
 
+/**
+ * A front that asks for a decision translates for its gRPC clients, and takes the 200 of a gRPC refusal for a permit: no question is
+ * ever answered so, not even one that could not be read.
+ */
+function grpcCallOf(at: ListenerAtWork | undefined, transaction: Transaction): GrpcCall | undefined {
+  return at === undefined || at.deciding !== undefined ? undefined : readGrpcCall(transaction);
+}
+
 const LABELS = {
   forwarded: 'forwarded',
   cut_off: 'rejected',
@@ -317,7 +324,8 @@ function labelOf(outcome: Exclude<Outcome, { kind: 'rejected' }>): OutcomeLabel 
  */
 export function refuseUnread(runtime: Runtime, listener: string, rejection: Rejection, refused: Refused): Answer {
   const { metrics, log } = runtime;
-  const { connection, grpc } = refused;
+  const { connection, transaction } = refused;
+  const grpc = transaction && grpcCallOf(runtime.listeners.get(listener), transaction);
   const requestId = randomUUID();
   const own = rejectionAnswer(rejection, {
     requestId,

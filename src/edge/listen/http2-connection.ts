@@ -10,7 +10,6 @@ import {
 import type { Duplex } from 'node:stream';
 import type { ListenerLimits } from '../../policy/policy.ts';
 import { reject } from '../../rejection/rejection.ts';
-import { readGrpcCall } from '../../http/grpc.ts';
 import { answer } from '../transaction/answer.ts';
 import type { Connection } from './connection.ts';
 import { Http2Transaction } from '../transaction/http2.ts';
@@ -101,11 +100,7 @@ export class Http2Connection {
           ? reject('header_too_large')
           : undefined;
     if (refusal === undefined) this.#serve.request(transaction, this.connection);
-    else
-      answer(
-        transaction,
-        this.#serve.refused(refusal, { connection: this.connection, grpc: readGrpcCall(transaction) }),
-      );
+    else answer(transaction, this.#serve.refused(refusal, { connection: this.connection, transaction }));
   }
 
   #count(stream: ServerHttp2Stream): void {

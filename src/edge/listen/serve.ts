@@ -1,6 +1,5 @@
 // What a listener hands on: requests, what was refused before it became one, and handshakes that failed.
 
-import type { GrpcCall } from '../../http/grpc.ts';
 import type { Answer } from '../../rejection/answer.ts';
 import type { Rejection } from '../../rejection/rejection.ts';
 import type { Transaction } from '../transaction/transaction.ts';
@@ -19,8 +18,8 @@ export type HandshakeRefusal =
 /** Where something came that is refused before it became a request. */
 export interface Refused {
   readonly connection: Connection;
-  /** It would have been a gRPC call. */
-  readonly grpc?: GrpcCall | undefined;
+  /** Its method and fields are known. */
+  readonly transaction?: Transaction | undefined;
 }
 
 /** Whom a listener serves. */
