@@ -88,7 +88,9 @@ export interface Upstream {
   readonly balance: 'least-pending' | 'round-robin';
   readonly health: HealthRules | undefined;
   readonly circuit: CircuitRules | undefined;
-  /** Further attempts while nothing was sent. */
+  /** Answers over https that end with their connection are taken; a cut one then looks whole. */
+  readonly closeDelimited: boolean;
+  /** Further attempts to connect; 0: nothing is ever sent again. */
   readonly retries: number;
   readonly tls: {
     readonly ca: string | undefined;
@@ -108,6 +110,7 @@ export const NO_UPSTREAM: Upstream = {
   balance: 'least-pending',
   health: undefined,
   circuit: undefined,
+  closeDelimited: false,
   retries: 0,
   tls: { ca: undefined, cert: undefined, key: undefined, serverName: undefined },
 };

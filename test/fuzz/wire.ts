@@ -19,7 +19,10 @@ const text = (value: string) => Buffer.from(value, 'latin1');
 
 /** Samples in a row with octets cut out and put in, written in pieces. */
 export function scripts(samples: readonly Buffer[]): fc.Arbitrary<Script> {
-  const put = fc.oneof(fc.uint8Array({ maxLength: 4 }), pick(...samples).map((sample) => sample.subarray(0, 40)));
+  const put = fc.oneof(
+    fc.uint8Array({ maxLength: 4 }),
+    pick(...samples).map((sample) => sample.subarray(0, 40)),
+  );
   const edits = fc.array(fc.tuple(fc.nat(), fc.nat(8), put), { maxLength: 3 });
   const bytes = fc.tuple(fc.array(pick(...samples), { minLength: 1, maxLength: 4 }), edits).map(([parts, splices]) =>
     splices.reduce<Buffer>((before, [at, cut, octets]) => {
@@ -100,7 +103,10 @@ export const CLIENT_FRAMES: readonly Buffer[] = [
   request(5, [...line('GET', '/open/3'), ['cookie', 'a=b'], ['te', 'trailers'], ['host', HOST]]),
   request(7, [...line('OPTIONS', '*'), ['expect', '100-continue']]),
   request(9, [...line('BREW', '/open/../x%2f')]),
-  request(11, [[':method', 'CONNECT'], [':authority', HOST]]),
+  request(11, [
+    [':method', 'CONNECT'],
+    [':authority', HOST],
+  ]),
   frame(FRAME.headers, FLAG.endStream, 13, indexed(['x', 'y'])),
   frame(FRAME.continuation, FLAG.endHeaders, 13, block([...line('GET', '/open/4')])),
   frame(FRAME.data, 0, 3, text('body')),
@@ -112,7 +118,11 @@ export const CLIENT_FRAMES: readonly Buffer[] = [
   frame(FRAME.priority, 0, 1, Buffer.from([0, 0, 0, 0, 1])),
   frame(FRAME.ping, 0, 0, Buffer.alloc(8)),
   frame(FRAME.goaway, 0, 0, Buffer.alloc(8)),
-  settings([[1, 0], [4, 0], [6, 10]]),
+  settings([
+    [1, 0],
+    [4, 0],
+    [6, 10],
+  ]),
   PREFACE,
 ];
 
@@ -133,9 +143,11 @@ export async function startRig(t: TestContext): Promise<Rig> {
   const rig: Pick<Rig, 'over1' | 'over2'> = { over1: [], over2: [] };
   const sockets = new Set<Socket>();
   const one = createServer((socket) => {
-    socket.on('error', () => {}).on('data', () => {
-      void play(socket, rig.over1.shift() ?? { pieces: ANSWERS.slice(0, 1), end: 'stay' });
-    });
+    socket
+      .on('error', () => {})
+      .on('data', () => {
+        void play(socket, rig.over1.shift() ?? { pieces: ANSWERS.slice(0, 1), end: 'stay' });
+      });
   });
   const two = createServer((socket) => {
     const hello = Buffer.concat([settings(), frame(FRAME.settings, FLAG.ack, 0)]);
@@ -188,4 +200,3 @@ export function answered(socket: Socket): Promise<string> {
     socket.once('close', () => resolve(all));
   });
 }
-

@@ -56,6 +56,7 @@ export function makeRoute(issuer: Issuer, over: Partial<Demand> = {}): Route {
       balance: 'least-pending',
       health: undefined,
       circuit: undefined,
+      closeDelimited: false,
       retries: 0,
       tls: { ca: undefined, cert: undefined, key: undefined, serverName: undefined },
     },

@@ -53,6 +53,7 @@ export function makeUpstream(origin: string, over: Partial<Upstream> = {}): Upst
     balance: 'least-pending',
     health: undefined,
     circuit: undefined,
+    closeDelimited: false,
     retries: 1,
     tls: { ca: undefined, cert: undefined, key: undefined, serverName: undefined },
     ...over,

@@ -31,8 +31,14 @@ function compileUpstream(compilation: Compilation, name: string, config: Upstrea
       'decides nothing, because there is no other target and an unhealthy one is called all the same; it is logged and counted',
     );
   }
-  if (config.tls !== undefined && !targets.some((target) => target?.origin.startsWith('https:'))) {
+  const secure = targets.some((target) => target?.origin.startsWith('https:'));
+  if (config.tls !== undefined && !secure) {
     compilation.problem([...at, 'tls'], 'is never used because no target is https, expected https targets or no tls');
+  }
+  if (config.insecure_close_delimited && (config.http2 || !secure)) {
+    const why =
+      'is never used because no target is https of HTTP/1.1, where alone such answers are refused; expected without it';
+    compilation.problem([...at, 'insecure_close_delimited'], why);
   }
   const pair = keyPairAt(compilation, [...at, 'tls']);
   return {
@@ -49,6 +55,7 @@ function compileUpstream(compilation: Compilation, name: string, config: Upstrea
       healthyAfter: config.health.healthy_after,
     },
     circuit: config.circuit,
+    closeDelimited: config.insecure_close_delimited,
     retries: config.retries,
     tls: {
       ca: authoritiesAt(compilation, [...at, 'tls', 'ca_file']),

@@ -20,6 +20,9 @@ const upstream = z.strictObject({
     'targets such as "http://127.0.0.1:9000"',
   ).describe('Addresses of one service: http, https or unix:/path.'),
   insecure_plain_http: flag().prefault(false).describe('http to a target that is not loopback.'),
+  insecure_close_delimited: flag()
+    .prefault(false)
+    .describe('Take answers over https that end with their connection, as of HTTP/1.0: one that is cut looks whole.'),
   http2: flag()
     .prefault(false)
     .describe('Speak HTTP/2 and nothing else: by ALPN to https, by prior knowledge to http and unix. gRPC needs it.'),

@@ -7,21 +7,22 @@ import { Http2Request } from '../upstream/http2-request.ts';
 import type { OpenUpstream } from '../upstream/upstream.ts';
 
 /**
- * Whether the end of an answer can be told from its being cut off. Node does not tell a TLS connection that was closed from one that
- * was cut (RFC 9112 §9.8), so that an answer which ends with its connection could be a half one. A transfer coding for which
- * nobody asked is not undone.
+ * Why the end of an answer could not be told from its being cut off; undefined: it can. Node does not tell a TLS connection that was
+ * closed from one that was cut (RFC 9112 §9.8), so that an answer which ends with its connection could be a half one; such are
+ * taken where the upstream says so (decision 924). A transfer coding for which nobody asked is not undone.
  * @param received field lines, names and values in turn
  */
-export function isDelimited(
-  upstream: Pick<OpenUpstream, 'http2' | 'secure'>,
+export function undelimitedBy(
+  upstream: Pick<OpenUpstream, 'http2' | 'takesCloseDelimited'>,
   method: string,
   status: number,
   received: readonly string[],
-): boolean {
-  if (upstream.http2) return true;
+): string | undefined {
+  if (upstream.http2) return undefined;
   const framing = readFraming(received);
-  if (framing !== 'none' || !upstream.secure) return framing !== 'unsupported';
-  return status === 204 || status === 304 || method === 'HEAD';
+  if (framing === 'unsupported') return 'Transfer-Encoding';
+  const bodyless = status === 204 || status === 304 || method === 'HEAD';
+  return framing !== 'none' || bodyless || upstream.takesCloseDelimited ? undefined : 'close-delimited over TLS';
 }
 
 /** What follows the fields of this answer. */

@@ -13,7 +13,7 @@ import { hasProof, requestFields } from '../fields/request-fields.ts';
 import { answerTrailers } from '../fields/trailers.ts';
 import { countPiece } from './body-garbage.ts';
 import { Deadline, type DeadlineOwner } from './deadline.ts';
-import { isDelimited, lines, restOf } from './answer-framing.ts';
+import { lines, restOf, undelimitedBy } from './answer-framing.ts';
 import { Collection, type Collector } from './collection.ts';
 import { Credit } from './credit.ts';
 import { Download } from './download.ts';
@@ -42,7 +42,7 @@ import type { Sender, Sending } from '../upstream/sending.ts';
  * A client that sends less than `upload_rate` of a body that it announced is `request_timed_out`; one that takes less than
  * `download_rate` of what is there for it is cut off.
  * An answer that ends with its connection is complete when that is closed and broken when it is reset (RFC 9112 §8); over TLS,
- * where Node shows no difference, it is `upstream_invalid`.
+ * where Node shows no difference, it is `upstream_invalid` unless the upstream has `insecure_close_delimited`.
  * Dropped: trailers of the request, 100 and interim answers beyond the eighth, the upstream's reason phrase. What was not processed is sent again where that
  * cannot make it happen twice, as long as no byte of an answer came and the body is still kept (upload.ts, docs/decisions/0921).
  * Does not decide anything about the request: the permit says that it was decided. Does not check its framing (facts.ts), and
@@ -213,8 +213,8 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner, Entrant, Colle
     const { rules } = route;
     const received = lines(controller.rawHeaders);
     const { freshNonce, quota } = this.#permit.facts;
-    if (!isDelimited(route.upstream, facts.method, status, received))
-      return this.#reject('upstream_invalid', 'Transfer-Encoding');
+    const undelimited = undelimitedBy(route.upstream, facts.method, status, received);
+    if (undelimited !== undefined) return this.#reject('upstream_invalid', undelimited);
     const fields = answerFields(received, rules, freshNonce, cors, quota);
     // RFC 9110 §8.6: none with 204, of which a client that goes by it would wait for the next answer's bytes.
     const passed = status === 204 ? withoutNamed(fields, 'content-length') : fields;

@@ -3,6 +3,7 @@
 import { Client } from 'undici';
 import type { HealthRules, Target, Upstream } from '../../policy/policy.ts';
 import type { Connector } from './connect.ts';
+import { prepareSocket } from './http1-socket.ts';
 import type { OpenTarget } from './target.ts';
 
 /** Seconds for which an answer is waited for, or the interval where that is shorter. */
@@ -29,7 +30,7 @@ export class HealthChecks {
     if (rules === undefined) throw new Error(`upstream ${upstream.name} has no health checks`);
     this.#target = target;
     this.#rules = rules;
-    this.#client = new Client(origin, { connect: connector, allowH2: http2 });
+    this.#client = new Client(origin, { connect: http2 ? connector : preparing(connector), allowH2: http2 });
     this.#schedule(Math.min(rules.interval, 1) * Math.random());
   }
 
@@ -77,4 +78,14 @@ export class HealthChecks {
     this.#target.healthy = well;
     this.#target.tell(well ? { kind: 'healthy' } : { kind: 'unhealthy', what: wrong });
   }
+}
+
+/** As for requests: an unasked 100 (Continue) is no failure. Each connection carries one check. */
+function preparing(connector: Connector): Connector {
+  return (options, callback) => {
+    connector(options, (...result) => {
+      if (result[1] !== null) prepareSocket(result[1]).begin();
+      callback(...result);
+    });
+  };
 }

@@ -48,8 +48,8 @@ export function openUpstream(upstream: Upstream, options: UpstreamOptions): Open
 }
 
 export class OpenUpstream implements Targets {
-  /** Whether a target is reached over TLS; answers that end with their connection are then taken from none. */
-  readonly secure: boolean;
+  /** Whether answers that end with their connection are taken: not over TLS, unless the configuration says so. */
+  readonly takesCloseDelimited: boolean;
   readonly http2: boolean;
   readonly targets: readonly OpenTarget[];
   readonly entrance: Entrance;
@@ -65,7 +65,8 @@ export class OpenUpstream implements Targets {
   constructor(upstream: Upstream, { connect, onEvent = () => {}, lookup, ...times }: UpstreamOptions) {
     this.upstream = upstream;
     this.http2 = upstream.http2;
-    this.secure = upstream.targets.some(({ origin }) => origin.startsWith('https:'));
+    this.takesCloseDelimited =
+      upstream.closeDelimited || !upstream.targets.some(({ origin }) => origin.startsWith('https:'));
     this.#connect = connect;
     // What ends because of `destroy` is nobody's failure.
     const tell = (event: UpstreamEvent) => {

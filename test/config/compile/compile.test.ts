@@ -53,6 +53,21 @@ describe('issuers', () => {
 describe('upstreams', () => {
   const upstream = (target: string, rest = '') => `orders: { targets: [${target}]${rest} }`;
 
+  test('insecure_close_delimited is for https targets over HTTP/1.1, and a problem where it would never be used', () => {
+    const message =
+      'upstreams.orders.insecure_close_delimited: is never used because no target is https of HTTP/1.1, where alone such ' +
+      'answers are refused; expected without it';
+    for (const [target, rest] of [
+      ['"http://127.0.0.1:9000"', ''],
+      ['"https://orders:8443"', ', http2: true'],
+    ] as const) {
+      assertProblems({ upstreams: upstream(target, `${rest}, insecure_close_delimited: «true`) }, [message]);
+    }
+    const taken = policyOf({ upstreams: upstream('"https://orders:8443"', ', insecure_close_delimited: true') });
+    assert.equal(taken.upstreams[0]?.closeDelimited, true);
+    assert.equal(policyOf({ upstreams: upstream('"https://orders:8443"') }).upstreams[0]?.closeDelimited, false);
+  });
+
   test('http to a target is taken on loopback and unix sockets, or where insecure_plain_http names the risk', () => {
     const message =
       'upstreams.orders.targets[0]: is http beyond loopback, where identity fields and tokens can be read and changed, ' +

@@ -10,6 +10,27 @@ import { openBalanced, openTarget, openTargets, until } from '../../support/targ
 const HEALTH = { path: '/healthz', interval: 0.03, unhealthyAfter: 2, healthyAfter: 2 };
 const RULES = { health: HEALTH, balance: 'round-robin' } as const;
 
+it('a target that sends 100 (Continue) unasked is well', async (t) => {
+  const [sick] = await openTargets(t, 1);
+  assert.ok(sick);
+  let [checks, status] = [0, 503];
+  sick.checked = (_request, response) => {
+    checks += 1;
+    response.writeContinue();
+    response.writeHead(status).end();
+  };
+  const balanced = await openBalanced(t, [sick], RULES);
+  assert.deepEqual(await balanced.events.until('unhealthy'), {
+    kind: 'unhealthy',
+    what: 'HTTP 503',
+    upstream: 'orders',
+    target: sick.origin,
+  });
+  status = 200;
+  await balanced.events.until('healthy');
+  assert.ok(checks >= 4);
+});
+
 describe('a target whose health checks fail', () => {
   it('gets no requests until they succeed again', async (t) => {
     const targets = await openTargets(t, 2);
