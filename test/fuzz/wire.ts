@@ -132,8 +132,8 @@ export interface Rig {
   over1: Script[];
   over2: Script[];
   /** From now on the upstreams answer well, on new connections. */
-  heal(): void;
-  connect(wishes?: ConnectionOptions): Promise<TLSSocket | undefined>;
+  readonly heal: () => void;
+  readonly connect: (wishes?: ConnectionOptions) => Promise<TLSSocket | undefined>;
 }
 
 const ROUTE = 'require: public, weaker_than_defaults: [require], timeouts: { response_header: 300ms, idle: 300ms }';
