@@ -18,11 +18,20 @@ export function byReach(addresses: readonly LookupAddress[], own: ReadonlySet<Sc
   return addresses.toSorted((one, other) => rank(one) - rank(other));
 }
 
+/** Empty, so that IPv4 comes first, where a sandbox forbids to look (AF_NETLINK). */
 function ownScopes(): ReadonlySet<Scope> {
-  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  const all = interfaces().flatMap((list) => list ?? []);
   return new Set(
     all.flatMap(({ family, address }) => (family === 'IPv6' && !isLinkLocal(address) ? [scopeOf(address)] : [])),
   );
+}
+
+function interfaces() {
+  try {
+    return Object.values(networkInterfaces());
+  } catch {
+    return [];
+  }
 }
 
 const isLinkLocal = (address: string) => /^fe[89ab]/i.test(address);

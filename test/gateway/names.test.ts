@@ -73,7 +73,7 @@ silent: { targets: ["http://silent.test:${port}"], insecure_plain_http: true }
     assert.notEqual((await gateway.request('GET', '/silent/1')).status, 200);
   });
   // No connection is kept: each of these is found by name.
-  assertUnharmed(await serviceOf(100, () => pass(ISSUER_KEY)), before);
+  await assertUnharmed(100, () => pass(ISSUER_KEY), before);
   issuer.answer = json({ keys: [NEXT_KEY.jwk] });
   later = 31;
   assert.ok(await pass(NEXT_KEY), 'the key set is found by name, too');
