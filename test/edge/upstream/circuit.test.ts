@@ -164,6 +164,60 @@ describe('a failure', () => {
     assert.deepEqual(balanced.events.all, []);
   });
 
+  it('is no body that the target did not want to the end: it closes in the middle of each, and is counted', async (t) => {
+    const tired = await script(t, (socket) => {
+      socket.once('data', (data) => {
+        if (data.includes('POST')) socket.destroy();
+        else socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+      });
+    });
+    const balanced = await openBalanced(t, [tired], { circuit: { failures: 1, open: 60 } });
+    const upload = `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n${'x'.repeat(70_000)}`;
+    for (let nth = 0; nth < 3; nth += 1) await send(t, balanced.port, upload).until(/upstream_unreachable$/);
+    assert.equal((await balanced.ask('/')).status, 200);
+    assert.deepEqual(balanced.events.failures, ['unreachable', 'unreachable', 'unreachable']);
+    assert.equal(balanced.events.count('circuit_opened'), 0);
+  });
+
+  it('is a target that closes after it has the whole body', async (t) => {
+    const broken = await script(t, (socket) => void socket.once('data', () => socket.destroy()));
+    const balanced = await openBalanced(t, [broken], { circuit: { failures: 1, open: 60 } });
+    const upload = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody';
+    await send(t, balanced.port, upload).until(/upstream_unreachable$/);
+    await balanced.events.until('circuit_opened');
+  });
+
+  it('is no queue: requests that wait for the connections of others in vain open nothing', async (t) => {
+    const [target] = await openTargets(t, 1);
+    assert.ok(target);
+    target.answer = () => {};
+    const wishes = { timeouts: { connect: 0.05 } };
+    const upstream = { connections: 1, circuit: { failures: 1, open: 60 } };
+    const balanced = await openBalanced(t, [target], upstream, wishes);
+    void balanced.ask('/held').catch(() => {});
+    await until(() => target.seen.length === 1);
+    const asked = await Promise.all([1, 2, 3].map((nth) => balanced.ask(`/${nth}`)));
+    assert.deepEqual(
+      asked.map(({ body }) => body),
+      Array.from({ length: 3 }, () => 'upstream_queue_full'),
+    );
+    assert.deepEqual([balanced.events.failures, balanced.events.count('waited')], [[], 3]);
+  });
+
+  it('is no timeouts.total that the client used up, and one that the target did', async (t) => {
+    const [target] = await openTargets(t, 1);
+    assert.ok(target);
+    target.answer = () => {};
+    const wishes = { timeouts: { total: 0.6 } };
+    const balanced = await openBalanced(t, [target], { circuit: { failures: 1, open: 60 } }, wishes);
+    const late = send(t, balanced.port, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbod');
+    setTimeout(() => late.socket.write('y'), 450);
+    await late.until(/request_timed_out$/);
+    assert.deepEqual(balanced.events.failures, []);
+    assert.equal((await balanced.ask('/', 'body')).body, 'upstream_timed_out');
+    await balanced.events.until('circuit_opened');
+  });
+
   it('that breaks an answer off is counted, and opens nothing', async (t) => {
     const half = await script(t, (socket) => {
       socket.on('data', () => {
