@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { startTestGateway } from '../support/gateway.ts';
+import { assertProblems } from '../support/policies.ts';
 
 const FIELD = 'X-FAPI-Interaction-Id';
 const ID = '73cac523-d3ae-4289-b106-330a6218710d';
@@ -52,4 +53,16 @@ test('where no listener names the field, it means nothing', async (t) => {
   assert.deepEqual(refused.fields.all(FIELD), []);
   const line = await gateway.logged({ msg: 'request', request_id: JSON.parse(refused.body).request_id });
   assert.equal(line['interaction_id'], undefined);
+});
+
+test('a name that frames the message, or that the gateway sets, is refused at the start', () => {
+  const named = (name: string) => ({
+    listeners: `- { name: a, bind: "127.0.0.1:0", origins: ["http://a.example"], interaction_id: «${name} }`,
+  });
+  assertProblems(named('Content-Length'), [
+    'listeners[0].interaction_id: frames or routes the message itself, expected another field name',
+  ]);
+  assertProblems(named('DPoP'), [
+    'listeners[0].interaction_id: is what the gateway sets itself, expected another field name',
+  ]);
 });

@@ -89,6 +89,7 @@ function describeListener(listener: Listener): string {
     certificates,
     ...(peers.length > 0 ? [`believes the forwarding fields of ${peers.join(', ')}`] : []),
     ...(clientCertificateFrom ? [`and their ${describeSource(clientCertificateFrom)}`] : []),
+    ...(listener.interactionId ? [`answers by the gateway itself repeat ${listener.interactionId}`] : []),
   ];
   return `${name}: ${parts.join('; ')}`;
 }

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { describePolicy, formatBind, type RouteDescription } from '../../../src/config/report/describe.ts';
+import { makeCertificate } from '../../support/pki.ts';
 import { policyOf } from '../../support/policies.ts';
 
 const routeOf = (keys: string): RouteDescription => {
@@ -107,5 +108,35 @@ describe('a route in plain words', () => {
       describePolicy(policyOf({ listeners: `- { name: a, bind: "127.0.0.1:0", ${keys}${more} }` })).listeners;
     assert.ok(says(described(', proxy_protocol: required'), 'begins with a PROXY header of a trusted peer'));
     assert.ok(!says(described(''), 'PROXY'));
+  });
+});
+
+describe('a listener in plain words', async () => {
+  const { chain, key } = await makeCertificate({ names: ['api.example.com'] });
+  const files = { 'listeners.0.tls.certificates.0.cert': chain, 'listeners.0.tls.certificates.0.key_file': key };
+  const listenerOf = (keys: string) =>
+    describePolicy(
+      policyOf(
+        { listeners: `- { name: a, bind: "0.0.0.0:8443", origins: [https://api.example.com], ${keys} }` },
+        { files },
+      ),
+    ).listeners[0] ?? '';
+  const TLS = 'certificates: [{ cert: tls.crt, key_file: tls.key }]';
+
+  test('names its TLS profile and the lowest version', () => {
+    assert.match(listenerOf(`tls: { ${TLS} }`), /; TLS from 1\.2 \(intermediate\);/);
+    assert.match(listenerOf(`tls: { ${TLS}, profile: modern }`), /; TLS from 1\.3 \(modern\);/);
+    assert.match(listenerOf(`tls: { ${TLS}, profile: fapi }`), /; TLS from 1\.2 \(fapi\);/);
+  });
+
+  test('names the element that is the client, and the field that its own answers repeat', () => {
+    const from = (element: string) =>
+      listenerOf(
+        `tls: { ${TLS} }, trusted_peers: [{ cidr: 10.0.0.1/32 }], client_certificate: { verify: possession }, client_certificate_from: { format: xfcc${element} }`,
+      );
+    assert.match(from(''), /; and their x-forwarded-client-cert \(xfcc\)$/);
+    assert.match(from(', element: 2'), /\(xfcc, the first of 2 elements; fewer: no certificate\)$/);
+    assert.match(from(', element: last'), /\(xfcc, the last element\)$/);
+    assert.match(listenerOf(`tls: { ${TLS} }, interaction_id: X-Id`), /; answers by the gateway itself repeat X-Id$/);
   });
 });
