@@ -137,6 +137,20 @@ describe('HAProxy terminates TLS', () => {
     assert.equal((await client.request('GET', '/mtls/1', { token, fields })).status, 200);
   });
 
+  test('without the line that deletes Forwarded a client is not believed either: the peer is known to write other fields', async (t) => {
+    const passesOn = (text: string) => text.replace(/.*del-header Forwarded\n/, '');
+    const gateway = await startBehind(t, 'terminating-haproxy');
+    await assertAddress((await balance(t, gateway, 'terminating', passesOn)).client, `${CLIENT_ADDRESS}, ${BALANCER}`);
+
+    const unsaid = await startBehind(t, 'terminating-haproxy', (listener) =>
+      listener.replace(', forwarding: x-forwarded', ''),
+    );
+    const { client } = await balance(t, unsaid, 'terminating', passesOn);
+    const fields = [['Forwarded', 'for=203.0.113.66;host=api.example.com;proto=https']] as const;
+    assert.equal((await client.request('GET', '/open/1', { fields })).reason, 'request_malformed');
+    assert.equal((await client.request('GET', '/open/1')).status, 200);
+  });
+
   for (const option of ['send-proxy', 'send-proxy-v2']) {
     test(`and sends ${option} too: the address is the client's, who is believed in nothing, certificates included`, async (t) => {
       const gateway = await startBehind(
