@@ -125,6 +125,22 @@ test('with cache: 0s a revoked token is refused at once', async (t) => {
   assert.equal(await outcome(gateway.request('GET', '/any/1', { token })), 'token_inactive');
 });
 
+test('signed answers are asked for, verified by the keys of the issuer, and bind as unsigned ones do (RFC 9701)', async (t) => {
+  const { server, gateway } = await start(t, `${METHODS.secret}, signed: true, cache: 0s`);
+  const token = await server.issue({ key: HOLDER });
+  assert.equal(await outcome(dpop(gateway, 'GET', '/dpop/1', { token })), 200);
+  assert.equal(gateway.upstream.seen.at(-1)?.fields.one('x-auth-thumbprint'), HOLDER.jkt);
+  assert.equal(
+    await outcome(dpop(gateway, 'GET', '/dpop/1', { token, proving: { key: THIEF } })),
+    'proof_key_mismatch',
+  );
+  assert.equal(await outcome(gateway.request('GET', '/any/1', { token: 'unknown' })), 'token_inactive');
+  const unbound = await server.issue();
+  assert.equal(await outcome(gateway.request('GET', '/any/1', { token: unbound })), 200);
+  await server.revoke(unbound);
+  assert.equal(await outcome(gateway.request('GET', '/any/1', { token: unbound })), 'token_inactive');
+});
+
 test('a wrong secret opens nothing, and is said once in the log, without token and secret', async (t) => {
   const server = await startOpaqueServer(t, CLIENT_CA);
   const wishes = wishesFor(server, METHODS.secret);

@@ -131,14 +131,17 @@ function configuration(issuer: string, gatewayKey: TestKey, ownKey: string): Oid
       redirect_uris: [],
       response_types: [],
       id_token_signed_response_alg: 'ES256',
+      // Of answers to those who ask for signed ones (RFC 9701).
+      introspection_signed_response_alg: 'ES256',
     },
-    enabledJWA: { clientAuthSigningAlgValues: ['ES256'] },
+    enabledJWA: { clientAuthSigningAlgValues: ['ES256'], introspectionSigningAlgValues: ['ES256'] },
     features: {
       devInteractions: { enabled: false },
       userinfo: { enabled: false },
       rpInitiatedLogout: { enabled: false },
       clientCredentials: { enabled: true },
       introspection: { enabled: true, allowedPolicy: () => true },
+      jwtIntrospection: { enabled: true },
       revocation: { enabled: true, allowedPolicy: () => true },
       resourceIndicators: {
         enabled: true,

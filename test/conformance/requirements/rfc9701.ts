@@ -12,7 +12,10 @@ export const RFC_9701: Specification = {
       section: '4',
       level: 'stated',
       requirement: 'A signed answer is asked for by its media type, by a caller that is authenticated.',
-      tests: ['gateway/issuer-forms > signed ones are asked for, and verified by the keys of the issuer (RFC 9701)'],
+      tests: [
+        'gateway/issuer-forms > signed ones are asked for, and verified by the keys of the issuer (RFC 9701)',
+        'gateway/introspection > signed answers are asked for, verified by the keys of the issuer, and bind as unsigned ones do (RFC 9701)',
+      ],
     },
     {
       section: '5',
