@@ -21,6 +21,7 @@ import { reasonOf } from './failure.ts';
 import { forwardedTarget } from './forwarded-target.ts';
 import type { ForwardExchange } from './forward-exchange.ts';
 import { Interims } from './interim.ts';
+import type { Keeping } from './kept-pieces.ts';
 import type { Entrant, Place } from '../upstream/entrance.ts';
 import { Upload, type UploadWatcher } from './upload.ts';
 import { openTunnel } from './tunnel.ts';
@@ -113,7 +114,7 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner, Entrant, Colle
     if (length === 0) return this.#enter();
     const { rate, grace } = route.upload;
     const credit = length !== undefined && rate > 0 ? new Credit(rate, grace) : undefined;
-    this.#upload = new Upload(transaction, { limit: bodyLimit, keep: this.#keepsBody(), credit }, this);
+    this.#upload = new Upload(transaction, { limit: bodyLimit, keeping: this.#keeping(), credit }, this);
     if (transaction.expectsContinue) transaction.writeContinue();
     // Over HTTP/2 a client without a length may be one that speaks after it was spoken to.
     if (length === undefined && upstream.http2) return this.#enter();
@@ -160,9 +161,11 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner, Entrant, Colle
   }
 
   /** HTTP/1.1 says of no request that it was not processed: there only idempotent ones are ever sent again. */
-  #keepsBody(): boolean {
+  #keeping(): Keeping | undefined {
     const { facts, route } = this.#exchange;
-    return route.upstream.retries > 0 && (route.upstream.http2 || isIdempotent(facts.method));
+    const { retries, http2 } = route.upstream;
+    const isKept = retries > 0 && (http2 || isIdempotent(facts.method));
+    return isKept ? { memory: route.keptBodies, client: this.client } : undefined;
   }
 
   attemptBody(): Readable | null {
