@@ -132,7 +132,13 @@ export async function openForwarder(t: TestContext, origin: string, wishes: Forw
   const outcomes = new Outcomes();
   const timeouts = { ...TIMEOUTS, ...wishes.timeouts };
   const upstream = openUpstream(makeUpstream(origin, wishes.upstream), { connect: timeouts.connect, ...wishes.open });
-  const terms = { rules: makeRules(wishes), upstream, bodies: new BodyMemory(), keptBodies: new BodyMemory(), shared: false };
+  const terms = {
+    rules: makeRules(wishes),
+    upstream,
+    bodies: new BodyMemory(),
+    keptBodies: new BodyMemory(),
+    shared: false,
+  };
   const route = {
     ...compileRouteAtWork({ name: 'orders', timeouts, stripPrefix: undefined, limits: {} }, UNLIMITED, terms),
     ...wishes.route,
