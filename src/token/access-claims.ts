@@ -64,9 +64,10 @@ export function checkRequiredClaims(claims: JsonObject, names: ClaimNames): Reje
   return absent === undefined ? undefined : reject('token_claim_invalid', { what: absent });
 }
 
-/** `aud` counts wherever it is there (RFC 7519 §4.1.3); else the claim that the issuer has in its place. */
+/** `aud` counts wherever it names an audience (RFC 7519 §4.1.3); else the claim that the issuer has in its place. */
 export function audienceClaimOf(claims: JsonObject, { audienceClaim }: Pick<Issuer, 'audienceClaim'>): string {
-  return Object.hasOwn(claims, 'aud') ? 'aud' : audienceClaim;
+  const aud = Object.hasOwn(claims, 'aud') ? claims.aud : '';
+  return aud === '' || (Array.isArray(aud) && aud.length === 0) ? audienceClaim : 'aud';
 }
 
 /**

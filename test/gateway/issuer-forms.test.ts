@@ -88,13 +88,21 @@ describe('access tokens whose issuer says what marks them', () => {
     assert.equal(await outcome({ ...cognito, client_id: 'other' }, {}), 'token_audience_mismatch');
     assert.equal(await outcome({ ...cognito, client_id: undefined }, {}), 'token_claim_invalid');
     assert.equal(await outcome({ ...cognito, client_id: ['api-1', 5] }, {}), 'token_claim_invalid');
-    for (const aud of ['other', []]) assert.equal(await outcome({ ...cognito, aud }, {}), 'token_audience_mismatch');
+    for (const aud of [[], '']) {
+      assert.equal(await outcome({ ...cognito, aud }, {}), 200);
+      assert.equal(await outcome({ ...cognito, aud, client_id: 'other' }, {}), 'token_audience_mismatch');
+      assert.equal(await outcome({ ...cognito, aud, client_id: undefined }, {}), 'token_claim_invalid');
+    }
+    for (const aud of ['other', ['other'], ['']]) {
+      assert.equal(await outcome({ ...cognito, aud }, {}), 'token_audience_mismatch');
+    }
     assert.equal(await outcome({ ...cognito, aud: null }, {}), 'token_claim_invalid');
     assert.equal(await outcome({ aud: 'api-1', token_use: 'id' }, {}), 'token_type_refused');
     assert.equal(await outcome(cognito, {}, '/narrow/1'), 'token_audience_mismatch');
     assert.equal(await outcome({ ...cognito, client_id: ['narrow', 'api-1'] }, {}, '/narrow/1'), 'token_claim_invalid');
     const plain = await start(t);
     assert.equal(await plain.outcome(cognito, {}), 'token_claim_invalid');
+    assert.equal(await plain.outcome({ ...cognito, aud: [] }, {}), 'token_audience_mismatch');
   });
 });
 

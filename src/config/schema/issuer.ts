@@ -30,7 +30,9 @@ export const issuer = z.strictObject({
   audience: list(text('an audience'), 'audiences').describe('One of these must be in aud.'),
   audience_claim: claimName
     .prefault('aud')
-    .describe('The claim that names the audience in tokens without aud, such as client_id of Amazon Cognito.'),
+    .describe(
+      'The claim that names the audience in tokens without aud or with an empty one, such as client_id of Amazon Cognito.',
+    ),
   keys: z
     .union(
       [
