@@ -3,27 +3,36 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type ChallengeTerms, challenges, type Scheme } from '../../src/rejection/challenge.ts';
-import { REASON_NAMES, REASONS, type Reason, reject } from '../../src/rejection/rejection.ts';
+import { causesOf, REASON_NAMES, REASONS, type Reason, reject } from '../../src/rejection/rejection.ts';
 import { READERS, type Seen } from './challenge-readers.ts';
 
 const ROUTES: readonly (readonly Scheme[])[] = [['DPoP'], ['DPoP', 'Bearer'], ['Bearer', 'DPoP']];
 const PLAIN = { algs: 'ES256', scope: undefined, acrValues: undefined, maxAge: undefined };
 /** Values that could be taken for something else: a comma, an equals sign, the word itself. */
-const FULL = { algs: 'ES256 EdDSA', scope: 'a,b c=d error', acrValues: 'urn:example:loa3', maxAge: 600 };
+const FULL = {
+  algs: 'ES256 EdDSA',
+  scope: 'a,b c=d error',
+  acrValues: 'urn:example:loa3',
+  maxAge: 600,
+  resourceMetadata: 'https://api.example.com/.well-known/oauth-protected-resource/orders',
+};
 const TERMS: readonly ChallengeTerms[] = ROUTES.flatMap((schemes) =>
   [PLAIN, FULL].map((rest) => ({ schemes, ...rest })),
 );
 
 /** Refusals of a client that presented one of the schemes of the route. */
 function seenBy(scheme: Scheme): { reason: Reason; seen: Seen }[] {
+  const offering = TERMS.filter(({ schemes }) => schemes.includes(scheme));
   return REASON_NAMES.flatMap((reason) =>
-    TERMS.filter(({ schemes }) => schemes.includes(scheme)).map((terms) => ({
-      reason,
-      seen: {
-        status: REASONS[reason].status,
-        lines: challenges(reject(reason), terms, scheme, 'api.example.com:8443'),
-      },
-    })),
+    [reject(reason), ...Object.keys(causesOf(reason)).map((what) => reject(reason, { what }))].flatMap((rejection) =>
+      offering.map((terms) => ({
+        reason,
+        seen: {
+          status: rejection.status,
+          lines: challenges(rejection, terms, scheme, 'api.example.com:8443'),
+        },
+      })),
+    ),
   );
 }
 
