@@ -6,12 +6,15 @@ import type { VerificationKey } from '../jose/key-set.ts';
 
 /** Seconds between two questions for unknown kids: strangers who invent them cost the supervisor four messages a second, not one each. */
 const QUIET = 0.25;
+/** Requests that wait for an answer; further ones are decided by the keys that there are: an issuer that hangs must not fill memory. */
+const MOST_WAITING = 1000;
 
 export class MirroredKeys implements KeySource {
   readonly #held = new HeldKeys();
   readonly #ask: (kid: string | undefined) => Promise<void>;
   readonly #now: () => number;
   #asking: Promise<void> | undefined;
+  #waiting = 0;
   #askedAt = Number.NEGATIVE_INFINITY;
 
   /**
@@ -39,6 +42,8 @@ export class MirroredKeys implements KeySource {
       this.#asking = undefined;
       this.#askedAt = this.#now();
     });
-    await this.#asking;
+    if (this.#waiting >= MOST_WAITING) return;
+    this.#waiting += 1;
+    await this.#asking.finally(() => (this.#waiting -= 1));
   }
 }

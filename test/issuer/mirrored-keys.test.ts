@@ -67,3 +67,21 @@ test('strangers with unknown kids cause one question at a time, and four a secon
   await keys.refreshFor('w');
   assert.deepEqual(asked, ['x', 'z', 'w'], 'a clock that stepped back prolongs nothing');
 });
+
+test('a thousand requests wait for an answer, and no more: the others are decided by the keys that there are', async () => {
+  const answer = Promise.withResolvers<void>();
+  const keys = new MirroredKeys(
+    () => answer.promise,
+    () => 100,
+  );
+  let settled = 0;
+  const all = Array.from({ length: 1500 }, async () => {
+    await keys.refreshFor('x');
+    settled += 1;
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(settled, 500);
+  answer.resolve();
+  await Promise.all(all);
+  assert.equal(settled, 1500);
+});

@@ -28,11 +28,11 @@ export interface NameServer {
 const TYPES: Readonly<Record<number, 'A' | 'AAAA'>> = { 1: 'A', 28: 'AAAA' };
 const [NO_ERROR, SERVER_FAILURE, NO_SUCH_NAME] = [0, 2, 3];
 
-/** Starts one, closed when the test ends. */
-export async function startNameServer(t: Pick<TestContext, 'after'>, zone: Zone): Promise<NameServer> {
+/** Starts one, closed when the test ends. @param port the default is a free one */
+export async function startNameServer(t: Pick<TestContext, 'after'>, zone: Zone, port = 0): Promise<NameServer> {
   const socket = createSocket('udp4');
   const asked: string[] = [];
-  socket.on('message', (query, { port, address }) => {
+  socket.on('message', (query, { port: from, address }) => {
     const { name, type, end } = readQuestion(query);
     asked.push(`${type} ${name}`);
     const entry = zone[name];
@@ -41,9 +41,9 @@ export async function startNameServer(t: Pick<TestContext, 'after'>, zone: Zone)
     const found = typeof entry === 'object' ? entry.addresses.filter((one) => isIPv4(one) === (type === 'A')) : [];
     const ttl = typeof entry === 'object' ? (entry.ttl ?? 30) : 0;
     const records = type === undefined ? [] : found.map((one) => record(one, ttl));
-    socket.send(Buffer.concat([head(query, code, records.length), query.subarray(12, end), ...records]), port, address);
+    socket.send(Buffer.concat([head(query, code, records.length), query.subarray(12, end), ...records]), from, address);
   });
-  socket.bind(0, '127.0.0.1');
+  socket.bind(port, '127.0.0.1');
   await once(socket, 'listening');
   t.after(() => socket.close());
   return { server: `127.0.0.1:${socket.address().port}`, zone, asked };

@@ -19,6 +19,8 @@ const PROGRAMS = {
   podman: { packages: ['podman', 'runc'], beside: '/usr/sbin/runc' },
   'docker-compose': { packages: ['docker-compose'], beside: undefined },
   'systemd-analyze': { packages: ['systemd'], beside: undefined },
+  ip: { packages: ['iproute2'], beside: undefined },
+  unshare: { packages: ['util-linux'], beside: undefined },
   promtool: { packages: ['prometheus'], beside: undefined },
 } as const;
 
