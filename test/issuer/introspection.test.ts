@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, test, type TestContext } from 'node:test';
 import { TLSSocket } from 'node:tls';
+import { gzipSync } from 'node:zlib';
 import { exportJWK, jwtVerify } from 'jose';
 import { active, answering, type Asked, introspector, JSON_FIELDS, NOW, type Wishes } from '../support/introspector.ts';
 import { json, type Served, serve, status } from '../support/issuer-server.ts';
@@ -100,6 +101,36 @@ describe('a question', () => {
     assert.deepEqual(subjects, ['CN=gateway', true]);
     assert.deepEqual([asked[0]?.path, asked[0]?.body.get('client_id')], ['/mtls/introspect', 'gate way']);
     assert.equal(asked[0]?.fields.authorization, undefined);
+  });
+});
+
+describe('an answer', () => {
+  for (const code of [307, 308]) {
+    test(`counts after a redirect on the same origin by ${code}, which gets the whole question`, async (t) => {
+      const server = await serve(t);
+      const asked: Asked[] = [];
+      const moved = status(code, { location: '/moved' });
+      server.answer = answering(asked, (request, response) =>
+        (request.url === '/introspect' ? moved : active({ sub: 'alice' }))(request, response),
+      );
+      const { asking } = introspector(t, server);
+      assert.deepEqual(await asking.ask('one', NOW), { active: true, sub: 'alice' });
+      const [first, second] = asked;
+      assert.deepEqual([first?.path, second?.path, second?.method], ['/introspect', '/moved', 'POST']);
+      assert.equal(second?.body.get('token'), 'one');
+      assert.equal(second?.fields.authorization, first?.fields.authorization);
+    });
+  }
+
+  test('counts in gzip, although it was not asked for', async (t) => {
+    const server = await serve(t);
+    const asked: Asked[] = [];
+    server.answer = answering(asked, (_request, response) =>
+      response.writeHead(200, { ...JSON_FIELDS, 'content-encoding': 'gzip' }).end(gzipSync('{"active":true}')),
+    );
+    const { asking } = introspector(t, server);
+    assert.deepEqual(await asking.ask('one', NOW), { active: true });
+    assert.equal(asked[0]?.fields['accept-encoding'], 'identity');
   });
 });
 

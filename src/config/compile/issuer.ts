@@ -23,7 +23,7 @@ export function compileIssuers(compilation: Compilation): ReadonlyMap<string, Is
 function compileIssuer(compilation: Compilation, name: string, config: IssuerConfig): Issuer {
   const at = ['issuers', name];
   if (config.audience_claim !== 'aud') {
-    const message = `lets tokens without aud pass by ${config.audience_claim}, which may say for whom a token was issued and not for which API`;
+    const message = `lets tokens without aud pass by ${config.audience_claim}, which may name the client that a token was issued to and not the API it is for`;
     compilation.warning([...at, 'audience_claim'], message);
   }
   checkIdentifier(compilation, at, config);

@@ -142,7 +142,7 @@ test('what is taken on trust is pointed out', () => {
   assert.deepEqual(
     warningsOf({ issuers: issuer('https://a.example', ', audience_claim: client_id, access_token: any') }),
     [
-      'issuers.login.audience_claim: lets tokens without aud pass by client_id, which may say for whom a token was issued and not for which API',
+      'issuers.login.audience_claim: lets tokens without aud pass by client_id, which may name the client that a token was issued to and not the API it is for',
       'issuers.login.access_token: takes every token for an access token that does not say what it is: ID tokens for this audience too',
     ],
   );
