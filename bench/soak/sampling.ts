@@ -10,7 +10,7 @@ export interface Sample {
   readonly at: number;
   /** Resident bytes of the process. */
   readonly resident: number;
-  /** Bytes in use of the supervisor's heap; those of the workers are part of `resident` alone. */
+  /** Bytes in use of the heaps of all workers. */
   readonly heap: number;
   /** Open connections of clients. */
   readonly connections: number;
@@ -26,7 +26,7 @@ export async function takeSample(gateway: SoakedGateway, at: number): Promise<Sa
   return {
     at,
     resident,
-    heap: sum(seriesOf(body, 'nodejs_heap_size_used_bytes')),
+    heap: sum(seriesOf(body, 'holdfast_worker_heap_bytes', 'kind="used"')),
     connections: sum(seriesOf(body, 'holdfast_connections')),
     utilization: Math.max(0, ...utilizations),
     descriptors: countDescriptors(gateway.pid),
@@ -41,9 +41,12 @@ function countDescriptors(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length;
 }
 
-/** Values of all series of a metric in the text format of Prometheus. */
-export function seriesOf(text: string, metric: string): number[] {
-  return [...text.matchAll(new RegExp(`^${metric}(?:\\{.*\\})? (\\S+)$`, 'gm'))].map(([, value]) => Number(value));
+/** Values of all series of a metric in the text format of Prometheus. @param label as it is spelled there; empty: any */
+export function seriesOf(text: string, metric: string, label = ''): number[] {
+  const series = text.matchAll(new RegExp(`^${metric}(?<labels>\\{.*\\})? (?<value>\\S+)$`, 'gm'));
+  return [...series]
+    .filter(({ groups }) => groups?.['labels']?.includes(label) ?? label === '')
+    .map(({ groups }) => Number(groups?.['value']));
 }
 
 export const sum = (values: readonly number[]): number => values.reduce((all, one) => all + one, 0);

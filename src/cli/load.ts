@@ -1,6 +1,6 @@
 // Reading and compiling a configuration for a command: a policy, or the problems as they are shown to people and programs.
 
-import { availableParallelism } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import { compilePolicy } from '../config/compile/compile.ts';
 import { compileMask } from '../config/report/mask.ts';
 import { formatProblem, inOrder, type Problem } from '../config/problem.ts';
@@ -36,7 +36,7 @@ export function loadPolicy(file: string, stdin?: string, withoutFiles = false): 
   const { sources } = read;
   const now = Date.now() / 1000;
   if (!('problems' in read)) {
-    const compiled = compilePolicy(read, now, availableParallelism());
+    const compiled = compilePolicy(read, now, { cores: availableParallelism(), memory: availableMemory() });
     if ('problems' in compiled) return { problems: masked(compiled.problems, read), sources };
     const warnings = inOrder([...read.absent, ...masked(compiled.warnings, read)]);
     return { policy: compiled.policy, warnings, read, sources };
@@ -44,6 +44,13 @@ export function loadPolicy(file: string, stdin?: string, withoutFiles = false): 
   const rest = read.rest && compilePolicy(read.rest, now);
   const more = read.rest && rest !== undefined && 'problems' in rest ? masked(rest.problems, read.rest) : [];
   return { problems: inOrder([...read.problems, ...more]), sources };
+}
+
+/** Bytes that the container may use, or the machine has. */
+function availableMemory(): number {
+  const limit = process.constrainedMemory();
+  // 0 where nothing is known, and a number beyond all memory where there is no limit.
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
 }
 
 /** What parts of a configuration mean together is told in compiled values, some of which can be the environment's. */

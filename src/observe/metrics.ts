@@ -1,5 +1,6 @@
 // The metrics: names, help and labels in one table, and what a worker counts, in ways that leave no label open.
 
+import { getHeapStatistics } from 'node:v8';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { BindingName } from '../binding/permit.ts';
 import type { Listener, Route, Upstream } from '../policy/policy.ts';
@@ -93,6 +94,11 @@ export const METRICS = {
     labels: ['listener', 'certificate'],
   },
   connections: { name: 'holdfast_connections', help: 'Open client connections.', labels: ['listener'] },
+  refusedConnections: {
+    name: 'holdfast_refused_connections_total',
+    help: 'Connections closed at once, by reason: limit (limits.connections are open) or descriptors (those of the process run out).',
+    labels: ['listener', 'reason'],
+  },
   tunnels: { name: 'holdfast_tunnels', help: 'Open tunnels of WebSockets.', labels: ['route'] },
   handshakeFailures: {
     name: 'holdfast_tls_handshake_failures_total',
@@ -109,6 +115,11 @@ export const METRICS = {
     name: 'holdfast_worker_utilization_ratio',
     help: 'Share of the last five seconds in which a worker thread was busy, 0 to 1.',
     labels: ['worker'],
+  },
+  workerHeap: {
+    name: 'holdfast_worker_heap_bytes',
+    help: 'JavaScript heap of a worker thread, by kind: used, committed, external (outside of the heap), or the limit beyond which it dies.',
+    labels: ['worker', 'kind'],
   },
   reloads: {
     name: 'holdfast_reloads_total',
@@ -182,11 +193,16 @@ const HANDSHAKE_FAILURES: readonly (readonly [RegExp, string])[] = [
 /** Seconds. A refusal takes a fraction of a millisecond, a slow upstream its timeout. */
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
+/** Why a connection was closed at once: `limits.connections` are open, or the descriptors of the process are running out. */
+export type ConnectionRefusal = 'limit' | 'descriptors';
+
 /** What the gauges of a worker are read from. */
 export interface TrafficSources {
   /** Open connections by listener. */
   readonly connections: () => Iterable<readonly [Pick<Listener, 'name'>, number]>;
   readonly upstreams: () => Iterable<UpstreamSource>;
+  /** Which worker it is; 0 where there is one. */
+  readonly worker?: number;
 }
 
 interface UpstreamSource {
@@ -221,6 +237,7 @@ export interface TrafficMetrics {
   countIntrospection(event: IntrospectionEvent): void;
   /** @param code `code` of the error that Node reported */
   countHandshakeFailure(listener: Pick<Listener, 'name'>, code: string | undefined): void;
+  countRefusedConnection(listener: Pick<Listener, 'name'>, reason: ConnectionRefusal): void;
   /** @param reason a word of upstream/target.ts */
   countUpstreamFailure(upstream: string, target: string, reason: string): void;
   /** @param reason a word of upstream/loss.ts */
@@ -236,7 +253,7 @@ export interface TrafficMetrics {
  * The metrics of one worker, in a registry of their own. Counting by labels costs 0.2 µs a call; binding labels beforehand would
  * make it no cheaper.
  */
-export function createTrafficMetrics({ connections, upstreams }: TrafficSources): TrafficMetrics {
+export function createTrafficMetrics({ connections, upstreams, worker = 0 }: TrafficSources): TrafficMetrics {
   const registry = new Registry();
   const registers = [registry];
   const counter = (definition: Definition) => new Counter({ ...namesOf(definition), registers });
@@ -251,11 +268,10 @@ export function createTrafficMetrics({ connections, upstreams }: TrafficSources)
   const introspectionCacheHits = counter(METRICS.introspectionCacheHits);
   const unknownConfirmations = counter(METRICS.unknownConfirmations);
   const handshakeFailures = counter(METRICS.handshakeFailures);
+  const refusedConnections = counter(METRICS.refusedConnections);
   const tunnels = new Gauge({ ...namesOf(METRICS.tunnels), registers });
   addTargetGauges(registry, upstreams);
-  addGauge(registry, METRICS.connections, () =>
-    [...connections()].map(([{ name: listener }, open]) => [{ listener }, open]),
-  );
+  addWorkerGauges(registry, connections, worker);
   return {
     countRequest(of, scheme, binding, outcome, seconds) {
       const route = of?.name ?? 'none';
@@ -278,6 +294,7 @@ export function createTrafficMetrics({ connections, upstreams }: TrafficSources)
       const reason = HANDSHAKE_FAILURES.find(([pattern]) => pattern.test(code))?.[1] ?? 'other';
       handshakeFailures.inc({ listener, reason });
     },
+    countRefusedConnection: ({ name: listener }, reason) => refusedConnections.inc({ listener, reason }),
     ...createUpstreamCounts(registry),
     addStore: () => addStoreMetrics(registry),
     snapshot: () => registry.getMetricsAsJSON(),
@@ -297,6 +314,25 @@ function createUpstreamCounts(registry: Registry): UpstreamCounts {
     countUpstreamRetry: (upstream, reason) => retries.inc({ upstream, reason }),
     countUpstreamWait: (upstream, seconds) => waits.observe({ upstream }, seconds),
   };
+}
+
+function addWorkerGauges(registry: Registry, connections: TrafficSources['connections'], worker: number): void {
+  addGauge(registry, METRICS.workerHeap, () => readHeap(String(worker)));
+  addGauge(registry, METRICS.connections, () =>
+    [...connections()].map(([{ name: listener }, open]) => [{ listener }, open]),
+  );
+}
+
+/** Of the thread that asks. */
+function readHeap(worker: string): readonly Sample[] {
+  const heap = getHeapStatistics();
+  const kinds = {
+    used: heap.used_heap_size,
+    committed: heap.total_heap_size,
+    external: heap.external_memory,
+    limit: heap.heap_size_limit,
+  };
+  return Object.entries(kinds).map(([kind, bytes]) => [{ worker, kind }, bytes]);
 }
 
 function addTargetGauges(registry: Registry, upstreams: TrafficSources['upstreams']): void {

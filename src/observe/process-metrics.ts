@@ -46,7 +46,7 @@ export function createProcessMetrics(sources: ProcessSources): ProcessMetrics {
   const workerRestarts = counter(METRICS.workerRestarts);
   const reloads = counter(METRICS.reloads);
   addGauges(registry, sources);
-  collectDefaultMetrics({ register: registry });
+  addDefaults(registry);
   let lost: Promise<Snapshot> = Promise.resolve([]);
   return {
     countKeyRefresh: ({ issuer, result }) => issuerKeyRefreshes.inc({ issuer, result }),
@@ -57,6 +57,13 @@ export function createProcessMetrics(sources: ProcessSources): ProcessMetrics {
     },
     text: async (snapshots) => `${await registry.metrics()}\n${await addUp([await lost, ...snapshots]).metrics()}`,
   };
+}
+
+/** What prom-client says of the process, and the version of Node: what else it knows of Node is the supervisor's, which serves nobody. */
+function addDefaults(registry: Registry): void {
+  collectDefaultMetrics({ register: registry });
+  const ofThread = registry.getMetricsAsArray().filter(({ name }) => /^nodejs_(?!version_info)/.test(name));
+  for (const { name } of ofThread) registry.removeSingleMetric(name);
 }
 
 const addUp = (snapshots: readonly Snapshot[]) => AggregatorRegistry.aggregate(snapshots as object[][]);

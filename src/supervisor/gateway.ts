@@ -210,6 +210,7 @@ class RunningGateway implements Gateway {
     const binds = new Map([...this.#binds].filter(([, bind]) => index === 0 || 'port' in bind));
     return {
       type: 'start',
+      worker: index,
       ...this.#inForce,
       shared: this.#shared,
       binds,

@@ -21,11 +21,14 @@ export interface WorkerEvents {
 
 export type Spawn = (index: number, events: WorkerEvents) => WorkerThread;
 
+/** A worker loads one function of the C library by node:ffi (worker/spare-memory.ts), which Node still calls experimental. */
+const EXEC_ARGV = ['--disable-warning=ExperimentalWarning'];
+
 /** Starts a thread, which waits for its first order. */
 export const spawnThread: Spawn = (index, { report, gone }) => {
   // The same file, as it is run: TypeScript in development, JavaScript from dist/.
   const file = new URL(`../worker/thread${extname(import.meta.url)}`, import.meta.url);
-  const worker = new Worker(file, { name: `worker ${index}`, stdin: false });
+  const worker = new Worker(file, { name: `worker ${index}`, stdin: false, execArgv: EXEC_ARGV });
   let failure: unknown;
   let before = worker.performance.eventLoopUtilization();
   worker.on('message', report);

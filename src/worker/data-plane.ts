@@ -23,6 +23,8 @@ import { SharedRateLimiter } from '../rate/limiter.ts';
 import type { StoreState } from '../memory/redis/replay-store.ts';
 import { SharedReplayStore } from '../memory/process-replay-store.ts';
 import type { PolicyInForce, StartOrder } from './messages.ts';
+import { RefusedConnections } from './refused-connections.ts';
+import { Ebb } from './spare-memory.ts';
 import { MirroredKeys } from '../issuer/mirrored-keys.ts';
 import { SharedStore, sharedTerms } from './replica-store.ts';
 import { StoreNonces } from '../memory/replica-nonces.ts';
@@ -64,6 +66,8 @@ export class DataPlane {
   #upstreams: ReadonlyMap<Upstream, OpenUpstream> = new Map();
   #stopping = false;
   #cutting = false;
+  readonly #refused: RefusedConnections;
+  readonly #ebb = new Ebb();
 
   /** Opens nothing yet. */
   constructor(order: StartOrder, options: DataPlaneOptions) {
@@ -74,7 +78,9 @@ export class DataPlane {
     this.metrics = createTrafficMetrics({
       connections: () => [...this.#open].map(([name, open]) => [{ name }, open.connections()] as const),
       upstreams: () => this.#upstreams.values(),
+      worker: order.worker,
     });
+    this.#refused = new RefusedConnections(options.log);
     const { log, now, replayStore: report, lookup } = options;
     const terms = sharedTerms(order.policy);
     this.#sharedStore = terms && new SharedStore(terms, { log, now, report, lookup, metrics: this.metrics.addStore() });
@@ -114,6 +120,14 @@ export class DataPlane {
 
   setTicketSecret(secret: Uint8Array): void {
     for (const listener of this.#open.values()) listener.setTicketSecret(secret);
+  }
+
+  /** Whether a wave of connections has ended since the last call. */
+  hasEbbed(): boolean {
+    const listeners = [...this.#open.values()];
+    const open = listeners.reduce((sum, listener) => sum + listener.connections(), 0);
+    const peak = listeners.reduce((sum, listener) => sum + listener.takePeak(), 0);
+    return this.#ebb.hasCome(open, peak);
   }
 
   /** Serves everything, and tells clients that their connections end. */
@@ -256,6 +270,10 @@ export class DataPlane {
         request: (transaction, connection) => serve(this.#runtime, name, { transaction, connection }),
         refused: (rejection, refused) => refuseUnread(this.#runtime, name, rejection, refused),
         refusedHandshake: (refusal, code) => this.#onHandshake(name, refusal, code),
+        refusedConnection: (refusal) => {
+          this.metrics.countRefusedConnection({ name }, refusal);
+          this.#refused.add(name, refusal);
+        },
       },
       reusePort,
       this.#order.shared.ticketSecret,

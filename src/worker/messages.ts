@@ -30,6 +30,8 @@ export interface PolicyInForce {
 
 export interface StartOrder extends PolicyInForce {
   readonly type: 'start';
+  /** Which worker it is, from 0. */
+  readonly worker: number;
   readonly shared: SharedState;
   /** Where each listener is to listen, ports known; a listener that is not in it is served by another thread. */
   readonly binds: ReadonlyMap<string, Bind>;

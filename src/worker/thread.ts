@@ -3,7 +3,7 @@
 import { parentPort } from 'node:worker_threads';
 import { createLog } from '../observe/log.ts';
 import type { Order } from './messages.ts';
-import { spareMemory } from './spare-memory.ts';
+import { giveBackMemory, spareMemory } from './spare-memory.ts';
 import { Worker } from './worker.ts';
 
 const port = parentPort;
@@ -16,6 +16,7 @@ const worker = new Worker({
   },
   log: ({ policy }) => createLog(policy.log),
   now: () => Date.now() / 1000,
+  giveBack: giveBackMemory,
   ended: () => port.close(),
 });
 // An order that fails unexpectedly ends the thread, of which the supervisor hears.

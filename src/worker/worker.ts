@@ -11,6 +11,8 @@ export interface WorkerOptions {
   readonly log: (order: Extract<Order, { type: 'start' }>) => Log;
   /** Seconds since the epoch. */
   readonly now: () => number;
+  /** A wave of connections has ended: memory can be given back. */
+  readonly giveBack?: () => Promise<void>;
   /** Everything is closed and written: the thread can go. */
   readonly ended: () => void;
   /** For tests. */
@@ -47,7 +49,9 @@ export class Worker {
         this.#refreshes.delete(order.ticket);
         return;
       case 'snapshot':
-        return report({ type: 'snapshot', metrics: (await this.#plane?.metrics.snapshot()) ?? [] });
+        report({ type: 'snapshot', metrics: (await this.#plane?.metrics.snapshot()) ?? [] });
+        if (this.#plane?.hasEbbed() === true) await this.#options.giveBack?.();
+        return;
       case 'tickets':
         return this.#plane?.setTicketSecret(order.secret);
       case 'drain':

@@ -51,6 +51,22 @@ const RESTARTS: Readonly<Record<string, object>> = {
   'replay.capacity': { config: { replay: { capacity: 5000 } } },
 };
 
+describe('memory', { skip }, () => {
+  test('that is not limited, and a number of connections that fits, are taken', () => {
+    for (const values of [
+      { resources: { limits: null }, config: { listeners: [{ ...listenerOf(), limits: { connections: 100_000 } }] } },
+      {
+        resources: { limits: { memory: '2Gi' } },
+        config: { listeners: [{ ...listenerOf(), limits: { connections: 10_000 } }] },
+      },
+      { resources: { limits: { memory: 1_073_741_824 } }, config: { workers: 4 } },
+    ]) {
+      const { status, stderr } = template('smallest', values);
+      assert.equal(status, 0, stderr);
+    }
+  });
+});
+
 /** Changes that the gateway takes up while it runs. */
 const LIVE: readonly object[] = [
   { config: { log: { level: 'warn' } } },

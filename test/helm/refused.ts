@@ -28,6 +28,18 @@ export const REFUSED: Readonly<Record<string, readonly [values: object, message:
     { autoscaling: { enabled: true, minReplicas: 5, maxReplicas: 2 }, config: redis },
     /exchange them/,
   ],
+  'more connections than fit into the memory': [
+    listeners({ limits: { connections: 10_000 } }),
+    /limits\.memory is 512Mi, and 1 workers .* can take 962 MiB: raise it to 962Mi, or leave limits\.connections out/,
+  ],
+  'more workers than fit into the memory': [
+    { resources: { requests: { cpu: '8', memory: '256Mi' }, limits: { memory: '512M' } } },
+    /limits\.memory is 512M, and 8 workers/,
+  ],
+  'more proofs than fit into the memory': [
+    { config: { replay: { capacity: 16_000_000 } } },
+    /limits\.memory is 512Mi, .*replay\.capacity/,
+  ],
   'no listener': [{ config: { listeners: [] } }, /config\/listeners|config\.listeners is missing/],
   'no origins': [listeners({ origins: [] }), /listeners\[0\]\.origins is missing/],
   'plain HTTP without its flag': [listeners({ tls: undefined }), /plain HTTP.*insecure_plain_http: true/],

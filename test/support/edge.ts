@@ -12,6 +12,7 @@ import { compileIntake, type EdgeFacts, readFacts } from '../../src/edge/intake/
 import { Http1Transaction } from '../../src/edge/transaction/http1.ts';
 import type { OpenListener } from '../../src/edge/listen/generations.ts';
 import { openListener } from '../../src/edge/listen/listener.ts';
+import type { ConnectionRefusal } from '../../src/observe/metrics.ts';
 import type { HandshakeRefusal, Serve } from '../../src/edge/listen/serve.ts';
 import type { Transaction } from '../../src/edge/transaction/transaction.ts';
 import { compileManagedFields } from '../../src/policy/managed-fields.ts';
@@ -83,6 +84,8 @@ export interface TestListener {
   readonly served: readonly Served[];
   readonly refused: readonly Reason[];
   readonly handshakes: readonly (readonly [HandshakeRefusal, string])[];
+  /** Of connections that were closed at once. */
+  readonly closed: readonly ConnectionRefusal[];
   /** Resolves at the next refused handshake. */
   handshakeRefused(): Promise<void>;
 }
@@ -100,6 +103,7 @@ export async function serveListener(
   const served: Served[] = [];
   const refused: Reason[] = [];
   const handshakes: (readonly [HandshakeRefusal, string])[] = [];
+  const closed: ConnectionRefusal[] = [];
   const refusals = new EventTarget();
   const rules = compileIntake(listener, compileManagedFields([], [listener]), 'holdfast-test');
   const serve: Serve = {
@@ -120,6 +124,10 @@ export async function serveListener(
       handshakes.push([reason, code]);
       refusals.dispatchEvent(new Event('refused'));
     },
+    refusedConnection(reason) {
+      closed.push(reason);
+      refusals.dispatchEvent(new Event('closed'));
+    },
   };
   const open = await openListener(listener, serve, false, ticketSecret);
   context.after(() => open.close());
@@ -129,6 +137,7 @@ export async function serveListener(
     served,
     refused,
     handshakes,
+    closed,
     handshakeRefused: async () => void (await once(refusals, 'refused')),
   };
 }

@@ -36,6 +36,7 @@ function makeWorker(t: TestContext) {
 function startOrder(policy: Policy, bind: Bind): StartOrder {
   return {
     type: 'start',
+    worker: 0,
     epoch: 0,
     policy,
     keys: new Map(),

@@ -66,6 +66,14 @@
 {{- mulf $number (get (dict "ms" 0.001 "s" 1.0 "m" 60.0 "h" 3600.0) $unit) | ceil | int -}}
 {{- end }}
 
+{{/* `512Mi`, `1G`, `536870912` → MiB. */}}
+{{- define "holdfast.mebibytes" -}}
+{{- $text := toString . -}}
+{{- $unit := regexFind "[A-Za-z]+$" $text -}}
+{{- $units := dict "" 1.0 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 -}}
+{{- divf (mulf (trimSuffix $unit $text | float64) (get $units $unit | default 1.0)) 1048576.0 -}}
+{{- end }}
+
 {{/* Seconds that a drain takes at most: drain.delay, drain.grace, and five for the end of the process. */}}
 {{- define "holdfast.drainSeconds" -}}
 {{- $drain := .Values.config.drain | default dict -}}

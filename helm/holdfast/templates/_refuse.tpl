@@ -6,6 +6,7 @@
   (include "holdfast.badListeners" . | fromJsonArray)
   (include "holdfast.badPorts" . | fromJsonArray)
   (include "holdfast.badScale" . | fromJsonArray)
+  (include "holdfast.badMemory" . | fromJsonArray)
   (include "holdfast.badUpstreams" . | fromJsonArray)
   (include "holdfast.badFiles" . | fromJsonArray)
   (include "holdfast.badTrust" . | fromJsonArray)
@@ -103,6 +104,29 @@
 {{- end -}}
 {{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
 {{- $problems = append $problems "autoscaling.minReplicas is more than maxReplicas: exchange them" -}}
+{{- end -}}
+{{- toJson $problems -}}
+{{- end }}
+
+{{/* The same figures as in src/config/compile/memory.ts, and for proofs as many as `capacity: auto` is with the defaults. */}}
+{{- define "holdfast.badMemory" -}}
+{{- $problems := list -}}
+{{- $limit := toString (dig "limits" "memory" "" .Values.resources) -}}
+{{- if $limit -}}
+{{- $config := include "holdfast.config" . | fromJson -}}
+{{- $workers := int $config.workers -}}
+{{- $capacity := toString (dig "capacity" "auto" ($config.replay | default dict)) -}}
+{{- $proofs := mulf 20.0 $workers -}}
+{{- if ne $capacity "auto" }}{{ $proofs = divf (mulf 24.0 (float64 $capacity)) 1048576.0 }}{{ end -}}
+{{- $needed := addf 96.0 (mulf 64.0 $workers) $proofs -}}
+{{- range $config.listeners -}}
+{{- $connections := toString (dig "limits" "connections" "auto" .) -}}
+{{- $each := ternary 100.0 (float64 $connections) (eq $connections "auto") -}}
+{{- $needed = addf $needed (divf (mulf $each $workers 80.0) 1024.0) -}}
+{{- end -}}
+{{- if gt $needed (include "holdfast.mebibytes" $limit | float64) -}}
+{{- $problems = append $problems (printf "resources.limits.memory is %s, and %d workers with config.replay.capacity proofs and limits.connections of all listeners can take %.0f MiB: raise it to %.0fMi, or leave limits.connections out, which fits them to the memory" $limit $workers (ceil $needed) (ceil $needed)) -}}
+{{- end -}}
 {{- end -}}
 {{- toJson $problems -}}
 {{- end }}

@@ -8,6 +8,7 @@ import { compileIssuers } from './issuer.ts';
 import { checkPorts, compileListeners } from './listener.ts';
 import { checkOwnership } from './ownership.ts';
 import { checkChosen, checkReach, publicBesideNonces } from './reach.ts';
+import { fitConnections, type Machine } from './memory.ts';
 import { compileRateLimits, warnOfUnusedLimits } from './rate-limit.ts';
 import { compileRedis } from './redis.ts';
 import { checkResources } from './resource.ts';
@@ -34,10 +35,10 @@ export type Compiled =
  * Compiles what was read into a frozen policy. Problems, all at once, are what the parts of a configuration cannot mean
  * together, and what would weaken the gateway without a key that names the risk. Warnings are for people who read `check`.
  * @param now seconds since the epoch: certificates have to be valid
- * @param cores that this process may use, for `workers: auto`
+ * @param machine what this process may use, for `workers: auto` and `connections: auto`
  * NOT checked: single values (schema.ts), and anything beyond the files: no address is bound, no issuer or upstream called.
  */
-export function compilePolicy(read: ReadPolicy, now: number, cores = 1): Compiled {
+export function compilePolicy(read: ReadPolicy, now: number, machine: Machine = { cores: 1 }): Compiled {
   const compilation = new Compilation(read, now);
   checkPorts(compilation);
   const listeners = compileListeners(compilation);
@@ -58,19 +59,20 @@ export function compilePolicy(read: ReadPolicy, now: number, cores = 1): Compile
   warnOfUnusedLimits(compilation, rateLimits, [...routes.keys()]);
   if (compilation.problems.length > 0) return { problems: compilation.problems };
   const { config } = read;
-  const workers = config.workers === 'auto' ? Math.min(cores, AUTO_WORKERS) : config.workers;
+  const workers = config.workers === 'auto' ? Math.min(machine.cores, AUTO_WORKERS) : config.workers;
+  const capacity =
+    config.replay.capacity === 'auto' ? roomFor(routes, config.nonce.lifetime, workers) : config.replay.capacity;
   const policy: Policy = {
     id: createHash('sha256').update(read.text).update(JSON.stringify(config)).digest('hex').slice(0, 8),
     workers,
-    listeners,
+    listeners: fitConnections(compilation, listeners, { workers, capacity }, machine.memory),
     admin: config.admin.bind,
     telemetry: config.telemetry,
     log: { level: config.log.level, sampleSuccesses: config.log.sample_successes },
     drain: config.drain,
     issuers: [...issuers.values()].map((issuer) => whenUsed(issuer, [...routes.keys()])),
     replay: {
-      capacity:
-        config.replay.capacity === 'auto' ? roomFor(routes, config.nonce.lifetime, workers) : config.replay.capacity,
+      capacity,
       retention,
       redis,
     },

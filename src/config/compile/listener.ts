@@ -79,7 +79,8 @@ function compileListener(compilation: Compilation, at: ConfigPath, config: Liste
       headerSize: limits.header_size,
       urlLength: limits.url_length,
       ...compileRequestLimits(limits),
-      connections: limits.connections,
+      // auto: until the memory of the rest is known (memory.ts).
+      connections: limits.connections === 'auto' ? 0 : limits.connections,
       streamsPerConnection: limits.streams_per_connection,
       headerTimeout: limits.header_timeout,
       idleTimeout: limits.idle_timeout,

@@ -71,7 +71,8 @@ function describePeer({ cidr, certificateSan, forwarding }: Listener['trustedPee
 }
 
 function describeListener(listener: Listener): string {
-  const { name, bind, origins, tls, clientCertificate, clientCertificateFrom, trustedPeers, proxyProtocol } = listener;
+  const { name, bind, origins, tls, limits, clientCertificate, clientCertificateFrom, trustedPeers, proxyProtocol } =
+    listener;
   const urls = origins.map(({ scheme, authority, pathPrefix }) => `${scheme}://${authority}${pathPrefix}`).join(', ');
   const transport =
     tls === undefined
@@ -86,6 +87,7 @@ function describeListener(listener: Listener): string {
     ...(proxyProtocol ? ['every connection begins with a PROXY header of a trusted peer'] : []),
     ...(listener.decides ? [`decides for another proxy (${listener.decides.dialect}), forwards nothing`] : []),
     transport,
+    `at most ${limits.connections} connections per worker`,
     certificates,
     ...(peers.length > 0 ? [`believes the forwarding fields of ${peers.join(', ')}`] : []),
     ...(clientCertificateFrom ? [`and their ${describeSource(clientCertificateFrom)}`] : []),

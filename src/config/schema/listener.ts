@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { CERTIFICATE_FORMATS, type CertificateFormat } from '../../certificate/formats.ts';
 import {
+  automatic,
   bind,
   choice,
   choiceOrNone,
@@ -107,7 +108,9 @@ const limits = z.strictObject({
   upload_rate: requestLimits.upload_rate.prefault('512B'),
   download_rate: requestLimits.download_rate.prefault('512B'),
   rate_grace: requestLimits.rate_grace.prefault('10s'),
-  connections: count(1, 1_000_000).prefault(10_000).describe('Open connections, per worker.'),
+  connections: automatic(1, 1_000_000)
+    .prefault('auto')
+    .describe('Open connections, per worker; auto: as many as fit into half of the free memory, at most 10000.'),
   streams_per_connection: count(1, 100_000).prefault(100).describe('HTTP/2 streams open at once on one connection.'),
   header_timeout: duration().prefault('10s').describe('From the first byte of a request to its last field line.'),
   idle_timeout: duration().prefault('75s').describe('A connection without a request.'),

@@ -5,11 +5,24 @@ import { include } from './include.ts';
 import { issuer } from './issuer.ts';
 import { listener } from './listener.ts';
 import { defaults, route } from './route.ts';
-import { bind, choice, count, duration, file, flag, host, later, list, name, RESTART, text, uri } from './values.ts';
+import {
+  automatic,
+  bind,
+  choice,
+  count,
+  duration,
+  file,
+  flag,
+  host,
+  later,
+  list,
+  name,
+  RESTART,
+  text,
+  uri,
+} from './values.ts';
 
 const share = z.number('a number from 0 to 1').min(0, 'a number from 0 to 1').max(1, 'a number from 0 to 1');
-const automatic = (least: number, most: number) =>
-  z.union([z.literal('auto'), count(least, most)], `auto or a whole number from ${least} to ${most}`);
 
 const upstream = z.strictObject({
   targets: list(

@@ -70,6 +70,11 @@ export function count(least: number, most: number) {
   return z.int(expected).min(least, expected).max(most, expected);
 }
 
+/** `auto` or a whole number. */
+export function automatic(least: number, most: number) {
+  return z.union([z.literal('auto'), count(least, most)], `auto or a whole number from ${least} to ${most}`);
+}
+
 export function choice<const T extends readonly [string, ...string[]]>(...values: T) {
   return z.enum(values, alternatives(values));
 }

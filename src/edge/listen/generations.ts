@@ -1,9 +1,11 @@
 // The doors of a listener: sockets go in by the newest one; a reload puts a new door in front, and the old ones empty.
 
-import { createServer, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
+import type { ConnectionRefusal } from '../../observe/metrics.ts';
 import type { Bind, Listener } from '../../policy/policy.ts';
 import { bindServer } from './bind.ts';
+import { readDescriptorCeiling, takesReserve } from './descriptors.ts';
 
 /** Serves connections by one version of a listener's configuration, from the handshake to their end. */
 export interface Door {
@@ -30,6 +32,8 @@ export interface OpenListener {
   readonly bind: Bind;
   /** Connections that are open now, handshakes included. */
   connections(): number;
+  /** The most that were open at once since the last call. */
+  takePeak(): number;
   /**
    * Makes ready for another version of the listener, whose `bind` is not looked at, and changes nothing yet: so that all listeners are
    * ready before the first one changes. The answer makes it count, at once: whoever handles requests by a new policy calls it in
@@ -67,14 +71,16 @@ interface Making {
   readonly door: (listener: Listener, ticketSecret: Uint8Array) => Door;
   /** Told of connections that could not be accepted. */
   readonly onError: (error: NodeJS.ErrnoException) => void;
+  /** Told of connections that were closed at once. */
+  readonly refused: (refusal: ConnectionRefusal) => void;
 }
 
 /** Binds a listener's address, and hands every socket that comes in to the newest door. */
 export async function openDoors(first: Listener, making: Making): Promise<OpenListener> {
-  const { reusePort, ticketSecret, door, onError } = making;
+  const { reusePort, ticketSecret, door, onError, refused } = making;
   let secret = ticketSecret;
   const doors = new Doors(door(first, secret));
-  const acceptor = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => doors.newest.take(socket));
+  const { acceptor, takePeak } = openAcceptor(doors, refused);
   acceptor.maxConnections = first.limits.connections;
   const bind = await bindServer(acceptor, first.bind, `listener "${first.name}"`, reusePort).catch((error: unknown) => {
     doors.stop();
@@ -92,6 +98,7 @@ export async function openDoors(first: Listener, making: Making): Promise<OpenLi
   return {
     bind,
     connections: () => doors.connections,
+    takePeak,
     prepare(wanted) {
       const listener = { ...wanted, bind: first.bind };
       if (isDeepStrictEqual(listener, doors.newest.listener)) return () => {};
@@ -113,6 +120,27 @@ export async function openDoors(first: Listener, making: Making): Promise<OpenLi
       await all;
     },
   };
+}
+
+/** Sockets for the newest door, unless there are too many (Node counts them) or the process runs out of descriptors. */
+function openAcceptor(doors: Doors, refused: Making['refused']): { acceptor: Server; takePeak: () => number } {
+  const ceiling = readDescriptorCeiling();
+  let peak = 0;
+  const acceptor = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
+    if (takesReserve(socket, ceiling)) {
+      socket.destroy();
+      return refused('descriptors');
+    }
+    doors.newest.take(socket);
+    peak = Math.max(peak, doors.connections);
+  });
+  acceptor.on('drop', () => refused('limit'));
+  const takePeak = () => {
+    const highest = peak;
+    peak = doors.connections;
+    return highest;
+  };
+  return { acceptor, takePeak };
 }
 
 /** Every door that still has connections, the newest last. */

@@ -24,7 +24,7 @@ import {
   type Standing,
 } from './connection.ts';
 import { type Door, openDoors, type OpenListener } from './generations.ts';
-import { awaitAnswer, endsConnection, Http1Transaction, isPending, mayAnswer } from '../transaction/http1.ts';
+import { awaitAnswer, endsConnection, Http1Transaction, isOver, isPending, mayAnswer } from '../transaction/http1.ts';
 import { Http2Connection } from './http2-connection.ts';
 import { type ProxiedSockets, requireProxyHeaders } from './proxied-socket.ts';
 import { awaitPreface } from './prior-knowledge.ts';
@@ -54,6 +54,7 @@ export async function openListener(
     ticketSecret,
     door: (listener, secret) => new HttpDoor(listener, serve, secret),
     onError: ({ name, code = name }) => serve.refusedHandshake('failed', code), // of accept(2)
+    refused: (refusal) => serve.refusedConnection(refusal),
   });
 }
 
@@ -89,7 +90,7 @@ type ServeSocket = (this: Server, socket: Socket) => void;
 /** What is kept per connection that is ready. */
 interface Open {
   readonly connection: Connection;
-  /** The answer to the newest request. */
+  /** The answer to the newest request; undefined also where it left nothing behind: an idle connection keeps no request in memory. */
   newest: ServerResponse | undefined;
   /** Requests that wait for their answers, those behind the last one included, which get none. */
   waiting: number;
@@ -232,7 +233,10 @@ class HttpDoor implements Door {
       connection,
       newest: undefined,
       waiting: 0,
-      answered: () => void (open.waiting -= 1),
+      answered: () => {
+        open.waiting -= 1;
+        if (open.waiting === 0 && !open.last && isOver(open.newest)) open.newest = undefined;
+      },
       last: false,
       broken: false,
     };

@@ -1,5 +1,6 @@
 // What a listener hands on: requests, what was refused before it became one, and handshakes that failed.
 
+import type { ConnectionRefusal } from '../../observe/metrics.ts';
 import type { Answer } from '../../rejection/answer.ts';
 import type { Rejection } from '../../rejection/rejection.ts';
 import type { Transaction } from '../transaction/transaction.ts';
@@ -29,4 +30,5 @@ export interface Serve {
   refused(rejection: Rejection, refused: Refused): Answer;
   /** @param code of OpenSSL or Node, for the log: a name, nothing of the peer's */
   refusedHandshake(refusal: HandshakeRefusal, code: string): void;
+  refusedConnection(refusal: ConnectionRefusal): void;
 }

@@ -195,6 +195,11 @@ export function isPending(response: ServerResponse | undefined): boolean {
   return response !== undefined && !response.writableFinished;
 }
 
+/** Whether request and answer were whole and the connection goes on, as if there had been none. */
+export function isOver(response: ServerResponse | undefined): boolean {
+  return response !== undefined && response.req.complete && response.shouldKeepAlive && !isPending(response);
+}
+
 /** Whether nothing that comes behind this answer is a request any more (RFC 9112 §9.6). */
 export function endsConnection(response: ServerResponse | undefined): boolean {
   return response !== undefined && response.headersSent && !response.shouldKeepAlive;
