@@ -101,6 +101,8 @@ export async function enforce(request: RequestFacts, route: Route, ports: Ports)
     expiresAt: expiryOf(examined.token),
     quota,
     client: clientKey(sender),
+    claims,
+    confirmed: { jkt: obligation.proofBy, 'x5t#S256': obligation.certificate },
     unknownConfirmations,
   });
 }
@@ -298,6 +300,8 @@ function decidePublic(
     expiresAt: undefined,
     quota,
     client: clientKey(sender),
+    claims: undefined,
+    confirmed: undefined,
     unknownConfirmations: 0,
   });
 }

@@ -36,7 +36,8 @@ export function configurationPage(root: string): string {
 }
 
 function blockOf(key: string, node: SchemaNode, examples: ReadonlyMap<string, Example>): string[] {
-  const example = examples.get(key);
+  // A route writes a block as the defaults do.
+  const example = examples.get(key) ?? examples.get(key.replace(/^routes\.\*\./, 'defaults.'));
   if (example === undefined)
     throw new Error(`no file in config/ writes ${key}: add it to one, or to config/reference.yaml`);
   const about = KEYS.find((one) => one.key === key.replace(/\.\*$/, ''))?.node.description ?? node.description;

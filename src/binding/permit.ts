@@ -1,5 +1,6 @@
 // The only key to the upstream: a value that nothing but enforce.ts can make and that forward() demands.
 
+import type { JsonObject } from '../jose/jws.ts';
 import type { Scheme } from '../rejection/challenge.ts';
 import type { Quota } from '../rate/quota.ts';
 import type { CertificateEvidence } from '../request-facts.ts';
@@ -26,6 +27,10 @@ export interface PermitFacts {
   readonly quota: Quota | undefined;
   /** Who counts as one client (rate/limit.ts). */
   readonly client: string;
+  /** Verified claims; undefined on public routes. */
+  readonly claims: JsonObject | undefined;
+  /** Thumbprints of the key and the certificate that were shown for the token; undefined: it is bound to neither. */
+  readonly confirmed: { readonly jkt?: string | undefined; readonly 'x5t#S256'?: string | undefined } | undefined;
   /** Members of `cnf` that nobody checks, beside one that was checked: counted. */
   readonly unknownConfirmations: number;
 }

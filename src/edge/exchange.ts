@@ -164,17 +164,17 @@ class Exchange implements ExchangeOwner {
   #forward(permit: Permit, facts: EdgeFacts, route: Route): void {
     const { transaction } = this.#arrival;
     const cors = route.cors ? corsFields(route.cors, facts.browserOrigin, readGrpcCall(transaction)).flat() : [];
-    if (transaction instanceof Question) return this.#letPass(transaction, permit, route, cors);
+    if (transaction instanceof Question) return this.#letPass(route, { question: transaction, permit, facts, cors });
     const atWork = this.#at?.routes.get(route);
     if (atWork === undefined) throw new Error(`route ${route.name} is not at work`);
     forward(permit, { transaction, facts, route: atWork, cors, owner: this });
   }
 
   /** The proxy in front forwards. */
-  #letPass(question: Question, permit: Permit, route: Route, cors: readonly string[]): void {
+  #letPass(route: Route, passing: Parameters<typeof letPass>[2]): void {
     const deciding = this.#at?.deciding;
     if (deciding === undefined) throw new Error(`listener ${this.#listener} decides for nobody`);
-    letPass(deciding, question, permit, route, cors);
+    letPass(deciding, route, passing);
     this.#report({ outcome: 'permitted', status: 200, sent: 0 });
   }
 

@@ -11,7 +11,7 @@ const LONG_NUMBER = /[:,[]\s*-?\d(?:[\d.]{15}|[\d.]*[eE])/;
 const SHORT = 15;
 /** No integer of 256 bits is longer, and the cost of reading one grows with the square of its length. */
 const LONGEST = 100;
-/** They are compared with a clock and identify no one, and some clients write them with nanoseconds. */
+/** They are compared with a clock and name nobody, and some clients write them with nanoseconds. */
 const TIMES = ['exp', 'nbf', 'iat', 'auth_time'];
 /** Begins the strings that stand in for numbers; random, so that no sender can write one. */
 const MARK = randomUUID();

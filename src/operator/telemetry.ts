@@ -15,6 +15,8 @@ export interface TelemetrySources extends Pick<PageSources, 'onFailure'> {
   readonly ready: () => Readiness;
   /** The text format of Prometheus. */
   readonly metrics: () => Promise<string>;
+  /** The key set that verifies assertions, as JSON text. */
+  readonly assertionKeys: () => string;
   /** Names beside its addresses by which the port is called, in lower case; none where absent. */
   readonly hosts?: () => readonly string[];
 }
@@ -26,18 +28,18 @@ const EXPOSITION = 'text/plain; version=0.0.4; charset=utf-8';
 const ELSEWHERE = 'Ask by an address of this port, or by a name that telemetry.hosts lists.';
 
 /**
- * Opens the port of /livez, /readyz and /metrics. A Host that is neither an address of the port nor one of `hosts` gets 421
+ * Opens the port of /livez, /readyz, /metrics and /assertion-keys (public keys, RFC 7517 §5). A Host that is neither an address of the port nor one of `hosts` gets 421
  * (own-host.ts); a request without Host, which HTTP/1.0 allows and no browser sends, is answered. Metrics are collected once for
  * everybody who waits for them (shared-work.ts), and probes never wait for that.
  * @throws Error that names the address, where it cannot be bound (bind.ts)
  * NOT checked: who asks; bind it where only the operator reaches it.
  */
 export async function openTelemetry(bind: Bind, sources: TelemetrySources): Promise<Telemetry> {
-  const { ready, onFailure, hosts } = sources;
+  const { onFailure, hosts } = sources;
   const metrics = shareWork(async () => Buffer.from(await sources.metrics()));
   const read = ({ url = '', headers: { host } }: Asked): Page | Promise<Page> => {
     if (host !== undefined && !isOwnHost(host, bind, hosts?.())) return plainPage(421, ELSEWHERE);
-    return readPage(url, ready, metrics);
+    return readPage(url, sources, metrics);
   };
   return await openPages(bind, 'telemetry', { read, onFailure });
 }
@@ -48,7 +50,11 @@ interface Asked {
   readonly headers: { readonly host?: string | undefined };
 }
 
-async function readPage(target: string, ready: () => Readiness, metrics: () => Promise<Buffer>): Promise<Page> {
+async function readPage(
+  target: string,
+  { ready, assertionKeys }: TelemetrySources,
+  metrics: () => Promise<Buffer>,
+): Promise<Page> {
   switch (target.split('?', 1)[0]) {
     case '/livez':
       return plainPage(200, 'live');
@@ -59,7 +65,9 @@ async function readPage(target: string, ready: () => Readiness, metrics: () => P
     }
     case '/metrics':
       return { status: 200, type: EXPOSITION, body: await metrics() };
+    case '/assertion-keys':
+      return { status: 200, type: 'application/jwk-set+json', body: `${assertionKeys()}\n` };
     default:
-      return plainPage(404, 'Here are /livez, /readyz and /metrics.');
+      return plainPage(404, 'Here are /livez, /readyz, /metrics and /assertion-keys.');
   }
 }

@@ -36,6 +36,7 @@ export function compileManagedFields(
     ...forward.identity.map(({ field }) => field),
     ...forward.clientCertificate.map(({ field }) => field),
     ...forward.remove,
+    ...(forward.assertion ? [forward.assertion.field] : []),
   ]);
   const sources = listeners.flatMap(({ clientCertificateFrom }) => clientCertificateFrom?.field ?? []);
   const all = [...ALWAYS_MANAGED, ...KNOWN_CERTIFICATE_FIELDS, ...configured, ...sources];

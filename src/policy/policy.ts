@@ -1,5 +1,7 @@
 // The compiled policy: plain frozen data that the decision and the edge read, and nothing that has to be looked up again.
 
+import type { RedisPolicy } from './redis.ts';
+import type { SigningKey } from '../jose/signing-key.ts';
 import type { Requirement } from '../binding/binding.ts';
 import type { CertificateFormat } from '../certificate/formats.ts';
 import type { XfccElement } from '../certificate/xfcc.ts';
@@ -40,6 +42,21 @@ export interface ForwardRules {
   /** Lower-cased names, beside the managed ones, that never pass. */
   readonly remove: readonly string[];
   readonly clientCertificate: readonly CertificateFieldRule[];
+  /** A signed statement about each request; undefined: none. */
+  readonly assertion: AssertionRules | undefined;
+}
+
+/** What the gateway signs about a request (edge/fields/assertion.ts). */
+export interface AssertionRules {
+  readonly field: string;
+  /** The first signs. */
+  readonly keys: readonly SigningKey[];
+  readonly issuer: string;
+  readonly audience: string;
+  /** Seconds. */
+  readonly lifetime: number;
+  /** Names of claims of the access token. */
+  readonly claims: readonly string[];
 }
 
 export interface CorsRules {
@@ -298,35 +315,6 @@ export interface LogRules {
   readonly level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
   /** 0 to 1. */
   readonly sampleSuccesses: number;
-}
-
-export interface Endpoint {
-  readonly host: string;
-  readonly port: number;
-}
-
-export type RedisPlace =
-  | ({ readonly kind: 'server'; readonly db: number } & Endpoint)
-  | { readonly kind: 'cluster'; readonly nodes: readonly Endpoint[] }
-  | { readonly kind: 'sentinel'; readonly name: string; readonly nodes: readonly Endpoint[] };
-
-/** The memory of proofs that replicas share. */
-export interface RedisPolicy {
-  readonly place: RedisPlace;
-  readonly username: string | undefined;
-  readonly password: string | undefined;
-  /** undefined: in the clear. `ca`: PEM text; undefined: the system's. */
-  readonly tls: { readonly ca: string | undefined } | undefined;
-  /** Seconds. */
-  readonly timeout: number;
-  /** Of every key. */
-  readonly prefix: string;
-  /** When it does not answer. */
-  readonly whenUnavailable: 'reject' | 'nonce-fallback';
-  /** Seconds, the longest `clock_tolerance` of any route. */
-  readonly clockTolerance: number;
-  /** Seconds, `replay.retention` of the policy. */
-  readonly retention: number;
 }
 
 /** Everything that one configuration means; frozen. */

@@ -8,6 +8,7 @@ import { openAdmin } from '../operator/admin.ts';
 import type { OpenPages } from '../operator/pages.ts';
 import type { Reload, Status } from '../operator/status.ts';
 import { openTelemetry, type Readiness, type Telemetry } from '../operator/telemetry.ts';
+import { assertionKeys } from '../edge/fields/assertion.ts';
 import { compileTlsMaterial } from '../edge/listen/tls-material.ts';
 import type { Log } from '../observe/log.ts';
 import { describeChanges } from '../config/report/changes.ts';
@@ -229,6 +230,7 @@ class RunningGateway implements Gateway {
     this.#telemetry = await openTelemetry(this.#policy.telemetry.bind, {
       hosts: () => this.#policy.telemetry.hosts,
       ready: () => this.ready(),
+      assertionKeys: () => assertionKeys(this.#policy.routes),
       metrics: async () => this.#metrics.text(await this.#crew.snapshots()),
       onFailure: (error) => this.#log.failure('the telemetry port failed', error),
     });

@@ -61,7 +61,7 @@ export class DataPlane {
   #introspectors: ReadonlyMap<string, Introspector> = new Map();
   /** What was last said of an issuer that cannot be asked. */
   readonly #introspectionNews = new Map<string, string>();
-  readonly #memory = { bodies: new BodyMemory(), keptBodies: new BodyMemory() };
+  readonly #bodies = new BodyMemory();
   #runtime: Runtime;
   #upstreams: ReadonlyMap<Upstream, OpenUpstream> = new Map();
   #stopping = false;
@@ -193,7 +193,7 @@ export class DataPlane {
       const upstream = this.#upstreams.get(route.upstream);
       const rules = compileFieldRules(route, id, managedFields, withoutUpstreamNonce.has(route));
       const shared = routes.some((other) => other !== route && other.upstream === route.upstream);
-      return upstream === undefined ? [] : [{ route, terms: { rules, upstream, shared, ...this.#memory } }];
+      return upstream === undefined ? [] : [{ route, terms: { rules, upstream, shared, bodies: this.#bodies } }];
     });
     return new Map(
       listeners.map((listener) => [

@@ -15,6 +15,8 @@ const facts: PermitFacts = {
   expiresAt: 1_800_000_600,
   quota: undefined,
   client: 'address 192.0.2.7',
+  claims: undefined,
+  confirmed: undefined,
   unknownConfirmations: 0,
 };
 

@@ -87,6 +87,8 @@ test('a chain never goes without Client-Cert: a field of another name carries th
       facts: {
         method: 'GET',
         origin: { scheme: 'https', authority: 'api.example.com', pathPrefix: '' },
+        path: '/',
+        now: 0,
         peer: { address: undefined, trusted: false },
       },
     } as const;

@@ -13,7 +13,8 @@ import { createLog } from '../../src/observe/log.ts';
 import { compilePolicy } from '../../src/config/compile/compile.ts';
 import { formatProblem } from '../../src/config/problem.ts';
 import { readPolicyFile } from '../../src/config/read/read.ts';
-import type { Listener, Policy, RedisPolicy } from '../../src/policy/policy.ts';
+import type { Listener, Policy } from '../../src/policy/policy.ts';
+import type { RedisPolicy } from '../../src/policy/redis.ts';
 import { CLIENT } from '../gateway/credentials.ts';
 import {
   CLIENT_CA,

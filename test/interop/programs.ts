@@ -68,22 +68,29 @@ const GRPCIO = 'grpcio==1.85.3';
 export type Found = { readonly file: string; readonly args: readonly string[] } | { readonly skip: string };
 
 /** A program of Python with grpcio. Fetches 7 MB the first time. @param script in this folder, such as `aging/server.py` */
-export function findGrpcio(script: string): Found {
-  const folder = join(CACHE, GRPCIO);
+export const findGrpcio = (script: string): Found => findPython([GRPCIO], join(import.meta.dirname, script));
+
+/** A program of Python with packages of PyPI, the first of which names their folder. */
+export function findPython(packages: readonly [string, ...string[]], script: string): Found {
+  const folder = join(CACHE, packages[0]);
   if (!existsSync(folder)) {
-    const pip = ['-m', 'pip', 'install', '--quiet', '--target', `${folder}.part`, GRPCIO];
+    const pip = ['-m', 'pip', 'install', '--quiet', '--target', `${folder}.part`, ...packages];
     const failed = run('.', 'python3', pip);
-    if (failed !== undefined) return { skip: `${GRPCIO} is fetched with Python's pip: ${failed}` };
+    if (failed !== undefined) return { skip: `${packages.join(' and ')} is fetched with Python's pip: ${failed}` };
     renameSync(`${folder}.part`, folder);
   }
   const start = `import sys, runpy; sys.path.insert(0, sys.argv.pop(1)); runpy.run_path(sys.argv.pop(1), run_name='__main__')`;
-  return { file: 'python3', args: ['-c', start, folder, join(import.meta.dirname, script)] };
+  return { file: 'python3', args: ['-c', start, folder, script] };
 }
 
 /** A program with grpc-go, built by Go, which knows what it has built. Fetches and builds for a minute the first time. */
-export function findGrpcGo(folder: 'aging' | 'calling'): Found {
-  const file = join(CACHE, `go-${folder}`);
+export const findGrpcGo = (folder: 'aging' | 'calling'): Found =>
+  findGo(`go-${folder}`, join(import.meta.dirname, folder));
+
+/** A program of a folder with a go.mod. */
+export function findGo(name: string, folder: string): Found {
+  const file = join(CACHE, name);
   mkdirSync(CACHE, { recursive: true });
-  const failed = run(join(import.meta.dirname, folder), 'go', ['build', '-o', file, '.']);
-  return failed === undefined ? { file, args: [] } : { skip: `grpc-go is built with Go: ${failed}` };
+  const failed = run(folder, 'go', ['build', '-o', file, '.']);
+  return failed === undefined ? { file, args: [] } : { skip: `${name} is built with Go: ${failed}` };
 }

@@ -14,6 +14,7 @@ import { sendRaw, statusOf } from '../support/edge.ts';
 const SOURCES: TelemetrySources = {
   ready: () => ({ ready: true, details: { policy: true, listeners: ['public'], issuers: { login: 'loaded' } } }),
   metrics: () => Promise.resolve('holdfast_build_info{version="0.1.0"} 1\n'),
+  assertionKeys: () => '{"keys":[]}',
   onFailure: () => assert.fail('nothing fails here'),
 };
 

@@ -12,6 +12,7 @@ const FORWARD: ForwardRules = {
   encoding: 'strict',
   remove: [],
   clientCertificate: [],
+  assertion: undefined,
 };
 
 const managed = compileManagedFields(

@@ -88,6 +88,7 @@ export function makeRoute(issuer: Issuer, over: Partial<Demand> = {}): Route {
       encoding: 'strict',
       remove: [],
       clientCertificate: [],
+      assertion: undefined,
     },
     cors: undefined,
     rateLimit: undefined,

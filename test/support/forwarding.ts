@@ -24,6 +24,7 @@ export const FORWARD: ForwardRules = {
   encoding: 'strict',
   remove: [],
   clientCertificate: [],
+  assertion: undefined,
 };
 
 export function makePermit(over: Partial<PermitFacts> = {}): Permit {
@@ -38,6 +39,8 @@ export function makePermit(over: Partial<PermitFacts> = {}): Permit {
     expiresAt: undefined,
     quota: undefined,
     client: 'address 192.0.2.7',
+    claims: undefined,
+    confirmed: undefined,
     unknownConfirmations: 0,
     ...over,
   });
@@ -132,13 +135,7 @@ export async function openForwarder(t: TestContext, origin: string, wishes: Forw
   const outcomes = new Outcomes();
   const timeouts = { ...TIMEOUTS, ...wishes.timeouts };
   const upstream = openUpstream(makeUpstream(origin, wishes.upstream), { connect: timeouts.connect, ...wishes.open });
-  const terms = {
-    rules: makeRules(wishes),
-    upstream,
-    bodies: new BodyMemory(),
-    keptBodies: new BodyMemory(),
-    shared: false,
-  };
+  const terms = { rules: makeRules(wishes), upstream, bodies: new BodyMemory(), shared: false };
   const route = {
     ...compileRouteAtWork({ name: 'orders', timeouts, stripPrefix: undefined, limits: {} }, UNLIMITED, terms),
     ...wishes.route,
@@ -149,6 +146,8 @@ export async function openForwarder(t: TestContext, origin: string, wishes: Forw
     forward(makePermit({ client: `port ${request.socket.remotePort}`, ...wishes.permit }), {
       transaction: new Http1Transaction(request, response, expectsContinue),
       facts: {
+        path: '/',
+        now: 0,
         method: request.method ?? '',
         origin: { scheme: 'https', authority: 'api.example.com', pathPrefix: '' },
         target: request.url ?? '',

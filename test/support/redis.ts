@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import type { RedisPolicy } from '../../src/policy/policy.ts';
+import type { RedisPolicy } from '../../src/policy/redis.ts';
 import { RedisReplayStore, type RedisStoreOptions } from '../../src/memory/redis/replay-store.ts';
 import { findProgram, freePort, type Running, startProgram } from './programs.ts';
 

@@ -117,7 +117,7 @@ function checkClaims(compilation: Compilation, at: ConfigPath, { claims }: Route
 function checkExact(compilation: Compilation, at: ConfigPath): void {
   const written = compilation.read.written(at) ?? '';
   if (!/^-?[0-9]+[.eE]/.test(written) || isExact(written)) return;
-  compilation.problem(at, 'has more digits than a number can hold, expected at most 15 digits');
+  compilation.problem(at, 'has more digits than a number keeps, expected 15 digits at most');
 }
 
 const CONDITIONS = ['issuers', 'audience', 'dpop', 'scope', 'claims', 'acr', 'max_auth_age'] as const;

@@ -1,6 +1,7 @@
 // Compiles what the upstream sees: identity fields, fields with the client's certificate, and what never passes.
 
 import type { IdentityRule, IdentitySource } from '../../token/identity.ts';
+import { compileAssertion } from './assertion.ts';
 import { type Compilation, merged } from './compilation.ts';
 import type { RouteConfig } from './demand.ts';
 import { checkRemovableField, checkSettableField } from './field.ts';
@@ -16,12 +17,14 @@ type Fact = Extract<IdentitySource, { fact: string }>['fact'];
  * set, one field set twice, and identities of several issuers without the issuer beside them (a subject is unique only
  * together with its issuer, RFC 7519 §4.1.2).
  * @param issuers how many issuers' tokens the route takes
+ * @param upstream its name; '': none
  */
 export function compileForward(
   compilation: Compilation,
   at: ConfigPath,
   config: RouteConfig,
   issuers: number,
+  upstream: string,
 ): ForwardRules {
   const { forward: defaults } = compilation.read.config.defaults;
   const forward: ForwardConfig = merged(defaults, {
@@ -37,6 +40,7 @@ export function compileForward(
     );
   }
   checkOnce(compilation, at, forward);
+  const assertionAt = [...(config.forward?.assertion ? at : ['defaults']), 'forward', 'assertion'];
   return {
     host: forward.host,
     authorization: forward.authorization,
@@ -44,6 +48,7 @@ export function compileForward(
     encoding: forward.encoding,
     remove: forward.remove.map((name) => name.toLowerCase()),
     clientCertificate: forward.client_certificate,
+    assertion: forward.assertion && compileAssertion(compilation, assertionAt, forward.assertion, upstream),
   };
 }
 

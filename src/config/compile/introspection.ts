@@ -1,10 +1,8 @@
 // Compiles how an issuer is asked about tokens: where, and with what the gateway says who it is.
 
-import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { decodeText } from '../../http/content.ts';
-import { algorithmsOfKey, RSA_BITS } from '../../jose/algorithms.ts';
+import { readSigningKey, SIGNING_KEY_EXPECTED } from '../../jose/signing-key.ts';
 import type { ClientCredentials, IntrospectionRules } from '../../token/issuer.ts';
-import { isJsonObject, type JsonObject, readJsonObject } from '../../jose/jws.ts';
 import { compileAccessToken } from './access-token.ts';
 import { type Compilation, isLoopback } from './compilation.ts';
 import { keyPairAt } from './pem.ts';
@@ -13,8 +11,6 @@ import type { Config } from '../schema/schema.ts';
 
 type IssuerConfig = Config['issuers'][string];
 
-const KEY_EXPECTED =
-  'expected a private key in PEM or JWK: EC P-256, P-384 or P-521, Ed25519, or RSA of at least 2048 bits';
 /**
  * The rules of `introspection`; undefined where there are none, and after a problem with the credentials. Problems: an endpoint
  * over http beyond loopback without `insecure_http` (RFC 7662 §4), or where a certificate is to be shown; a secret that is empty;
@@ -72,28 +68,8 @@ function compileSecret(compilation: Compilation, at: ConfigPath): ClientCredenti
 }
 
 function compileKey(compilation: Compilation, at: ConfigPath): ClientCredentials | undefined {
-  const text = decodeText(compilation.fileAt(at)?.content);
-  const jwk = readJsonObject(text);
-  const read = readSigningKey(jwk ?? text, jwk?.alg);
-  const kid = jwk?.kid;
-  if (read === undefined || (kid !== undefined && typeof kid !== 'string')) {
-    compilation.problem(at, `cannot sign client assertions (RFC 7523), ${KEY_EXPECTED}`);
-    return undefined;
-  }
-  return { method: 'private_key_jwt', ...read, kid };
-}
-
-/** The key as PEM, and its algorithm: the `alg` of the JWK where it fits, else RS256 for RSA and what the curve says. */
-function readSigningKey(from: JsonObject | string, named: unknown): { key: string; alg: string } | undefined {
-  try {
-    const key = createPrivateKey(isJsonObject(from) ? { key: from, format: 'jwk' } : from);
-    if ((key.asymmetricKeyDetails?.modulusLength ?? RSA_BITS) < RSA_BITS) return undefined;
-    const { kty, crv } = createPublicKey(key).export({ format: 'jwk' });
-    const possible = algorithmsOfKey(kty, crv);
-    const usual = possible.includes('RS256') ? 'RS256' : possible[0];
-    const alg = named === undefined ? usual : possible.find((one) => one === named);
-    return alg === undefined ? undefined : { key: key.export({ type: 'pkcs8', format: 'pem' }), alg };
-  } catch {
-    return undefined; // Reported by the caller: no word about the content of a key may leave here.
-  }
+  const key = readSigningKey(decodeText(compilation.fileAt(at)?.content));
+  if (key !== undefined) return { method: 'private_key_jwt', ...key };
+  compilation.problem(at, `cannot sign client assertions (RFC 7523), ${SIGNING_KEY_EXPECTED}`);
+  return undefined;
 }

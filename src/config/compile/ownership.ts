@@ -62,8 +62,8 @@ function checkIssuers(compilation: Compilation, issuers: ReadonlyMap<string, Iss
     if (other !== undefined) {
       compilation.problem(
         at,
-        `is also the iss of issuer ${other[1]} (${compilation.placeOf(other)}) in another file, and these keys would speak for it, ` +
-          `expected a different iss, or routes that name issuer ${other[1]}`,
+        `is the iss of issuer ${other[1]} (${compilation.placeOf(other)}) in another file, and whoever has its keys speaks for ` +
+          'it, expected another issuer, or the name of that one in the routes',
       );
     }
     owners.set(issuerKey(issuer), [...same, at]);
@@ -78,7 +78,7 @@ function checkReadiness(compilation: Compilation, name: string): void {
   if (entry === undefined || read.written(at) === undefined || !read.config.issuers[name]?.required_for_ready) return;
   compilation.problem(
     at,
-    `would let the issuer of an included file (${compilation.placeOf(['include', entry])}) hold back the whole gateway, expected false`,
+    `lets the issuer of an included file (${compilation.placeOf(['include', entry])}) hold back the whole gateway, expected false`,
   );
 }
 
@@ -92,7 +92,7 @@ function checkTargets(compilation: Compilation, upstreams: ReadonlyMap<string, U
       if (other !== undefined) {
         compilation.problem(
           at,
-          `has a target of upstream ${other[1]} (${compilation.placeOf(other)}) in another file, expected different targets, or ` +
+          `has a target of upstream ${other[1]} (${compilation.placeOf(other)}) in another file, expected targets of its own, or ` +
             `upstreams: [${other[1]}] for this file in include`,
         );
       }
@@ -118,7 +118,7 @@ function checkSecrets(compilation: Compilation): void {
     if (other !== undefined) {
       compilation.problem(
         at,
-        `is a secret of another file (${compilation.placeOf(other.at)}), expected a different file`,
+        `is a secret of another file (${compilation.placeOf(other.at)}), expected one of its own`,
       );
     } else if (!path.startsWith(`${dirname(resolve(file))}${sep}`)) {
       const place = compilation.placeOf(['include', entry]);
@@ -148,8 +148,8 @@ function checkPlace(
   if (rival !== undefined) {
     compilation.problem(
       [...at, 'match'],
-      `is inside ${rival.written}, which ${rival.entry === undefined ? 'is a route of the main file' : 'is given to others'} ` +
-        `(${compilation.placeOf(rival.at)}), expected a path outside it`,
+      `is inside of ${rival.written}, which ${rival.entry === undefined ? 'is a route of the main file' : 'is given to others'} ` +
+        `(${compilation.placeOf(rival.at)}), expected a path outside of it`,
     );
   }
   if (own !== undefined) return;
@@ -170,7 +170,7 @@ function expectedOf(grants: readonly Grant[], entry: number, { host, path }: { h
   return `{ files: …, routes: ["${host}${path}"] } there, or no route here`;
 }
 
-/** A route sends to the upstreams of its file, and to those that it was given. */
+/** A route sends to the upstreams of its own file, and to those that it was given. */
 function checkUpstream(compilation: Compilation, { route, at, entry }: IncludedRoute): void {
   const { read } = compilation;
   const upstream = ['upstreams', route.upstream.name];
@@ -206,7 +206,7 @@ function checkForward(compilation: Compilation, at: ConfigPath): void {
     const place = compilation.placeOf(['defaults', 'forward', key]);
     compilation.problem(
       [...at, 'forward', key],
-      `is not taken from an included file, expected no ${key}: that of defaults.forward applies (${place})`,
+      `is not taken from an included file, expected no ${key}: that of defaults.forward counts (${place})`,
     );
   }
 }
@@ -254,7 +254,7 @@ function checkGivenUpstreams(compilation: Compilation, upstreams: ReadonlyMap<st
       if (own.includes(name)) continue;
       compilation.problem(
         ['include', entry, 'upstreams', index],
-        `does not name an upstream of the main file, expected one of: ${listed(own)}`,
+        `is no upstream of the main file, expected one of: ${listed(own)}`,
       );
     }
   }

@@ -2,7 +2,7 @@
 
 import { type Compilation, isLoopback } from './compilation.ts';
 import { authoritiesAt } from './pem.ts';
-import type { Endpoint, RedisPlace, RedisPolicy } from '../../policy/policy.ts';
+import type { Endpoint, RedisPlace, RedisPolicy } from '../../policy/redis.ts';
 import type { Config } from '../schema/schema.ts';
 
 type RedisConfig = NonNullable<Config['replay']['redis']>;

@@ -64,7 +64,7 @@ function compileRoute(compilation: Compilation, at: ConfigPath, config: RouteCon
     challenge: compileChallenge(demand, config.resource?.identifier),
     encodedSlash: config.encoded.includes('slash'),
     stripPrefix: compileStripPrefix(compilation, at, config, match.path),
-    forward: compileForward(compilation, at, config, demand.issuers.length),
+    forward: compileForward(compilation, at, config, demand.issuers.length, config.upstream ?? ''),
     cors: config.cors && compileCors(compilation, [...at, 'cors'], config.cors, rateLimit !== undefined),
     rateLimit,
     limits: compileRequestLimits(config.limits ?? {}),

@@ -40,7 +40,7 @@ function checkVerified(compilation: Compilation, at: ConfigPath, { tls, client_c
 /** Ranges with more of the addresses than this are not those of a proxy. */
 const LARGE = 1 / 16;
 
-/** By address alone: an entry with `certificate_san` as well trusts no address alone. */
+/** By address alone: with `certificate_san` beside it a range admits nobody by itself. */
 function checkRanges(compilation: Compilation, at: ConfigPath, config: ListenerConfig): void {
   const ranges = config.trusted_peers.flatMap(({ cidr, certificate_san: san }, index) =>
     cidr === undefined || san !== undefined ? [] : [{ index, cidr, shares: sharesOf([cidr]) }],
@@ -59,7 +59,7 @@ function checkRanges(compilation: Compilation, at: ConfigPath, config: ListenerC
   }
   compilation.problem(
     here,
-    `${what}, expected the addresses of the proxy, a certificate_san in the same entry, or insecure_trusted_peers: true on the listener`,
+    `${what}, expected the addresses of the proxy, certificate_san beside cidr, or insecure_trusted_peers: true on the listener`,
   );
 }
 

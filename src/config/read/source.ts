@@ -165,7 +165,8 @@ function readMapping(map: YAMLMap, path: ConfigPath, walk: Walk): Readonly<Recor
 
 const SUBSTITUTION = /\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|\$\{/g;
 
-const NOT_GIVEN = 'which the main file does not give to this file, expected it in environment of the include entry';
+const NOT_GIVEN =
+  'which the main file does not give to this one, expected it under environment of the entry in include';
 
 /** A scalar after substitution; a plain one is typed by what it has become, as if it had been written so; a quoted one is text. */
 function readScalar(node: Scalar, path: ConfigPath, walk: Walk): unknown {

@@ -11,7 +11,6 @@ import {
   field,
   file,
   flag,
-  later,
   list,
   name,
   text,
@@ -40,8 +39,15 @@ const dpop = {
 
 const assertion = z.strictObject({
   field: field.describe('The field in which it goes.'),
-  key_file: file.describe('JWK file with the private key that signs.'),
+  key_files: list(file, 'file names').describe(
+    'Private keys, PEM or JWK: the first signs, the public halves of all are served at /assertion-keys of the telemetry port.',
+  ),
+  issuer: text('a name or URI').prefault('holdfast').describe('Its iss.'),
+  audience: text('a name or URI').optional().describe("Its aud; absent: the name of the route's upstream."),
   lifetime: duration('1s', '10m').prefault('30s').describe('How long it is valid.'),
+  claims: list(claimName, 'claims', 0)
+    .prefault(['sub', 'client_id', 'scope'])
+    .describe('Claims of the access token that it repeats.'),
 });
 
 const certificateField = z.strictObject({
@@ -74,7 +80,7 @@ const forward = {
   client_certificate: list(certificateField, '{ format, field }', 0).describe(
     "Fields in which the client's certificate goes on.",
   ),
-  assertion: assertion.optional().describe('A statement signed by the gateway about each request.').meta(later()),
+  assertion: assertion.optional().describe('A statement signed by the gateway about each request.'),
 };
 
 const timeouts = {

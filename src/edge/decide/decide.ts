@@ -1,6 +1,5 @@
 // Mode decide: another proxy describes a request, and is told whether it may pass.
 
-import type { Permit } from '../../binding/permit.ts';
 import type { DecideRules, ManagedFields, Route } from '../../policy/policy.ts';
 import { Rejection, reject } from '../../rejection/rejection.ts';
 import type { FieldRules } from '../fields/fields.ts';
@@ -9,7 +8,7 @@ import type { Transaction } from '../transaction/transaction.ts';
 import type { DescribedRequest, Dialect } from './dialect.ts';
 import { ENVOY_GRPC } from './envoy-grpc.ts';
 import { envoyHttp, FORWARDED } from './http-dialects.ts';
-import { compileUpstreamFields, permittedFields, type UpstreamFields } from './permitted.ts';
+import { compileUpstreamFields, type Passing, permittedFields, type UpstreamFields } from './permitted.ts';
 import { Question } from './question.ts';
 
 /** One listener in mode decide under one policy. */
@@ -54,15 +53,13 @@ function standIn(asked: Transaction): DescribedRequest {
   return { method, target, scheme, httpVersion, rawHeaders: [], stated: { scheme: undefined, host: undefined } };
 }
 
-/** Lets a permitted request pass. @param cors our CORS fields, names and values in turn */
+/** Lets a permitted request pass. */
 export function letPass(
   { fields, rules }: Deciding,
-  question: Question,
-  permit: Permit,
   route: Route,
-  cors: readonly string[],
+  passing: Passing & { readonly question: Question },
 ): void {
   const ofRoute = rules.get(route);
   if (ofRoute === undefined) throw new Error(`route ${route.name} is not at work`);
-  question.permit(permittedFields(permit, question, ofRoute, fields, cors));
+  passing.question.permit(permittedFields(passing, ofRoute, fields));
 }

@@ -4,9 +4,19 @@ import type { Permit } from '../../binding/permit.ts';
 import type { ManagedFields, Route } from '../../policy/policy.ts';
 import { quotaFields } from '../../rate/quota.ts';
 import type { FieldRules } from '../fields/fields.ts';
+import type { AssertedRequest } from '../fields/assertion.ts';
 import { addOwnFields } from '../fields/request-fields.ts';
 import type { ReceivedRequest } from '../transaction/transaction.ts';
 import type { Permitted } from './dialect.ts';
+
+/** A permitted request on its way through the front. */
+export interface Passing {
+  readonly permit: Permit;
+  readonly question: Pick<ReceivedRequest, 'rawHeaders'>;
+  readonly facts: AssertedRequest;
+  /** Our CORS fields, names and values in turn. */
+  readonly cors: readonly string[];
+}
 
 /** The constant part: names in lower case. */
 export interface UpstreamFields {
@@ -24,6 +34,7 @@ export function compileUpstreamFields(routes: readonly Route[], managed: Managed
   const configured = routes.flatMap(({ forward }) => [
     ...forward.identity.map(({ field }) => field),
     ...forward.clientCertificate.map(({ field }) => field),
+    ...(forward.assertion ? [forward.assertion.field] : []),
   ]);
   const chain = configured.some((field) => field.toLowerCase() === 'client-cert') ? ['client-cert-chain'] : [];
   const set = new Set(['authorization', 'dpop', ...configured.map((field) => field.toLowerCase()), ...chain]);
@@ -34,24 +45,18 @@ export function compileUpstreamFields(routes: readonly Route[], managed: Managed
 /**
  * What the front is told. Credentials follow `forward.authorization`: removed ones are set to nothing, because a front that
  * copies fields keeps the client's otherwise.
- * @param cors our CORS fields, names and values in turn
  */
-export function permittedFields(
-  permit: Permit,
-  request: Pick<ReceivedRequest, 'rawHeaders'>,
-  rules: FieldRules,
-  fields: UpstreamFields,
-  cors: readonly string[],
-): Permitted {
+export function permittedFields(passing: Passing, rules: FieldRules, fields: UpstreamFields): Permitted {
+  const { permit, question, facts, cors } = passing;
   const values = new Map<string, readonly [string, string]>(fields.set.map((name) => [name, [name, '']]));
   if (rules.credentials === 'as-received') {
     for (const name of ['authorization', 'dpop']) {
-      const line = request.rawHeaders.findIndex((one, at) => at % 2 === 0 && one.toLowerCase() === name);
-      if (line !== -1) values.set(name, [name, request.rawHeaders[line + 1] ?? '']);
+      const line = question.rawHeaders.findIndex((one, at) => at % 2 === 0 && one.toLowerCase() === name);
+      if (line !== -1) values.set(name, [name, question.rawHeaders[line + 1] ?? '']);
     }
   }
   const own: string[] = [];
-  addOwnFields(own, rules, permit.facts);
+  addOwnFields(own, rules, permit.facts, facts);
   for (let at = 0; at < own.length; at += 2) {
     const [name = '', value = ''] = [own[at], own[at + 1]];
     values.set(name.toLowerCase(), [name, value]);

@@ -3,6 +3,7 @@
 import { QUOTA_FIELDS } from '../../rate/quota.ts';
 import { checkFieldName } from '../../policy/managed-fields.ts';
 import type { CertificateFieldRule, Demand, ManagedFields, Route } from '../../policy/policy.ts';
+import { type Assert, compileAssertion } from './assertion.ts';
 import type { CertificateEvidence } from '../../request-facts.ts';
 
 /** `pass` as received, `drop`, or keep the joined value of all its lines for what we write in its place. */
@@ -29,6 +30,7 @@ export interface FieldRules {
   readonly host: 'preserve' | 'upstream';
   readonly credentials: 'remove' | 'as-received' | 'bearer';
   readonly clientCertificate: readonly CertificateFieldRule[];
+  readonly assertion: { readonly field: string; readonly assert: Assert } | undefined;
   /** Certificate fields written before: certificates belong to connections, and encoding one costs more than a request's other fields. */
   readonly written: WeakMap<CertificateEvidence, readonly string[]>;
   readonly cors: boolean;
@@ -61,6 +63,7 @@ const HOP_BY_HOP = [
  */
 export function compileFieldRules(
   route: Pick<Route, 'forward' | 'cors' | 'rateLimit'> & {
+    readonly stripPrefix?: string | undefined;
     readonly demand: Pick<Demand, 'requirement'>;
     readonly upstream: Pick<Route['upstream'], 'http2'>;
   },
@@ -68,6 +71,7 @@ export function compileFieldRules(
   managed: ManagedFields,
   withoutUpstreamNonce = false,
 ): FieldRules {
+  const { assertion } = route.forward;
   const credentials = route.demand.requirement === 'public' ? 'as-received' : route.forward.authorization;
   return {
     managed,
@@ -96,6 +100,7 @@ export function compileFieldRules(
     host: route.forward.host,
     credentials,
     clientCertificate: route.forward.clientCertificate,
+    assertion: assertion && { field: assertion.field, assert: compileAssertion(assertion, route.stripPrefix) },
     written: new WeakMap(),
     cors: route.cors !== undefined,
     upstreamVersion: route.upstream.http2 ? '2.0' : '1.1',

@@ -5,7 +5,8 @@ import { formatClientCert, formatClientCertChain } from '../../certificate/clien
 import { formatEscapedPem } from '../../certificate/pem-escaped.ts';
 import { formatXfcc } from '../../certificate/xfcc.ts';
 import type { Forwarding } from '../../policy/policy.ts';
-import type { CertificateEvidence, RequestFacts } from '../../request-facts.ts';
+import type { CertificateEvidence } from '../../request-facts.ts';
+import type { AssertedRequest } from './assertion.ts';
 import { type FieldRules, joinLines, requestAction, withoutNamed } from './fields.ts';
 import { takesTrailers } from './trailers.ts';
 import type { ReceivedRequest } from '../transaction/transaction.ts';
@@ -23,7 +24,7 @@ export interface Peer {
 /** What the fields of a request are written from, beside the permit. */
 export interface Permitted {
   readonly transaction: Pick<ReceivedRequest, 'rawHeaders' | 'httpVersion'>;
-  readonly facts: Pick<RequestFacts, 'method' | 'origin'> & { readonly peer: Peer };
+  readonly facts: AssertedRequest & { readonly peer: Peer };
 }
 
 /**
@@ -52,17 +53,18 @@ export function requestFields(received: Permitted, rules: FieldRules, permit: Pe
   if (rules.upstreamVersion === '2.0' && takesTrailers(kept.te)) fields.push('TE', 'trailers');
   if (kept['max-forwards'] !== '') fields.push('Max-Forwards', lessOne(kept['max-forwards'], facts.method));
   addForwarded(fields, kept.forwarded, kept['x-forwarded-for'], received);
-  addOwnFields(fields, rules, permit);
+  addOwnFields(fields, rules, permit, facts);
   return fields;
 }
 
 /** Appends what only the gateway can say of a permitted request: identity, certificate and token. */
-export function addOwnFields(fields: string[], rules: FieldRules, permit: PermitFacts): void {
+export function addOwnFields(fields: string[], rules: FieldRules, permit: PermitFacts, request: AssertedRequest): void {
   for (const [name, value] of permit.identity) fields.push(name, value);
   if (permit.certificate !== undefined) fields.push(...certificateFields(rules, permit.certificate));
   if (rules.credentials === 'bearer' && permit.accessToken !== undefined) {
     fields.push('Authorization', `Bearer ${permit.accessToken}`);
   }
+  if (rules.assertion !== undefined) fields.push(rules.assertion.field, rules.assertion.assert(permit, request));
 }
 
 function addForwarded(fields: string[], forwarded: string, forwardedFor: string, received: Permitted): void {

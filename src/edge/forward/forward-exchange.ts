@@ -10,7 +10,9 @@ import type { RouteAtWork } from './route-at-work.ts';
 /** One permitted request, and who is told how it went. */
 export interface ForwardExchange {
   readonly transaction: Transaction;
-  readonly facts: Pick<RequestFacts, 'method' | 'origin' | 'target' | 'matchPath'> & { readonly peer: Peer };
+  readonly facts: Pick<RequestFacts, 'method' | 'origin' | 'target' | 'path' | 'matchPath' | 'now'> & {
+    readonly peer: Peer;
+  };
   readonly route: RouteAtWork;
   /** Our CORS fields, names and values in turn, without `Vary`; empty where the route has no `cors`. */
   readonly cors: readonly string[];

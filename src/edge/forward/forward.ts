@@ -9,7 +9,7 @@ import { answerFields } from '../fields/answer-fields.ts';
 import type { Outcome } from '../outcome.ts';
 import { withoutNamed } from '../fields/fields.ts';
 import { readBodyLength } from '../../http/framing.ts';
-import { requestFields } from '../fields/request-fields.ts';
+import { hasProof, requestFields } from '../fields/request-fields.ts';
 import { answerTrailers } from '../fields/trailers.ts';
 import { countPiece } from './body-garbage.ts';
 import { Deadline, type DeadlineOwner } from './deadline.ts';
@@ -21,12 +21,11 @@ import { reasonOf } from './failure.ts';
 import { forwardedTarget } from './forwarded-target.ts';
 import type { ForwardExchange } from './forward-exchange.ts';
 import { Interims } from './interim.ts';
-import { keepingOf, mayArriveAgain } from './resending.ts';
 import type { Entrant, Place } from '../upstream/entrance.ts';
 import { Upload, type UploadWatcher } from './upload.ts';
 import { openTunnel } from './tunnel.ts';
 import { verifySwitch } from '../transaction/upgrade.ts';
-import type { Loss } from '../upstream/loss.ts';
+import { isIdempotent, type Loss } from '../upstream/loss.ts';
 import type { Sender, Sending } from '../upstream/sending.ts';
 
 /**
@@ -105,7 +104,7 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner, Entrant, Colle
   }
 
   start(): void {
-    const { transaction, facts, route } = this.#exchange;
+    const { transaction, route } = this.#exchange;
     const { upstream, bodyLimit } = route;
     if (transaction.gone) return this.#settle({ kind: 'client_gone', bytes: 0 });
     const length = transaction.bodyLength();
@@ -114,11 +113,7 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner, Entrant, Colle
     if (length === 0) return this.#enter();
     const { rate, grace } = route.upload;
     const credit = length !== undefined && rate > 0 ? new Credit(rate, grace) : undefined;
-    this.#upload = new Upload(
-      transaction,
-      { limit: bodyLimit, keeping: keepingOf(facts.method, route, this.client), credit },
-      this,
-    );
+    this.#upload = new Upload(transaction, { limit: bodyLimit, keep: this.#keepsBody(), credit }, this);
     if (transaction.expectsContinue) transaction.writeContinue();
     // Over HTTP/2 a client without a length may be one that speaks after it was spoken to.
     if (length === undefined && upstream.http2) return this.#enter();
@@ -164,13 +159,21 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner, Entrant, Colle
     if (rejection !== undefined) this.#settle({ kind: 'rejected', rejection });
   }
 
+  /** HTTP/1.1 says of no request that it was not processed: there only idempotent ones are ever sent again. */
+  #keepsBody(): boolean {
+    const { facts, route } = this.#exchange;
+    return route.upstream.retries > 0 && (route.upstream.http2 || isIdempotent(facts.method));
+  }
+
   attemptBody(): Readable | null {
     return this.#upload?.forAttempt() ?? null;
   }
 
+  /** A proof passes once (RFC 9449 §11.1): an upstream that checks it would refuse the second copy of a request that it has read. */
   mayResend(after: Loss): boolean {
     if (this.#begun || (this.#phase !== 'sending' && this.#phase !== 'awaiting')) return false;
-    return this.#upload?.resendable !== false && mayArriveAgain(after, this.#exchange.facts.method, this.#fields);
+    if (this.#upload?.resendable === false) return false;
+    return after !== 'closed' || (isIdempotent(this.#exchange.facts.method) && !hasProof(this.#fields));
   }
 
   retried(): void {

@@ -1,27 +1,17 @@
 // What was sent of a body, kept until the upstream answers, so that a request which it did not process can be sent again.
 
-import type { BodyMemory } from './body-memory.ts';
-
-/** Bytes that are kept of one body. */
+/** Bytes that are kept of one body, and of all bodies of a thread. */
 const MOST = 256 * 1024;
+const MOST_OF_ALL = 16 * 1024 * 1024;
 /** Bytes that a piece costs besides its own: a body in pieces of one byte is no way to make us keep more. */
 const PER_PIECE = 256;
 
-/** In whose share of which memory. */
-export interface Keeping {
-  readonly memory: BodyMemory;
-  readonly client: string;
-}
+let ofAll = 0;
 
-/** The pieces of one body, all of them or none: one that grows too large, or for which there is no memory, is not kept. */
+/** The pieces of one body, all of them or none: one that grows too large, or comes when others hold all there is, is not kept. */
 export class KeptPieces {
-  readonly #keeping: Keeping;
   #pieces: Buffer[] | undefined = [];
   #cost = 0;
-
-  constructor(keeping: Keeping) {
-    this.#keeping = keeping;
-  }
 
   /** Whether all that was added is there. */
   get complete(): boolean {
@@ -31,10 +21,10 @@ export class KeptPieces {
   add(piece: Buffer): void {
     if (this.#pieces === undefined) return;
     const cost = piece.length + PER_PIECE;
-    const { memory, client } = this.#keeping;
-    if (this.#cost + cost > MOST || !memory.take(client, cost)) return this.drop();
+    if (this.#cost + cost > MOST || ofAll + cost > MOST_OF_ALL) return this.drop();
     this.#pieces.push(piece);
     this.#cost += cost;
+    ofAll += cost;
   }
 
   /** A copy of the list. */
@@ -43,7 +33,7 @@ export class KeptPieces {
   }
 
   drop(): void {
-    this.#keeping.memory.give(this.#keeping.client, this.#cost);
+    ofAll -= this.#cost;
     this.#cost = 0;
     this.#pieces = undefined;
   }

@@ -20,8 +20,6 @@ export interface RouteAtWork {
   readonly share: string | undefined;
   /** Of the worker. */
   readonly bodies: BodyMemory;
-  /** Of bodies that are kept until the answer begins. */
-  readonly keptBodies: BodyMemory;
 }
 
 /** What a route is put to work with. */
@@ -29,8 +27,6 @@ export interface WorkTerms {
   readonly rules: FieldRules;
   readonly upstream: OpenUpstream;
   readonly bodies: BodyMemory;
-  /** Of bodies that are kept until the answer begins. */
-  readonly keptBodies: BodyMemory;
   /** Whether other routes have the same upstream. */
   readonly shared: boolean;
 }
@@ -42,7 +38,7 @@ const LONGEST_BODY = Number.MAX_SAFE_INTEGER;
 export function compileRouteAtWork(
   route: Pick<Route, 'name' | 'timeouts' | 'stripPrefix' | 'limits'>,
   limits: RequestLimits,
-  { rules, upstream, bodies, keptBodies, shared }: WorkTerms,
+  { rules, upstream, bodies, shared }: WorkTerms,
 ): RouteAtWork {
   const { timeouts, stripPrefix } = route;
   const { requestBody, uploadRate, downloadRate, rateGrace: grace } = { ...limits, ...route.limits };
@@ -56,6 +52,5 @@ export function compileRouteAtWork(
     download: { rate: downloadRate, grace },
     share: shared ? route.name : undefined,
     bodies,
-    keptBodies,
   };
 }

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { countPiece } from './body-garbage.ts';
 import type { Credit } from './credit.ts';
 import type { Transaction } from '../transaction/transaction.ts';
-import { KeptPieces, type Keeping } from './kept-pieces.ts';
+import { KeptPieces } from './kept-pieces.ts';
 
 /** Bytes that are held while the upstream does not take them, and that are collected before there is one. */
 const BUFFERED = 65_536;
@@ -19,8 +19,8 @@ export interface UploadWatcher {
 export interface UploadWishes {
   /** Bytes; the one that exceeds it is not passed on. */
   readonly limit: number;
-  /** Where what was sent is kept, so that it can be sent again; undefined: it is not. */
-  readonly keeping?: Keeping | undefined;
+  /** Whether to keep what was sent, so that it can be sent again. */
+  readonly keep: boolean;
   /** undefined: the client may take its time. */
   readonly credit?: Credit | undefined;
 }
@@ -38,11 +38,11 @@ export class Upload {
   #stream: AttemptBody | undefined;
   #ended = false;
 
-  constructor(transaction: Transaction, { limit, keeping, credit }: UploadWishes, watcher: UploadWatcher) {
+  constructor(transaction: Transaction, { limit, keep, credit }: UploadWishes, watcher: UploadWatcher) {
     this.#transaction = transaction;
     this.#watcher = watcher;
     this.#left = limit;
-    this.#kept = keeping && new KeptPieces(keeping);
+    this.#kept = keep ? new KeptPieces() : undefined;
     this.#credit = credit;
     const { body } = transaction;
     body.pause();

@@ -3,7 +3,7 @@
 import { Cluster, Redis } from 'ioredis';
 import type { LookupFunction } from 'node:net';
 import { names } from '../../dns/resolver.ts';
-import type { RedisPlace, RedisPolicy } from '../../policy/policy.ts';
+import type { RedisPlace, RedisPolicy } from '../../policy/redis.ts';
 import { sentinelConnector, serverConnector } from './connectors.ts';
 import { readTrouble, StoreTrouble, type StoreTroubleReason } from './trouble.ts';
 

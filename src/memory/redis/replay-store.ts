@@ -3,7 +3,7 @@
 import { hash } from 'node:crypto';
 import type { LookupFunction } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
-import type { RedisPolicy } from '../../policy/policy.ts';
+import type { RedisPolicy } from '../../policy/redis.ts';
 import { RedisLink, spread } from './link.ts';
 import { LEASE } from './retention.ts';
 import { openSession, type Session } from './session.ts';

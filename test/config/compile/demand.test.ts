@@ -95,7 +95,7 @@ describe('conditions', () => {
       [9007199254740991, '9007199254740993', 0.5],
     );
     const digits = (key: string) =>
-      `routes[0].claims.${key}: has more digits than a number can hold, expected at most 15 digits`;
+      `routes[0].claims.${key}: has more digits than a number keeps, expected 15 digits at most`;
     assertRouteProblems('claims: { a: «9007199254740991.4, b: [1, «0.12345678901234567891] }', [
       digits('a'),
       digits('b[1]'),

@@ -80,10 +80,10 @@ test('a file that stays within what it was given is good', () => {
 
 describe('an iss has one owner', () => {
   const same = (issuer: string) => problemsOf({ issuers: `  team: { issuer: "${issuer}", audience: [api] }\n` });
-  test('that of the main file cannot be another issuer of an included one, with other keys', () => {
+  test('that of the main file cannot be another issuer of an included one, with keys of its own', () => {
     assert.deepEqual(same('https://login.example.com'), [
-      'team.yaml:2:19 issuers.team.issuer: is also the iss of issuer login (holdfast.yaml:7:20) in another file, and these keys ' +
-        'would speak for it, expected a different iss, or routes that name issuer login',
+      'team.yaml:2:19 issuers.team.issuer: is the iss of issuer login (holdfast.yaml:7:20) in another file, and whoever has its ' +
+        'keys speaks for it, expected another issuer, or the name of that one in the routes',
     ]);
   });
   test('nor in a spelling that people take for it', () => {
@@ -95,7 +95,7 @@ describe('an iss has one owner', () => {
     ]) {
       assert.match(
         same(issuer).join('\n'),
-        /issuers\.team\.issuer: is also the iss of issuer login \(holdfast\.yaml:7:20\)/,
+        /issuers\.team\.issuer: is the iss of issuer login \(holdfast\.yaml:7:20\)/,
       );
     }
   });
@@ -138,7 +138,7 @@ describe('a host and a path have one owner', () => {
   });
   test('what is given to one file within the place of another belongs to that one alone', () => {
     const inside =
-      /match: is inside api\.example\.com\/team\/returns\/\*, which is given to others \(holdfast\.yaml:4:35\), expected a path outside it/;
+      /match: is inside of api\.example\.com\/team\/returns\/\*, which is given to others \(holdfast\.yaml:4:35\), expected a path outside of it/;
     for (const path of ['/team/returns', '/team/returns/*', '/team/returns/1/x', '"/team/*/x"']) {
       assert.match(first(routeAt(`host: api.example.com, path: ${path}`)), inside, path);
     }
@@ -148,7 +148,7 @@ describe('a host and a path have one owner', () => {
   test('routes of the main file keep their place within what is given', () => {
     const grants = '"api.example.com/*"';
     const inside =
-      /match: is inside api\.example\.com\/orders\/\*, which is a route of the main file \(holdfast\.yaml:12:28\)/;
+      /match: is inside of api\.example\.com\/orders\/\*, which is a route of the main file \(holdfast\.yaml:12:28\)/;
     assert.match(first(routeAt('host: api.example.com, path: /orders/special'), { grants }), inside);
     assert.match(first(routeAt('host: api.example.com, path: "/*/special"'), { grants }), inside);
     assert.equal(first(routeAt('host: api.example.com, path: /else/*'), { grants }), 'good');
@@ -156,7 +156,10 @@ describe('a host and a path have one owner', () => {
   test('a wildcard gives its hosts, but for those that others have by name', () => {
     const grants = '"*.example.com/*"';
     assert.equal(first(routeAt('host: x.example.com, path: /a'), { grants }), 'good');
-    assert.match(first(routeAt('host: other.example.com, path: /a'), { grants }), /is inside other\.example\.com\/\*/);
+    assert.match(
+      first(routeAt('host: other.example.com, path: /a'), { grants }),
+      /is inside of other\.example\.com\/\*/,
+    );
     assert.match(first(routeAt('host: a.b.example.com, path: /a'), { grants }), /is not given to this file/);
   });
   test('an exact path gives that path and nothing below', () => {
@@ -179,7 +182,7 @@ describe('a host and a path have one owner', () => {
     const grants = '"team.example.com/*", "team.example.com/*/x", "team.example.com//"';
     assert.match(
       problemsOf({}, { grants }).join('\n'),
-      /routes\[1\]: is not a host and a path.*\n.*routes\[2\]: is not a host and a path/,
+      /routes\[1\]: is no host and path.*\n.*routes\[2\]: is no host and path/,
     );
   });
 });
@@ -225,7 +228,7 @@ describe('an upstream has one owner', () => {
   test('what is given is an upstream of the main file', () => {
     assert.match(
       problemsOf({}, { main: MAIN.replace('[shared]', '[shared, team, nothing]') }).join('\n'),
-      /include\[0\]\.upstreams\[1\]: does not name an upstream of the main file, expected one of: orders, shared\n.*upstreams\[2\]/,
+      /include\[0\]\.upstreams\[1\]: is no upstream of the main file, expected one of: orders, shared\n.*upstreams\[2\]/,
     );
   });
 });
@@ -243,7 +246,7 @@ describe('what is for all', () => {
       assert.match(
         problem ?? 'good',
         new RegExp(
-          `^team\\.yaml:6:\\d+ routes\\[0\\]\\.forward\\.${key}: is not taken from an included file, expected no ${key}: that of defaults\\.forward applies \\(holdfast\\.yaml:\\d+:\\d+\\)`,
+          `^team\\.yaml:6:\\d+ routes\\[0\\]\\.forward\\.${key}: is not taken from an included file, expected no ${key}: that of defaults\\.forward counts \\(holdfast\\.yaml:\\d+:\\d+\\)`,
         ),
       );
     }
@@ -284,7 +287,7 @@ describe('what is for all', () => {
   });
   test('an included issuer never holds back readiness', () => {
     assert.deepEqual(problemsOf({ issuers: ISSUER.replace(' }', ', required_for_ready: true }') }), [
-      'team.yaml:2:85 issuers.team.required_for_ready: would let the issuer of an included file (holdfast.yaml:3:5) hold back the ' +
+      'team.yaml:2:85 issuers.team.required_for_ready: lets the issuer of an included file (holdfast.yaml:3:5) hold back the ' +
         'whole gateway, expected false',
     ]);
   });

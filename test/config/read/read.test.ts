@@ -166,8 +166,8 @@ routes:
       assert.deepEqual(
         result.problems.map(({ path, message }) => `${path}: ${message}`),
         [
-          `upstreams.c.targets[0]: names the environment variable ${name.split(':')[0]}, which the main file does not give to this file, ` +
-            'expected it in environment of the include entry',
+          `upstreams.c.targets[0]: names the environment variable ${name.split(':')[0]}, which the main file does not give to this one, ` +
+            'expected it under environment of the entry in include',
         ],
       );
     }

@@ -22,6 +22,8 @@ function run(rawHeaders: readonly string[], wishes: Wishes = {}): (readonly [str
     facts: {
       method: wishes.method ?? 'GET',
       origin: { scheme: 'https' as const, authority: wishes.authority ?? 'api.example.com', pathPrefix: '' },
+      path: '/',
+      now: 0,
       peer: { address: '192.0.2.7', trusted: false, ...wishes.peer },
     },
   };

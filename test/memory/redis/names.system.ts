@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { lookup as getaddrinfo } from 'node:dns';
 import { type TestContext, test } from 'node:test';
 import { NameResolver } from '../../../src/dns/resolver.ts';
-import type { RedisPolicy } from '../../../src/policy/policy.ts';
+import type { RedisPolicy } from '../../../src/policy/redis.ts';
 import { startNameServer, type Zone } from '../../support/name-server.ts';
 import { openStore, startCluster, startRedis } from '../../support/redis.ts';
 
