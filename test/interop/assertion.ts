@@ -21,7 +21,7 @@ const POLICY = {
   routes: '- { name: orders, match: { path: /orders/* }, upstream: orders, require: dpop }',
   more: `drain: { delay: 0s, grace: 5s }
 defaults: { forward: { assertion: { field: X-Assertion, key_files: [first.pem], issuer: "https://gateway.internal" } } }`,
-  files: { 'first.pem': FIRST.export({ type: 'pkcs8', format: 'pem' }).toString() },
+  files: { 'first.pem': FIRST.export({ type: 'pkcs8', format: 'pem' }) },
 };
 
 /** Standard output where the program ends with 0; undefined: it refused. */
