@@ -20,15 +20,24 @@ export function prepareSocket(socket: Socket): InterimAnswers {
   };
   const write = socket._write.bind(socket);
   const writev = socket._writev?.bind(socket);
+  const hold = compileHold();
   socket._write = (chunk, encoding, done: Done) => write(chunk, encoding, hold(done));
   if (writev !== undefined) socket._writev = (chunks, done: Done) => writev(chunks, hold(done));
   return interim;
 }
 
-function hold(done: Done): Done {
-  return (error) => {
-    if (error) setTimeout(done, HELD, error).unref();
-    else done(error);
+/** A stream of Node has one callback for all its writes: there is one in its place, and not one for each write. */
+function compileHold(): (done: Done) => Done {
+  let given: Done | undefined;
+  let held: Done = () => {};
+  return (done) => {
+    if (done === given) return held;
+    given = done;
+    held = (error) => {
+      if (error) setTimeout(done, HELD, error).unref();
+      else done(error);
+    };
+    return held;
   };
 }
 

@@ -97,6 +97,56 @@ describe('over HTTP/2, of any method and with its body, a request is sent again'
   });
 });
 
+/** Answers the first request of the first connection, and closes that when the second one comes; answers all later ones. */
+const closesUsed: Serve = async (raw, nth) => {
+  await echo(raw, await raw.request(1));
+  const second = await raw.request(2).catch(() => 0);
+  if (second === 0) return;
+  if (nth === 0) raw.socket.destroy();
+  else await echo(raw, second);
+};
+
+describe('over HTTP/2 a connection that was used before and is closed without a word', () => {
+  for (const [method, text] of [
+    ['GET', GET],
+    ['PUT', POST.replace('POST', 'PUT')],
+  ] as const) {
+    it(`costs ${method} nothing`, async (t) => {
+      const { port, outcomes } = await overHttp2(t, closesUsed);
+      await send(t, port, GET).until(/got \./);
+      await send(t, port, text).until(/got (?:the order)?\./);
+      assert.deepEqual(outcomes.attempts, [undefined, { count: 2, after: 'closed' }]);
+    });
+  }
+
+  it('ends POST, which may have been read', async (t) => {
+    const { port, outcomes } = await overHttp2(t, closesUsed);
+    await send(t, port, GET).until(/got \./);
+    await send(t, port, POST).until(/upstream_unreachable$/);
+    assert.deepEqual(outcomes.attempts, [undefined, undefined]);
+  });
+});
+
+it('over HTTP/2 a GOAWAY is heard though the server resets the connection behind it, under a body on its way', async (t) => {
+  const body = 'x'.repeat(60_000);
+  for (let round = 0; round < 12; round += 1) {
+    const { port } = await overHttp2(t, async (raw, nth) => {
+      const stream = await raw.request();
+      if (nth > 0) {
+        await raw.ending(stream);
+        const size = Buffer.from(`got ${raw.data(stream).length}.`);
+        return raw.write(answer(stream), frame(FRAME.data, FLAG.endStream, stream, size));
+      }
+      raw.socket.pause();
+      // What is unread then makes the system reset the connection.
+      raw.socket.write(goaway(0), () => raw.socket.destroy());
+    });
+    const client = send(t, port, `POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n`);
+    client.socket.write(body);
+    await client.until(/got 60000\./);
+  }
+});
+
 describe('over HTTP/2 a request is not sent again', () => {
   const WAYS: readonly (readonly [string, (raw: RawHttp2, stream: number) => void])[] = [
     ['that GOAWAY names as taken', (raw, stream) => raw.socket.end(goaway(stream))],
