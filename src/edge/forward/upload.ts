@@ -45,6 +45,7 @@ export class Upload {
     this.#kept = keep ? new KeptPieces() : undefined;
     this.#credit = credit;
     const { body } = transaction;
+    transaction.wantBody?.();
     body.pause();
     body.on('data', this.#onData);
     body.on('end', this.#onEnd);

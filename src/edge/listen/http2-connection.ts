@@ -14,6 +14,7 @@ import { answer } from '../transaction/answer.ts';
 import type { Connection } from './connection.ts';
 import { Http2Transaction } from '../transaction/http2.ts';
 import type { Serve } from './serve.ts';
+import { UploadWindows } from './upload-windows.ts';
 
 /** Milliseconds that a client gets to close a connection on which nothing will be answered any more. */
 const LAST_CALL = 1000;
@@ -29,6 +30,7 @@ export class Http2Connection {
   readonly #limits: ListenerLimits;
   readonly #serve: Pick<Serve, 'request' | 'refused'>;
   readonly #session: ServerHttp2Session;
+  readonly #windows: UploadWindows;
   /** Ends a connection without requests: the first has `header_timeout`, the next ones `idle_timeout`. */
   #idle: NodeJS.Timeout;
   #seen = false;
@@ -65,6 +67,7 @@ export class Http2Connection {
       streamResetRate: RESETS_PER_SECOND,
       strictSingleValueFields: false, // answers pass as the upstream wrote them
     });
+    this.#windows = new UploadWindows(this.#session);
     this.#idle = setTimeout(() => this.#onIdle(), limits.headerTimeout * 1000);
     this.#session.on('stream', (stream, headers, _flags, received) => this.#onStream(stream, headers, received));
     // The connection has ended; streams tell their requests.
@@ -92,7 +95,7 @@ export class Http2Connection {
     if (stream.closed || stream.destroyed) return;
     this.#count(stream);
     if (this.#retired) return stream.close(constants.NGHTTP2_REFUSED_STREAM); // not looked at (RFC 9113 §8.7)
-    const transaction = new Http2Transaction(stream, headers, received);
+    const transaction = new Http2Transaction(stream, headers, received, this.#bodyWanted);
     const refusal =
       transaction.method === 'CONNECT'
         ? reject('method_not_allowed', { allow: '' })
@@ -103,8 +106,11 @@ export class Http2Connection {
     else answer(transaction, this.#serve.refused(refusal, { connection: this.connection, transaction }));
   }
 
+  readonly #bodyWanted = (): void => this.#windows.widen(this.#streams);
+
   #count(stream: ServerHttp2Stream): void {
     this.#streams += 1;
+    this.#windows.narrow(this.#streams);
     if (!this.#seen) {
       this.#seen = true;
       clearTimeout(this.#idle);

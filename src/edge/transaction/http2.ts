@@ -25,8 +25,19 @@ export class Http2Transaction implements Transaction {
   #trailing = false;
   #listener: (() => void) | undefined;
 
-  /** @param received names and values in turn, pseudo-header fields first */
-  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, received: readonly string[]) {
+  readonly wantBody: () => void;
+
+  /**
+   * @param received names and values in turn, pseudo-header fields first
+   * @param wantBody of the connection
+   */
+  constructor(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    received: readonly string[],
+    wantBody: () => void = () => {},
+  ) {
+    this.wantBody = wantBody;
     this.body = stream;
     this.method = headers[':method'] ?? '';
     this.target = headers[':path'] ?? '';

@@ -52,6 +52,8 @@ export interface Transaction extends ReceivedRequest {
   onClose(listener: () => void): void;
   /** Calls whenever `write` may go on. */
   onDrain(listener: () => void): void;
+  /** The request was permitted and its body will be read: it may come faster. Absent where nothing holds it back. */
+  readonly wantBody?: () => void;
   writeContinue(): void;
   /** An answer before the answer (RFC 9110 §15.2), to a client whose version has such; none once the answer has begun. */
   writeInterim(status: number, fields: readonly string[]): void;
