@@ -69,10 +69,11 @@ class Soak {
   async #start(): Promise<SoakedGateway> {
     const made = makeCredentials(this.#folder);
     const upstream = this.#fork('upstream');
-    const [{ serving, invalid }] = (await once(upstream, 'message')) as [{ serving: number; invalid: number }];
+    type Serving = { readonly serving: number; readonly invalid: number; readonly modern: number };
+    const [{ serving, invalid, modern }] = (await once(upstream, 'message')) as [Serving];
     const [port, telemetry, closed] = await Promise.all([freePort(), freePort(), freePort()]);
     writeSetting(join(this.#folder, 'setting.json'), port, made);
-    const ports = { gateway: port, telemetry, upstream: serving, invalid, closed };
+    const ports = { gateway: port, telemetry, upstream: serving, invalid, modern, closed };
     this.#gateway = await SoakedGateway.start(this.#folder, ports, made, this.#log);
     return this.#gateway;
   }

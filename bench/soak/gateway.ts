@@ -17,6 +17,8 @@ export interface Ports {
   readonly upstream: number;
   /** An upstream that gives invalid answers, and one that is not there. */
   readonly invalid: number;
+  /** An upstream that speaks HTTP/2. */
+  readonly modern: number;
   readonly closed: number;
 }
 
@@ -68,7 +70,12 @@ function configuration(ports: Ports, folder: string, { server, client }: Credent
         },
       },
     },
-    upstreams: { api: target(ports.upstream), closed: target(ports.closed), invalid: target(ports.invalid) },
+    upstreams: {
+      api: target(ports.upstream),
+      closed: target(ports.closed),
+      invalid: target(ports.invalid),
+      modern: { ...target(ports.modern), http2: true },
+    },
     routes: [
       route('public', 'api', open),
       route('token', 'api', { ...token, ...signed }),
@@ -79,6 +86,7 @@ function configuration(ports: Ports, folder: string, { server, client }: Credent
       route('hanging', 'api', { ...open, timeouts: { response_header: '1s' } }),
       route('closed', 'closed', open),
       route('invalid', 'invalid', open),
+      route('modern', 'modern', open),
       // Each reload brings another policy.
       route(`reload-${reloads}`, 'api', open),
     ],

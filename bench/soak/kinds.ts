@@ -8,13 +8,15 @@ import type { Answer, Sent, Version } from './clients.ts';
 import { SMALL } from './content.ts';
 import { failingKinds } from './failing.ts';
 import { inventingKinds } from './inventing.ts';
+import { greedyKinds } from './greedy.ts';
 import { expectAnswer, type Kind, type Load } from './kind.ts';
 import { tunnelKinds } from './tunnels.ts';
 
 /** Load processes: bodies are hashed in another one than that whose latencies count. */
-export const GROUPS: Readonly<Record<'small' | 'large', () => readonly Kind[]>> = {
+export const GROUPS: Readonly<Record<'small' | 'large' | 'greedy', () => readonly Kind[]>> = {
   small: () => [...permittedKinds(), ...refusedKinds(), ...failingKinds(), ...abortingKinds(), ...inventingKinds()],
   large: () => [...bulkKinds(), ...tunnelKinds()],
+  greedy: () => [...greedyKinds()],
 };
 
 /** Kinds whose latency is the gateway's: permitted, small, on kept connections. */
@@ -68,6 +70,7 @@ function permitted(
 function permittedKinds(): Kind[] {
   return [
     permitted('public', 'h1', 50, 'public', () => ({})),
+    permitted('public to an HTTP/2 upstream', 'h1', 10, 'modern', () => ({})),
     permitted('public', 'h2', 40, 'public', () => ({})),
     permitted('bearer', 'h1', 50, 'token', bearer('bearer')),
     permitted('bearer', 'h2', 40, 'token', bearer('bearer')),

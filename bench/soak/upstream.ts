@@ -1,8 +1,9 @@
-// The upstreams of a soak run in a process of their own: one that serves, and one that gives invalid answers. Ports come by IPC.
+// The upstreams of a soak run in a process of their own: those that serve, and one that gives invalid answers. Ports come by IPC.
 
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createHttp2Server } from 'node:http2';
 import { createServer as createTcpServer, type Server } from 'node:net';
 import { WebSocketServer } from 'ws';
 import { content, SMALL, writable } from './content.ts';
@@ -17,6 +18,7 @@ const ANSWERS: Readonly<Record<string, (url: URL, request: IncomingMessage, resp
   cut: (url, _request, response) => cut(url, response),
   introspect: (_url, request, response) => void introspect(request, response),
   hang: () => {},
+  stream: (_url, _request, response) => stream(response),
 };
 
 const server = createServer((request, response) => {
@@ -65,6 +67,22 @@ function cut({ searchParams }: URL, response: ServerResponse): void {
   response.write(Buffer.alloc(SENT, 'x'), () => setTimeout(() => response.socket?.resetAndDestroy(), 20));
 }
 
+/** Server-sent events, without an end. */
+function stream(response: ServerResponse): void {
+  response.setHeader('Content-Type', 'text/event-stream');
+  const timer = setInterval(() => response.write(`data: ${Date.now()}\n\n`), 500);
+  response.once('close', () => clearInterval(timer));
+}
+
+/** One that speaks HTTP/2 and defends itself against clients that reset streams. */
+const modern = createHttp2Server((request, response) => {
+  const delay = request.url.includes('slow') ? 200 : 0;
+  setTimeout(() => {
+    if (!response.stream.destroyed) response.writeHead(200, { 'Content-Type': 'application/json' }).end(SMALL);
+  }, delay);
+});
+modern.on('sessionError', () => {});
+
 const sockets = new WebSocketServer({ server, maxPayload: 1024 * 1024 });
 sockets.on('connection', (socket) => {
   socket.on('error', () => {});
@@ -82,7 +100,7 @@ const invalid = createTcpServer((socket) => {
   socket.once('data', () => socket.end(INVALID[given++ % INVALID.length] ?? ''));
 });
 
-async function listen(one: Server | typeof server): Promise<number> {
+async function listen(one: Server | typeof server | typeof modern): Promise<number> {
   one.listen(0, '127.0.0.1');
   await once(one, 'listening');
   const address = one.address();
@@ -91,4 +109,4 @@ async function listen(one: Server | typeof server): Promise<number> {
 
 process.on('SIGINT', () => {}); // Ctrl-C is the parent's, which ends us when it has looked at everything
 process.once('disconnect', () => process.exit());
-process.send?.({ serving: await listen(server), invalid: await listen(invalid) });
+process.send?.({ serving: await listen(server), invalid: await listen(invalid), modern: await listen(modern) });
