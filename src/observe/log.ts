@@ -71,7 +71,7 @@ export interface Log {
   failure(message: string, error: unknown, requestId?: string): void;
   /** Other rules from now on. */
   change(rules: LogRules): void;
-  /** Settles when everything logged so far is written, with true; with false where nobody reads, or too slowly. */
+  /** Settles when everything logged so far is written, with true; with false where it is not read, or too slowly. */
   flush(): Promise<boolean>;
 }
 
@@ -79,7 +79,7 @@ export interface Log {
 const TEXT_LIMIT = 256;
 /** Bytes that wait for a slow reader of standard output; lines beyond are lost, the gateway is not. */
 const BUFFER_LIMIT = 16 * 1024 * 1024;
-/** Milliseconds without a write after which nobody reads, and for all that is left to write. */
+/** Milliseconds without a write after which the reader is given up, and for all that is left to write. */
 const FLUSH_PATIENCE = { silence: 1000, all: 2000 };
 
 /** @param to for tests; the default is standard output, written without blocking and flushed at exit */
@@ -109,7 +109,7 @@ export function createLog(rules: LogRules, to: DestinationStream = standardOutpu
     },
     flush: async () => {
       const written = await writeRest(logger, to);
-      // At the end of the process sonic-boom would try again, and again, for as long as nobody reads.
+      // At the end of the process sonic-boom would try again, and again, for as long as there is no reader.
       if (!written && 'flushSync' in to) to.flushSync = () => {};
       return written;
     },
@@ -153,7 +153,7 @@ function standardOutput(): DestinationStream {
 }
 
 /**
- * Makes writes to a standard output that is a pipe or a socket fail instead of wait where nobody reads (sonic-boom repeats them).
+ * Makes writes to a standard output that is a pipe or a socket fail instead of wait where there is no reader (sonic-boom repeats them).
  * A write that waits holds one of the four threads that also look up names and read files, and the process cannot end before it.
  * @returns whether it is so; a terminal and a file go on waiting
  */

@@ -59,7 +59,7 @@ export function createProcessMetrics(sources: ProcessSources): ProcessMetrics {
   };
 }
 
-/** What prom-client says of the process, and the version of Node: what else it knows of Node is the supervisor's, which serves nobody. */
+/** What prom-client says of the process, and the version of Node: what else it knows of Node is the supervisor's, which serves no requests. */
 function addDefaults(registry: Registry): void {
   collectDefaultMetrics({ register: registry });
   const ofThread = registry.getMetricsAsArray().filter(({ name }) => /^nodejs_(?!version_info)/.test(name));

@@ -1,4 +1,4 @@
-// Whether a request names an operator's port by an address of its own, against DNS rebinding.
+// Whether a request names an operator's port by one of its own addresses, against DNS rebinding.
 
 import { isIP } from 'node:net';
 import { isLoopback } from '../config/compile/compilation.ts';
@@ -8,7 +8,7 @@ import type { Bind } from '../policy/policy.ts';
 
 /**
  * Whether `Host` is loopback, the address as bound, any address where the port is bound to all of them, or one of `names`. A browser
- * sends the name in its address bar, and a page of another site can make any name of its own resolve here; it cannot make an address
+ * sends the name in its address bar, and a page of another site can make any of its own names resolve here; it cannot make an address
  * or a name of ours resolve elsewhere first. Ports do not matter: they may be forwarded. On a unix socket everything passes.
  * @param host value of the field; undefined where there is none
  * @param names hosts without ports, in lower case

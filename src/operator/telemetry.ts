@@ -17,7 +17,7 @@ export interface TelemetrySources extends Pick<PageSources, 'onFailure'> {
   readonly metrics: () => Promise<string>;
   /** The key set that verifies assertions, as JSON text. */
   readonly assertionKeys: () => string;
-  /** Names beside its addresses by which the port is called, in lower case; none where absent. */
+  /** Names, besides its addresses, by which the port is called, in lower case; none where absent. */
   readonly hosts?: () => readonly string[];
 }
 

@@ -327,7 +327,7 @@ export interface Policy {
   readonly admin: Bind;
   readonly telemetry: {
     readonly bind: Bind;
-    /** By which it is called beside its addresses, in lower case. */
+    /** By which it is called, besides its addresses; in lower case. */
     readonly hosts: readonly string[];
   };
   readonly log: LogRules;

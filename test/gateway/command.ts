@@ -57,7 +57,7 @@ export class Command {
     this.#child.kill(name);
   }
 
-  /** From now on nobody reads what it prints. */
+  /** From now on what it prints is not read. */
   stopReading(): void {
     this.#child.stdout?.pause();
   }

@@ -1,4 +1,4 @@
-// Signals of `holdfast serve`: which end it, also where nobody reads its log, and which mean nothing.
+// Signals of `holdfast serve`: which end it, also where its log is not read, and which mean nothing.
 
 import assert from 'node:assert/strict';
 import { Agent, get } from 'node:http';
@@ -44,7 +44,7 @@ async function fillLog(port: number): Promise<void> {
 }
 
 for (const workers of [1, 5]) {
-  test(`SIGTERM ends it although nobody reads its log, with ${workers} of workers`, async (t) => {
+  test(`SIGTERM ends it although its log is not read, workers: ${workers}`, async (t) => {
     const { command, port, telemetry } = await serve(t, '{ delay: 0s, grace: 1s }', workers);
     command.stopReading();
     await fillLog(port);
@@ -54,7 +54,7 @@ for (const workers of [1, 5]) {
   });
 }
 
-test('a second signal ends it at once although nobody reads its log and a request is in flight', async (t) => {
+test('a second signal ends it at once although its log is not read and a request is in flight', async (t) => {
   const { command, port, held } = await serve(t, '{ delay: 0s, grace: 1h }');
   command.stopReading();
   await fillLog(port);

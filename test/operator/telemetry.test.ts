@@ -181,7 +181,7 @@ describe('a probe of the telemetry port gets through', () => {
   };
 
   for (const [what, bytes] of Object.entries(CROWDS)) {
-    test(`beside ${what}`, async (t) => {
+    test(`in spite of ${what}`, async (t) => {
       const { port, get } = await open(t, { metrics: () => Promise.resolve('x'.repeat(4_000_000)) });
       const sockets = await crowd(t, port, 300, bytes);
       for (const socket of sockets) socket.pause();

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 
-/** Of the limit, for everything that is no connection of a client; and how many are enough. */
+/** Of the limit, for everything but connections of clients; and how many are enough. */
 const RESERVE = { share: 0.25, most: 4096 };
 
 /**
