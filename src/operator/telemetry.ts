@@ -28,8 +28,8 @@ const EXPOSITION = 'text/plain; version=0.0.4; charset=utf-8';
 const ELSEWHERE = 'Ask by an address of this port, or by a name that telemetry.hosts lists.';
 
 /**
- * Opens the port of /livez, /readyz, /metrics and /assertion-keys (public keys, RFC 7517 §5). A Host that is neither an address of the port nor one of `hosts` gets 421
- * (own-host.ts); a request without Host, which HTTP/1.0 allows and no browser sends, is answered. Metrics are collected once for
+ * Opens the port of /livez, /readyz, /metrics and /assertion-keys (public keys, RFC 7517 §5). A Host that is neither an address of
+ * the port nor one of `hosts` gets 421 (own-host.ts); a request without Host, which HTTP/1.0 allows and no browser sends, is answered. Metrics are collected once for
  * everybody who waits for them (shared-work.ts), and probes never wait for that.
  * @throws Error that names the address, where it cannot be bound (bind.ts)
  * NOT checked: who asks; bind it where only the operator reaches it.
