@@ -113,7 +113,7 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner, Entrant, Colle
     if (length === 0) return this.#enter();
     const { rate, grace } = route.upload;
     const credit = length !== undefined && rate > 0 ? new Credit(rate, grace) : undefined;
-    this.#upload = new Upload(transaction, { limit: bodyLimit, keep: this.#keepsBody(), credit }, this);
+    this.#upload = new Upload(transaction, { limit: bodyLimit, keptFor: this.#keptFor(), credit }, this);
     if (transaction.expectsContinue) transaction.writeContinue();
     // Over HTTP/2 a client without a length may be one that speaks after it was spoken to.
     if (length === undefined && upstream.http2) return this.#enter();
@@ -160,9 +160,10 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner, Entrant, Colle
   }
 
   /** HTTP/1.1 says of no request that it was not processed: there only idempotent ones are ever sent again. */
-  #keepsBody(): boolean {
-    const { facts, route } = this.#exchange;
-    return route.upstream.retries > 0 && (route.upstream.http2 || isIdempotent(facts.method));
+  #keptFor(): string | undefined {
+    const { upstream } = this.#exchange.route;
+    const isKept = upstream.retries > 0 && (upstream.http2 || isIdempotent(this.#exchange.facts.method));
+    return isKept ? this.client : undefined;
   }
 
   attemptBody(): Readable | null {
@@ -210,12 +211,11 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner, Entrant, Colle
       return waits ? this.#interims.pass(this.#exchange, status, lines(controller.rawHeaders)) : undefined;
     if (this.#phase === 'settled') return;
     const { transaction, facts, route, cors } = this.#exchange;
-    const { rules } = route;
     const received = lines(controller.rawHeaders);
     const { freshNonce, quota } = this.#permit.facts;
     const undelimited = undelimitedBy(route.upstream, facts.method, status, received);
     if (undelimited !== undefined) return this.#reject('upstream_invalid', undelimited);
-    const fields = answerFields(received, rules, freshNonce, cors, quota);
+    const fields = answerFields(received, route.rules, freshNonce, cors, quota);
     // RFC 9110 §8.6: none with 204, of which a client that goes by it would wait for the next answer's bytes.
     const passed = status === 204 ? withoutNamed(fields, 'content-length') : fields;
     transaction.writeHead(status, passed, restOf(controller, received));

@@ -1,17 +1,28 @@
 // What was sent of a body, kept until the upstream answers, so that a request which it did not process can be sent again.
 
+import { BodyMemory } from './body-memory.ts';
+
 /** Bytes that are kept of one body, and of all bodies of a thread. */
 const MOST = 256 * 1024;
 const MOST_OF_ALL = 16 * 1024 * 1024;
 /** Bytes that a piece costs besides its own: a body in pieces of one byte is no way to make us keep more. */
 const PER_PIECE = 256;
 
-let ofAll = 0;
+const memory = new BodyMemory(MOST_OF_ALL);
 
-/** The pieces of one body, all of them or none: one that grows too large, or comes when others hold all there is, is not kept. */
+/**
+ * The pieces of one body, all of them or none: one that grows too large, or for which its client has no more room (decision 911), is not
+ * kept.
+ */
 export class KeptPieces {
+  readonly #client: string;
   #pieces: Buffer[] | undefined = [];
   #cost = 0;
+
+  /** @param client whose share of the memory it takes */
+  constructor(client: string) {
+    this.#client = client;
+  }
 
   /** Whether all that was added is there. */
   get complete(): boolean {
@@ -21,10 +32,9 @@ export class KeptPieces {
   add(piece: Buffer): void {
     if (this.#pieces === undefined) return;
     const cost = piece.length + PER_PIECE;
-    if (this.#cost + cost > MOST || ofAll + cost > MOST_OF_ALL) return this.drop();
+    if (this.#cost + cost > MOST || !memory.take(this.#client, cost)) return this.drop();
     this.#pieces.push(piece);
     this.#cost += cost;
-    ofAll += cost;
   }
 
   /** A copy of the list. */
@@ -33,7 +43,7 @@ export class KeptPieces {
   }
 
   drop(): void {
-    ofAll -= this.#cost;
+    memory.give(this.#client, this.#cost);
     this.#cost = 0;
     this.#pieces = undefined;
   }

@@ -19,8 +19,8 @@ export interface UploadWatcher {
 export interface UploadWishes {
   /** Bytes; the one that exceeds it is not passed on. */
   readonly limit: number;
-  /** Whether to keep what was sent, so that it can be sent again. */
-  readonly keep: boolean;
+  /** The client in whose share of the memory what was sent is kept, so that it can be sent again; undefined: it is not. */
+  readonly keptFor: string | undefined;
   /** undefined: the client may take its time. */
   readonly credit?: Credit | undefined;
 }
@@ -38,11 +38,11 @@ export class Upload {
   #stream: AttemptBody | undefined;
   #ended = false;
 
-  constructor(transaction: Transaction, { limit, keep, credit }: UploadWishes, watcher: UploadWatcher) {
+  constructor(transaction: Transaction, { limit, keptFor, credit }: UploadWishes, watcher: UploadWatcher) {
     this.#transaction = transaction;
     this.#watcher = watcher;
     this.#left = limit;
-    this.#kept = keep ? new KeptPieces() : undefined;
+    this.#kept = keptFor === undefined ? undefined : new KeptPieces(keptFor);
     this.#credit = credit;
     const { body } = transaction;
     transaction.wantBody?.();

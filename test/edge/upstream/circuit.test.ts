@@ -95,7 +95,8 @@ describe('the circuit of a target that hangs', () => {
     const [hung, alive] = await openTargets(t, 2);
     assert.ok(hung && alive);
     hung.answer = () => {};
-    const balanced = await openBalanced(t, [hung, alive], { ...CIRCUIT, balance: 'round-robin' }, HURRIED);
+    const upstream = { circuit: { failures: 3, open: 60 }, balance: 'round-robin' } as const;
+    const balanced = await openBalanced(t, [hung, alive], upstream, { timeouts: { responseHeader: 0.5 } });
     for (let n = 0; n < 6; n += 1) await balanced.ask(`/${n}`);
     assert.equal(balanced.events.count('circuit_opened'), 1);
     const answers = await Promise.all(Array.from({ length: 20 }, () => balanced.ask('/after')));
