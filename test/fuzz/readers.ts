@@ -60,6 +60,7 @@ export const TRUSTED: Readonly<Record<string, string>> = {
   readPolicyFile: 'reads files that the operator names',
   readKeyDocument: 'reads files and sockets; what it fetches goes to readKeySet',
   readTrouble: 'reads errors of Redis, which is trusted with more than that',
+  readDescriptorCeiling: 'reads the limits that the kernel tells of the process',
   readSearchRules: 'reads resolv.conf of the machine',
   readSigningKey: 'reads a key file of the operator',
   readConnection: 'reads a socket; the certificate goes to readCertificate',

@@ -49,8 +49,6 @@ const MALFORMED: Readonly<Record<string, string>> = {
   'HTTP/2.0 in a request line': `GET / HTTP/2.0\r\n${HOST}\r\n`,
   'the preface of HTTP/2': 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
   'an unknown version': `GET / HTTP/1.2\r\n${HOST}\r\n`,
-  'an unknown method': `FOO / HTTP/1.1\r\n${HOST}\r\n`,
-  'a method in lower case': `get / HTTP/1.1\r\n${HOST}\r\n`,
   'a target without a slash': `GET orders HTTP/1.1\r\n${HOST}\r\n`,
   'an asterisk with GET': `GET * HTTP/1.1\r\n${HOST}\r\n`,
   'a byte beyond ASCII in the target': `GET /\xe9 HTTP/1.1\r\n${HOST}\r\n`,
@@ -60,13 +58,23 @@ const MALFORMED: Readonly<Record<string, string>> = {
   'a TLS ClientHello': '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03',
 };
 
-for (const [what, bytes] of Object.entries(MALFORMED)) {
-  test(`${what} is request_malformed, closes the connection, and what follows is no request`, async (t) => {
+const UNKNOWN: Readonly<Record<string, string>> = {
+  'an unknown method': `FOO / HTTP/1.1\r\n${HOST}\r\n`,
+  'a method in lower case': `get / HTTP/1.1\r\n${HOST}\r\n`,
+};
+
+const REFUSED = [
+  ...Object.entries(MALFORMED).map((entry) => [...entry, 400, 'request_malformed'] as const),
+  ...Object.entries(UNKNOWN).map((entry) => [...entry, 501, 'method_unknown'] as const),
+];
+
+for (const [what, bytes, status, reason] of REFUSED) {
+  test(`${what} is ${reason}, closes the connection, and what follows is no request`, async (t) => {
     const http2 = !bytes.startsWith('PRI '); // else it is one (prior-knowledge.test.ts)
     const { port, served, refused } = await serveListener(t, makeListener({ http2 }));
     const raw = await sendRaw(port, bytes + SMUGGLED);
-    assert.equal(statusOf(raw), 400);
-    assert.equal(reasonOf(raw), 'request_malformed');
+    assert.equal(statusOf(raw), status);
+    assert.equal(reasonOf(raw), reason);
     assert.match(raw, /\r\nCache-Control: no-store\r\n/);
     assert.match(raw, /\r\nContent-Type: application\/problem\+json\r\n/);
     assert.match(raw, /\r\nDate: /);
