@@ -38,15 +38,20 @@ const WORTH = 500;
 /** Notices the end of a wave of connections. */
 export class Ebb {
   #highest = 0;
+  /** The last look met the ebb, perhaps in its middle. */
+  #met = false;
 
   /**
    * @param peak most connections since the last call
-   * @returns whether at least half of the most since the last ebb have ended, and enough to be worth it
+   * @returns whether at least half of the most since the last ebb have ended, and enough to be worth it; or, once after that, more
    */
   hasCome(open: number, peak: number): boolean {
     this.#highest = Math.max(this.#highest, open, peak);
-    if (this.#highest - open < WORTH || open > this.#highest / 2) return false;
-    this.#highest = open;
-    return true;
+    const ended = this.#highest - open;
+    const come = ended >= WORTH && open <= this.#highest / 2;
+    const rest = this.#met && ended > 0;
+    this.#met = come;
+    if (come || rest) this.#highest = open;
+    return come || rest;
   }
 }

@@ -26,6 +26,14 @@ test('a wave that came and went between two looks counts, a few connections do n
   assert.equal(ebb.hasCome(0, 500), true);
 });
 
+test('a look in the middle of the ebb is followed by another one for the rest, and by no more', () => {
+  const ebb = new Ebb();
+  assert.equal(ebb.hasCome(2000, 2000), false);
+  assert.equal(ebb.hasCome(400, 2000), true);
+  assert.equal(ebb.hasCome(100, 400), true);
+  assert.equal(ebb.hasCome(0, 100), false);
+});
+
 const ROUTES =
   '- { name: open, match: { path: /* }, upstream: orders, require: public, weaker_than_defaults: [require] }';
 const portIn = (text: unknown) => Number(/:(\d+)$/.exec(String(text))?.[1]);
