@@ -84,7 +84,7 @@ const forward = {
 };
 
 const timeouts = {
-  connect: duration().describe('Until the connection to the target stands.'),
+  connect: duration().describe('Until others leave a connection free, and then until it stands.'),
   response_header: duration().describe('From the request sent to the head of the answer.'),
   idle: duration().describe('Between two pieces of a body.'),
   total: durationOrNone.describe('The whole exchange; none: no limit, as streams need.'),
