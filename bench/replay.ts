@@ -1,4 +1,4 @@
-// The memory of proofs alone: what remembering costs while more and more proofs are live, and four threads that want the same ones.
+// The replay store alone: what remembering costs while more and more proofs are live, and four threads that want the same ones.
 //
 // node bench/replay.ts [--json] [--most 10000000] [--contest 2500000]
 
@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { type Fingerprint, ReplayTable } from '../src/memory/replay-table.ts';
-import { createReplayMemory, SharedReplayStore } from '../src/memory/process-replay-store.ts';
+import { createReplayMemory, ProcessReplayStore } from '../src/memory/process-replay-store.ts';
 import type { ThreadPlan } from '../test/support/replay-thread.ts';
 
 const START = 1_800_000_000;
@@ -30,7 +30,7 @@ const anyFingerprint = (): Fingerprint => [word(), word(), word(), word()];
 function measureAt(live: number) {
   const memory = createReplayMemory({ capacity: Math.ceil(live * 1.05), since: START });
   const table = new ReplayTable(memory.table, memory.capacity);
-  const store = new SharedReplayStore(memory);
+  const store = new ProcessReplayStore(memory);
   const tick = (nth: number) => START + Math.floor((nth * LASTS) / live);
   let full = 0;
   let nth = 0;

@@ -5,7 +5,13 @@ import { Permit } from './binding/permit.ts';
 import { checkCertificate, checkThumbprint } from './certificate/evidence.ts';
 import type { SeenCertificates } from './certificate/seen-certificates.ts';
 import type { Demand, Route } from './policy/policy.ts';
-import { type ProofKeyCache, type ShorterMemory, type VerifiedProof, verifyProof } from './proof/dpop-proof.ts';
+import {
+  type DpopRules,
+  type ProofKeyCache,
+  type ShorterMemory,
+  type VerifiedProof,
+  verifyProof,
+} from './proof/dpop-proof.ts';
 import type { Nonces } from './proof/nonce.ts';
 import { targetUri } from './http/uri.ts';
 import type { Quota } from './rate/quota.ts';
@@ -154,7 +160,7 @@ async function examine(request: RequestFacts, demand: Demand, ports: Ports): Pro
 
   // 6. The proof (RFC 9449 §4.3).
   const judgedBy = ports.replay.coverage;
-  const proof = checkProof(request, presentation, obligation.proofBy, demand, ports);
+  const proof = checkProof(request, presentation, { jkt: obligation.proofBy, rules: demand.dpop }, ports);
   if (proof instanceof Rejection) return proof;
 
   // 7. Strength of authentication (RFC 9470), scope (RFC 6750 §3.1), claims.
@@ -182,8 +188,7 @@ function checkCertificateEvidence(
 function checkProof(
   request: RequestFacts,
   presentation: Presentation,
-  jkt: string | undefined,
-  demand: Demand,
+  { jkt, rules }: { readonly jkt: string | undefined; readonly rules: DpopRules },
   ports: Ports,
 ): VerifiedProof | Rejection | undefined {
   if (jkt === undefined) return undefined;
@@ -194,7 +199,7 @@ function checkProof(
     targetUri: targetUri(request.origin, request.path),
     accessToken: presentation.accessToken,
     jkt,
-    rules: demand.dpop,
+    rules,
     now: request.now,
     rememberedSince: since,
     noncesSince,

@@ -5,7 +5,7 @@ import { before, describe, test } from 'node:test';
 import { Permit } from '../src/binding/permit.ts';
 import { readCertificate } from '../src/certificate/leaf.ts';
 import { enforce, type Ports } from '../src/enforce.ts';
-import { createReplayMemory, SharedReplayStore } from '../src/memory/process-replay-store.ts';
+import { createReplayMemory, ProcessReplayStore } from '../src/memory/process-replay-store.ts';
 import type { Demand, Route } from '../src/policy/policy.ts';
 import { rateKey } from '../src/rate/limit.ts';
 import { type Reason, REASON_NAMES, REASONS, type Stage } from '../src/rejection/rejection.ts';
@@ -129,7 +129,7 @@ const LADDER: Partial<Record<Reason, Rung>> = {
   }),
 
   proof_replayed: rung('replay', ({ ports }) => {
-    const replay = new SharedReplayStore(createReplayMemory({ capacity: 10, since: 0 }), () => NOW);
+    const replay = new ProcessReplayStore(createReplayMemory({ capacity: 10, since: 0 }), () => NOW);
     replay.remember(holder.jkt, 'good', NOW + 75, NOW);
     ports.replay = replay;
   }),

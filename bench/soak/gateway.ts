@@ -143,7 +143,7 @@ export class SoakedGateway {
       if (child.exitCode !== null) throw new Error(`the gateway ended:\n${gateway.#stderr}`);
       await pause(20);
     }
-    // A proof dated, in whole seconds, before the memory of proofs began is answered with a nonce challenge (decision 7).
+    // A proof dated, in whole seconds, before the replay store began is answered with a nonce challenge (decision 7).
     await pause(1000);
     return gateway;
   }

@@ -68,7 +68,7 @@ function readLine(bytes: Buffer): ProxyHeader | 'incomplete' | 'malformed' {
   if (unknown !== undefined) return { length, ends: undefined };
   if (form === undefined) return 'malformed';
   const family = form === 'TCP4' ? 'ipv4' : 'ipv6';
-  const ends = readEnds(family, source, destination, readPort(from), readPort(to));
+  const ends = spellEnds(family, [source, destination], [readPort(from), readPort(to)]);
   return ends === undefined ? 'malformed' : { length, ends };
 }
 
@@ -77,7 +77,12 @@ function readPort(digits: string): number {
   return /^(?:0|[1-9]\d{0,4})$/.test(digits) ? Number(digits) : Number.NaN;
 }
 
-function readEnds(family: 'ipv4' | 'ipv6', source: string, destination: string, remotePort: number, localPort: number) {
+/** @param addresses source and destination @param ports of both */
+function spellEnds(
+  family: 'ipv4' | 'ipv6',
+  [source, destination]: readonly [string, string],
+  [remotePort, localPort]: readonly [number, number],
+): Ends | undefined {
   const [remoteAddress, localAddress] = [spellAddress(source, family), spellAddress(destination, family)];
   if (remoteAddress === undefined || localAddress === undefined || !(remotePort <= 65_535 && localPort <= 65_535))
     return undefined;
@@ -112,12 +117,10 @@ function readAddresses(block: Buffer, size: number): Ends | undefined {
   const addressAt = (start: number) => formatAddress(block.subarray(start, start + size));
   const ports = FIXED + 2 * size;
   const family = size === 4 ? 'ipv4' : 'ipv6';
-  return readEnds(
+  return spellEnds(
     family,
-    addressAt(FIXED),
-    addressAt(FIXED + size),
-    block.readUInt16BE(ports),
-    block.readUInt16BE(ports + 2),
+    [addressAt(FIXED), addressAt(FIXED + size)],
+    [block.readUInt16BE(ports), block.readUInt16BE(ports + 2)],
   );
 }
 

@@ -219,7 +219,7 @@ function overTls(url: URL): URL {
 }
 
 /** The parser's message quotes what it read, so it is not passed on. @throws IssuerFailure */
-export function parseJson(text: string, place: string): unknown {
+export function parseFetched(text: string, place: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

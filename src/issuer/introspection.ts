@@ -16,7 +16,7 @@ import {
   fetchText,
   issuerAgent,
   IssuerFailure,
-  parseJson,
+  parseFetched,
   placeNamed,
   placeOf,
   plainOrTls,
@@ -233,7 +233,7 @@ export class Introspector {
     const uri = issuer.keys.from === 'discovery' ? issuer.keys.uri : undefined;
     const get = async (url: URL) => {
       const exchange = { agent: this.#agent, limits, signal, accept: 'application/json' };
-      return parseJson((await fetchText(url, exchange)).text, placeOf(url));
+      return parseFetched((await fetchText(url, exchange)).text, placeOf(url));
     };
     const mutual = rules.credentials.method === 'tls_client_auth';
     return discover(issuer, uri, get, (metadata, from) => {

@@ -11,7 +11,7 @@ import {
   fetchText,
   issuerAgent,
   IssuerFailure,
-  parseJson,
+  parseFetched,
   placeNamed,
   placeOf,
   plainOrTls,
@@ -43,7 +43,7 @@ export async function readKeyDocument(
   // The media type is not looked at: key sets are served under several, and nothing but JSON parses.
   const get = async (url: URL): Promise<KeyDocument> => {
     const { text, maxAge } = await fetchText(url, { agent, limits, signal, accept });
-    return { json: parseJson(text, placeOf(url)), maxAge };
+    return { json: parseFetched(text, placeOf(url)), maxAge };
   };
   const named = (uri: string | undefined) =>
     discover(
@@ -65,5 +65,5 @@ async function readKeyFile(file: string, size: number): Promise<KeyDocument> {
   });
   if (bytes.length > size) throw new IssuerFailure(`${file}: larger than ${size} bytes`);
   // Reading it again costs nothing, so it is as old as it can be at once.
-  return { json: parseJson(decodeText(bytes), file), maxAge: 0 };
+  return { json: parseFetched(decodeText(bytes), file), maxAge: 0 };
 }

@@ -1,4 +1,4 @@
-// The memory of proofs of a process: one table in shared memory, read and written by all of its threads.
+// The process replay store: one table in shared memory, read and written by all of its threads.
 
 import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import type { Coverage, Remembered, ReplayStore } from '../proof/replay-store.ts';
@@ -28,7 +28,7 @@ export function createReplayMemory({ capacity, since }: Pick<ReplayMemory, 'capa
  * Remembers proofs until they expire, together with every other store over the same memory. What was forgotten can never be
  * fresh again, even when a clock steps back: expiries up to the last one overwritten count as used.
  */
-export class SharedReplayStore implements ReplayStore {
+export class ProcessReplayStore implements ReplayStore {
   readonly coverage: Coverage;
   readonly #secret: KeyObject;
   readonly #table: ReplayTable;

@@ -1,9 +1,9 @@
-// Nonces beside a shared memory of proofs: bound to that memory, common to all replicas, or of this process alone while it is away.
+// Nonces beside a replica replay store: bound to that memory, common to all replicas, or of this process alone while it is away.
 
 import { createHmac } from 'node:crypto';
 import { NonceKeys, type Nonces, type ValidNonce } from '../proof/nonce.ts';
 
-/** What a shared memory says about nonces; memory/redis/replay-store.ts. */
+/** What a replica replay store says about nonces; memory/redis/replay-store.ts. */
 export interface NonceSource {
   /** Nonces are minted and read by this process alone. */
   readonly away: boolean;

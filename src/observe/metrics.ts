@@ -244,7 +244,7 @@ export interface TrafficMetrics {
   countUpstreamRetry(upstream: string, reason: string): void;
   /** A request waited for a connection that others held. */
   countUpstreamWait(upstream: string, seconds: number): void;
-  /** Of the shared memory of proofs, once there is one. */
+  /** Of the replica replay store, once there is one. */
   addStore(): StoreMetrics;
   snapshot(): Promise<Snapshot>;
 }

@@ -1,4 +1,4 @@
-// The metrics of the memory of proofs that replicas share, as one worker sees it.
+// The metrics of the replica replay store, as one worker sees it.
 
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { StoreTroubleReason } from '../memory/redis/trouble.ts';
@@ -6,17 +6,17 @@ import type { StoreTroubleReason } from '../memory/redis/trouble.ts';
 export const STORE_METRICS = {
   replayStoreUp: {
     name: 'holdfast_replay_store_up',
-    help: '1 if every worker can ask the shared memory of proofs, 0 if one of them cannot.',
+    help: '1 if every worker can ask the replica replay store, 0 if one of them cannot.',
     labels: [],
   },
   replayStoreDuration: {
     name: 'holdfast_replay_store_duration_seconds',
-    help: 'From a question to the shared memory of proofs to its answer.',
+    help: 'From a question to the replica replay store to its answer.',
     labels: [],
   },
   replayStoreErrors: {
     name: 'holdfast_replay_store_errors_total',
-    help: 'Questions to the shared memory of proofs without an answer that counts, by reason.',
+    help: 'Questions to the replica replay store without an answer that counts, by reason.',
     labels: ['reason'],
   },
 } as const;

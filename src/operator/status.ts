@@ -17,7 +17,7 @@ export interface Status {
   readonly listeners: readonly ListenerStatus[];
   readonly routes: readonly RouteDescription[];
   readonly issuers: readonly IssuerStatus[];
-  /** Of the memory of proofs. */
+  /** Of the replay store. */
   readonly replay: { readonly entries: number; readonly capacity: number };
   readonly upstreams: readonly UpstreamStatus[];
 }

@@ -10,7 +10,7 @@ export type RedisPlace =
   | { readonly kind: 'cluster'; readonly nodes: readonly Endpoint[] }
   | { readonly kind: 'sentinel'; readonly name: string; readonly nodes: readonly Endpoint[] };
 
-/** The memory of proofs that replicas share. */
+/** The replica replay store. */
 export interface RedisPolicy {
   readonly place: RedisPlace;
   readonly username: string | undefined;

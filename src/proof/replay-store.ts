@@ -1,4 +1,4 @@
-// The contract of every memory of proofs: one atomic call, last in the path.
+// The contract of every replay store: one atomic call, last in the path.
 
 import type { ShorterMemory } from './dpop-proof.ts';
 

@@ -268,9 +268,9 @@ export const REASONS = {
 
   proof_replayed: row('replay', 401, 'invalid_dpop_proof', 'The DPoP proof was used before',
     'Make a new proof, with a new jti, for every request.'),
-  replay_store_full: row('replay', 503, 'none', 'The memory of proofs is full',
+  replay_store_full: row('replay', 503, 'none', 'The replay store is full',
     'Try again later; the operator raises replay.capacity.'),
-  replay_store_unavailable: row('replay', 503, 'none', 'The memory of proofs does not answer',
+  replay_store_unavailable: row('replay', 503, 'none', 'The replay store does not answer',
     'Try again later; the operator checks the replay store.'),
 
   body_too_large: row('upstream', 413, false, 'The request body is too large',

@@ -38,7 +38,7 @@ export interface WorkerState {
   readonly restarts: number;
   /** Share of its time that it was busy since the last snapshot, 0 to 1. */
   readonly utilization: number;
-  /** The shared memory of proofs as it sees it; undefined: it did not say yet. */
+  /** The replica replay store as it sees it; undefined: it did not say yet. */
   readonly replayStore: StoreState | undefined;
 }
 

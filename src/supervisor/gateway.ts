@@ -20,7 +20,7 @@ import type { Bind, Policy } from '../policy/policy.ts';
 import type { ShorterMemory } from '../proof/dpop-proof.ts';
 import { IssuerKeys, type IssuerKeysEvent } from '../issuer/keys.ts';
 import { createRateMemory } from '../rate/limiter.ts';
-import { createReplayMemory, SharedReplayStore } from '../memory/process-replay-store.ts';
+import { createReplayMemory, ProcessReplayStore } from '../memory/process-replay-store.ts';
 import { Crew, type WorkerState } from './crew.ts';
 import type { PolicyInForce, SharedState, StartOrder } from '../worker/messages.ts';
 import { type Spawn, spawnThread } from './spawn.ts';
@@ -108,7 +108,7 @@ class RunningGateway implements Gateway {
   readonly #log: Log;
   readonly #now: () => number;
   #shared: SharedState;
-  readonly #replay: SharedReplayStore;
+  readonly #replay: ProcessReplayStore;
   #keys: ReadonlyMap<string, IssuerKeys>;
   /** What was last said of an issuer's keys: refreshes that change nothing are not logged. */
   readonly #keyNews = new Map<string, string>();
@@ -145,7 +145,7 @@ class RunningGateway implements Gateway {
       nonceSecret: randomBytes(SECRET_BYTES),
       ticketSecret: randomBytes(SECRET_BYTES),
     };
-    this.#replay = new SharedReplayStore(replay, now);
+    this.#replay = new ProcessReplayStore(replay, now);
     this.#keys = new Map(policy.issuers.map((issuer) => [issuer.name, this.#keysOf(issuer)]));
     this.#metrics = createProcessMetrics({
       version,

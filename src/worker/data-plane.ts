@@ -21,12 +21,12 @@ import { Introspector, type IntrospectionEvent } from '../issuer/introspection.t
 import { NonceKeys, type Nonces } from '../proof/nonce.ts';
 import { SharedRateLimiter } from '../rate/limiter.ts';
 import type { StoreState } from '../memory/redis/replay-store.ts';
-import { SharedReplayStore } from '../memory/process-replay-store.ts';
+import { ProcessReplayStore } from '../memory/process-replay-store.ts';
 import type { PolicyInForce, StartOrder } from './messages.ts';
 import { RefusedConnections } from './refused-connections.ts';
 import { Ebb } from './spare-memory.ts';
 import { MirroredKeys } from '../issuer/mirrored-keys.ts';
-import { SharedStore, sharedTerms } from './replica-store.ts';
+import { ReplicaReplayStore, replicaTerms } from './replica-store.ts';
 import { StoreNonces } from '../memory/replica-nonces.ts';
 
 /** Entries; one costs a signature check to get back. A token takes at most 16 KiB and its claims, a proof key a few KiB. */
@@ -39,7 +39,7 @@ export interface DataPlaneOptions {
   readonly now: () => number;
   /** Tells the supervisor of a kid that no key has; settles when the keys are as new as they get. */
   readonly refreshKeys: (issuer: string, kid: string | undefined) => Promise<void>;
-  /** Tells the supervisor how the shared memory of proofs is. */
+  /** Tells the supervisor how the replica replay store is. */
   readonly replayStore: (state: StoreState) => void;
   /** For tests. */
   readonly lookup?: LookupFunction | undefined;
@@ -49,10 +49,10 @@ export class DataPlane {
   readonly metrics: TrafficMetrics;
   readonly #options: DataPlaneOptions;
   readonly #order: StartOrder;
-  readonly #replay: SharedReplayStore;
+  readonly #replay: ProcessReplayStore;
   readonly #rates: SharedRateLimiter;
   /** undefined: `store: memory`; which of both it is needs a restart. */
-  readonly #sharedStore: SharedStore | undefined;
+  readonly #replicaStore: ReplicaReplayStore | undefined;
   /** What is verified by a proof key depends on no policy. */
   readonly #proofKeys: Runtime['ports']['proofKeys'] = new LRUCache({ max: CACHED_PROOF_KEYS });
   readonly #keys = new Map<string, MirroredKeys>();
@@ -73,7 +73,7 @@ export class DataPlane {
   constructor(order: StartOrder, options: DataPlaneOptions) {
     this.#order = order;
     this.#options = options;
-    this.#replay = new SharedReplayStore(order.shared.replay);
+    this.#replay = new ProcessReplayStore(order.shared.replay);
     this.#rates = new SharedRateLimiter(order.shared.rates);
     this.metrics = createTrafficMetrics({
       connections: () => [...this.#open].map(([name, open]) => [{ name }, open.connections()] as const),
@@ -82,15 +82,16 @@ export class DataPlane {
     });
     this.#refused = new RefusedConnections(options.log);
     const { log, now, replayStore: report, lookup } = options;
-    const terms = sharedTerms(order.policy);
-    this.#sharedStore = terms && new SharedStore(terms, { log, now, report, lookup, metrics: this.metrics.addStore() });
+    const terms = replicaTerms(order.policy);
+    this.#replicaStore =
+      terms && new ReplicaReplayStore(terms, { log, now, report, lookup, metrics: this.metrics.addStore() });
     this.#runtime = this.#wire(order);
   }
 
   /** @throws Error for people, where TLS material is unusable or an address cannot be bound */
   async open(): Promise<void> {
     const { policy, binds, reusePort } = this.#order;
-    await this.#sharedStore?.settled();
+    await this.#replicaStore?.settled();
     for (const listener of policy.listeners) {
       const bind = binds.get(listener.name);
       if (bind !== undefined) this.#open.set(listener.name, await this.#openListener(listener, bind, reusePort));
@@ -106,8 +107,8 @@ export class DataPlane {
     const apply = next.policy.listeners.map((listener) => this.#open.get(listener.name)?.prepare(listener));
     this.#runtime = this.#wire(next);
     for (const change of apply) change?.();
-    const terms = sharedTerms(next.policy);
-    if (terms !== undefined) void this.#sharedStore?.adopt(terms);
+    const terms = replicaTerms(next.policy);
+    if (terms !== undefined) void this.#replicaStore?.adopt(terms);
     for (const name of this.#keys.keys()) if (!next.keys.has(name)) this.#keys.delete(name);
     this.#options.log.change(next.policy.log);
     const kept = new Set(this.#upstreams.values());
@@ -148,7 +149,7 @@ export class DataPlane {
     await Promise.all([...this.#open.values()].map((listener) => listener.close()));
     await Promise.all([...this.#introspectors.values()].map((one) => one.close()));
     await Promise.all([...this.#upstreams.values()].map((upstream) => upstream.destroy()));
-    this.#sharedStore?.close();
+    this.#replicaStore?.close();
   }
 
   #wire({ policy, keys, shorterMemories }: PolicyInForce): Runtime {
@@ -167,7 +168,7 @@ export class DataPlane {
         introspect: ({ name }, ...question) => introspectors.get(name)?.ask(...question) ?? 'unavailable',
         proofKeys: this.#proofKeys,
         nonces: this.#noncesOf(policy),
-        replay: this.#sharedStore ?? this.#replay,
+        replay: this.#replicaStore ?? this.#replay,
         ownReplay: this.#replay,
         rates: this.#rates,
         rememberFor: policy.replay.retention,
@@ -225,7 +226,7 @@ export class DataPlane {
   }
 
   #noncesOf({ nonce: { secrets, lifetime } }: Policy): Nonces {
-    const source = this.#sharedStore;
+    const source = this.#replicaStore;
     const { nonceSecret: ofProcess } = this.#order.shared;
     if (source !== undefined) return new StoreNonces({ source, configured: secrets, ofProcess, lifetime });
     return new NonceKeys(secrets.length > 0 ? secrets : [ofProcess], lifetime);

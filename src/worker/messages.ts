@@ -67,7 +67,7 @@ export type Report =
   | { readonly type: 'refused'; readonly epoch: number; readonly message: string }
   /** A token names a key that is not there. */
   | { readonly type: 'refresh'; readonly issuer: string; readonly kid: string | undefined; readonly ticket: number }
-  /** How the shared memory of proofs is, when that changes. */
+  /** How the replica replay store is, when that changes. */
   | { readonly type: 'replay-store'; readonly state: StoreState }
   /** Its metrics, as prom-client hands them out. */
   | { readonly type: 'snapshot'; readonly metrics: readonly object[] }

@@ -1,4 +1,4 @@
-// The shared memory of proofs of one thread, over reloads: the connection that there is serves until another one is ready.
+// The replica replay store of one thread, over reloads: the connection that there is serves until another one is ready.
 
 import type { LookupFunction } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
@@ -13,7 +13,7 @@ import type { NonceSource } from '../memory/replica-nonces.ts';
 /** Milliseconds for requests in flight to end with the connection that they began with. */
 const FAREWELL = 1000;
 
-export interface SharedStoreOptions {
+export interface ReplicaReplayStoreOptions {
   readonly log: Log;
   /** Seconds since the epoch. */
   readonly now: () => number;
@@ -30,13 +30,13 @@ interface Terms {
   readonly wantsSecrets: boolean;
 }
 
-/** What a policy wants of a shared memory; undefined: it wants none. */
-export function sharedTerms({ replay, nonce }: Pick<Policy, 'replay' | 'nonce'>): Terms | undefined {
+/** What a policy wants of a replica replay store; undefined: it wants none. */
+export function replicaTerms({ replay, nonce }: Pick<Policy, 'replay' | 'nonce'>): Terms | undefined {
   return replay.redis && { redis: replay.redis, wantsSecrets: nonce.secrets.length === 0 };
 }
 
-export class SharedStore implements ReplayStore, NonceSource {
-  readonly #options: SharedStoreOptions;
+export class ReplicaReplayStore implements ReplayStore, NonceSource {
+  readonly #options: ReplicaReplayStoreOptions;
   #terms: Terms;
   /** The one that is asked. */
   #store: RedisReplayStore;
@@ -46,7 +46,7 @@ export class SharedStore implements ReplayStore, NonceSource {
   #closed = false;
 
   /** Starts connecting. */
-  constructor(terms: Terms, options: SharedStoreOptions) {
+  constructor(terms: Terms, options: ReplicaReplayStoreOptions) {
     this.#options = options;
     this.#terms = terms;
     options.metrics.setUp(false);
@@ -77,7 +77,7 @@ export class SharedStore implements ReplayStore, NonceSource {
     const last = this.#store;
     this.#store = next;
     this.#tell(next.state);
-    log.event('info', 'the shared memory of proofs has another connection');
+    log.event('info', 'the replica replay store has another connection');
     setTimeout(() => {
       last.close();
       this.#all.delete(last);
@@ -129,9 +129,9 @@ export class SharedStore implements ReplayStore, NonceSource {
     metrics.setUp(state.up);
     report(state);
     const { up, reason } = state;
-    if (!up) log.event('warn', 'the shared memory of proofs is away', { reason });
-    else if (reason === undefined) log.event('info', 'the shared memory of proofs is there');
-    else log.event('warn', 'the shared memory of proofs does not say whether it evicts', { expected: 'noeviction' });
+    if (!up) log.event('warn', 'the replica replay store is away', { reason });
+    else if (reason === undefined) log.event('info', 'the replica replay store is there');
+    else log.event('warn', 'the replica replay store does not say whether it evicts', { expected: 'noeviction' });
   }
 }
 

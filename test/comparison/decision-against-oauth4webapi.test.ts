@@ -5,7 +5,7 @@ import { before, test } from 'node:test';
 import * as oauth from 'oauth4webapi';
 import { readCertificate } from '../../src/certificate/leaf.ts';
 import type { Ports } from '../../src/enforce.ts';
-import { createReplayMemory, SharedReplayStore } from '../../src/memory/process-replay-store.ts';
+import { createReplayMemory, ProcessReplayStore } from '../../src/memory/process-replay-store.ts';
 import type { Issuer } from '../../src/token/issuer.ts';
 import type { CertificateEvidence } from '../../src/request-facts.ts';
 import { decide, DPOP_RULES, makeIssuer, makePorts, makeRoute } from '../support/enforcing.ts';
@@ -130,7 +130,7 @@ async function decideOurs(asked: DecisionRecipe, { authorization, dpop }: Sent):
     dpop: dpop.map((line) => line.trim()),
     certificate: asked.certificate ? certificate : undefined,
   });
-  const replay = new SharedReplayStore(createReplayMemory({ capacity: 1, since: 0 }));
+  const replay = new ProcessReplayStore(createReplayMemory({ capacity: 1, since: 0 }));
   const decision = await decide(facts, route, { ...ports, replay });
   return decision === 'permit' ? 'accepted' : decision;
 }

@@ -14,7 +14,7 @@ export interface ProofRecipe {
   readonly rule: 'none' | 'required' | 'on-skew';
   /** The nonce in the proof. */
   readonly nonce: 'none' | 'live' | 'expired' | 'foreign';
-  /** The memory of proofs began half a minute ago. */
+  /** The replay store began half a minute ago. */
   readonly restarted: boolean;
   /** What `cnf.jkt` of the token is the thumbprint of: the key, the edited `jwk` of the header, another key. */
   readonly boundTo: 'key' | 'edited' | 'other';

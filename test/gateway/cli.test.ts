@@ -162,7 +162,7 @@ test('explain decides about one request as the gateway would, and never repeats 
     assert.match(permitted.stdout, /^ok +.*RFC 9449/m);
     assert.doesNotMatch(permitted.stdout, /FAILED/);
     assert.match(permitted.stdout, new RegExp(`^PERMITTED\n.*\n  X-Auth-Subject: ${MARK}-alice\n`, 'm'));
-    assert.match(permitted.stdout, /memory of proofs was not asked/);
+    assert.match(permitted.stdout, /replay store was not asked/);
   });
   await t.test(
     'a proof for another URL: what was expected, what came, and the answer that the client would get',

@@ -29,3 +29,42 @@ test('no function is named validate, handle, process or auth, because these word
   const named = FILES.filter(({ path, text }) => path.startsWith('src/') && vague.test(text)).map(({ path }) => path);
   assert.deepEqual(named, []);
 });
+
+test('no exported name of src/ has two meanings: each is declared in one file', () => {
+  const declared = FILES.filter(({ path }) => path.startsWith('src/')).flatMap(({ path, text }) => {
+    const names = text.matchAll(/^export (?:abstract )?(?:async )?(?:function|class|interface|type|const) (\w+)/gm);
+    return [...new Set([...names].map(([, name = '']) => name))].map((name) => ({ name, path }));
+  });
+  const files = Map.groupBy(declared, ({ name }) => name);
+  const twice = [...files]
+    .filter(([, all]) => all.length > 1)
+    .map(([name, all]) => [name, ...all.map(({ path }) => path)]);
+  assert.deepEqual(twice, []);
+});
+
+test('no call has two literal booleans, and no function more than four positions', () => {
+  const sources = FILES.filter(({ path }) => path.startsWith('src/'));
+  const booleans = /\((?:[^()]*,\s*)?(?:true|false),\s*(?:[^()]*,\s*)?(?:true|false)\s*[,)]/;
+  assert.match('open(a, true, false)', booleans);
+  assert.deepEqual(
+    sources.filter(({ text }) => booleans.test(text)).map(({ path }) => path),
+    [],
+  );
+  const wide = sources.flatMap(({ path, text }) =>
+    [...text.matchAll(/^(?:export )?(?:async )?function (\w+)\(([^]*?)\)(?::|\s*\{)/gm)]
+      .filter(([, , parameters = '']) => positions(parameters) > 4)
+      .map(([, name]) => `${path}: ${name}`),
+  );
+  assert.deepEqual(wide, []);
+});
+
+/** Parameters at the top level of a list. */
+function positions(parameters: string): number {
+  let [depth, count] = [0, parameters.trim() === '' ? 0 : 1];
+  for (const [at, character] of parameters.trim().replace(/,$/, '').split('').entries()) {
+    if ('([{<'.includes(character)) depth += 1;
+    else if (')]}'.includes(character) || (character === '>' && parameters.trim()[at - 1] !== '=')) depth -= 1;
+    else if (character === ',' && depth === 0) count += 1;
+  }
+  return count;
+}

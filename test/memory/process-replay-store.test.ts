@@ -1,14 +1,14 @@
-// The memory of proofs of a process: fresh once whichever thread asks, never evicted, never forgotten too early.
+// The process replay store: fresh once whichever thread asks, never evicted, never forgotten too early.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { createReplayMemory, SharedReplayStore } from '../../src/memory/process-replay-store.ts';
+import { createReplayMemory, ProcessReplayStore } from '../../src/memory/process-replay-store.ts';
 
 const NOW = 1_800_000_000.25;
 /** A store whose `entries` are those at `clock.now`. */
 const makeStore = (capacity = 1000, clock = { now: NOW }) =>
-  new SharedReplayStore(createReplayMemory({ capacity, since: NOW }), () => clock.now);
+  new ProcessReplayStore(createReplayMemory({ capacity, since: NOW }), () => clock.now);
 
 describe('a proof', () => {
   test('is fresh once: of 500 parallel calls exactly one', async () => {
@@ -23,7 +23,7 @@ describe('a proof', () => {
   test('is fresh once for all stores over one memory, which may come as a copy', () => {
     const memory = createReplayMemory({ capacity: 10, since: NOW });
     const stores = [memory, memory, structuredClone({ ...memory, table: undefined })].map(
-      (each) => new SharedReplayStore({ ...each, table: memory.table }, () => NOW),
+      (each) => new ProcessReplayStore({ ...each, table: memory.table }, () => NOW),
     );
     const answers = stores.map((store) => store.remember('key', 'jti', NOW + 75, NOW));
     assert.deepEqual(answers, ['fresh', 'replayed', 'replayed']);
@@ -34,7 +34,7 @@ describe('a proof', () => {
     const [one, other] = [createReplayMemory({ capacity: 1, since: 0 }), createReplayMemory({ capacity: 1, since: 0 })];
     assert.equal(one.secret.length, 32);
     assert.notDeepEqual(one.secret, other.secret);
-    for (const memory of [one, other]) new SharedReplayStore(memory).remember('key', 'jti', NOW + 75, NOW);
+    for (const memory of [one, other]) new ProcessReplayStore(memory).remember('key', 'jti', NOW + 75, NOW);
     assert.notDeepEqual(Buffer.from(one.table), Buffer.from(other.table));
   });
 
@@ -144,7 +144,7 @@ describe('a full memory', () => {
     test(`of capacity ${capacity} takes that many in at most 24 bytes each, knows them all, and soon after is full`, () => {
       const memory = createReplayMemory({ capacity, since: NOW });
       assert.ok(memory.table.byteLength <= 24 * capacity, `${memory.table.byteLength}`);
-      const store = new SharedReplayStore(memory, () => NOW);
+      const store = new ProcessReplayStore(memory, () => NOW);
       for (let nth = 0; nth < capacity; nth++) {
         assert.equal(store.remember('key', `${nth}`, NOW + 75, NOW), 'fresh', `${nth}`);
       }

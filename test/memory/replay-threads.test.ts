@@ -1,11 +1,11 @@
-// Real threads over one memory of proofs: each proof has exactly one winner, and a thread that is killed holds nobody up.
+// Real threads over one replay store: each proof has exactly one winner, and a thread that is killed holds nobody up.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, test, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { createReplayMemory, SharedReplayStore } from '../../src/memory/process-replay-store.ts';
+import { createReplayMemory, ProcessReplayStore } from '../../src/memory/process-replay-store.ts';
 import type { ThreadPlan } from '../support/replay-thread.ts';
 
 const START = 1_800_000_000;
@@ -53,7 +53,7 @@ describe('four threads with the same proofs', () => {
     await runThreads(t, plan);
     assert.deepEqual(tally(plan), { 1: 25_000 });
     assert.equal(plan.answered[0], 100_000);
-    assert.equal(new SharedReplayStore(plan.memory, () => START).entries, 25_000);
+    assert.equal(new ProcessReplayStore(plan.memory, () => START).entries, 25_000);
   });
 
   test('have one winner for each in a table of one bucket, while others expire and are overwritten', async (t) => {
@@ -99,7 +99,7 @@ describe('threads that are killed again and again', () => {
       won > 300 && lost < won / 10,
       `${won} won, ${lost} without winner, ${untouched} untouched, ${deaths} deaths`,
     );
-    const store = new SharedReplayStore(plan.memory);
+    const store = new ProcessReplayStore(plan.memory);
     const later = START + 1_000_000;
     let room = 0;
     while (store.remember('other', `${room}`, later + 75, later) === 'fresh') room += 1;

@@ -91,7 +91,7 @@ describe('moments', () => {
       assert.equal(await reasonOf({ claims: { nonce, nbf: NOW + 15.001 } }), 'proof_from_future');
     }
   });
-  test('a proof dated at the moment at which the memory of proofs began is remembered, so it passes', async () => {
+  test('a proof dated at the moment at which the replay store began is remembered, so it passes', async () => {
     assert.equal(await reasonOf({ claims: { iat: NOW - 5 } }, { rememberedSince: NOW - 5 }), 'verified');
     assert.equal(await reasonOf({ claims: { iat: NOW - 5 } }, { rememberedSince: NOW - 4.999 }), 'nonce_required');
   });

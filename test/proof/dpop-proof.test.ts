@@ -350,7 +350,7 @@ describe('DPoP proof', () => {
         await expectReason({ claims: { nonce } }, 'nonce_stale');
       }
     });
-    test('a proof dated before the memory of proofs began gets a challenge; a nonce from before it is stale', async () => {
+    test('a proof dated before the replay store began gets a challenge; a nonce from before it is stale', async () => {
       await expectReason({ claims: { iat: NOW - 10 } }, 'nonce_required', { rememberedSince: NOW - 5 });
       await expectReason({ claims: { nonce: nonces.mint(NOW - 10) } }, 'nonce_stale', { rememberedSince: NOW - 5 });
       await expectReason({ claims: { nonce: nonces.mint(NOW) } }, 'verified', { rememberedSince: NOW - 5 });

@@ -9,7 +9,7 @@ import type { DpopRules } from '../../src/proof/dpop-proof.ts';
 import { NonceKeys } from '../../src/proof/nonce.ts';
 import type { Reason } from '../../src/rejection/rejection.ts';
 import { createRateMemory, SharedRateLimiter } from '../../src/rate/limiter.ts';
-import { createReplayMemory, SharedReplayStore } from '../../src/memory/process-replay-store.ts';
+import { createReplayMemory, ProcessReplayStore } from '../../src/memory/process-replay-store.ts';
 import type { Issuer } from '../../src/token/issuer.ts';
 import { readKeySet } from '../../src/jose/key-set.ts';
 import type { RequestFacts } from '../../src/request-facts.ts';
@@ -98,7 +98,7 @@ export function makeRoute(issuer: Issuer, over: Partial<Demand> = {}): Route {
   };
 }
 
-/** Ports whose issuer has these keys; caches, nonces and memory of proofs are new unless given. */
+/** Ports whose issuer has these keys; caches, nonces and replay store are new unless given. */
 export async function makePorts(keys: readonly TestKey[], over: Partial<Ports> = {}): Promise<Ports> {
   const read = readKeySet({ keys: keys.map(({ jwk }) => jwk) });
   if (read === 'malformed') throw new Error('the keys of the test are no key set');
@@ -108,7 +108,7 @@ export async function makePorts(keys: readonly TestKey[], over: Partial<Ports> =
     introspect: () => 'unavailable',
     proofKeys: new LRUCache({ max: 1000 }),
     nonces: new NonceKeys([], 120),
-    replay: new SharedReplayStore(createReplayMemory({ capacity: 10_000, since: 0 })),
+    replay: new ProcessReplayStore(createReplayMemory({ capacity: 10_000, since: 0 })),
     rates: new SharedRateLimiter(createRateMemory(0)),
     rememberFor: 75,
     shorterMemories: [],

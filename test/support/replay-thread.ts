@@ -1,7 +1,7 @@
 // A thread that remembers proofs as fast as it can, and notes each one that it won.
 
 import { workerData } from 'node:worker_threads';
-import { type ReplayMemory, SharedReplayStore } from '../../src/memory/process-replay-store.ts';
+import { type ReplayMemory, ProcessReplayStore } from '../../src/memory/process-replay-store.ts';
 
 /** What a thread gets as workerData. */
 export interface ThreadPlan {
@@ -26,7 +26,7 @@ export interface ThreadPlan {
 
 const { memory, wins, place, ready, answered, full, threads, start, perSecond, lasts, again } =
   workerData as ThreadPlan;
-const store = new SharedReplayStore(memory);
+const store = new ProcessReplayStore(memory);
 const second = (jti: number) => start + Math.floor(jti / perSecond);
 const from = Atomics.load(place, 0);
 

@@ -5,7 +5,7 @@ import { before, describe, test } from 'node:test';
 import { exportJWK } from 'jose';
 import type { Ports } from '../../src/enforce.ts';
 import type { Route } from '../../src/policy/policy.ts';
-import { createReplayMemory, SharedReplayStore } from '../../src/memory/process-replay-store.ts';
+import { createReplayMemory, ProcessReplayStore } from '../../src/memory/process-replay-store.ts';
 import {
   cook,
   type Edit,
@@ -172,12 +172,12 @@ async function outcomeOf({ token: tokenEdits = [], proof: proofEdits = [], nonce
   return decideOnce(token, proof, strictRoute(nonce ? 'required' : 'none'));
 }
 
-/** Sees to it that no refusal writes to the memory of proofs. */
+/** Sees to it that no refusal writes to the replay store. */
 async function decideOnce(token: string, proof: string, route: Route): Promise<string> {
-  const replay = new SharedReplayStore(createReplayMemory({ capacity: 10, since: 0 }), () => NOW);
+  const replay = new ProcessReplayStore(createReplayMemory({ capacity: 10, since: 0 }), () => NOW);
   const request = makeFacts({ now: NOW, authorization: [`DPoP ${token}`], dpop: [proof] });
   const decision = await decide(request, route, { ...ports, replay });
-  assert.equal(replay.entries, decision === 'permit' ? 1 : 0, `${decision} and the memory of proofs`);
+  assert.equal(replay.entries, decision === 'permit' ? 1 : 0, `${decision} and the replay store`);
   return decision;
 }
 

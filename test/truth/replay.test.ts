@@ -5,7 +5,7 @@ import { before, describe, test } from 'node:test';
 import type { Ports } from '../../src/enforce.ts';
 import type { Demand } from '../../src/policy/policy.ts';
 import { NonceKeys } from '../../src/proof/nonce.ts';
-import { createReplayMemory, SharedReplayStore } from '../../src/memory/process-replay-store.ts';
+import { createReplayMemory, ProcessReplayStore } from '../../src/memory/process-replay-store.ts';
 import type { RequestFacts } from '../../src/request-facts.ts';
 import { decide, DPOP_RULES, makeIssuer, makePorts, makeRoute } from '../support/enforcing.ts';
 import { makeFacts } from '../support/facts.ts';
@@ -44,7 +44,7 @@ const prove = (claims: Record<string, unknown>, options: Omit<ProofOptions, 'cla
 /** A gate with a memory of its own. */
 function openGate(over: Partial<Demand> = {}, { capacity = 1000, since = 0, nonces = base.nonces } = {}) {
   const issuer = makeIssuer();
-  const replay = new SharedReplayStore(createReplayMemory({ capacity, since }), () => NOW);
+  const replay = new ProcessReplayStore(createReplayMemory({ capacity, since }), () => NOW);
   const route = makeRoute(issuer, { requirement: 'dpop', ...over });
   const send = (proof: string, request: Partial<RequestFacts> = {}, accessToken = token) =>
     decide(makeFacts({ now: NOW, authorization: [`DPoP ${accessToken}`], dpop: [proof], ...request }), route, {
@@ -61,7 +61,7 @@ describe('a proof', () => {
     const ports = {
       ...base,
       rememberFor,
-      replay: new SharedReplayStore(createReplayMemory({ capacity: 10, since: 0 }), () => NOW),
+      replay: new ProcessReplayStore(createReplayMemory({ capacity: 10, since: 0 }), () => NOW),
     };
     const ask = async (proof: string, maxAgeOfRoute: number, now: number) => {
       const dpop = { ...DPOP_RULES, maxAge: maxAgeOfRoute };

@@ -5,7 +5,7 @@ import { before, describe, test } from 'node:test';
 import { Permit } from '../../src/binding/permit.ts';
 import { readCertificate } from '../../src/certificate/leaf.ts';
 import { enforce, type Ports } from '../../src/enforce.ts';
-import { createReplayMemory, SharedReplayStore } from '../../src/memory/process-replay-store.ts';
+import { createReplayMemory, ProcessReplayStore } from '../../src/memory/process-replay-store.ts';
 import type { CertificateEvidence } from '../../src/request-facts.ts';
 import { decide, makeIssuer, makePorts, makeRoute } from '../support/enforcing.ts';
 import { makeFacts } from '../support/facts.ts';
@@ -185,8 +185,8 @@ function requestOf({ scheme, confirmation, proof, certificate }: Case) {
 }
 
 /** A memory that knows the one proof that was used. */
-function makeReplay(): SharedReplayStore {
-  const replay = new SharedReplayStore(createReplayMemory({ capacity: 10, since: 0 }), () => NOW);
+function makeReplay(): ProcessReplayStore {
+  const replay = new ProcessReplayStore(createReplayMemory({ capacity: 10, since: 0 }), () => NOW);
   replay.remember(jkt, 'used', NOW + 75, NOW);
   return replay;
 }

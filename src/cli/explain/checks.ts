@@ -14,14 +14,14 @@ import type { Route } from '../../policy/policy.ts';
 import { kindExpected, kindSaid, moment, shorten } from './words.ts';
 
 /** How a check came out. `not owed`: this sender did not have to show it. */
-export type Outcome = 'passed' | 'failed' | 'not reached' | 'not owed';
+export type CheckOutcome = 'passed' | 'failed' | 'not reached' | 'not owed';
 
 export interface CheckedStep {
   readonly check: string;
   readonly rfc: string;
   readonly expected: string;
   readonly received: string;
-  readonly outcome: Outcome;
+  readonly outcome: CheckOutcome;
 }
 
 type Claims = Pick<CompactJws, 'payload'>;
@@ -357,7 +357,12 @@ export function listChecks(
   }));
 }
 
-function outcomeOf(reasons: readonly Reason[], failedAt: number, refused: Reason | undefined, owed: boolean): Outcome {
+function outcomeOf(
+  reasons: readonly Reason[],
+  failedAt: number,
+  refused: Reason | undefined,
+  owed: boolean,
+): CheckOutcome {
   if (refused !== undefined && reasons.includes(refused)) return 'failed';
   if (Math.min(...reasons.map((reason) => REASON_NAMES.indexOf(reason))) > failedAt) return 'not reached';
   return owed ? 'passed' : 'not owed';

@@ -60,9 +60,9 @@ async function explainRequest(policy: Policy, line: CommandLine): Promise<Explan
   const rawHeaders = ['Host', authority, ...credentialLines(line)];
   const intake = compileIntake(listener, policy.managedFields, pseudonymOf(policy.id));
   const facts = readFacts({ method, target, httpVersion: '1.1', rawHeaders }, connection, intake, now);
-  if (facts instanceof Rejection) return refusal(listener, undefined, undefined, facts);
+  if (facts instanceof Rejection) return refusal({ listener }, facts);
   const route = chooseRoute(policy.routeTable, facts);
-  if (route instanceof Rejection) return refusal(listener, undefined, facts, route);
+  if (route instanceof Rejection) return refusal({ listener, facts }, route);
   return decide(policy, listener, route, facts);
 }
 
@@ -70,9 +70,10 @@ async function decide(policy: Policy, listener: Listener, route: Route, facts: E
   const { ports, issuerProblems, answered, stop } = await openPorts(policy, route, facts.now);
   try {
     const decision = await enforce(facts, route, ports);
-    if (decision instanceof Rejection) return refusal(listener, route, facts, decision, issuerProblems(), answered());
+    const subject = { listener, route, facts, answered: answered() };
+    if (decision instanceof Rejection) return refusal(subject, decision, issuerProblems());
     return {
-      ...about(listener, route, facts, undefined, answered()),
+      ...about(subject, undefined),
       notes: facts.dpop.length > 0 ? [...issuerProblems(), NOT_REMEMBERED] : issuerProblems(),
       decision: 'permitted',
       reason: undefined,
@@ -86,16 +87,19 @@ async function decide(policy: Policy, listener: Listener, route: Route, facts: E
 }
 
 const NOT_REMEMBERED =
-  'The memory of proofs was not asked: a proof that was used before would be refused as proof_replayed.';
+  'The replay store was not asked: a proof that was used before would be refused as proof_replayed.';
 
-function refusal(
-  listener: Listener,
-  route: Route | undefined,
-  facts: EdgeFacts | undefined,
-  refused: Rejection,
-  notes: readonly string[] = [],
-  answered?: JsonObject,
-): Explanation {
+/** How far a request got. */
+interface Subject {
+  readonly listener: Listener;
+  readonly route?: Route;
+  readonly facts?: EdgeFacts;
+  /** What the issuer said about an opaque token. */
+  readonly answered?: JsonObject | undefined;
+}
+
+function refusal(subject: Subject, refused: Rejection, notes: readonly string[] = []): Explanation {
+  const { listener, route, facts } = subject;
   const answer = rejectionAnswer(refused, {
     requestId: '(one per request)',
     challenge: route?.challenge,
@@ -105,7 +109,7 @@ function refusal(
     explain: listener.explainToClients,
   });
   return {
-    ...about(listener, route, facts, refused, answered),
+    ...about(subject, refused),
     decision: 'refused',
     reason: refused.reason,
     facts: shownFacts(refused.facts),
@@ -115,13 +119,7 @@ function refusal(
   };
 }
 
-function about(
-  listener: Listener,
-  route: Route | undefined,
-  facts: EdgeFacts | undefined,
-  refused: Rejection | undefined,
-  answered?: JsonObject,
-) {
+function about({ listener, route, facts, answered }: Subject, refused: Rejection | undefined) {
   const isPublic = route?.demand.requirement === 'public';
   return {
     listener: listener.name,

@@ -8,7 +8,7 @@ import { NonceKeys } from '../../proof/nonce.ts';
 import { Introspector } from '../../issuer/introspection.ts';
 import { IssuerKeys } from '../../issuer/keys.ts';
 import { createRateMemory, SharedRateLimiter } from '../../rate/limiter.ts';
-import { createReplayMemory, SharedReplayStore } from '../../memory/process-replay-store.ts';
+import { createReplayMemory, ProcessReplayStore } from '../../memory/process-replay-store.ts';
 import type { Issuer } from '../../token/issuer.ts';
 import type { JsonObject } from '../../jose/jws.ts';
 import type { Introspect } from '../../token/opaque-token.ts';
@@ -41,7 +41,7 @@ export async function openPorts(policy: Policy, { demand }: Route, now: number):
     introspect: asked.introspect,
     proofKeys: new LRUCache({ max: 1 }),
     nonces: new NonceKeys(policy.nonce.secrets, policy.nonce.lifetime),
-    replay: new SharedReplayStore(createReplayMemory({ capacity: 1, since: Math.min(0, now) })),
+    replay: new ProcessReplayStore(createReplayMemory({ capacity: 1, since: Math.min(0, now) })),
     rates: new SharedRateLimiter(createRateMemory(now)),
     rememberFor: policy.replay.retention,
     shorterMemories: [],

@@ -23,8 +23,7 @@ export function compileForward(
   compilation: Compilation,
   at: ConfigPath,
   config: RouteConfig,
-  issuers: number,
-  upstream: string,
+  { issuers, upstream }: { readonly issuers: number; readonly upstream: string },
 ): ForwardRules {
   const { forward: defaults } = compilation.read.config.defaults;
   const forward: ForwardConfig = merged(defaults, {

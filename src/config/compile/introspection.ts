@@ -25,7 +25,8 @@ export function compileIntrospection(
   const at = ['issuers', name, 'introspection'];
   const { endpoint, client_id: clientId, signed, always, cache } = introspection;
   const credentials = compileCredentials(compilation, at, introspection);
-  if (endpoint !== undefined) checkEndpoint(compilation, [...at, 'endpoint'], new URL(endpoint), insecure, credentials);
+  if (endpoint !== undefined)
+    checkEndpoint(compilation, [...at, 'endpoint'], new URL(endpoint), { insecure, credentials });
   const accessToken = compileAccessToken(compilation, [...at, 'access_token'], introspection.access_token);
   return credentials && { endpoint, clientId, credentials, accessToken, signed, always, cache };
 }
@@ -34,8 +35,7 @@ function checkEndpoint(
   compilation: Compilation,
   at: ConfigPath,
   { protocol, hostname }: URL,
-  insecure: boolean,
-  credentials: ClientCredentials | undefined,
+  { insecure, credentials }: { readonly insecure: boolean; readonly credentials: ClientCredentials | undefined },
 ): void {
   if (protocol === 'https:') return;
   if (credentials?.method === 'tls_client_auth') {

@@ -7,7 +7,7 @@ import { type Compilation, isLoopback } from './compilation.ts';
 import { checkSettableField } from './field.ts';
 import { authoritiesAt, covers, type KeyPair, keyPairAt, revocationsAt } from './pem.ts';
 import type { ConfigPath } from '../problem.ts';
-import { compileTrustedPeers } from './trusted-peers.ts';
+import { compilePeerRules } from './trusted-peers.ts';
 import type {
   Bind,
   CertificateSource,
@@ -69,7 +69,7 @@ function compileListener(compilation: Compilation, at: ConfigPath, config: Liste
     tls: config.tls && compileTls(compilation, [...at, 'tls'], config.tls, pairs),
     http2: config.http2,
     clientCertificate: compileClientCertificate(compilation, [...at, 'client_certificate'], config),
-    trustedPeers: compileTrustedPeers(compilation, at, config),
+    trustedPeers: compilePeerRules(compilation, at, config),
     clientCertificateFrom: compileSource(compilation, [...at, 'client_certificate_from'], config),
     proxyProtocol: compileProxyProtocol(compilation, [...at, 'proxy_protocol'], config),
     ...compileInteractionId(compilation, [...at, 'interaction_id'], config),
@@ -171,7 +171,8 @@ function compileOrigins(
     if (seen.has(spelled)) compilation.problem(here, 'is listed before, expected each origin once');
     seen.add(spelled);
     checkReachable(compilation, here, config, origin);
-    if (origin.scheme === 'https' && !pairs.includes(undefined)) checkCovered(compilation, here, config, origin, pairs);
+    if (origin.scheme === 'https' && !pairs.includes(undefined))
+      checkCovered(compilation, here, origin, { config, pairs });
     return [origin];
   });
 }
@@ -201,9 +202,8 @@ function checkReachable(
 function checkCovered(
   compilation: Compilation,
   at: ConfigPath,
-  config: ListenerConfig,
   origin: ListenerOrigin,
-  pairs: readonly (KeyPair | undefined)[],
+  { config, pairs }: { readonly config: ListenerConfig; readonly pairs: readonly (KeyPair | undefined)[] },
 ): void {
   const host = hostOf(origin.authority);
   if (config.tls === undefined || pairs.some((pair) => pair !== undefined && covers(pair.leaf, host))) return;

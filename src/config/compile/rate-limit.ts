@@ -35,8 +35,7 @@ function rounded(value: number): number {
 export function compileRouteLimit(
   compilation: Compilation,
   at: ConfigPath,
-  name: string | undefined,
-  requirement: Requirement,
+  { name, requirement }: { readonly name: string | undefined; readonly requirement: Requirement },
   limits: ReadonlyMap<string, RateLimit>,
 ): RateLimit | undefined {
   if (name === undefined) return undefined;

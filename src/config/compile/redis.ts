@@ -1,4 +1,4 @@
-// Compiles the memory of proofs that replicas share: where Redis is, and what would make it one that nobody can rely on.
+// Compiles the replica replay store: where Redis is, and what would make it one that nobody can rely on.
 
 import { type Compilation, isLoopback } from './compilation.ts';
 import { authoritiesAt } from './pem.ts';
@@ -10,7 +10,7 @@ type RedisConfig = NonNullable<Config['replay']['redis']>;
 const AT = ['replay', 'redis'];
 
 /**
- * The shared memory, where `replay.store` is `redis`. Problems: no `redis` then, `redis` or `when_unavailable` without it, a
+ * The replica replay store, where `replay.store` is `redis`. Problems: no `redis` then, `redis` or `when_unavailable` without it, a
  * database that is no number, a user or password in the URL, `tls` beside redis://, an unreadable CA file, an empty password.
  * Warnings: no TLS beyond loopback, all keys of a cluster in one slot, a fallback that needs client affinity.
  * @param routes seconds: the longest of any route
@@ -25,7 +25,10 @@ export function compileRedis(
     if (redis !== undefined)
       compilation.problem(AT, 'is given although store is memory, expected store: redis, or no redis');
     if (whenUnavailable !== 'reject')
-      compilation.problem(['replay', 'when_unavailable'], 'is for a shared store, expected store: redis, or reject');
+      compilation.problem(
+        ['replay', 'when_unavailable'],
+        'is for a replica replay store, expected store: redis, or reject',
+      );
     return undefined;
   }
   if (redis === undefined) {

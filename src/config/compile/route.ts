@@ -54,7 +54,12 @@ function compileRoute(compilation: Compilation, at: ConfigPath, config: RouteCon
   const { defaults } = compilation.read.config;
   const timeouts = merged(defaults.timeouts, config.timeouts);
   const limitAt = [...at, 'rate_limit'];
-  const rateLimit = compileRouteLimit(compilation, limitAt, config.rate_limit, demand.requirement, named.rateLimits);
+  const rateLimit = compileRouteLimit(
+    compilation,
+    limitAt,
+    { name: config.rate_limit, requirement: demand.requirement },
+    named.rateLimits,
+  );
   return {
     name: config.name,
     match,
@@ -64,7 +69,10 @@ function compileRoute(compilation: Compilation, at: ConfigPath, config: RouteCon
     challenge: compileChallenge(demand, config.resource?.identifier),
     encodedSlash: config.encoded.includes('slash'),
     stripPrefix: compileStripPrefix(compilation, at, config, match.path),
-    forward: compileForward(compilation, at, config, demand.issuers.length, config.upstream ?? ''),
+    forward: compileForward(compilation, at, config, {
+      issuers: demand.issuers.length,
+      upstream: config.upstream ?? '',
+    }),
     cors: config.cors && compileCors(compilation, [...at, 'cors'], config.cors, rateLimit !== undefined),
     rateLimit,
     limits: compileRequestLimits(config.limits ?? {}),

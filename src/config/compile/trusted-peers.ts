@@ -12,7 +12,7 @@ type ListenerConfig = Config['listeners'][number];
  * `insecure_trusted_peers` names the risk; then it is a warning.
  * NOT checked: who is behind an address.
  */
-export function compileTrustedPeers(
+export function compilePeerRules(
   compilation: Compilation,
   at: ConfigPath,
   config: ListenerConfig,

@@ -38,7 +38,7 @@ export function mergeSources(main: Source, included: readonly Source[]): Merged 
   for (const [section, expected] of Object.entries(SECTIONS)) {
     const whole = section === 'routes' ? [] : {};
     const parts = [main, ...included].filter((source) => isMapping(source.data) && source.data[section] !== undefined);
-    for (const source of parts) problems.push(...addPart(source, section, expected, whole, homes));
+    for (const source of parts) problems.push(...addPart(source, { section, expected, whole }, homes));
     if (parts.length > 0) data[section] = whole;
   }
   const home = (path: ConfigPath): Home => {
@@ -48,14 +48,14 @@ export function mergeSources(main: Source, included: readonly Source[]): Merged 
   return { data, problems, home };
 }
 
+interface Section {
+  readonly section: string;
+  readonly expected: string;
+  readonly whole: unknown[] | Record<string, unknown>;
+}
+
 /** Moves one file's part of a section into the whole, and returns what is wrong with it. */
-function addPart(
-  source: Source,
-  section: string,
-  expected: string,
-  whole: unknown[] | Record<string, unknown>,
-  homes: Map<string, Home>,
-): readonly Problem[] {
+function addPart(source: Source, { section, expected, whole }: Section, homes: Map<string, Home>): readonly Problem[] {
   const part = (source.data as Data)[section];
   if (Array.isArray(whole)) {
     if (!Array.isArray(part)) return [problem(source, [section], `is no list, expected ${expected}`)];

@@ -126,10 +126,10 @@ const replay = z.strictObject({
     .prefault('auto')
     .describe('Live entries in memory. Full rejects; live entries are never evicted.')
     .meta(RESTART),
-  redis: redis.optional().describe('Where the shared store is.'),
+  redis: redis.optional().describe('Where the replica replay store is.'),
   when_unavailable: choice('reject', 'nonce-fallback')
     .prefault('reject')
-    .describe('When the shared store does not answer.'),
+    .describe('When the replica replay store does not answer.'),
 });
 
 const nonce = z.strictObject({

@@ -16,9 +16,8 @@ import { type FieldRules, joinLines, requestAction, withoutNamed } from './field
 export function answerFields(
   rawHeaders: readonly string[],
   rules: FieldRules,
-  freshNonce: string | undefined,
   cors: readonly string[],
-  quota?: Quota,
+  { freshNonce, quota }: { readonly freshNonce?: string | undefined; readonly quota?: Quota | undefined } = {},
 ): string[] {
   const passed: string[] = [];
   const kept = { connection: '', via: '', vary: '' };

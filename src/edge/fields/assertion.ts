@@ -21,7 +21,7 @@ const TYPE = 'holdfast-assertion+jwt';
  * as it was shown, and `shown`: how. On public routes there are neither claims nor `cnf`, and `shown` is `none`.
  * @param stripPrefix of the route
  */
-export function compileAssertion(rules: AssertionRules, stripPrefix = ''): Assert {
+export function compileAssert(rules: AssertionRules, stripPrefix = ''): Assert {
   const [first] = rules.keys;
   if (first === undefined) throw new Error('no key signs the assertion');
   const sign = compileSigner(first, { typ: TYPE, kid: keyIdOf(first) });

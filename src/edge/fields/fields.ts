@@ -3,7 +3,7 @@
 import { QUOTA_FIELDS } from '../../rate/quota.ts';
 import { checkFieldName } from '../../policy/managed-fields.ts';
 import type { CertificateFieldRule, Demand, ManagedFields, Route } from '../../policy/policy.ts';
-import { type Assert, compileAssertion } from './assertion.ts';
+import { type Assert, compileAssert } from './assertion.ts';
 import type { CertificateEvidence } from '../../request-facts.ts';
 
 /** `pass` as received, `drop`, or keep the joined value of all its lines for what we write in its place. */
@@ -100,7 +100,7 @@ export function compileFieldRules(
     host: route.forward.host,
     credentials,
     clientCertificate: route.forward.clientCertificate,
-    assertion: assertion && { field: assertion.field, assert: compileAssertion(assertion, route.stripPrefix) },
+    assertion: assertion && { field: assertion.field, assert: compileAssert(assertion, route.stripPrefix) },
     written: new WeakMap(),
     cors: route.cors !== undefined,
     upstreamVersion: route.upstream.http2 ? '2.0' : '1.1',

@@ -22,7 +22,7 @@ export interface Peer {
 }
 
 /** What the fields of a request are written from, beside the permit. */
-export interface Permitted {
+export interface PermittedRequest {
   readonly transaction: Pick<ReceivedRequest, 'rawHeaders' | 'httpVersion'>;
   readonly facts: AssertedRequest & { readonly peer: Peer };
 }
@@ -33,7 +33,7 @@ export interface Permitted {
  * lines in order. `TE: trailers` goes to upstreams that speak HTTP/2. `Via` (RFC 9110 §7.6.3) is appended to; `Forwarded` (RFC 7239) and X-Forwarded-For only behind trusted peers.
  * Does not check for forbidden names, loops or Max-Forwards: 0 (facts.ts), nor the values of identity fields (identity.ts).
  */
-export function requestFields(received: Permitted, rules: FieldRules, permit: PermitFacts): string[] {
+export function requestFields(received: PermittedRequest, rules: FieldRules, permit: PermitFacts): string[] {
   const { facts } = received;
   const { rawHeaders, httpVersion } = received.transaction;
   const passed: string[] = [];
@@ -67,7 +67,7 @@ export function addOwnFields(fields: string[], rules: FieldRules, permit: Permit
   if (rules.assertion !== undefined) fields.push(rules.assertion.field, rules.assertion.assert(permit, request));
 }
 
-function addForwarded(fields: string[], forwarded: string, forwardedFor: string, received: Permitted): void {
+function addForwarded(fields: string[], forwarded: string, forwardedFor: string, received: PermittedRequest): void {
   const { authority, scheme } = received.facts.origin;
   const { address, trusted, forwarding } = received.facts.peer;
   const element = `for=${forwardedNode(address)};host=${quoteUnlessToken(authority)};proto=${scheme}`;

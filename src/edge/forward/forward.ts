@@ -26,7 +26,7 @@ import { Upload, type UploadWatcher } from './upload.ts';
 import { openTunnel } from './tunnel.ts';
 import { verifySwitch } from '../transaction/upgrade.ts';
 import { isIdempotent, type Loss } from '../upstream/loss.ts';
-import type { Sender, Sending } from '../upstream/sending.ts';
+import type { SendingOwner, Sending } from '../upstream/sending.ts';
 
 /**
  * Sends a permitted request on and streams the answer back. The path goes as received, byte for byte, but for `stripPrefix`.
@@ -68,7 +68,7 @@ type Phase =
   | 'tunnelling'
   | 'settled';
 
-class Forwarding implements Sender, UploadWatcher, DeadlineOwner, Entrant, Collector {
+class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant, Collector {
   readonly client: string;
   readonly route: string | undefined;
   readonly wantsTunnel: boolean;
@@ -212,10 +212,9 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner, Entrant, Colle
     if (this.#phase === 'settled') return;
     const { transaction, facts, route, cors } = this.#exchange;
     const received = lines(controller.rawHeaders);
-    const { freshNonce, quota } = this.#permit.facts;
     const undelimited = undelimitedBy(route.upstream, facts.method, status, received);
     if (undelimited !== undefined) return this.#reject('upstream_invalid', undelimited);
-    const fields = answerFields(received, route.rules, freshNonce, cors, quota);
+    const fields = answerFields(received, route.rules, cors, this.#permit.facts);
     // RFC 9110 §8.6: none with 204, of which a client that goes by it would wait for the next answer's bytes.
     const passed = status === 204 ? withoutNamed(fields, 'content-length') : fields;
     transaction.writeHead(status, passed, restOf(controller, received));
@@ -242,8 +241,7 @@ class Forwarding implements Sender, UploadWatcher, DeadlineOwner, Entrant, Colle
       upstream.destroy();
       return this.#reject('upstream_invalid', 'Upgrade');
     }
-    const { freshNonce, quota } = this.#permit.facts;
-    const client = upgrade.open(answerFields(received, route.rules, freshNonce, cors, quota));
+    const client = upgrade.open(answerFields(received, route.rules, cors, this.#permit.facts));
     this.#phase = 'tunnelling';
     route.upstream.entrance.becameTunnel(this);
     this.#deadline.end();

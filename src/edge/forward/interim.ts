@@ -24,9 +24,6 @@ export class Interims {
     if (status === 100 || this.#passed === MOST) return;
     this.#passed += 1;
     // RFC 9110 §8.6: no length with a 1xx.
-    transaction.writeInterim(
-      status,
-      withoutNamed(answerFields(received, route.rules, undefined, []), 'content-length'),
-    );
+    transaction.writeInterim(status, withoutNamed(answerFields(received, route.rules, []), 'content-length'));
   }
 }

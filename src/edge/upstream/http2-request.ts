@@ -3,7 +3,7 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2';
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import { Closed, Refused } from './loss.ts';
+import { Closed, RefusedStream } from './loss.ts';
 import type { ResetBudget } from './resets.ts';
 
 export interface Http2RequestOptions {
@@ -159,7 +159,7 @@ export class Http2Request implements Dispatcher.DispatchController {
     const code = codeOf(stream.rstCode) ?? this.#code ?? 'HTTP2_NO_ERROR';
     if (this.#answered) return new StreamFailure(code);
     const refused = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM;
-    if (refused || this.#unsent || stream.id === undefined || stream.id > lastStream) return new Refused(code);
+    if (refused || this.#unsent || stream.id === undefined || stream.id > lastStream) return new RefusedStream(code);
     return this.#reused && session?.destroyed === true ? new Closed(code) : new StreamFailure(code);
   }
 

@@ -9,7 +9,7 @@
 export type Loss = 'unconnected' | 'refused' | 'closed';
 
 /** A request that the upstream did not process. */
-export class Refused extends Error {
+export class RefusedStream extends Error {
   readonly code: string;
   constructor(code: string) {
     super('the upstream did not process the request');

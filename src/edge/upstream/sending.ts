@@ -7,7 +7,7 @@ import { type Reason, type Rejection, reject } from '../../rejection/rejection.t
 import type { Outcome } from '../outcome.ts';
 import { ConnectFailure } from './connect.ts';
 import { MASKED_CONTINUE } from './http1-socket.ts';
-import { Closed, type Loss, Refused } from './loss.ts';
+import { Closed, type Loss, RefusedStream } from './loss.ts';
 import type { Carried, Http1Connection } from './http1-pool.ts';
 import type { FailureReason, OpenTarget } from './target.ts';
 
@@ -22,7 +22,7 @@ export interface Targets {
 }
 
 /** Who sends. */
-export interface Sender extends Dispatcher.DispatchHandler {
+export interface SendingOwner extends Dispatcher.DispatchHandler {
   /** The body from its beginning, for one attempt; null: there is none. */
   attemptBody(): Readable | null;
   /** Whether the request can be sent again after that, and must not be answered yet. */
@@ -56,13 +56,13 @@ const NO_LONGER_WANTED = new Error('the request ended while it waited for a conn
 export class Sending {
   readonly #targets: Targets;
   readonly #options: Omit<Dispatcher.DispatchOptions, 'body'>;
-  readonly #sender: Sender;
+  readonly #sender: SendingOwner;
   readonly #tried: OpenTarget[] = [];
   readonly #losses: Record<Loss, number> = { unconnected: 0, refused: 0, closed: 0 };
   #after: Loss | undefined;
   #attempt: Attempt | undefined;
 
-  constructor(targets: Targets, options: Omit<Dispatcher.DispatchOptions, 'body'>, sender: Sender) {
+  constructor(targets: Targets, options: Omit<Dispatcher.DispatchOptions, 'body'>, sender: SendingOwner) {
     this.#targets = targets;
     this.#options = options;
     this.#sender = sender;
@@ -160,7 +160,7 @@ class Attempt implements Carried {
   readonly fresh: boolean;
   connection: Http1Connection | undefined;
   readonly #sending: Sending;
-  #sender: Sender | undefined;
+  #sender: SendingOwner | undefined;
   #started = false;
   #reused = false;
   #begun = false;
@@ -168,7 +168,7 @@ class Attempt implements Carried {
   #tunnel = false;
   #released = false;
 
-  constructor(sending: Sending, target: OpenTarget, sender: Sender, fresh: boolean) {
+  constructor(sending: Sending, target: OpenTarget, sender: SendingOwner, fresh: boolean) {
     this.fresh = fresh;
     this.#sending = sending;
     this.#sender = sender;
@@ -247,7 +247,7 @@ class Attempt implements Carried {
   #lossBy(error: NodeJS.ErrnoException): Loss | undefined {
     if (!this.#started) return error instanceof ConnectFailure ? 'unconnected' : undefined;
     if (this.#begun) return undefined;
-    if (error instanceof Refused) return 'refused';
+    if (error instanceof RefusedStream) return 'refused';
     const closed = error instanceof Closed || (this.#reused && CLOSED.test(error.code ?? ''));
     return closed ? 'closed' : undefined;
   }

@@ -10,7 +10,7 @@ import { compileConnector } from './connect.ts';
 import { Entrance } from './entrance.ts';
 import { HealthChecks } from './health.ts';
 import type { Loss } from './loss.ts';
-import { type Sender, Sending, type Targets } from './sending.ts';
+import { type SendingOwner, Sending, type Targets } from './sending.ts';
 import { OpenTarget, type TargetEvent } from './target.ts';
 
 /** Seconds after which a connection takes no more requests: the next one goes where the name leads then. */
@@ -116,7 +116,7 @@ export class OpenUpstream implements Targets {
   }
 
   /** A request that goes out when it is started. */
-  sending(options: Omit<Dispatcher.DispatchOptions, 'body'>, sender: Sender): Sending {
+  sending(options: Omit<Dispatcher.DispatchOptions, 'body'>, sender: SendingOwner): Sending {
     return new Sending(this, options, sender);
   }
 

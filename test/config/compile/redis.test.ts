@@ -1,4 +1,4 @@
-// The shared memory of proofs in a configuration: where Redis is, and combinations that make no sense or weaken it.
+// The replica replay store in a configuration: where Redis is, and combinations that make no sense or weaken it.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -58,7 +58,7 @@ test('what cannot be meant is refused where it is written', () => {
     'replay.redis: is given although store is memory, expected store: redis, or no redis',
   ]);
   assertProblems({ more: 'replay: { when_unavailable: «nonce-fallback }\n' }, [
-    'replay.when_unavailable: is for a shared store, expected store: redis, or reject',
+    'replay.when_unavailable: is for a replica replay store, expected store: redis, or reject',
   ]);
   assertProblems({ more: replay('url: «"redis://user:secret@localhost"') }, [
     'replay.redis.url: has a user or a password in it, expected username and password_file instead',

@@ -108,7 +108,7 @@ describe('values that would fail later', () => {
     }
   });
 
-  it('a memory of proofs that is larger than one process can hold is refused', () => {
+  it('a replay store that is larger than one process can hold is refused', () => {
     assert.deepEqual(findings({ ...minimal(), replay: { capacity: 16_000_000 } }), []);
     assert.equal(findings({ ...minimal(), replay: { capacity: 16_000_001 } }).length, 1);
   });

@@ -16,7 +16,7 @@ interface Wishes extends RuleWishes {
 }
 
 function run(raw: readonly string[], wishes: Wishes = {}) {
-  const flat = answerFields(raw, makeRules(wishes), wishes.freshNonce, wishes.ours ?? [], wishes.quota);
+  const flat = answerFields(raw, makeRules(wishes), wishes.ours ?? [], wishes);
   const pairs = flat.flatMap((name, at) => (at % 2 === 0 ? [[name, flat[at + 1] ?? ''] as const] : []));
   return (name: string) => pairs.filter(([found]) => found.toLowerCase() === name).map(([, value]) => value);
 }

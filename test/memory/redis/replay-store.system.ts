@@ -1,4 +1,4 @@
-// The memory of proofs in a real Redis: exactly once, kept as long as asked for, and honest about what it may have forgotten.
+// The replay store in a real Redis: exactly once, kept as long as asked for, and honest about what it may have forgotten.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

@@ -88,7 +88,7 @@ test('a reload moves the gateway to another Redis without a pause, and what was 
   await gateway.reload({ routes: ROUTES, more: more(redis.url) });
   assert.equal((await gateway.request('GET', '/nonce/1', { token, proof })).reason, 'proof_replayed');
   await gateway.reload({ routes: ROUTES, more: more(other.url) });
-  await gateway.logged({ msg: 'the shared memory of proofs has another connection' });
+  await gateway.logged({ msg: 'the replica replay store has another connection' });
   const next = challenged(await gateway.request('GET', '/nonce/1', { token, proof }), 'nonce_stale');
   assert.equal((await dpop(gateway, 'GET', '/nonce/1', withNonce(next))).status, 200);
   assert.ok(Number(await other.command('DBSIZE')) > 0);
@@ -109,7 +109,7 @@ test('reject: without the store nothing passes, within the deadline; the gateway
     assert.deepEqual([answer.status, answer.reason], [503, 'replay_store_unavailable']);
     assert.ok(performance.now() - started < 1000);
   }
-  await gateway.logged({ msg: 'the shared memory of proofs is away', reason: 'timeout' });
+  await gateway.logged({ msg: 'the replica replay store is away', reason: 'timeout' });
   assert.equal(await isUp(gateway), false);
   assert.equal(await gateway.count('holdfast_replay_store_errors_total', { reason: 'timeout' }), 5);
   const ready = await gateway.page('/readyz');
