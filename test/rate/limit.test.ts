@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { rateKey, type RateKey, type Sender } from '../../src/rate/limit.ts';
+import { clientKey, rateKey, type RateKey, type Sender } from '../../src/rate/limit.ts';
 
 const key = (by: RateKey, over: Partial<Sender> = {}) =>
   rateKey(by, { claims: { iss: 'https://login.example.com' }, thumbprint: 'abc', address: '192.0.2.1', ...over });
@@ -89,4 +89,18 @@ describe('address', () => {
     assert.equal(address(undefined), address(undefined));
     assert.notEqual(address(undefined), address('192.0.2.1'));
   });
+});
+
+test('one client, where something is shared fairly, is a subject, else a client of the issuer, else an address', () => {
+  const [iss, thumbprint] = ['https://login.example.com', 'x'];
+  const at = (address: string | undefined, claims?: Record<string, string>) =>
+    clientKey({ claims: claims && { iss, ...claims }, thumbprint, address });
+  assert.equal(at('192.0.2.1', { sub: 'ann', client_id: 'app' }), at('192.0.2.2', { sub: 'ann', client_id: 'other' }));
+  assert.notEqual(at('192.0.2.1', { sub: 'ann' }), at('192.0.2.1', { sub: 'bob' }));
+  assert.equal(at('192.0.2.1', { client_id: 'app' }), at('192.0.2.2', { azp: 'app', sub: '' }));
+  assert.notEqual(at('192.0.2.1', { sub: 'app' }), at('192.0.2.1', { client_id: 'app' }));
+  assert.equal(at('192.0.2.1', {}), at('192.0.2.1'));
+  assert.equal(at('2001:db8::1'), at('2001:db8:0:0:ffff::2'));
+  assert.notEqual(at('2001:db8::1'), at('2001:db8:0:1::1'));
+  assert.equal(at(undefined), at(undefined));
 });
