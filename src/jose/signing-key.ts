@@ -3,6 +3,7 @@
 import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
 import { ALGORITHMS, algorithmsOfKey, RSA_BITS } from './algorithms.ts';
 import { isJsonObject, type JsonObject, readJsonObject } from './jws.ts';
+import { jwkThumbprint } from './thumbprint.ts';
 
 /** Plain data, so that it can be handed to threads. */
 export interface SigningKey {
@@ -40,6 +41,11 @@ function readKey(from: JsonObject | string, named: unknown): { key: string; alg:
   } catch {
     return undefined; // Reported by the caller.
   }
+}
+
+/** Names the key in headers and key sets: its own `kid`, else its thumbprint (RFC 7638). */
+export function keyIdOf(key: SigningKey): string {
+  return key.kid ?? jwkThumbprint(publicJwk(key, ''));
 }
 
 /** The public half as a JWK for a key set (RFC 7517 §4). @param kid of the key, or what stands in for it */

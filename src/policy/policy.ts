@@ -167,6 +167,8 @@ export interface ResourceRules {
   readonly scopesSupported: readonly string[] | undefined;
   /** Parameters of the document that the operator writes as they are. */
   readonly written: Readonly<Record<string, string>>;
+  /** `iss` of the signed copy in its document; undefined: this route asks for none. */
+  readonly signedBy: string | undefined;
 }
 
 export interface RouteMatch {

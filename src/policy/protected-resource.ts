@@ -15,20 +15,28 @@ export function isMetadataPath(path: string): boolean {
   return path.startsWith(WELL_KNOWN);
 }
 
+/** Parameters → the same as a compact JWS whose claims they are (RFC 9728 §2.2). */
+export type SignMetadata = (parameters: object) => string;
+
 /**
  * Documents as JSON text, by their URIs. Routes with the same identifier are one resource: lists are put together, and a demand is
  * stated only where all of them have it (RFC 9728 §2).
+ * @param signers by identifier, of the resources that have `signed_metadata`
  */
-export function compileMetadata(routes: readonly Route[]): ReadonlyMap<string, string> {
+export function compileMetadata(
+  routes: readonly Route[],
+  signers: ReadonlyMap<string, SignMetadata>,
+): ReadonlyMap<string, string> {
   const resources = Map.groupBy(
     routes.filter(({ resource }) => resource !== undefined),
     ({ resource }) => resource?.identifier ?? '',
   );
   return new Map(
-    [...resources].map(([identifier, parts]) => [
-      metadataUri(identifier),
-      JSON.stringify(documentOf(identifier, parts)),
-    ]),
+    [...resources].map(([identifier, parts]) => {
+      const document = documentOf(identifier, parts);
+      const signed = signers.get(identifier)?.(document);
+      return [metadataUri(identifier), JSON.stringify({ ...document, signed_metadata: signed })];
+    }),
   );
 }
 

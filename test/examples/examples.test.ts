@@ -104,6 +104,7 @@ test('config/reference.yaml compiles as it is, so that what docs/configuration.m
     'tls/internal-ca.pem': CA.cert,
     'secrets/introspection': 'a-secret-of-the-gateway\n',
     'secrets/assertion.pem': CA.key,
+    'secrets/metadata.pem': CA.key,
     'secrets/redis': 'a-password-of-the-redis-user\n',
   };
   const { warnings } = compileExample(copyExample(t, '../reference.yaml', files), {});

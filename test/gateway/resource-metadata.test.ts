@@ -1,7 +1,9 @@
 // Protected resource metadata (RFC 9728): served without a token, named in challenges, and nothing but what the policy enforces.
 
 import assert from 'node:assert/strict';
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { describe, test } from 'node:test';
+import { calculateJwkThumbprint, exportJWK, jwtVerify } from 'jose';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { ISSUER } from '../support/tokens.ts';
 
@@ -90,6 +92,31 @@ describe('the document of a resource', () => {
     assert.equal(gateway.upstream.seen.length, 0);
   });
 
+  test('has a signed copy of everything in it, and of nothing else, where it is asked for', async (t) => {
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const signed = (path: string, more = '') =>
+      `- { name: "${path}", match: { path: "/${path}" }, upstream: orders, require: dpop, resource: { identifier: "https://api.example.com/${path}", signed_metadata: { key_file: metadata.pem${more} } } }\n`;
+    const gateway = await startTestGateway(t, {
+      routes: `${ROUTES}${signed('own')}${signed('vouched', ', issuer: "https://trust.example.net"')}`,
+      files: { 'metadata.pem': privateKey.export({ type: 'pkcs8', format: 'pem' }) },
+    });
+    for (const [path, issuer] of [
+      ['own', 'https://api.example.com/own'],
+      ['vouched', 'https://trust.example.net'],
+    ] as const) {
+      const { signed_metadata: jws, ...plain } = await documentAt(gateway, `${WELL_KNOWN}/${path}`);
+      const { payload, protectedHeader } = await jwtVerify(String(jws), publicKey);
+      const { iss, iat, ...claims } = payload;
+      assert.equal(iss, issuer);
+      assert.ok(Math.abs(gateway.now() - Number(iat)) < 60);
+      assert.deepEqual(claims, plain);
+      assert.equal(protectedHeader.kid, await calculateJwkThumbprint(await exportJWK(publicKey)));
+      const { privateKey: other } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+      await assert.rejects(jwtVerify(String(jws), createPublicKey(other)), /signature verification failed/);
+    }
+    assert.equal((await documentAt(gateway, `${WELL_KNOWN}/orders`)).signed_metadata, undefined);
+  });
+
   test('exists for configured identifiers alone: other paths are the upstream’s', async (t) => {
     const gateway = await start(t);
     for (const path of [`${WELL_KNOWN}/other`, `${WELL_KNOWN}/orders/`, `${WELL_KNOWN}x`, '/.well-known/other']) {
@@ -120,6 +147,38 @@ describe('a configuration', () => {
       await problem(t, route('{ identifier: "https://api.example.com/orders", name: Others }')),
       /resource\.name: differs from what another route says of the same resource \(.*holdfast\.yaml:\d+:\d+\)/,
     );
+  });
+
+  test('whose key cannot sign metadata is refused, and so are two signers of one resource', async (t) => {
+    const key = (namedCurve: string) =>
+      generateKeyPairSync('ec', { namedCurve }).privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
+    const files = { 'a.pem': key('P-256'), 'b.pem': key('P-256'), 'odd.pem': key('secp256k1'), 'none.pem': '' };
+    const start = async (...signed: string[]) =>
+      await startTestGateway(t, {
+        routes: signed
+          .map(
+            (one, at) =>
+              `- { name: x${at}, match: { path: /x/${at} }, upstream: orders, require: dpop, resource: { identifier: "https://api.example.com/x", signed_metadata: ${one} } }\n`,
+          )
+          .join(''),
+        files,
+      }).then(
+        () => 'none',
+        (error: unknown) => String(error),
+      );
+    for (const name of ['odd.pem', 'none.pem', 'tls.crt']) {
+      const said = await start(`{ key_file: ${name} }`);
+      assert.match(
+        said,
+        /signed_metadata\.key_file: cannot sign metadata \(RFC 9728 §2\.2\), expected a private key/,
+        name,
+      );
+    }
+    const differs =
+      /routes\[1\]\.resource\.signed_metadata: differs from what another route says of the same resource \(/;
+    assert.match(await start('{ key_file: a.pem }', '{ key_file: b.pem }'), differs);
+    assert.match(await start('{ key_file: a.pem }', '{ key_file: a.pem, issuer: other }'), differs);
+    assert.equal(await start('{ key_file: a.pem }', '{ key_file: a.pem }'), 'none');
   });
 
   test('whose identifier has a fragment or is not https is refused', async (t) => {

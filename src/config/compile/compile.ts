@@ -12,6 +12,7 @@ import { fitConnections, type Machine } from './memory.ts';
 import { compileRateLimits, warnOfUnusedLimits } from './rate-limit.ts';
 import { compileRedis } from './redis.ts';
 import { checkResources } from './resource.ts';
+import { compileSigners } from './signed-metadata.ts';
 import { compileRoutes } from './route.ts';
 import { compileUpstreams } from './upstream.ts';
 import { compileManagedFields } from '../../policy/managed-fields.ts';
@@ -50,6 +51,7 @@ export function compilePolicy(read: ReadPolicy, now: number, machine: Machine = 
   checkOwnership(compilation, { issuers, upstreams, routes });
   checkReach(compilation, listeners, routes);
   checkResources(compilation, listeners, routes);
+  const signers = compileSigners(compilation);
   const routeTable = compileTable(compilation, listeners, routes);
   const secrets = compileSecrets(compilation);
   const retention = longest(routes, ({ maxAge, clockTolerance }) => maxAge + clockTolerance);
@@ -81,7 +83,7 @@ export function compilePolicy(read: ReadPolicy, now: number, machine: Machine = 
     routes: [...routes.keys()],
     routeTable,
     withoutUpstreamNonce: publicBesideNonces(listeners, routes),
-    resourceMetadata: compileMetadata([...routes.keys()]),
+    resourceMetadata: compileMetadata([...routes.keys()], signers),
     managedFields: compileManagedFields([...routes.keys()], listeners),
   };
   return { policy: deepFreeze(policy), warnings: compilation.warnings };

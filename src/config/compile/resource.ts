@@ -25,6 +25,7 @@ export function compileResource(config: ResourceConfig): ResourceRules {
     identifier: config.identifier,
     scopesSupported: config.scopes_supported,
     written: Object.fromEntries(written),
+    signedBy: config.signed_metadata && (config.signed_metadata.issuer ?? config.identifier),
   };
 }
 

@@ -211,9 +211,16 @@ function describeForward({ demand, forward, cors, stripPrefix, resource }: Route
     ...(stripPrefix === undefined ? [] : [`${stripPrefix} cut from the front of the path`]),
     ...(cors ? [`CORS for ${cors.origins.join(', ')}`] : []),
     ...(resource
-      ? [`part of the resource ${resource.identifier}, described at ${metadataUri(resource.identifier)}`]
+      ? [
+          `part of the resource ${resource.identifier}, described at ${metadataUri(resource.identifier)}${signedBy(resource)}`,
+        ]
       : []),
   ];
+}
+
+/** Who attests the document. */
+function signedBy({ signedBy: issuer }: NonNullable<Route['resource']>): string {
+  return issuer === undefined ? '' : `, signed by ${issuer} (RFC 9728 §2.2)`;
 }
 
 function revocation({ issuers, audience }: Demand): string[] {

@@ -194,6 +194,13 @@ const resource = z.strictObject({
   documentation: uri('an http or https URI').optional().describe('resource_documentation: for developers.'),
   policy_uri: uri('an http or https URI').optional().describe('resource_policy_uri: how the data may be used.'),
   tos_uri: uri('an http or https URI').optional().describe('resource_tos_uri: terms of service.'),
+  signed_metadata: z
+    .strictObject({
+      key_file: file.describe('The private key, PEM or JWK.'),
+      issuer: text('a name or URI').optional().describe('Its iss: who attests. Absent: the identifier.'),
+    })
+    .optional()
+    .describe('The document once more inside of itself, as a signed JWT (RFC 9728 §2.2).'),
 });
 
 export const route = z.strictObject({

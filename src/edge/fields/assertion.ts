@@ -2,8 +2,7 @@
 
 import { randomUUID } from 'node:crypto';
 import type { PermitFacts } from '../../binding/permit.ts';
-import { compileSigner, publicJwk, type SigningKey } from '../../jose/signing-key.ts';
-import { jwkThumbprint } from '../../jose/thumbprint.ts';
+import { compileSigner, keyIdOf, publicJwk } from '../../jose/signing-key.ts';
 import type { AssertionRules, Route } from '../../policy/policy.ts';
 import type { RequestFacts } from '../../request-facts.ts';
 
@@ -57,10 +56,6 @@ interface RawJson {
 /** Integers that a double cannot hold are written digit by digit (jose/exact-numbers.ts). */
 function exact(_name: string, value: unknown): unknown {
   return typeof value === 'bigint' ? (JSON as unknown as RawJson).rawJSON(String(value)) : value;
-}
-
-function keyIdOf(key: SigningKey): string {
-  return key.kid ?? jwkThumbprint(publicJwk(key, ''));
 }
 
 /** The key set by which assertions of all routes are verified, as JSON text (RFC 7517 §5). */

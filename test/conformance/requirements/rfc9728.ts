@@ -30,6 +30,14 @@ export const RFC_9728: Specification = {
       ],
     },
     {
+      section: '2.2',
+      level: 'MUST',
+      requirement: 'Signed metadata is a JWS with `iss`; it does not contain `signed_metadata`.',
+      tests: [
+        'gateway/resource-metadata > has a signed copy of everything in it, and of nothing else, where it is asked for',
+      ],
+    },
+    {
       section: '3',
       level: 'MUST',
       requirement:
