@@ -151,7 +151,7 @@ describe('a configuration', () => {
 
   test('whose key cannot sign metadata is refused, and so are two signers of one resource', async (t) => {
     const key = (namedCurve: string) =>
-      String(generateKeyPairSync('ec', { namedCurve }).privateKey.export({ type: 'pkcs8', format: 'pem' }));
+      generateKeyPairSync('ec', { namedCurve }).privateKey.export({ type: 'pkcs8', format: 'pem' });
     const files = { 'a.pem': key('P-256'), 'b.pem': key('P-256'), 'odd.pem': key('secp256k1'), 'none.pem': '' };
     const start = async (...signed: string[]) =>
       await startTestGateway(t, {
