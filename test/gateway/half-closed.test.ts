@@ -100,7 +100,7 @@ for (const tls of [false, true]) {
   });
 }
 
-it('a client that is gone is noticed after ten seconds without a byte, and the upstream told', async (t) => {
+it('a client that is gone is noticed after two seconds without a byte, and the upstream told', async (t) => {
   const rig = await start(t, true);
   const socket = await rig.connect();
   socket.write(GET);
@@ -111,5 +111,5 @@ it('a client that is gone is noticed after ten seconds without a byte, and the u
   const began = performance.now();
   await once(response, 'close');
   await rig.gateway.logged({ outcome: 'client_gone' });
-  assert.ok(performance.now() - began > 5000, 'it was taken for gone at once');
+  assert.ok(performance.now() - began > 1000, 'it was taken for gone at once');
 });

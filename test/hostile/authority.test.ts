@@ -112,12 +112,15 @@ const MALFORMED: readonly string[] = [
   '{"jsonrpc":"2.0"}\r\n\r\n',
 ];
 
+/** Request lines that are good but for their method. */
+const UNKNOWN = /^(?:gET|EVIL|DESCRIBE) \/x HTTP\/1\.1\r\n/;
+
 test('targets and authorities that could mean another host, and what is no HTTP/1.1, are refused and hide no request', async (t) => {
   const rig = await startRig(t);
   for (const bytes of MALFORMED) {
     await t.test(JSON.stringify(bytes.replace(`\r\n${HOST}\r\n`, '').slice(0, 60)), async () => {
       const answers = await rig.answersTo(bytes + SMUGGLED);
-      assert.deepEqual(answers.map(reasonOf), ['request_malformed']);
+      assert.deepEqual(answers.map(reasonOf), [UNKNOWN.test(bytes) ? 'method_unknown' : 'request_malformed']);
     });
   }
   assert.equal(rig.upstream.text, '');
@@ -162,14 +165,14 @@ test('TRACE, CONNECT and what is meant for this server alone go no further', asy
 
 test('an old protocol that the parser knows is HTTP/1.1 for the upstream, or nothing', async (t) => {
   const rig = await startRig(t);
-  for (const start of [
-    'SOURCE /admin/1 ICE/1.0',
-    'OPTIONS /admin/1 RTSP/1.0',
-    'GET /admin/1 HTTP/1.0',
-    'DESCRIBE /admin/1 RTSP/1.0',
-  ]) {
+  for (const [start, status] of [
+    ['SOURCE /admin/1 ICE/1.0', 401],
+    ['OPTIONS /admin/1 RTSP/1.0', 401],
+    ['GET /admin/1 HTTP/1.0', 401],
+    ['DESCRIBE /admin/1 RTSP/1.0', 501],
+  ] as const) {
     const answers = await rig.answersTo(`${start}\r\n${HOST}Connection: close\r\n\r\n`);
-    assert.deepEqual(answers.map(statusOf), [401], start);
+    assert.deepEqual(answers.map(statusOf), [status], start);
   }
   assert.equal(rig.upstream.text, '');
 });

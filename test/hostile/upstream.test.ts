@@ -60,7 +60,6 @@ const INVALID: Readonly<Record<string, string>> = {
   'chunked twice': `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n6\r\npoison\r\n0\r\n\r\n`,
   '101 unasked': `HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\npoison`,
   '101 without a word about it': `HTTP/1.1 101 x\r\n\r\n${OK('poison')}`,
-  '100 unasked': `HTTP/1.1 100 Continue\r\n\r\n${OK('poison')}`,
   'a status of four digits': `HTTP/1.1 2000 OK\r\nContent-Length: 6\r\n\r\npoison`,
   'fields without end': `HTTP/1.1 200 OK\r\n${`X: ${'poison'.repeat(100)}\r\n`.repeat(120)}\r\n`,
 };
@@ -108,8 +107,8 @@ const MORE: readonly (readonly [what: string, bytes: string, first: string, meth
     'HEAD',
   ],
   [
-    'interim answers before and another answer behind',
-    `${'HTTP/1.1 103 x\r\nLink: poison\r\n\r\n'.repeat(20)}${OK('first')}${OK('poison')}`,
+    'unasked 100s before and another answer behind',
+    `${'HTTP/1.1 100 Continue\r\nLink: poison\r\n\r\n'.repeat(20)}${OK('first')}${OK('poison')}`,
     'first',
   ],
 ];
@@ -185,7 +184,8 @@ test('an upstream that only ever sends interim answers, or nothing, or its answe
     };
   for (const [script, expected] of [
     [() => {}, /^HTTP\/1\.1 504 [^]*upstream_timed_out/],
-    [drip('HTTP/1.1 103 Early Hints\r\n\r\n'), /^HTTP\/1\.1 504 [^]*upstream_timed_out/],
+    [drip('HTTP/1.1 100 Continue\r\n\r\n'), /^HTTP\/1\.1 504 [^]*upstream_timed_out/],
+    [drip('HTTP/1.1 103 Early Hints\r\n\r\n'), /^HTTP\/1\.1 103 [^]*HTTP\/1\.1 504 [^]*upstream_timed_out/],
     [drip('X: y\r\n', 'HTTP/1.1 200 OK\r\n'), /^HTTP\/1\.1 504 [^]*upstream_timed_out/],
     [
       drip('1\r\nx\r\n', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'),
@@ -226,7 +226,7 @@ test('fields that are not for the client do not reach it; its own, repeated ones
   assert.deepEqual(answer && fieldOf(answer, 'www-authenticate'), ['Basic']);
 });
 
-test('a permitted request is sent once: however the upstream breaks a kept connection, nothing is repeated', async (t) => {
+test('a permitted POST is sent once however the upstream breaks a kept connection, a GET twice at most', async (t) => {
   const rig = await startRig(t, { connections: 1 });
   const breaks: readonly ((socket: Parameters<Script>[0]['socket']) => void)[] = [
     (socket) => void socket.destroy(),
@@ -247,7 +247,9 @@ test('a permitted request is sent once: however the upstream breaks a kept conne
       await (await rig.open(`${method} ${target} HTTP/1.1\r\n${HOST}${credentials}Content-Length: 0\r\n\r\n`)).answers(
         1,
       );
-      assert.equal(rig.upstream.seen.filter((start) => start === `${method} ${target} HTTP/1.1`).length, 1);
+      // What ended before a byte of an answer is repeated once, where that changes nothing (RFC 9110 §9.2.2).
+      const times = method === 'GET' && at < 3 ? 2 : 1;
+      assert.equal(rig.upstream.seen.filter((start) => start === `${method} ${target} HTTP/1.1`).length, times);
     }
   }
   rig.upstream.assertClean();
@@ -280,7 +282,9 @@ const STAGES: readonly (readonly [what: string, sent: string, answered: string])
 ];
 
 test('a client that breaks off at any stage leaves nothing on the connections that serve the next one', async (t) => {
-  const rig = await startRig(t, { connections: 1, plain: true });
+  // A client that ends its side may still read: its connection is given up when two seconds have passed without a byte.
+  const more = 'defaults: { timeouts: { connect: 10s } }\ndrain: { delay: 0s, grace: 5s }\n';
+  const rig = await startRig(t, { connections: 1, plain: true, more });
   for (const [what, sent, answered] of STAGES) {
     for (const how of ['end', 'destroy', 'resetAndDestroy'] as const) {
       await t.test(`${what}, then ${how}`, async () => {

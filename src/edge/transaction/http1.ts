@@ -177,11 +177,11 @@ function linger(request: IncomingMessage, response: ServerResponse): void {
 }
 
 /** Milliseconds that a connection may rest on which the client has said that it sends no more. */
-const HALF_CLOSED = 10_000;
+const HALF_CLOSED = 2000;
 
 /**
  * A client that ends its side may still read (RFC 9293 §3.6), or be gone: the two look alike until something is written. It gets its
- * answer as long as bytes move within ten seconds each.
+ * answer as long as bytes move within two seconds each.
  * @param newest the answer to its last request
  */
 export function awaitAnswer(socket: Socket, newest: ServerResponse | undefined): void {
