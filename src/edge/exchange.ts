@@ -2,59 +2,27 @@
 
 import { randomUUID } from 'node:crypto';
 import type { Permit } from '../binding/permit.ts';
-import { enforce, type Ports, shadow } from '../enforce.ts';
-import type { Attempts, Log, RequestLine } from '../observe/log.ts';
-import type { OutcomeLabel, TrafficMetrics } from '../observe/metrics.ts';
+import { enforce, shadow } from '../enforce.ts';
+import type { Attempts, RequestLine } from '../observe/log.ts';
+import type { OutcomeLabel } from '../observe/metrics.ts';
 import { chooseRoute, groupOf, routeForMethod } from '../policy/route-table.ts';
-import type { Policy, Route } from '../policy/policy.ts';
+import type { Route } from '../policy/policy.ts';
 import { grpcCodeOf, Rejection, reject } from '../rejection/rejection.ts';
 import { type Answer, rejectionAnswer } from '../rejection/answer.ts';
 import { type GrpcCall, readGrpcCall } from '../http/grpc.ts';
 import { presentedScheme } from '../token/presentation.ts';
 import { answer } from './transaction/answer.ts';
 import { interactionFields, readInteractionId } from './transaction/interaction-id.ts';
-import type { Connection } from './listen/connection.ts';
-import type { Refused } from './listen/serve.ts';
 import { type Deciding, letPass, readQuestion } from './decide/decide.ts';
 import { Question } from './decide/question.ts';
 import { corsFields, preflightAnswer } from './intake/cors.ts';
-import { type EdgeFacts, type IntakeRules, readFacts } from './intake/facts.ts';
+import { type EdgeFacts, readFacts } from './intake/facts.ts';
 import { forward } from './forward/forward.ts';
 import type { ExchangeOwner } from './forward/forward-exchange.ts';
-import type { RouteAtWork } from './forward/route-at-work.ts';
 import { metadataAnswer } from './intake/metadata.ts';
 import type { Outcome } from './outcome.ts';
-import type { Transaction } from './transaction/transaction.ts';
 import { permitLasts } from './forward/tunnel.ts';
-
-/** One compiled policy at work. A reload makes another one; an exchange keeps the one it began with. */
-export interface Runtime {
-  readonly policy: Policy;
-  readonly ports: Ports;
-  readonly listeners: ReadonlyMap<string, ListenerAtWork>;
-  readonly metrics: TrafficMetrics;
-  readonly log: Log;
-  /** Seconds since the epoch. */
-  readonly now: () => number;
-  /** Whether new requests are refused because the process stops. */
-  readonly stopping: () => boolean;
-  /** Whether what is still in flight is cut off, because the time to stop is over. */
-  readonly cutting: () => boolean;
-}
-
-/** One listener under one policy. */
-export interface ListenerAtWork {
-  readonly intake: IntakeRules;
-  readonly routes: ReadonlyMap<Route, RouteAtWork>;
-  /** undefined: it forwards. */
-  readonly deciding: Deciding | undefined;
-}
-
-/** A request as a listener hands it over. */
-export interface Arrival {
-  readonly transaction: Transaction;
-  readonly connection: Connection;
-}
+import { type Arrival, grpcCallOf, type ListenerAtWork, type Runtime } from './runtime.ts';
 
 /** To `OPTIONS *`, and to OPTIONS that must not go further (RFC 9110 §7.6.2, §9.3.7). */
 const NOTHING_TO_SAY: Answer = { status: 204, fields: [['Cache-Control', 'no-store']], body: '' };
@@ -298,14 +266,6 @@ class Exchange implements ExchangeOwner {
   }
 }
 
-/**
- * A front that asks for a decision translates for its gRPC clients, and takes the 200 of a gRPC refusal for a permit: no question is
- * ever answered so, not even one that could not be read.
- */
-function grpcCallOf(at: ListenerAtWork | undefined, transaction: Transaction): GrpcCall | undefined {
-  return at === undefined || at.deciding !== undefined ? undefined : readGrpcCall(transaction);
-}
-
 const LABELS = {
   forwarded: 'forwarded',
   cut_off: 'rejected',
@@ -316,48 +276,4 @@ const LABELS = {
 function labelOf(outcome: Exclude<Outcome, { kind: 'rejected' }>): OutcomeLabel {
   if (outcome.kind === 'tunnelled') return outcome.tunnel.end === 'upstream_broke' ? 'upstream_failed' : 'forwarded';
   return LABELS[outcome.kind];
-}
-
-/**
- * The answer to what never became a request: bytes that the parser refused, CONNECT, a header section that did not end.
- * Counted and logged like a refused request; its method and target are not known.
- */
-export function refuseUnread(runtime: Runtime, listener: string, rejection: Rejection, refused: Refused): Answer {
-  const { metrics, log } = runtime;
-  const { connection, transaction } = refused;
-  const grpc = transaction && grpcCallOf(runtime.listeners.get(listener), transaction);
-  const requestId = randomUUID();
-  const own = rejectionAnswer(rejection, {
-    requestId,
-    challenge: undefined,
-    presented: 'none',
-    realm: '',
-    nonce: () => '',
-    explain: false,
-    grpc,
-  });
-  metrics.countRejection(undefined, rejection, 'enforced');
-  metrics.countRequest(undefined, 'none', 'none', 'rejected', 0);
-  log.request({
-    requestId,
-    interactionId: undefined,
-    listener: { name: listener },
-    route: undefined,
-    method: '',
-    host: undefined,
-    target: '',
-    status: own.status,
-    grpcStatus: grpc && grpcCodeOf(rejection),
-    scheme: 'none',
-    binding: 'none',
-    outcome: 'rejected',
-    rejection,
-    shadow: undefined,
-    seconds: 0,
-    client: connection.remoteAddress,
-    sent: 0,
-    tunnel: undefined,
-    attempts: undefined,
-  });
-  return own;
 }

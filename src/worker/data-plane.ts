@@ -3,7 +3,9 @@
 import type { LookupFunction } from 'node:net';
 import { LRUCache } from 'lru-cache';
 import { SeenCertificates } from '../certificate/seen-certificates.ts';
-import { refuseUnread, type Runtime, serve } from '../edge/exchange.ts';
+import { serve } from '../edge/exchange.ts';
+import type { Runtime } from '../edge/runtime.ts';
+import { refuseUnread } from '../edge/unread.ts';
 import { compileDeciding } from '../edge/decide/decide.ts';
 import { compileIntake } from '../edge/intake/facts.ts';
 import { compileFieldRules, pseudonymOf } from '../edge/fields/fields.ts';

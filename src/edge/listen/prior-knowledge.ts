@@ -1,6 +1,7 @@
 // HTTP/2 without TLS: a client that knows begins with the preface (RFC 9113 §3.3), and everybody else speaks HTTP/1.
 
 import type { Socket } from 'node:net';
+import { peek } from './peek.ts';
 
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 
@@ -17,31 +18,15 @@ export interface Versions {
  * @param timeout milliseconds
  */
 export function awaitPreface(socket: Socket, timeout: number, versions: Versions): void {
-  let read = Buffer.alloc(0);
-  const leave = () => {
-    clearTimeout(timer);
-    socket.off('readable', onReadable).off('end', onEnd).off('error', onEnd).off('timeout', onEnd).off('close', leave);
-  };
-  const onEnd = () => {
-    leave();
-    socket.on('error', () => {}).destroy();
-  };
-  const onReadable = () => {
-    const chunk = socket.read() as Buffer | null;
-    if (chunk === null) return;
-    read = Buffer.concat([read, chunk]);
-    const length = Math.min(read.length, PREFACE.length);
-    const is = read.compare(PREFACE, 0, length, 0, length) === 0;
-    if (is && length < PREFACE.length) return;
-    leave();
-    socket.unshift(read);
-    if (is) versions.http2();
-    else versions.http1();
-  };
-  const timer = setTimeout(() => {
-    leave();
-    if (read.length > 0) socket.unshift(read);
-    versions.timedOut();
-  }, timeout);
-  socket.on('readable', onReadable).on('end', onEnd).on('error', onEnd).on('timeout', onEnd).on('close', leave);
+  peek(socket, {
+    timeout,
+    read: (bytes) => {
+      const length = Math.min(bytes.length, PREFACE.length);
+      const is = bytes.compare(PREFACE, 0, length, 0, length) === 0;
+      return is && length < PREFACE.length ? undefined : { value: is, used: 0 };
+    },
+    found: (isHttp2) => (isHttp2 ? versions.http2() : versions.http1()),
+    timedOut: () => versions.timedOut(),
+    ended: () => {},
+  });
 }

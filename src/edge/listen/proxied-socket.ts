@@ -1,6 +1,7 @@
 // Connections that begin with a PROXY header: read before anything else looks at them, and handed on with the bytes behind it.
 
 import type { Server, Socket } from 'node:net';
+import { peek } from './peek.ts';
 import { type Ends, type ProxyHeader, readProxyHeader } from '../../http/proxy-header.ts';
 
 /** Why a connection was closed before anybody looked at what the client sent: a closed set, fit for labels. */
@@ -64,36 +65,21 @@ function keyOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): 
 }
 
 function awaitHeader(socket: Socket, rules: ProxyHeaderRules, done: (header: ProxyHeader) => void): void {
-  let read = Buffer.alloc(0);
-  const timer = setTimeout(() => refuse('proxy_header_timed_out'), rules.timeout);
-  const leave = () => {
-    clearTimeout(timer);
-    socket.off('readable', onReadable).off('end', onEnd).off('error', onError).off('close', leave);
-  };
   const refuse = (refusal: ProxyHeaderRefusal) => {
-    leave();
     socket.on('error', () => {}).destroy();
     rules.refused(refusal);
   };
-  const onReadable = () => {
-    const chunk = socket.read() as Buffer | null;
-    if (chunk === null) return;
-    read = Buffer.concat([read, chunk]);
-    const header = readProxyHeader(read);
-    if (header === 'incomplete') return;
-    if (header === 'malformed') return refuse('proxy_header_malformed');
-    leave();
-    if (read.length > header.length) socket.unshift(read.subarray(header.length));
-    done(header);
-  };
-  const onEnd = () => {
-    if (read.length > 0) return refuse('proxy_header_malformed');
-    leave();
-    socket.destroy();
-  };
-  const onError = () => {
-    leave();
-    socket.destroy();
-  };
-  socket.on('readable', onReadable).on('end', onEnd).on('error', onError).on('close', leave);
+  peek(socket, {
+    timeout: rules.timeout,
+    read: (bytes) => {
+      const value = readProxyHeader(bytes);
+      if (value === 'incomplete') return undefined;
+      return { value, used: value === 'malformed' ? 0 : value.length };
+    },
+    found: (header) => (header === 'malformed' ? refuse('proxy_header_malformed') : done(header)),
+    timedOut: () => refuse('proxy_header_timed_out'),
+    ended: (began) => {
+      if (began) rules.refused('proxy_header_malformed');
+    },
+  });
 }

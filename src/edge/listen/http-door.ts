@@ -1,0 +1,294 @@
+// The door of one listener: sockets in, requests out, and a clear answer to everything that never becomes a request.
+
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { Server as TlsServer, TLSSocket } from 'node:tls';
+import type { Listener } from '../../policy/policy.ts';
+import { reject } from '../../rejection/rejection.ts';
+import { answerRaw, hangUp } from '../transaction/answer.ts';
+import {
+  compileStanding,
+  type Connection,
+  type ConnectionRules,
+  maySendHeader,
+  readConnection,
+  type Standing,
+} from './connection.ts';
+import type { Door } from './generations.ts';
+import { createServer } from './http1-server.ts';
+import { awaitAnswer, endsConnection, Http1Transaction, isOver, isPending, mayAnswer } from '../transaction/http1.ts';
+import { Http2Connection } from './http2-connection.ts';
+import { finish, HANDSHAKE_REFUSALS, type Open, PARSER_REFUSALS } from './open-connection.ts';
+import { type ProxiedSockets, requireProxyHeaders } from './proxied-socket.ts';
+import { awaitPreface } from './prior-knowledge.ts';
+import type { HandshakeRefusal, Serve } from './serve.ts';
+import { compileTicketKeys, compileTlsMaterial } from './tls-material.ts';
+import type { Upgrade } from '../transaction/transaction.ts';
+import { compileTrustedPeers } from './trusted-peer.ts';
+import { hasUnknownMethod, type ParserError } from '../../http/method.ts';
+import { prepareUpgrade, readUpgrade } from '../transaction/upgrade.ts';
+
+/** Node's own way of serving a connection. */
+type ServeSocket = (this: Server, socket: Socket) => void;
+
+/**
+ * Requests that may wait on one connection; one that sends more is cut off. Node would keep as many as a client can send
+ * (RFC 9112 §9.3.2 lets it repeat those that got no answer).
+ */
+const PIPELINED = 100;
+
+/** Milliseconds that a connection which has not sent a whole request yet gets for it while the process stops. */
+const LAST_CALL = 1000;
+
+export class HttpDoor implements Door {
+  readonly listener: Listener;
+  readonly #rules: ConnectionRules;
+  readonly #server: Server;
+  readonly #serve: Serve;
+  /** Sockets as accepted, in the middle of a handshake or past it. */
+  readonly #accepted = new Set<Socket>();
+  readonly #open = new Map<Duplex, Open>();
+  readonly #http2 = new Map<Duplex, Http2Connection>();
+  /** Without a byte that tells the version. */
+  readonly #undecided = new Map<Socket, Connection>();
+  #proxied: ProxiedSockets | undefined;
+  #draining = false;
+  #stopped = false;
+  /** Told when the last connection of a retired door has ended. */
+  #emptied: (() => void) | undefined;
+  #stands: Standing = () => true;
+
+  constructor(listener: Listener, serve: Serve, ticketSecret: Uint8Array) {
+    const material = listener.tls && compileTlsMaterial(listener, listener.tls);
+    this.listener = listener;
+    this.#serve = serve;
+    this.#server = createServer(listener, material?.options, (request) => this.#takesUpgrade(request));
+    this.setTicketSecret(ticketSecret);
+    const { verify } = listener.clientCertificate;
+    const peers = compileTrustedPeers(listener.trustedPeers);
+    this.#rules = { verify, authorities: material?.authorities ?? [], peers };
+    this.#listen(material === undefined ? 'connection' : 'secureConnection');
+  }
+
+  setTicketSecret(secret: Uint8Array): void {
+    if (this.#server instanceof TlsServer) this.#server.setTicketKeys(compileTicketKeys(secret, this.listener));
+  }
+
+  /** Node counts the seconds of header sections only in a server that listens; this one gets its sockets from generations.ts. */
+  open(): void {
+    this.#server.emit('listening');
+  }
+
+  take(socket: Socket): void {
+    socket.allowHalfOpen = this.listener.tls === undefined; // as node:http and node:https have it
+    this.#server.emit('connection', socket);
+  }
+
+  #listen(ready: 'connection' | 'secureConnection'): void {
+    const server = this.#server;
+    const serveHttp1 = server.listeners(ready) as ServeSocket[];
+    server.removeAllListeners(ready);
+    server.on(ready, (socket: Socket) => {
+      const connection = this.#admit(socket);
+      if (connection === undefined) return;
+      if (socket instanceof TLSSocket && socket.alpnProtocol === 'h2') this.#serveHttp2(socket, connection);
+      else if (ready === 'connection' && this.listener.http2) this.#awaitVersion(socket, connection, serveHttp1);
+      else this.#serveHttp1(socket, connection, serveHttp1);
+    });
+    if (this.listener.proxyProtocol) this.#proxied = this.#requireProxyHeaders();
+    server.prependListener('connection', (socket: Socket) => {
+      this.#accepted.add(socket);
+      socket.once('close', () => {
+        this.#accepted.delete(socket);
+        this.#checkEmpty();
+      });
+    });
+    server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => this.#failed(error, socket));
+    server.on('request', (request, response) => this.#request(request, response, false));
+    server.on('checkContinue', (request, response) => this.#request(request, response, true));
+    server.on('checkExpectation', (request, response) => this.#request(request, response, false));
+    server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
+    server.on('connect', (request: IncomingMessage) => this.#refuseConnect(request));
+    server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#clientError(error, socket));
+  }
+
+  #requireProxyHeaders(): ProxiedSockets {
+    return requireProxyHeaders(this.#server, {
+      timeout: this.listener.limits.headerTimeout * 1000,
+      trusts: (peer) => maySendHeader(peer, this.#rules.peers),
+      refused: (refusal) => this.#serve.refusedHandshake(refusal, refusal.toUpperCase()),
+    });
+  }
+
+  #admit(socket: Socket): Connection | undefined {
+    if (socket instanceof TLSSocket) socket.disableRenegotiation();
+    const ends = this.#proxied === undefined ? socket : this.#proxied.endsOf(socket);
+    if (ends === undefined) return void socket.destroy();
+    const connection = readConnection(socket, this.#rules, ends);
+    const { request } = this.listener.clientCertificate;
+    if (connection === 'unreadable') this.#refuseHandshake(socket, 'certificate_unreadable');
+    else if (request === 'required' && connection.evidence === undefined) {
+      this.#refuseHandshake(socket, 'certificate_missing');
+    } else if (this.#stands(connection, socket)) return connection;
+    else hangUp(socket); // the handshake was under way when the listener changed
+    return undefined;
+  }
+
+  /** Without TLS the first bytes tell. A connection that says nothing is one of HTTP/1, which answers that it took too long. */
+  #awaitVersion(socket: Socket, connection: Connection, serveHttp1: readonly ServeSocket[]): void {
+    this.#undecided.set(socket, connection);
+    socket.once('close', () => this.#undecided.delete(socket));
+    awaitPreface(socket, this.listener.limits.headerTimeout * 1000, {
+      http1: () => this.#serveHttp1(socket, connection, serveHttp1),
+      http2: () => this.#serveHttp2(socket, connection),
+      timedOut: () => {
+        this.#serveHttp1(socket, connection, serveHttp1);
+        this.#clientError(Object.assign(new Error(), { code: 'ERR_HTTP_REQUEST_TIMEOUT' }), socket);
+      },
+    });
+  }
+
+  #serveHttp2(socket: Socket, connection: Connection): void {
+    this.#undecided.delete(socket);
+    const http2 = new Http2Connection(socket, connection, this.listener.limits, this.#serve);
+    this.#http2.set(socket, http2);
+    socket.once('close', () => this.#http2.delete(socket));
+    if (this.#stopped) http2.stop();
+  }
+
+  /** Facts are there when the first byte is parsed. */
+  #serveHttp1(socket: Socket, connection: Connection, serveHttp1: readonly ServeSocket[]): void {
+    this.#undecided.delete(socket);
+    const open: Open = {
+      connection,
+      newest: undefined,
+      waiting: 0,
+      answered: () => {
+        open.waiting -= 1;
+        if (open.waiting === 0 && !open.last && isOver(open.newest)) open.newest = undefined;
+      },
+      last: false,
+      broken: false,
+    };
+    this.#open.set(socket, open);
+    socket.once('close', () => this.#open.delete(socket));
+    socket.allowHalfOpen = true; // over TLS as well (RFC 8446 §6.1)
+    socket.once('end', () => awaitAnswer(socket, open.newest));
+    for (const serve of serveHttp1) serve.call(this.#server, socket);
+  }
+
+  #refuseHandshake(socket: Socket, refusal: HandshakeRefusal): void {
+    socket.destroy();
+    this.#serve.refusedHandshake(refusal, refusal.toUpperCase());
+  }
+
+  #failed(error: NodeJS.ErrnoException, socket: TLSSocket): void {
+    socket.destroy();
+    const code = error.code ?? error.name;
+    // A code, whatever its type says. Node ends the handshake of an untrusted certificate without an error of its own.
+    const untrusted = socket.authorizationError as unknown as string | null;
+    if (untrusted !== null) this.#serve.refusedHandshake('certificate_untrusted', untrusted);
+    else if (code !== 'ECONNRESET') this.#serve.refusedHandshake(HANDSHAKE_REFUSALS[code] ?? 'failed', code);
+  }
+
+  #request(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean, upgrade?: Upgrade): void {
+    const open = this.#open.get(request.socket);
+    if (open === undefined) return;
+    open.waiting += 1;
+    if (open.waiting > PIPELINED) return void request.socket.destroy();
+    // RFC 9112 §9.6: what follows an answer that closes the connection is not a request any more.
+    if (open.last || endsConnection(open.newest)) return;
+    response.once('close', open.answered);
+    open.newest = response;
+    // Node loses what came with a request that has an Upgrade field, and would take the middle of it for the next request.
+    if (request.headers.upgrade !== undefined) open.last = true;
+    if (open.last || this.#draining || this.#stopped) response.shouldKeepAlive = false;
+    if (this.#stopped) request.socket.setTimeout(0);
+    this.#serve.request(new Http1Transaction(request, response, expectsContinue, upgrade), open.connection);
+  }
+
+  /** A WebSocket is all that is upgraded to, and only where no earlier answer is still on its way (RFC 9110 §7.8). */
+  #takesUpgrade(request: IncomingMessage): boolean {
+    const open = this.#open.get(request.socket);
+    const free = open !== undefined && !open.last && !isPending(open.newest) && !endsConnection(open.newest);
+    return free && readUpgrade(request) !== undefined;
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const key = readUpgrade(request);
+    if (key === undefined || socket !== request.socket) return void socket.destroy();
+    const { response, upgrade } = prepareUpgrade(request, request.socket, head, key);
+    this.#request(request, response, false, upgrade);
+  }
+
+  /** No route has CONNECT, and its target is no path: it ends here (RFC 9110 §9.3.6). */
+  #refuseConnect({ socket }: IncomingMessage): void {
+    const open = this.#open.get(socket);
+    if (open === undefined || isPending(open.newest)) hangUp(socket);
+    else answerRaw(socket, this.#serve.refused(reject('method_not_allowed', { allow: '' }), open));
+  }
+
+  /** Node's parser gave up, or waited too long for fields. */
+  #clientError(error: ParserError, socket: Duplex): void {
+    const { code = '' } = error;
+    const open = this.#open.get(socket);
+    if (open === undefined || open.broken) return;
+    // Behind the last request a client may send what it likes; the answer on its way is not disturbed.
+    if (code === 'HPE_CLOSED_CONNECTION' || (open.last && open.newest?.req.complete)) return;
+    open.broken = open.last = true;
+    // The end of the connection in the middle of a body: that request is under way and says itself that its client is gone.
+    if (code === 'HPE_INVALID_EOF_STATE' && open.newest?.req.complete === false) return void socket.destroy();
+    const malformed = code.startsWith('HPE_') ? 'request_malformed' : undefined;
+    const reason = hasUnknownMethod(error) ? 'method_unknown' : (PARSER_REFUSALS[code] ?? malformed);
+    if (reason === undefined || !socket.writable) return void socket.destroy();
+    const answer = this.#serve.refused(reject(reason), open);
+    if (mayAnswer(open.newest)) answerRaw(socket, answer);
+    else hangUp(socket);
+  }
+
+  get connections(): number {
+    return this.#accepted.size;
+  }
+
+  retire(now: Listener, emptied: () => void): void {
+    this.#stands = compileStanding(this.listener, now);
+    this.#emptied = emptied;
+    for (const [socket, open] of this.#open) if (!this.#stands(open.connection, socket as Socket)) finish(socket, open);
+    for (const [socket, http2] of this.#http2) if (!this.#stands(http2.connection, socket as Socket)) http2.retire();
+    for (const [socket, connection] of this.#undecided) if (!this.#stands(connection, socket)) socket.destroy();
+    this.#checkEmpty();
+  }
+
+  #checkEmpty(): void {
+    if (this.#emptied === undefined || this.#accepted.size > 0) return;
+    this.#server.close();
+    this.#emptied();
+  }
+
+  drain(): void {
+    this.#draining = true;
+    for (const { newest } of this.#open.values()) if (newest?.headersSent === false) newest.shouldKeepAlive = false;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#server.close(); // it never listened: this ends idle connections and its timer
+    for (const [socket, { newest }] of this.#open) this.#lastCall(socket as Socket, newest);
+    for (const http2 of this.#http2.values()) http2.stop();
+    for (const socket of this.#undecided.keys()) socket.setTimeout(LAST_CALL);
+  }
+
+  #lastCall(socket: Socket, newest: ServerResponse | undefined): void {
+    if (newest === undefined || !isPending(newest)) {
+      socket.setTimeout(LAST_CALL);
+      return;
+    }
+    newest.shouldKeepAlive = false;
+    newest.once('close', () => this.#server.closeIdleConnections());
+  }
+
+  close(): void {
+    for (const socket of [...this.#open.keys(), ...this.#accepted]) socket.destroy();
+  }
+}

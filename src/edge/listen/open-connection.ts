@@ -1,0 +1,45 @@
+// One connection of HTTP/1.1 that is ready: what a door keeps of it, how it ends, and what its failures mean.
+
+import type { ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { hangUp } from '../transaction/answer.ts';
+import { isPending } from '../transaction/http1.ts';
+import { readUpgrade } from '../transaction/upgrade.ts';
+import type { Connection } from './connection.ts';
+import type { HandshakeRefusal } from './serve.ts';
+
+/** What is kept per connection that is ready. */
+export interface Open {
+  readonly connection: Connection;
+  /** The answer to the newest request; undefined also where it left nothing behind: an idle connection keeps no request in memory. */
+  newest: ServerResponse | undefined;
+  /** Requests that wait for their answers, those behind the last one included, which get none. */
+  waiting: number;
+  readonly answered: () => void;
+  /** The newest request is the last one. */
+  last: boolean;
+  /** The parser gave up. */
+  broken: boolean;
+}
+
+/** Ends a connection behind the answers on their way; what else comes is no request. A tunnel knows no end of its own: it is cut. */
+export function finish(socket: Duplex, open: Open): void {
+  const { newest } = open;
+  open.last = true;
+  if (newest === undefined || !isPending(newest)) return hangUp(socket);
+  if (readUpgrade(newest.req) !== undefined) return void socket.destroy();
+  newest.shouldKeepAlive = false;
+  newest.once('close', () => hangUp(socket));
+}
+
+/** By codes of Node and OpenSSL. */
+export const HANDSHAKE_REFUSALS: Readonly<Record<string, HandshakeRefusal>> = {
+  ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE: 'certificate_missing',
+  ERR_TLS_HANDSHAKE_TIMEOUT: 'timed_out',
+};
+
+/** By codes of Node's parser. */
+export const PARSER_REFUSALS: Readonly<Record<string, 'header_too_large' | 'request_timed_out'>> = {
+  HPE_HEADER_OVERFLOW: 'header_too_large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request_timed_out',
+};

@@ -1,0 +1,49 @@
+// One compiled policy at work: what every exchange of a thread reads.
+
+import type { Ports } from '../enforce.ts';
+import { type GrpcCall, readGrpcCall } from '../http/grpc.ts';
+import type { Log } from '../observe/log.ts';
+import type { TrafficMetrics } from '../observe/metrics.ts';
+import type { Policy, Route } from '../policy/policy.ts';
+import type { Deciding } from './decide/decide.ts';
+import type { RouteAtWork } from './forward/route-at-work.ts';
+import type { IntakeRules } from './intake/facts.ts';
+import type { Connection } from './listen/connection.ts';
+import type { Transaction } from './transaction/transaction.ts';
+
+/** One compiled policy at work. A reload makes another one; an exchange keeps the one it began with. */
+export interface Runtime {
+  readonly policy: Policy;
+  readonly ports: Ports;
+  readonly listeners: ReadonlyMap<string, ListenerAtWork>;
+  readonly metrics: TrafficMetrics;
+  readonly log: Log;
+  /** Seconds since the epoch. */
+  readonly now: () => number;
+  /** Whether new requests are refused because the process stops. */
+  readonly stopping: () => boolean;
+  /** Whether what is still in flight is cut off, because the time to stop is over. */
+  readonly cutting: () => boolean;
+}
+
+/** One listener under one policy. */
+export interface ListenerAtWork {
+  readonly intake: IntakeRules;
+  readonly routes: ReadonlyMap<Route, RouteAtWork>;
+  /** undefined: it forwards. */
+  readonly deciding: Deciding | undefined;
+}
+
+/** A request as a listener hands it over. */
+export interface Arrival {
+  readonly transaction: Transaction;
+  readonly connection: Connection;
+}
+
+/**
+ * A front that asks for a decision translates for its gRPC clients, and takes the 200 of a gRPC refusal for a permit: no question is
+ * ever answered so, not even one that could not be read.
+ */
+export function grpcCallOf(at: ListenerAtWork | undefined, transaction: Transaction): GrpcCall | undefined {
+  return at === undefined || at.deciding !== undefined ? undefined : readGrpcCall(transaction);
+}

@@ -1,0 +1,52 @@
+// Answers to what never became a request.
+
+import { randomUUID } from 'node:crypto';
+import type { Answer } from '../rejection/answer.ts';
+import { rejectionAnswer } from '../rejection/answer.ts';
+import { grpcCodeOf, type Rejection } from '../rejection/rejection.ts';
+import type { Refused } from './listen/serve.ts';
+import { grpcCallOf, type Runtime } from './runtime.ts';
+
+/**
+ * The answer to what never became a request: bytes that the parser refused, CONNECT, a header section that did not end.
+ * Counted and logged like a refused request; its method and target are not known.
+ */
+export function refuseUnread(runtime: Runtime, listener: string, rejection: Rejection, refused: Refused): Answer {
+  const { metrics, log } = runtime;
+  const { connection, transaction } = refused;
+  const grpc = transaction && grpcCallOf(runtime.listeners.get(listener), transaction);
+  const requestId = randomUUID();
+  const own = rejectionAnswer(rejection, {
+    requestId,
+    challenge: undefined,
+    presented: 'none',
+    realm: '',
+    nonce: () => '',
+    explain: false,
+    grpc,
+  });
+  metrics.countRejection(undefined, rejection, 'enforced');
+  metrics.countRequest(undefined, 'none', 'none', 'rejected', 0);
+  log.request({
+    requestId,
+    interactionId: undefined,
+    listener: { name: listener },
+    route: undefined,
+    method: '',
+    host: undefined,
+    target: '',
+    status: own.status,
+    grpcStatus: grpc && grpcCodeOf(rejection),
+    scheme: 'none',
+    binding: 'none',
+    outcome: 'rejected',
+    rejection,
+    shadow: undefined,
+    seconds: 0,
+    client: connection.remoteAddress,
+    sent: 0,
+    tunnel: undefined,
+    attempts: undefined,
+  });
+  return own;
+}
