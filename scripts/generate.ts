@@ -4,6 +4,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { jsonSchema } from '../src/config/schema/json-schema.ts';
 import { chartSchema } from './generate/chart-schema.ts';
+import { clientsPage } from './generate/clients-page.ts';
 import { configurationPage } from './generate/configuration-page.ts';
 import { conformancePage } from './generate/conformance-page.ts';
 import { metricsPage } from './generate/metrics-page.ts';
@@ -15,6 +16,7 @@ export const ROOT = join(import.meta.dirname, '..');
 
 /** Path from the root of the repository → its text, made from the source. */
 export const GENERATED: Readonly<Record<string, () => string | Promise<string>>> = {
+  'docs/clients.md': () => clientsPage(ROOT),
   'docs/configuration.md': () => configurationPage(ROOT),
   'docs/conformance.md': conformancePage,
   'docs/metrics.md': metricsPage,

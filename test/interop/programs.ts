@@ -1,7 +1,8 @@
 // Programs that no Debian package brings: fetched for the interop tests alone, and skipped with a reason where that cannot be.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 const CACHE = join(import.meta.dirname, '../../node_modules/.cache/holdfast');
@@ -93,4 +94,48 @@ export function findGo(name: string, folder: string): Found {
   mkdirSync(CACHE, { recursive: true });
   const failed = run(folder, 'go', ['build', '-o', file, '.']);
   return failed === undefined ? { file, args: [] } : { skip: `${name} is built with Go: ${failed}` };
+}
+
+/** Jars of docs/clients/pom.xml. Fetches 70 MB the first time, most of it the compiler of Kotlin. */
+function findJars(folder: string): { readonly jars: string } | { readonly skip: string } {
+  const pom = join(folder, 'pom.xml');
+  const jars = join(CACHE, `jars-${digest(pom)}`);
+  if (existsSync(jars)) return { jars };
+  const part = `${jars}.${process.pid}`;
+  const failed = run(folder, 'mvn', ['-q', '-B', 'dependency:copy-dependencies', `-DoutputDirectory=${part}`]);
+  if (failed !== undefined) return { skip: `the libraries are fetched with Maven (mvn): ${failed}` };
+  renameSync(part, jars);
+  return { jars };
+}
+
+/** A program of one file of Java, which `java` compiles by itself; its libraries are in a pom.xml next to it. */
+export function findJava(folder: string, name: string): Found {
+  const { status } = spawnSync('javac', ['-version']);
+  if (status !== 0) return { skip: 'Java programs need a JDK, and javac could not be started' };
+  const found = findJars(folder);
+  return 'skip' in found ? found : { file: 'java', args: ['-cp', join(found.jars, '*'), join(folder, name)] };
+}
+
+/** A program of one file of Kotlin, which is compiled when it has changed. @param main its class, such as ClientKt */
+export function findKotlin(folder: string, name: string, main: string): Found {
+  const found = findJars(folder);
+  if ('skip' in found) return found;
+  const source = join(folder, name);
+  const classes = join(CACHE, `kotlin-${digest(source)}`);
+  const path = readdirSync(found.jars)
+    .map((jar) => join(found.jars, jar))
+    .join(':');
+  if (!existsSync(classes)) {
+    const part = `${classes}.${process.pid}`;
+    const compile = ['org.jetbrains.kotlin.cli.jvm.K2JVMCompiler', '-no-stdlib', '-no-reflect', '-d', part, source];
+    const failed = run(folder, 'java', ['-cp', path, ...compile, '-cp', path]);
+    if (failed !== undefined) return { skip: `${name} is compiled with Java: ${failed}` };
+    renameSync(part, classes);
+  }
+  return { file: 'java', args: ['-cp', `${classes}:${path}`, main] };
+}
+
+/** Of a file; new content, new name. */
+function digest(file: string): string {
+  return createHash('sha256').update(readFileSync(file)).digest('hex').slice(0, 16);
 }

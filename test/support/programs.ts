@@ -21,6 +21,7 @@ const PROGRAMS = {
   'systemd-analyze': { packages: ['systemd'], beside: undefined },
   ip: { packages: ['iproute2'], beside: undefined },
   unshare: { packages: ['util-linux'], beside: undefined },
+  'chromium-headless-shell': { packages: ['chromium-headless-shell'], beside: undefined },
   promtool: { packages: ['prometheus'], beside: undefined },
 } as const;
 

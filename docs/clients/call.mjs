@@ -1,0 +1,24 @@
+// A program around the three clients in JavaScript: requests URLs by the one that is named first, and prints a status for each.
+
+import { Configuration } from 'openid-client';
+import { dpopFetch } from './browser.mjs';
+import { makeClient as makeOauth4webapi } from './node.mjs';
+import { makeClient as makeOpenidClient } from './openid-client.mjs';
+
+const [name, ...urls] = process.argv.slice(2);
+const jwk = JSON.parse(process.env.DPOP_KEY);
+const { kty, crv, x, y } = jwk;
+const load = (key, use) => crypto.subtle.importKey('jwk', key, { name: 'ECDSA', namedCurve: 'P-256' }, true, [use]);
+const keys = { privateKey: await load(jwk, 'sign'), publicKey: await load({ kty, crv, x, y }, 'verify') };
+const token = process.env.ACCESS_TOKEN;
+const call = {
+  browser: (method, url) => dpopFetch(keys, token, url, { method }),
+  oauth4webapi: makeOauth4webapi(keys, token),
+  'openid-client': makeOpenidClient(new Configuration({ issuer: 'https://login.example.com' }, 'shop'), keys, token),
+}[name];
+
+for (const url of urls) {
+  // Both libraries throw what the gateway refuses, with the answer in the error.
+  const { status } = await call('GET', url).catch(({ response }) => response);
+  console.log(status);
+}

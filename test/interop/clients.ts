@@ -1,0 +1,113 @@
+// The clients of docs/clients.md in Python, Go, Java and Kotlin, and in a real browser, at a route that demands nonces.
+
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { describe, test, type TestContext } from 'node:test';
+import { calculateJwkThumbprint, type JWK } from 'jose';
+import {
+  beRefused,
+  CLIENTS,
+  giveUp,
+  learnNonce,
+  type Program,
+  startNonceGateway,
+} from '../examples/client-programs.ts';
+import { issue } from '../gateway/credentials.ts';
+import { serve } from '../support/issuer-server.ts';
+import { findProgram, INSTALLING } from '../support/programs.ts';
+import { findGo, findJava, findKotlin, findPython, type Found } from './programs.ts';
+
+/** Java reads no PEM: a key store with the CA. */
+function trust(caFile: string, folder: string) {
+  const store = join(folder, 'trust.p12');
+  const what = `-importcert -noprompt -alias ca -storetype PKCS12 -storepass changeit`.split(' ');
+  const made = spawnSync('keytool', [...what, '-file', caFile, '-keystore', store]);
+  assert.equal(made.status, 0, String(made.stderr));
+  return { JDK_JAVA_OPTIONS: `-Djavax.net.ssl.trustStore=${store} -Djavax.net.ssl.trustStorePassword=changeit` };
+}
+
+const PACKAGES = ['httpx==0.28.1', 'requests==2.34.2', 'pyjwt==2.15.1', 'cryptography==50.0.2'] as const;
+const python = findPython(PACKAGES, join(CLIENTS, 'dpop.py'));
+const FOUND: Readonly<Record<string, { readonly found: Found } & Pick<Program, 'trust'>>> = {
+  'httpx, in Python': { found: 'skip' in python ? python : { ...python, args: [...python.args, 'httpx'] } },
+  'requests, in Python': { found: 'skip' in python ? python : { ...python, args: [...python.args, 'requests'] } },
+  'golang.org/x/oauth2': { found: findGo('go-clients', CLIENTS) },
+  'the OAuth 2.0 SDK of Nimbus, in Java': { found: findJava(CLIENTS, 'Client.java'), trust },
+  'OkHttp, in Kotlin': { found: findKotlin(CLIENTS, 'Client.kt', 'ClientKt'), trust },
+};
+
+for (const [name, { found, ...more }] of Object.entries(FOUND)) {
+  describe(name, { skip: 'skip' in found ? found.skip : false }, () => {
+    if ('skip' in found) return;
+    const program = { ...found, ...more };
+    test('learns the nonce of a route, keeps it, and proves paths as they are sent', (t) => learnNonce(t, program));
+    test('is refused with a key that the token is not bound to', (t) => beRefused(t, program));
+    test('does not ask for ever', (t) => giveUp(t, program));
+  });
+}
+
+/** The page makes its keys, gets a token bound to them as from an authorization server, and tells what became of its requests. */
+const PAGE = `<!doctype html><script type="module">
+  import { dpopFetch, makeKeys } from '/browser.mjs';
+  const post = (path, body) => fetch(path, { method: 'POST', body: JSON.stringify(body) });
+  try {
+    const keys = await makeKeys();
+    const answer = await post('/token', await crypto.subtle.exportKey('jwk', keys.publicKey));
+    const { token, urls } = await answer.json();
+    const statuses = [];
+    for (const url of urls) statuses.push((await dpopFetch(keys, token, url)).status);
+    statuses.push((await dpopFetch(await makeKeys(), token, urls[0])).status);
+    await post('/done', statuses);
+  } catch (error) {
+    await post('/done', String(error));
+  }
+</script>`;
+
+async function startBrowser(t: TestContext, file: string, url: string): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-browser-'));
+  const flags = ['--no-sandbox', '--disable-gpu', '--ignore-certificate-errors', `--user-data-dir=${folder}`];
+  const child = spawn(file, [...flags, '--remote-debugging-port=0', url], { stdio: 'ignore' });
+  t.after(async () => {
+    child.kill('SIGKILL');
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'close');
+    rmSync(folder, { recursive: true, maxRetries: 20 });
+  });
+  await once(child, 'spawn');
+}
+
+const browser = await findProgram('chromium-headless-shell').catch((error: unknown) => ({ skip: String(error) }));
+
+describe('Chromium', { skip: typeof browser === 'string' ? false : browser.skip, ...INSTALLING }, () => {
+  test('a page of another origin learns the nonce through CORS, and passes with a key that it cannot read', async (t) => {
+    if (typeof browser !== 'string') return;
+    const site = await serve(t);
+    const { gateway, origin } = await startNonceGateway(t, site.origin);
+    const urls = ['/nonce/1?a=b|c', '/nonce/café/a b', '/nonce/2;v=1'].map((target) => origin + target);
+    const done = Promise.withResolvers<unknown>();
+    const answers: Record<string, (body: string) => string | Promise<string>> = {
+      '/': () => PAGE,
+      '/browser.mjs': () => readFileSync(join(CLIENTS, 'browser.mjs'), 'utf8'),
+      async '/token'(body) {
+        const jkt = await calculateJwkThumbprint(JSON.parse(body) as JWK);
+        return JSON.stringify({ token: await issue(gateway, { cnf: { jkt } }), urls });
+      },
+      '/done'(body) {
+        done.resolve(JSON.parse(body));
+        return '';
+      },
+    };
+    site.answer = (request, response) => {
+      response.setHeader('Content-Type', request.url?.endsWith('.mjs') ? 'text/javascript' : 'text/html');
+      void text(request).then(async (body) => response.end(await answers[request.url ?? '']?.(body)), done.reject);
+    };
+    await startBrowser(t, browser, site.origin);
+    assert.deepEqual(await done.promise, [200, 200, 200, 401]);
+    assert.equal(await gateway.count('holdfast_rejections_total', { reason: 'nonce_required' }), 1);
+    assert.equal(await gateway.count('holdfast_rejections_total', { reason: 'proof_key_mismatch' }), 1);
+  });
+});
