@@ -7,6 +7,7 @@ import { chartSchema } from './generate/chart-schema.ts';
 import { clientsPage } from './generate/clients-page.ts';
 import { configurationPage } from './generate/configuration-page.ts';
 import { conformancePage } from './generate/conformance-page.ts';
+import { decisionsPage } from './generate/decisions-page.ts';
 import { metricsPage } from './generate/metrics-page.ts';
 import { scalingChart } from './generate/scaling-chart.ts';
 import { rejectionsPage } from './generate/rejections-page.ts';
@@ -19,6 +20,7 @@ export const GENERATED: Readonly<Record<string, () => string | Promise<string>>>
   'docs/clients.md': () => clientsPage(ROOT),
   'docs/configuration.md': () => configurationPage(ROOT),
   'docs/conformance.md': conformancePage,
+  'docs/decisions/README.md': () => decisionsPage(ROOT),
   'docs/metrics.md': metricsPage,
   'docs/rejections.md': rejectionsPage,
   'docs/scaling.svg': scalingChart,

@@ -124,7 +124,7 @@ export async function shadow(request: RequestFacts, demand: Demand, ports: Ports
 
 /** Steps 1 to 7; they change nothing but caches of what was verified. */
 async function examine(request: RequestFacts, demand: Demand, ports: Ports): Promise<Examined | Rejection> {
-  // 0. A route that demands anything may come to owe the certificate, of which nothing is known here (checks.md §5).
+  // 0. A route that demands anything may come to owe the certificate, of which nothing is known here (C5.10).
   const { certificate, now } = request;
   if (certificate === 'malformed') return reject('certificate_field_malformed');
 

@@ -58,7 +58,7 @@ const family = (prefix: string, names: string): readonly string[] =>
 
 /**
  * Lower-cased names of all fields that some product uses to say something about a client's certificate. None of them is ever
- * taken from a client (checks.md §6). `X-Forwarded-*` is managed as a prefix; its names here are the formats' own.
+ * taken from a client (C6.2). `X-Forwarded-*` is managed as a prefix; its names here are the formats' own.
  */
 export const KNOWN_CERTIFICATE_FIELDS: readonly string[] = [
   ...Object.values(CERTIFICATE_FORMATS)

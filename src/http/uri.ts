@@ -47,7 +47,7 @@ const FORBIDDEN_ENCODED = /%(?:[01][0-9A-F]|7F|5C|C[01]|E0%[89]|F0%8|F8%8[0-7]|F
 const FORBIDDEN_RAW = /[^\x21-\x7e]|[\\#?]/;
 
 /**
- * Reads the path of a request target (checks.md §0, RFC 3986 §6.2.2). Several servers read such bytes differently, so
+ * Reads the path of a request target (C0.10 to C0.15, RFC 3986 §6.2.2). Several servers read such bytes differently, so
  * whatever could mean two paths is refused instead of repaired. Of what browsers send raw, `|` and its kind are compared and
  * matched in their encoded form.
  * @returns undefined for: no leading slash, `%` without two hex digits, encoded control characters, backslash and overlong UTF-8, raw

@@ -72,7 +72,7 @@ export function readKeySet(json: unknown): KeySet | 'malformed' {
 }
 
 /**
- * The key that a token names: by `kid`, or the only one for `alg` when the token has no `kid` (checks.md §2). Among several, one
+ * The key that a token names: by `kid`, or the only one for `alg` when the token has no `kid` (C2.3). Among several, one
  * that is for this algorithm alone goes before those whose JWK leaves it open.
  * @returns `algorithm`: the kid is there, but its key is not for this alg; `unknown`: none, or more than one
  * NOT checked: whether `alg` is in the issuer's list.

@@ -45,7 +45,7 @@ export function compileManagedFields(
 }
 
 /**
- * How a field of the client, or a name in its `Connection`, stands (checks.md §6). `X-Forwarded-` and its like are managed as prefixes. Names
+ * How a field of the client, or a name in its `Connection`, stands (C6.2, C6.3). `X-Forwarded-` and its like are managed as prefixes. Names
  * with the letters and digits of a managed one but other separators are forbidden: upstreams that follow CGI (RFC 3875
  * §4.1.18) and its heirs read `Client_Cert` as `Client-Cert`.
  * @param name in any case, a token as Node's parser lets it through

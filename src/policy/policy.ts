@@ -366,7 +366,7 @@ export interface Policy {
 /** `managed`: remove it. `forbidden`: refuse the request (`field_forbidden`). `free`: not our business. */
 export type FieldStanding = 'managed' | 'forbidden' | 'free';
 
-/** Names that are removed from every request, and how their imitations are recognised (checks.md §6). */
+/** Names that are removed from every request, and how their imitations are recognised (C6.1 to C6.3). */
 export interface ManagedFields {
   /** Lower-cased names; `x-forwarded-*` is in here as a rule of its own, not by name. */
   readonly names: ReadonlySet<string>;

@@ -125,7 +125,7 @@ export function chooseRoute(
 ): Route | Rejection {
   const { listener, origin, method, encodedSlash } = question;
   const route = group && routeForMethod(group, method);
-  // The path decides that this is malformed; only a route can say that it is meant so (checks.md §0).
+  // The path decides that this is malformed; only a route can say that it is meant so (C0.13).
   if (encodedSlash && !route?.encodedSlash) return reject('request_malformed', { what: '%2F' });
   if (isDisguised(table, listener, hostOf(origin.authority), question)) {
     return reject('request_malformed', { what: 'encoded delimiter' });

@@ -48,7 +48,7 @@ export interface ProofTerms {
   readonly noncesSince?: number | undefined;
   /** Seconds after `iat` until which some route may accept a proof without nonce; at least those of `rules`. */
   readonly rememberFor: number;
-  /** Of policies before a reload (checks.md §4). */
+  /** Of policies before a reload (C4.28). */
   readonly shorterMemories: readonly ShorterMemory[];
   readonly nonces: Nonces;
   readonly keys: ProofKeyCache;

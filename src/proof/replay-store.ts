@@ -15,7 +15,7 @@ export interface Retention {
 
 /** Which proofs a store would know if they had been used. Another object as soon as any of it changes. */
 export interface Coverage {
-  /** Seconds since the epoch from which on every use is remembered; proofs dated before it need a nonce (checks.md §4). */
+  /** Seconds since the epoch from which on every use is remembered; proofs dated before it need a nonce (C4.30, C4.31). */
   readonly since: number;
   /** The same for nonces: none minted before it counts; undefined: `since`. */
   readonly noncesSince?: number;

@@ -331,7 +331,7 @@ class RunningGateway implements Gateway {
     return new Map(await Promise.all(entries));
   }
 
-  /** What was forgotten under the policy so far stays forgotten under one that remembers longer (checks.md §4). */
+  /** What was forgotten under the policy so far stays forgotten under one that remembers longer (C4.28). */
   #remember(next: Policy): readonly ShorterMemory[] {
     const now = this.#now();
     const live = this.#shorterMemories.filter(({ until }) => until + OLDEST_PROOF > now);

@@ -12,7 +12,7 @@ const FOREIGN_CLAIMS = ['at_hash', 'c_hash', 's_hash', 'events'];
 
 /**
  * Refuses JWTs that are not access tokens. `typ` absent or `JWT` passes unless `requireTyp`, for the sake of real issuers; in exchange what
- * looks like an ID token is refused, unless the issuer says what marks its access tokens (checks.md §2, a deviation from
+ * looks like an ID token is refused, unless the issuer says what marks its access tokens (C2.15 to C2.18, a deviation from
  * RFC 9068 §4). What it marks as another kind is refused always.
  * @returns Rejection: token_type_refused, which names the claim or `typ` of the header
  */

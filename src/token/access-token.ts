@@ -46,7 +46,7 @@ export function verifyAccessToken(
   terms: TokenTerms,
 ): VerifiedToken | Rejection | Promise<VerifiedToken | Rejection> {
   const cached = terms.cache.get(token);
-  // A key that the issuer withdrew takes its verifications with it (checks.md §2); so does a route that names other issuers.
+  // A key that the issuer withdrew takes its verifications with it (C2.20); so does a route that names other issuers.
   const usable = cached?.key.current && terms.issuers.includes(cached.issuer);
   return usable ? checkUse(token, cached, terms) : verifyFirstUse(token, terms);
 }

@@ -1,4 +1,4 @@
-// Verified claims as identity fields for the upstream (checks.md §6).
+// Verified claims as identity fields for the upstream (C6.10 to C6.13).
 
 import { type Rejection, reject } from '../rejection/rejection.ts';
 import type { JsonObject } from '../jose/jws.ts';

@@ -8,7 +8,7 @@ import { readRequestPath } from '../../src/http/uri.ts';
 import { HOST, reasonOf, type Rig, startRig, statusOf } from './rig.ts';
 
 /*
- * In scope (checks.md §0, docs/decisions/0001 and 0013), in any combination: percent-decoding once, before or after splitting into
+ * In scope (C0.10 to C0.15, docs/decisions/0001 and 0013), in any combination: percent-decoding once, before or after splitting into
  * segments; cutting ;params, before or after decoding; \ as /; collapsing //; removing dot segments; ending at ?, # or NUL; UTF-8 that
  * does not check for overlong forms. Out of scope, because such a server is wrong about URIs or files and not about paths: decoding
  * twice (RFC 3986 §2.4), comparing without case (§6.2.2.1), and dropping a trailing slash, dot or space.

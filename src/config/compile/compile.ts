@@ -128,7 +128,7 @@ function compileSecrets(compilation: Compilation): readonly Uint8Array[] {
   });
 }
 
-/** Room for every proof that has to be remembered at once (checks.md §4): by its iat or by the expiry of its nonce, plus tolerance. */
+/** Room for every proof that has to be remembered at once (C4.26): by its iat or by the expiry of its nonce, plus tolerance. */
 function roomFor(routes: ReadonlyMap<Route, ConfigPath>, nonceLifetime: number, workers: number): number {
   const retention = longest(routes, (dpop) => Math.max(dpop.maxAge, nonceLifetime) + dpop.clockTolerance);
   return Math.ceil(PROOFS_PER_SECOND * retention * workers);

@@ -9,7 +9,7 @@ const FRAMING = new Set([
   'connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade',
   'host', 'content-length', 'expect', 'date', 'via', 'authorization', 'proxy-authorization', 'proxy-authenticate',
 ]);
-/** What the gateway sets itself, with a meaning of its own (checks.md §6). */
+/** Fields that the gateway sets itself, each with its meaning (C6.1, C6.15). */
 const OURS = new Set(['dpop', 'forwarded', 'x-real-ip', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto']);
 
 /**

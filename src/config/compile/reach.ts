@@ -14,7 +14,7 @@ const ANY = '\0';
 /**
  * Problems: non-public routes on a listener without `origins`; certificates demanded where none can come, or their
  * names where they prove nothing; hosts that no
- * origin of the route's listeners has; the upstream's nonces beside ours on one origin (checks.md §7).
+ * origin of the route's listeners has; the upstream's nonces next to ours on one origin (C7.5).
  * NOT checked: whether a more specific route leaves this one any request (`checkChosen`).
  */
 export function checkReach(compilation: Compilation, listeners: readonly Listener[], routes: Routes): void {

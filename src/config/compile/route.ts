@@ -157,7 +157,7 @@ export function readHostPattern(written: string): string | undefined {
   return `${wildcard}${host}`;
 }
 
-/** A path pattern in the form of request paths (checks.md §0), or why no request can match it. */
+/** A path pattern in the form of request paths (C0.10), or why no request can match it. */
 export function readPathPattern(written: string): string | { readonly problem: string } {
   const below = written.endsWith('/*');
   const fixed = below ? written.slice(0, -2) : written;

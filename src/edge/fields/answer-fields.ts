@@ -4,7 +4,7 @@ import { type Quota, quotaFields } from '../../rate/quota.ts';
 import { type FieldRules, joinLines, requestAction, withoutNamed } from './fields.ts';
 
 /**
- * Raw field lines of an answer → names and values in turn, for `writeHead` (checks.md §7). Hop-by-hop fields, Client-Cert and
+ * Raw field lines of an answer → names and values in turn, for `writeHead` (C7.1 to C7.5). Hop-by-hop fields, Client-Cert and
  * Client-Cert-Chain (RFC 9440 §2.2) are removed; a `Vary` that names a field which we add, change or remove becomes `*`; `Via` is
  * appended to, with the version that the upstream speaks; at most one `DPoP-Nonce`, and the upstream's only on routes where it gets
  * the credentials as received. Node adds `Date` where there is none.

@@ -28,7 +28,7 @@ export interface PermittedRequest {
 }
 
 /**
- * Raw field lines of a permitted request → names and values in turn, for undici. checks.md §6: managed fields go first, then
+ * Raw field lines of a permitted request → names and values in turn, for undici. C6.4: managed fields go first, then
  * hop-by-hop ones and those that `Connection` names (RFC 9110 §7.6.1), then ours are added; all others pass as received, repeated
  * lines in order. `TE: trailers` goes to upstreams that speak HTTP/2. `Via` (RFC 9110 §7.6.3) is appended to; `Forwarded` (RFC 7239) and X-Forwarded-For only behind trusted peers.
  * Does not check for forbidden names, loops or Max-Forwards: 0 (facts.ts), nor the values of identity fields (identity.ts).

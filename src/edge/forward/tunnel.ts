@@ -18,7 +18,7 @@ export interface Tunnel {
   readonly ended: (sent: number, facts: TunnelFacts) => void;
 }
 
-/** Seconds for which a tunnel may use a permit: until the access token or a certificate that was verified expires (checks.md §7). */
+/** Seconds for which a tunnel may use a permit: until the access token or a certificate that was verified expires (C7.12). */
 export function permitLasts({ expiresAt, certificate }: Pick<PermitFacts, 'expiresAt' | 'certificate'>, now: number) {
   // Under `possession` nobody looks at the dates of a certificate.
   const notAfter = certificate?.verify === 'chain' ? certificate.facts.notAfter : Number.POSITIVE_INFINITY;

@@ -212,7 +212,7 @@ function forbiddenOption(lines: FieldLines, managed: ManagedFields): string | un
   return named ? 'Connection' : undefined;
 }
 
-/** The peer's own certificate is never the client's (checks.md §5). */
+/** The peer's own certificate is never the client's (C5.9). */
 function readCertificateLines(
   lines: FieldLines,
   { listener, certificateField }: IntakeRules,

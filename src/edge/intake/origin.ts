@@ -12,7 +12,7 @@ export interface AskedOrigin {
 }
 
 /**
- * Scheme and authority as the client used them (checks.md §0). Strangers are judged by their Host and by how they connected.
+ * Scheme and authority as the client used them (C0.2 to C0.6). Strangers are judged by their Host and by how they connected.
  * Behind a trusted peer what it states counts; for what it leaves out, the listener's only origin where there is exactly one
  * (the peer may have rewritten Host), else Host and the connection.
  * @param host value of the Host field; its grammar was checked

@@ -86,7 +86,7 @@ export type Standing = (connection: Connection, peer: Socket) => boolean;
 /**
  * Whether connections made under `before` may live on under `now`, because their facts would be the same: they came the same way,
  * their peer is trusted as it was, also to send PROXY headers, and if there is a certificate, the rules by which it was read have
- * not changed (checks.md §5).
+ * not changed (C5.4).
  */
 export function compileStanding(before: Listener, now: Listener): Standing {
   const { proxyProtocol, clientCertificate } = now;
@@ -104,7 +104,7 @@ export function compileStanding(before: Listener, now: Listener): Standing {
 }
 
 /**
- * The certificate of this very handshake. A resumed session vouches for nothing (checks.md §5): resumption is off where
+ * The certificate of this very handshake. A resumed session vouches for nothing (C5.2): resumption is off where
  * certificates are asked for (tls-material.ts), and if it ever were not, `trusted` is false.
  */
 function readEvidence(

@@ -41,7 +41,7 @@ export interface OpenListener {
    *
    * Connections that come in then are of the new version. Others keep their handshake, limits and timeouts. Some end gracefully,
    * idle ones at once and others behind the answers that are on their way: all of them if `tls` came or went; those with a
-   * certificate if anything of `client_certificate` changed (checks.md §5), those without if one is required now; and those
+   * certificate if anything of `client_certificate` changed (C5.4), those without if one is required now; and those
    * whose peer is now trusted otherwise than before. Ticket keys change with `client_certificate`.
    * Throws an Error for people where TLS material is unusable (tls-material.ts).
    */

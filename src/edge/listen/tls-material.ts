@@ -75,7 +75,7 @@ const TICKET_KEYS = 48;
 
 /**
  * Keys of session tickets (RFC 5077 §4), different ones for each listener and each `client_certificate`: tickets cross neither
- * (checks.md §0), and a reload that changes CA or CRL rotates them (§5). Whoever has the same secret derives the same keys.
+ * (C0.36), and a reload that changes CA or CRL rotates them (C5.4). The same secret derives the same keys.
  */
 export function compileTicketKeys(secret: Uint8Array, { name, clientCertificate }: Listener): Buffer {
   const info = JSON.stringify(['holdfast session tickets', name, clientCertificate]);
@@ -85,7 +85,7 @@ export function compileTicketKeys(secret: Uint8Array, { name, clientCertificate 
 /**
  * `rejectUnauthorized` only where a missing certificate must fail the handshake and the alert says so. Everywhere else the
  * handshake goes through, so that an answer can say what is wrong with the certificate.
- * Resumption is off: a resumed session has no verification of its own (checks.md §5). SSL_OP_NO_TICKET ends tickets; Node
+ * Resumption is off: a resumed session was not verified itself (C5.2). SSL_OP_NO_TICKET ends tickets; Node
  * keeps no sessions of its own, so the stateful ones of TLS 1.3 are never found again.
  */
 function compileClients({ name, clientCertificate: policy }: Listener) {
