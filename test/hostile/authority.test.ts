@@ -98,11 +98,8 @@ const MALFORMED: readonly string[] = [
   `GET /x HTTP/1.1\r${HOST}\r\n`,
   `GE T /x HTTP/1.1\r\n${HOST}\r\n`,
   `G\0ET /x HTTP/1.1\r\n${HOST}\r\n`,
-  `gET /x HTTP/1.1\r\n${HOST}\r\n`,
-  `EVIL /x HTTP/1.1\r\n${HOST}\r\n`,
   `GET/x HTTP/1.1\r\n${HOST}\r\n`,
   `GET /x HTTP/1.1${HOST}\r\n`,
-  `DESCRIBE /x HTTP/1.1\r\n${HOST}\r\n`,
   'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0',
   'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n',
   'EHLO api.example.com\r\n',
@@ -122,6 +119,16 @@ test('targets and authorities that could mean another host, and what is no HTTP/
       const answers = await rig.answersTo(bytes + SMUGGLED);
       assert.deepEqual(answers.map(reasonOf), [UNKNOWN.test(bytes) ? 'method_unknown' : 'request_malformed']);
     });
+  }
+  assert.equal(rig.upstream.text, '');
+});
+
+test('methods that are not known, in any case of letters, are refused as such and hide no request', async (t) => {
+  const rig = await startRig(t);
+  for (const method of ['gET', 'EVIL', 'DESCRIBE']) {
+    const answers = await rig.answersTo(line('/x', HOST, method) + SMUGGLED);
+    assert.deepEqual(answers.map(reasonOf), ['method_unknown'], method);
+    assert.deepEqual(answers.map(statusOf), [501], method);
   }
   assert.equal(rig.upstream.text, '');
 });
