@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { ATTRIBUTE_FIELD, CERTIFICATE_FORMATS, KNOWN_CERTIFICATE_FIELDS } from '../../../src/certificate/formats.ts';
 import { FILE_KEYS, KEYS, LATER, RESTART_KEYS } from '../../../src/config/schema/keys.ts';
 import { jsonSchema } from '../../../src/config/schema/json-schema.ts';
 
@@ -25,6 +26,17 @@ describe('a key that names a file', () => {
       FILE_KEYS.filter((key) => !NAMES_A_FILE.test(key)),
       [],
     );
+  });
+});
+
+describe('a format of certificates', () => {
+  it('is in the schema as soon as it is in the table of formats, and the other way round', () => {
+    const format = KEYS.find(({ key }) => key === 'listeners.*.client_certificate_from.format');
+    assert.deepEqual(format?.node['enum'], Object.keys(CERTIFICATE_FORMATS));
+    for (const [name, { field }] of Object.entries(CERTIFICATE_FORMATS)) {
+      const known = KNOWN_CERTIFICATE_FIELDS.includes(field) || field === ATTRIBUTE_FIELD;
+      assert.ok(known, `${name}: clients could send ${field}`);
+    }
   });
 });
 
