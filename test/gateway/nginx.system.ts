@@ -8,7 +8,7 @@ import { makeCertificate } from '../support/pki.ts';
 import { findProgram, INSTALLING } from '../support/programs.ts';
 import { assertAddress, assertCertificates, assertLogged, assertProofs, seenBy } from './balanced.ts';
 import { BALANCER, CLIENT_ADDRESS, FILES, fitSnippet, gatewayPort, startBehind, through } from './behind.ts';
-import { CLIENT, issue, TO_CERTIFICATE } from './credentials.ts';
+import { CLIENT, issue, prove, TO_CERTIFICATE, TO_KEY } from './credentials.ts';
 
 async function balance(t: TestContext, gateway: TestGateway, name: string, change = (text: string) => text) {
   const { port, text } = await fitSnippet('nginx', name, gateway);
@@ -50,6 +50,24 @@ describe('nginx', () => {
       await assertCertificates(client);
     });
   }
+
+  test('passes the port on that clients name, with $http_host and not with $host', async (t) => {
+    const origin = 'https://api.example.com:8443';
+    const gateway = await startBehind(t, 'terminating-nginx', (listener) =>
+      listener.replace('https://api.example.com', origin),
+    );
+    const ask = async (client: TestGateway) => {
+      const token = await issue(gateway, TO_KEY);
+      const proof = await prove(gateway, token, 'GET', '/dpop/1', { claims: { htu: `${origin}/dpop/1` } });
+      const { status, reason } = await client.request('GET', '/dpop/1', { token, proof, host: 'api.example.com:8443' });
+      return reason ?? status;
+    };
+    const named = await balance(t, gateway, 'terminating', (text) => text.replaceAll('$host;', '$http_host;'));
+    assert.equal(await ask(named), 200);
+    assert.equal(await ask(await balance(t, gateway, 'terminating')), 'misdirected');
+    const elsewhere = await named.request('GET', '/open/1', { host: 'api.example.com:9443' });
+    assert.equal(elsewhere.reason, 'misdirected');
+  });
 
   test('with ssl_verify_client on lets nobody without a certificate through, and its certificate is what counts', async (t) => {
     const gateway = await startBehind(t, 'terminating-nginx');
