@@ -92,6 +92,16 @@ const FORMS: Readonly<Record<string, readonly Form[]>> = {
   'Amazon Cognito': [
     { header: { typ: undefined }, alg: 'RS256', claims: { aud: undefined, token_use: 'access', cnf: undefined } },
   ],
+  PingOne: [undefined, 'at+jwt'].map((typ) => ({
+    header: { typ },
+    alg: 'RS256',
+    claims: { aud: ['https://api.example.com'], sid: 's', cnf: undefined },
+  })),
+  PingFederate: ['orders:read', ['orders:read']].map((scope) => ({
+    header: { typ: undefined },
+    alg: 'RS256',
+    claims: { scope, cnf: undefined },
+  })),
   'AD FS': [
     { header: { typ: 'JWT' }, alg: 'RS256', claims: { ...NOT, appid: 'shop', scp: 'orders:read', cnf: undefined } },
   ],
@@ -126,6 +136,36 @@ const FORMS: Readonly<Record<string, readonly Form[]>> = {
       opaque: true,
       claims: { aud: undefined, token_type: 'access_token', scope: 'id api', client_id: 'shop', cnf: undefined },
     },
+  ],
+};
+
+/** By the name of the section: what its first form is not, and why that is refused. */
+const NEAR: Readonly<Record<string, readonly (readonly [change: Form['claims'], reason: string])[]>> = {
+  Keycloak: [
+    [{ aud: 'account' }, 'token_audience_mismatch'],
+    [{ aud: undefined }, 'token_claim_invalid'],
+    [{ aud: 'shop' }, 'token_type_refused'],
+    [{ typ: 'ID' }, 'token_type_refused'],
+  ],
+  'Keycloak up to 24': [
+    [{ typ: 'ID' }, 'token_type_refused'],
+    [{ typ: 'Refresh' }, 'token_type_refused'],
+    [{ aud: 'account' }, 'token_audience_mismatch'],
+  ],
+  'Entra ID': [[{ nonce: 'n' }, 'token_type_refused']],
+  'Entra ID with one registration': [[{ scp: undefined, azp: undefined, nonce: 'n' }, 'token_type_refused']],
+  'Amazon Cognito': [
+    [{ aud: 'shop', token_use: 'id' }, 'token_type_refused'],
+    [{ client_id: 'elsewhere' }, 'token_audience_mismatch'],
+  ],
+  PingOne: [[{ nonce: 'n' }, 'token_type_refused']],
+  PingFederate: [[{ aud: undefined }, 'token_claim_invalid']],
+  authentik: [[{ scope: undefined }, 'token_type_refused']],
+  'Ory Hydra': [[{ token_use: 'refresh_token' }, 'token_type_refused']],
+  'django-oauth-toolkit': [[{ client_id: 'elsewhere' }, 'token_audience_mismatch']],
+  Salesforce: [
+    [{ token_type: 'refresh_token' }, 'token_type_refused'],
+    [{ client_id: 'elsewhere' }, 'token_audience_mismatch'],
   ],
 };
 
@@ -181,6 +221,19 @@ for (const [name, forms] of Object.entries(FORMS)) {
       assert.ok(!(elsewhere instanceof Permit) && elsewhere.reason === 'token_audience_mismatch');
     }
   });
+}
+
+for (const [name, changes] of Object.entries(NEAR)) {
+  for (const [change, reason] of changes) {
+    test(`${name}: ${JSON.stringify(change, (_key, value: unknown) => value ?? 'none')} is ${reason}`, async () => {
+      const { routes } = await compile(SECTIONS.get(name) ?? assert.fail());
+      const [form] = FORMS[name] ?? [];
+      assert.ok(routes[0] && form);
+      const decision = await decide(routes[0], { ...form, claims: { ...form.claims, ...change } }, await makeKey());
+      assert.ok(!(decision instanceof Permit));
+      assert.equal(decision.reason, reason);
+    });
+  }
 }
 
 test('every piece of YAML on the page is one of these', () => {
