@@ -27,7 +27,7 @@ export const ROOMS: readonly Room[] = [
   pure('enforce', 'THE PATH: one function decides.'),
   pure('config', 'YAML to policy, problems and plain words. Runs at load time only.'),
   outer('dns', 'Names to addresses, for every connection that the gateway opens.'),
-  outer('issuer', 'Talks to authorization servers: keys and introspection.'),
+  outer('issuer', 'Talks to authorization servers: keys, introspection and token exchange.'),
   outer('memory', 'Replay stores: of the threads of one process, and of replicas through Redis.'),
   outer('observe', 'Log and metrics.'),
   outer('edge', 'Sockets: listeners, requests, fields, forwarding, upstreams.'),

@@ -25,6 +25,8 @@ const ABOUT: Readonly<Record<Stage, string>> = {
   policy: 'What the route demands of a token that is good and shown by its holder.',
   replay:
     'Whether this proof was used before; asked last, so that only a request that is otherwise good is remembered.',
+  exchange:
+    'The request was permitted, and its route gives the upstream another token (RFC 8693): without one nothing is forwarded.',
   upstream: 'The request was permitted; the service behind the gateway did not answer it.',
 };
 

@@ -2,6 +2,7 @@
 
 import type { JsonObject } from '../jose/jws.ts';
 import type { Scheme } from '../rejection/challenge.ts';
+import type { Issuer } from '../token/issuer.ts';
 import type { Quota } from '../rate/quota.ts';
 import type { CertificateEvidence } from '../request-facts.ts';
 
@@ -15,6 +16,8 @@ export interface PermitFacts {
   readonly binding: BindingName;
   /** The access token that was verified; undefined on public routes. */
   readonly accessToken: string | undefined;
+  /** Whose token it is; undefined on public routes. */
+  readonly issuer: Issuer | undefined;
   /** Identity fields, name and value, ready to be sent. */
   readonly identity: readonly (readonly [string, string])[];
   /** The client's certificate, only if it passed the listener's `verify`. */

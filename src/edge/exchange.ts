@@ -78,7 +78,7 @@ class Exchange implements ExchangeOwner {
     this.#started = performance.now();
   }
 
-  /** The walk: facts → route → decision → upstream; any Rejection ends it. @param rejection of what was before the facts */
+  /** The walk: facts → route → decision → token for the upstream → upstream; any Rejection ends it. @param rejection of what was before the facts */
   async walk(rejection?: Rejection): Promise<void> {
     const { policy, ports, now, stopping } = this.#runtime;
     if (stopping()) return this.#refuse(reject('draining'));
@@ -111,7 +111,11 @@ class Exchange implements ExchangeOwner {
     this.#permit = decision;
 
     await this.#evaluateShadow(facts, route);
-    this.#forward(decision, facts, route);
+    const { exchange } = route.forward;
+    if (exchange === undefined) return this.#forward(decision, facts, route);
+    const token = await this.#runtime.exchangeToken(decision.facts, exchange, facts.now);
+    if (token instanceof Rejection) return this.#refuse(token);
+    this.#forward(decision, facts, route, token);
   }
 
   /** Changes nothing for a request that was permitted, not even by failing. */
@@ -129,13 +133,15 @@ class Exchange implements ExchangeOwner {
     return readFacts(this.#arrival.transaction, this.#arrival.connection, this.#at.intake, now);
   }
 
-  #forward(permit: Permit, facts: EdgeFacts, route: Route): void {
+  #forward(permit: Permit, facts: EdgeFacts, route: Route, upstreamToken?: string): void {
     const { transaction } = this.#arrival;
     const cors = route.cors ? corsFields(route.cors, facts.browserOrigin, readGrpcCall(transaction)).flat() : [];
-    if (transaction instanceof Question) return this.#letPass(route, { question: transaction, permit, facts, cors });
+    if (transaction instanceof Question) {
+      return this.#letPass(route, { question: transaction, permit, facts, upstreamToken, cors });
+    }
     const atWork = this.#at?.routes.get(route);
     if (atWork === undefined) throw new Error(`route ${route.name} is not at work`);
-    forward(permit, { transaction, facts, route: atWork, cors, owner: this });
+    forward(permit, { transaction, facts, upstreamToken, route: atWork, cors, owner: this });
   }
 
   /** The proxy in front forwards. */

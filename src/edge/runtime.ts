@@ -1,10 +1,13 @@
 // One compiled policy at work: what every exchange of a thread reads.
 
+import type { PermitFacts } from '../binding/permit.ts';
 import type { Ports } from '../enforce.ts';
 import { type GrpcCall, readGrpcCall } from '../http/grpc.ts';
 import type { Log } from '../observe/log.ts';
 import type { TrafficMetrics } from '../observe/metrics.ts';
 import type { Policy, Route } from '../policy/policy.ts';
+import type { Rejection } from '../rejection/rejection.ts';
+import type { ExchangeTerms } from '../token/exchanged-token.ts';
 import type { Deciding } from './decide/decide.ts';
 import type { RouteAtWork } from './forward/route-at-work.ts';
 import type { IntakeRules } from './intake/facts.ts';
@@ -15,6 +18,7 @@ import type { Transaction } from './transaction/transaction.ts';
 export interface Runtime {
   readonly policy: Policy;
   readonly ports: Ports;
+  readonly exchangeToken: ExchangeToken;
   readonly listeners: ReadonlyMap<string, ListenerAtWork>;
   readonly metrics: TrafficMetrics;
   readonly log: Log;
@@ -25,6 +29,16 @@ export interface Runtime {
   /** Whether what is still in flight is cut off, because the time to stop is over. */
   readonly cutting: () => boolean;
 }
+
+/**
+ * A token for the upstream of a route, in exchange for that of a permit (issuer/token-exchange.ts).
+ * @param now seconds since the epoch
+ */
+export type ExchangeToken = (
+  permit: PermitFacts,
+  terms: ExchangeTerms,
+  now: number,
+) => string | Rejection | Promise<string | Rejection>;
 
 /** One listener under one policy. */
 export interface ListenerAtWork {

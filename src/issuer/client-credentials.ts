@@ -1,8 +1,8 @@
-// How the gateway says who it is when it asks an issuer: RFC 6749 §2.3.1, RFC 7523 §2.2 or RFC 8705 §2.1.
+// How the gateway says who it is when it calls an issuer: RFC 6749 §2.3.1, RFC 7523 §2.2 or RFC 8705 §2.1.
 
 import { createPrivateKey, type KeyObject, randomUUID } from 'node:crypto';
 import { SignJWT } from 'jose';
-import type { IntrospectionRules, Issuer } from '../token/issuer.ts';
+import type { ClientRules, Issuer } from '../token/issuer.ts';
 
 /** Seconds for which an assertion counts. */
 const ASSERTION_LIFETIME = 60;
@@ -18,7 +18,7 @@ export interface Authentication {
 export type Authenticate = (now: number) => Promise<Authentication>;
 
 /** NOT done here: the certificate of tls_client_auth, which the connection shows. */
-export function authenticator({ issuer }: Issuer, { clientId, credentials }: IntrospectionRules): Authenticate {
+export function authenticator({ issuer }: Issuer, { clientId, credentials }: ClientRules): Authenticate {
   switch (credentials.method) {
     case 'client_secret_basic': {
       const fields = { authorization: basic(clientId, credentials.secret) };

@@ -28,9 +28,15 @@ export interface FetchLimits {
 export class IssuerFailure extends Error {
   /** The connection broke before there was an answer: it may have been closed while it was idle. */
   readonly broken: boolean;
-  constructor(message: string, broken = false) {
+  /** `error` of RFC 6749 §5.2, where the issuer gave one that is made like a registered code. */
+  readonly error: string | undefined;
+  constructor(
+    message: string,
+    { broken = false, error }: { readonly broken?: boolean; readonly error?: string | undefined } = {},
+  ) {
     super(message);
     this.broken = broken;
+    this.error = error;
   }
 }
 
@@ -88,7 +94,7 @@ export async function fetchText(url: URL, exchange: Exchange): Promise<IssuerDoc
   } catch (error) {
     if (error instanceof IssuerFailure) throw error;
     const why = timeout.aborted ? `no answer in ${seconds} s` : codeOf(error);
-    throw new IssuerFailure(`${placeOf(at)}: ${why}`, BROKEN.has(why));
+    throw new IssuerFailure(`${placeOf(at)}: ${why}`, { broken: BROKEN.has(why) });
   }
 }
 
@@ -123,16 +129,17 @@ function redirectOf({ statusCode, headers }: Dispatcher.ResponseData, at: URL, {
 /** What the issuer says went wrong: `error` of RFC 6749 §5.2. Only what is made like a registered code, since the rest may quote anything. */
 async function refusal(answer: Dispatcher.ResponseData, at: URL): Promise<IssuerFailure> {
   const { statusCode } = answer;
-  const because = statusCode >= 400 && /\bjson$/.test(mediaTypeOf(answer.headers)) ? await errorOf(answer) : undefined;
-  if (because === undefined) discard(answer);
+  const error = statusCode >= 400 && /\bjson$/.test(mediaTypeOf(answer.headers)) ? await errorOf(answer) : undefined;
+  if (error === undefined) discard(answer);
   const redirect = statusCode >= 300 && statusCode < 400 ? ', and a redirect is followed on the same origin only' : '';
-  return new IssuerFailure(`${placeOf(at)}: answered ${statusCode}${because ?? redirect}`);
+  const because = error === undefined ? redirect : ` (${error})`;
+  return new IssuerFailure(`${placeOf(at)}: answered ${statusCode}${because}`, { error });
 }
 
 async function errorOf({ body }: Dispatcher.ResponseData): Promise<string | undefined> {
   const answer: unknown = await body.json().catch(() => undefined); // without a code the status says what is known
   const error = typeof answer === 'object' && answer !== null && 'error' in answer ? answer.error : undefined;
-  return typeof error === 'string' && /^[a-z_]{1,40}$/.test(error) ? ` (${error})` : undefined;
+  return typeof error === 'string' && /^[a-z_]{1,40}$/.test(error) ? error : undefined;
 }
 
 /** Drops an answer: its body is not read, and its connection is closed. */

@@ -8,22 +8,12 @@ import type { KeySource } from '../token/issuer-signature.ts';
 import { networkOf } from '../rate/limit.ts';
 import { type Asker, type Introspection, readIntrospection } from '../token/opaque-token.ts';
 import { readSignedIntrospection } from '../token/signed-introspection.ts';
-import { type Authenticate, authenticator } from './client-credentials.ts';
+import { type EndpointLimits, IssuerEndpoint } from './endpoint.ts';
 import { FairTurns, type TurnLimits } from './fair-turns.ts';
-import {
-  discover,
-  type FetchLimits,
-  fetchText,
-  issuerAgent,
-  IssuerFailure,
-  parseFetched,
-  placeNamed,
-  placeOf,
-  plainOrTls,
-} from './fetch.ts';
+import { IssuerFailure } from './fetch.ts';
 
 /** All times in seconds. */
-export interface IntrospectionLimits extends FetchLimits {
+export interface IntrospectionLimits extends EndpointLimits {
   /** Calls at the same time, each on a connection, and tokens that wait for one; those for one token count once. */
   readonly calls: TurnLimits;
   /** How long an answer about an inactive token counts. */
@@ -31,8 +21,6 @@ export interface IntrospectionLimits extends FetchLimits {
   /** Answers that are remembered, active and inactive ones apart, and bytes of the active ones. */
   readonly answers: number;
   readonly bytes: number;
-  /** How long a discovered endpoint counts, and how long a failure to discover one. */
-  readonly endpoint: { readonly keep: number; readonly retry: number };
 }
 
 const LIMITS: IntrospectionLimits = {
@@ -76,31 +64,21 @@ interface Answer {
 export class Introspector {
   readonly #options: IntrospectorOptions;
   readonly #limits: IntrospectionLimits;
-  readonly #agent: ReturnType<typeof issuerAgent>;
-  readonly #authenticate: Authenticate;
+  readonly #endpoint: IssuerEndpoint;
   readonly #active: LRUCache<string, Answer>;
   /** Apart, so that invented tokens push out nothing but one another. */
   readonly #inactive: LRUCache<string, Answer>;
   readonly #calls = new Map<string, Promise<Introspection>>();
   readonly #turns: FairTurns;
-  readonly #closed = new AbortController();
-  #endpoint: { url: Promise<URL>; until: number } | undefined;
 
   constructor(options: IntrospectorOptions) {
     this.#options = options;
-    const { issuer, rules } = options;
     const limits = { ...LIMITS, ...options.limits };
     this.#limits = limits;
-    const { credentials } = rules;
-    const certificate =
-      credentials.method === 'tls_client_auth' ? { cert: credentials.cert, key: credentials.key } : {};
-    this.#agent = issuerAgent(issuer, limits, {
-      ...certificate,
-      connections: limits.calls.turns,
-      lookup: options.lookup,
-    });
+    const { issuer, rules, lookup } = options;
+    const connections = limits.calls.turns;
+    this.#endpoint = new IssuerEndpoint({ issuer, rules, name: 'introspection_endpoint', limits, connections, lookup });
     this.#turns = new FairTurns(limits.calls);
-    this.#authenticate = authenticator(issuer, rules);
     this.#active = new LRUCache({ max: limits.answers, maxSize: limits.bytes });
     this.#inactive = new LRUCache({ max: limits.answers });
   }
@@ -128,13 +106,12 @@ export class Introspector {
 
   /** Ends every call in flight. */
   async close(): Promise<void> {
-    this.#closed.abort();
-    await this.#agent.destroy();
+    await this.#endpoint.close();
   }
 
   /** The time for an answer includes the time in which it waits for its turn. */
   async #askInTurn(name: string, token: string, now: number, asker: Asker): Promise<Introspection> {
-    const signal = AbortSignal.any([this.#closed.signal, AbortSignal.timeout(this.#limits.timeout * 1000)]);
+    const signal = this.#endpoint.signal();
     const known = asker.signed || this.#active.has(name);
     const claimant = { client: networkOf(asker.client ?? ''), known, signal };
     const turn = this.#turns.take(claimant);
@@ -149,7 +126,9 @@ export class Introspector {
     const started = performance.now();
     const seconds = () => (performance.now() - started) / 1000;
     try {
-      const text = await this.#post(token, now, signal);
+      const parameters = { token, token_type_hint: 'access_token' };
+      const accept = this.#options.rules.signed ? SIGNED : JSON_TYPE;
+      const text = await this.#endpoint.post({ parameters, accept, now, signal });
       const says = await this.#read(text, now + seconds());
       this.#remember(name, { says, at: now, keep: this.#keepFor(says, now) }, text.length);
       this.#tell({ result: says === 'inactive' ? says : 'active', seconds: seconds() });
@@ -186,62 +165,6 @@ export class Introspector {
     else this.#active.set(name, answer, { size: size + ENTRY_BYTES });
   }
 
-  /** The question may be put twice: a connection that was closed while it was idle says nothing about the issuer. */
-  async #post(token: string, now: number, signal: AbortSignal): Promise<string> {
-    const limits = this.#limits;
-    const url = await this.#locate();
-    const accept = this.#options.rules.signed ? SIGNED : JSON_TYPE;
-    const once = async () => {
-      const { fields, parameters } = await this.#authenticate(now);
-      const body = new URLSearchParams({ token, token_type_hint: 'access_token', ...parameters }).toString();
-      const post = { fields: { ...fields, 'content-type': 'application/x-www-form-urlencoded' }, body };
-      return fetchText(url, { agent: this.#agent, limits, signal, post, accept });
-    };
-    const { text, mediaType } = await once().catch((error: unknown) => {
-      if (error instanceof IssuerFailure && error.broken) return once();
-      throw error;
-    });
-    if (mediaType !== accept) throw new IssuerFailure(`${placeOf(url)}: the answer is not ${accept}`);
-    return text;
-  }
-
-  /** The endpoint of the policy, or the one that the issuer's metadata names; that is looked up again from time to time. */
-  async #locate(): Promise<URL> {
-    const { issuer, rules } = this.#options;
-    if (rules.endpoint !== undefined) return plainOrTls(rules.endpoint, issuer);
-    const before = this.#endpoint;
-    if (before !== undefined && performance.now() / 1000 < before.until) return await before.url;
-    const { keep, retry } = this.#limits.endpoint;
-    const after = (seconds: number) => performance.now() / 1000 + seconds;
-    const endpoint = { url: this.#discover(), until: after(keep) };
-    this.#endpoint = endpoint;
-    try {
-      return await endpoint.url;
-    } catch (error) {
-      // Counts for a moment, so that an issuer that is away is not asked for each token; what was known before serves on.
-      if (before !== undefined) endpoint.url = before.url;
-      endpoint.until = after(retry);
-      if (before === undefined) throw error;
-      return await before.url;
-    }
-  }
-
-  #discover(): Promise<URL> {
-    const { issuer, rules } = this.#options;
-    const limits = this.#limits;
-    const signal = AbortSignal.any([this.#closed.signal, AbortSignal.timeout(limits.timeout * 1000)]);
-    const uri = issuer.keys.from === 'discovery' ? issuer.keys.uri : undefined;
-    const get = async (url: URL) => {
-      const exchange = { agent: this.#agent, limits, signal, accept: 'application/json' };
-      return parseFetched((await fetchText(url, exchange)).text, placeOf(url));
-    };
-    const mutual = rules.credentials.method === 'tls_client_auth';
-    return discover(issuer, uri, get, (metadata, from) => {
-      const endpoint = endpointOf(metadata, mutual);
-      return placeNamed('introspection_endpoint', endpoint, from, issuer);
-    });
-  }
-
   #failed(error: string, seconds: number): 'unavailable' {
     this.#tell({ result: 'failed', seconds, error });
     return 'unavailable';
@@ -260,11 +183,3 @@ const SIGNED = 'application/token-introspection+jwt';
 
 /** Of an entry beside its text: names of members, the hash, and what holds them. */
 const ENTRY_BYTES = 1024;
-
-/** RFC 8414 §2; RFC 8705 §5: with a certificate, the alias where there is one. */
-function endpointOf(metadata: object, mutual: boolean): unknown {
-  const own = 'introspection_endpoint' in metadata ? metadata.introspection_endpoint : undefined;
-  const aliases = mutual && 'mtls_endpoint_aliases' in metadata ? metadata.mtls_endpoint_aliases : undefined;
-  if (typeof aliases !== 'object' || aliases === null) return own;
-  return 'introspection_endpoint' in aliases ? aliases.introspection_endpoint : own;
-}

@@ -6,7 +6,7 @@ import type { BindingName } from '../binding/permit.ts';
 import type { Listener, Route, Upstream } from '../policy/policy.ts';
 import type { Scheme } from '../rejection/challenge.ts';
 import type { Rejection } from '../rejection/rejection.ts';
-import type { IntrospectionEvent } from '../issuer/introspection.ts';
+import { createIssuerCallCounts, ISSUER_CALL_METRICS, type IssuerCallCounts } from './issuer-call-metrics.ts';
 import { addStoreMetrics, STORE_METRICS, type StoreMetrics } from './store-metrics.ts';
 
 /**
@@ -73,21 +73,7 @@ export const METRICS = {
     help: 'Attempts to load the keys of the issuer, by result: loaded or failed.',
     labels: ['issuer', 'result'],
   },
-  introspections: {
-    name: 'holdfast_introspections_total',
-    help: 'Questions to the issuer about a token (RFC 7662), by result: active, inactive, failed, or refused: not asked, because too many waited.',
-    labels: ['issuer', 'result'],
-  },
-  introspectionDuration: {
-    name: 'holdfast_introspection_duration_seconds',
-    help: 'Of calls to the issuer about a token.',
-    labels: ['issuer'],
-  },
-  introspectionCacheHits: {
-    name: 'holdfast_introspection_cache_hits_total',
-    help: 'Tokens about which an answer of the issuer was still remembered.',
-    labels: ['issuer'],
-  },
+  ...ISSUER_CALL_METRICS,
   certificateExpiry: {
     name: 'holdfast_certificate_expiry_timestamp_seconds',
     help: 'End of validity of a server certificate, by the base name of its file.',
@@ -225,7 +211,7 @@ export type Snapshot = readonly object[];
 type RouteOf = Pick<Route, 'name'> | undefined;
 
 /** What a worker counts. */
-export interface TrafficMetrics {
+export interface TrafficMetrics extends IssuerCallCounts {
   /** @param seconds from the end of the header section to the end of the answer */
   countRequest(route: RouteOf, scheme: SchemeLabel, binding: BindingName, outcome: OutcomeLabel, seconds: number): void;
   /** @param by 1: one opened, -1: one ended */
@@ -234,7 +220,6 @@ export interface TrafficMetrics {
   countNonceChallenge(): void;
   /** @param members of `cnf` in one token that are none of those we check */
   countUnknownConfirmations(members: number): void;
-  countIntrospection(event: IntrospectionEvent): void;
   /** @param code `code` of the error that Node reported */
   countHandshakeFailure(listener: Pick<Listener, 'name'>, code: string | undefined): void;
   countRefusedConnection(listener: Pick<Listener, 'name'>, reason: ConnectionRefusal): void;
@@ -263,9 +248,6 @@ export function createTrafficMetrics({ connections, upstreams, worker = 0 }: Tra
   const histogram = (definition: Definition) =>
     new Histogram({ ...namesOf(definition), registers, buckets: DURATION_BUCKETS });
   const requestDuration = histogram(METRICS.requestDuration);
-  const introspections = counter(METRICS.introspections);
-  const introspectionDuration = histogram(METRICS.introspectionDuration);
-  const introspectionCacheHits = counter(METRICS.introspectionCacheHits);
   const unknownConfirmations = counter(METRICS.unknownConfirmations);
   const handshakeFailures = counter(METRICS.handshakeFailures);
   const refusedConnections = counter(METRICS.refusedConnections);
@@ -284,17 +266,12 @@ export function createTrafficMetrics({ connections, upstreams, worker = 0 }: Tra
     },
     countNonceChallenge: () => nonceChallenges.inc(),
     countUnknownConfirmations: (members) => unknownConfirmations.inc(members),
-    countIntrospection(event) {
-      const { issuer, result } = event;
-      if (result === 'cached') return introspectionCacheHits.inc({ issuer });
-      introspections.inc({ issuer, result });
-      if ('seconds' in event) introspectionDuration.observe({ issuer }, event.seconds);
-    },
     countHandshakeFailure({ name: listener }, code = '') {
       const reason = HANDSHAKE_FAILURES.find(([pattern]) => pattern.test(code))?.[1] ?? 'other';
       handshakeFailures.inc({ listener, reason });
     },
     countRefusedConnection: ({ name: listener }, reason) => refusedConnections.inc({ listener, reason }),
+    ...createIssuerCallCounts(registry, DURATION_BUCKETS),
     ...createUpstreamCounts(registry),
     addStore: () => addStoreMetrics(registry),
     snapshot: () => registry.getMetricsAsJSON(),

@@ -13,6 +13,7 @@ export const STAGES = [
   'proof',
   'policy',
   'replay',
+  'exchange',
   'upstream',
 ] as const;
 export type Stage = (typeof STAGES)[number];
@@ -272,6 +273,13 @@ export const REASONS = {
     'Try again later; the operator raises replay.capacity.'),
   replay_store_unavailable: row('replay', 503, 'none', 'The replay store does not answer',
     'Try again later; the operator checks the replay store.'),
+
+  token_exchange_refused: row('exchange', 401, 'invalid_token', 'The issuer does not exchange the access token for one of the upstream',
+    'Request a new token; the operator compares what the issuer allows with forward.token_exchange (the log names the error).'),
+  token_exchange_unavailable: row('exchange', 503, 'none', 'The issuer gave no token for the upstream',
+    'Try again after Retry-After; the operator looks in the log of the gateway for what the token endpoint of the issuer answered.'),
+  token_exchange_queue_full: row('exchange', 503, 'none', 'Too many tokens wait to be exchanged by the issuer',
+    'Try again after Retry-After, with fewer tokens that are new; the operator looks at holdfast_token_exchanges_total by result.'),
 
   body_too_large: row('upstream', 413, false, 'The request body is too large',
     'Send a smaller body, or raise limits.request_body.'),

@@ -27,14 +27,26 @@ export interface Issuer {
   readonly requiredForReady: boolean;
   /** undefined: opaque tokens are refused. */
   readonly introspection: IntrospectionRules | undefined;
+  /** undefined: no route exchanges its tokens. */
+  readonly tokenExchange: TokenExchangeRules | undefined;
 }
 
-/** How the issuer is asked about tokens (RFC 7662). */
-export interface IntrospectionRules {
+/** How the gateway calls an endpoint of the issuer, as a client that authenticates itself. */
+export interface ClientRules {
   /** undefined: from discovery. */
   readonly endpoint: string | undefined;
   readonly clientId: string;
   readonly credentials: ClientCredentials;
+}
+
+/** How tokens of the issuer are exchanged (RFC 8693). */
+export interface TokenExchangeRules extends ClientRules {
+  /** Seconds for which an issued token is used at most. */
+  readonly cache: number;
+}
+
+/** How the issuer is asked about tokens (RFC 7662). */
+export interface IntrospectionRules extends ClientRules {
   /** What marks an access token in an answer; undefined: `token_type` or an audience of ours says that it is one. */
   readonly accessToken: AccessTokenMark | undefined;
   /** Answers are JWTs signed by the issuer (RFC 9701), and nothing else is taken. */

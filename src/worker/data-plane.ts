@@ -19,12 +19,12 @@ import { type OpenUpstream, openUpstream, type UpstreamEvent } from '../edge/ups
 import type { Log } from '../observe/log.ts';
 import { createTrafficMetrics, type TrafficMetrics } from '../observe/metrics.ts';
 import type { Bind, Listener, Policy, Upstream } from '../policy/policy.ts';
-import { Introspector, type IntrospectionEvent } from '../issuer/introspection.ts';
 import { NonceKeys, type Nonces } from '../proof/nonce.ts';
 import { SharedRateLimiter } from '../rate/limiter.ts';
 import type { StoreState } from '../memory/redis/replay-store.ts';
 import { ProcessReplayStore } from '../memory/process-replay-store.ts';
 import type { PolicyInForce, StartOrder } from './messages.ts';
+import { IssuerCalls } from './issuer-calls.ts';
 import { RefusedConnections } from './refused-connections.ts';
 import { Ebb } from './spare-memory.ts';
 import { MirroredKeys } from '../issuer/mirrored-keys.ts';
@@ -59,10 +59,7 @@ export class DataPlane {
   readonly #proofKeys: Runtime['ports']['proofKeys'] = new LRUCache({ max: CACHED_PROOF_KEYS });
   readonly #keys = new Map<string, MirroredKeys>();
   readonly #open = new Map<string, OpenListener>();
-  /** By the names of the issuers that are asked about tokens; their answers belong to a policy. */
-  #introspectors: ReadonlyMap<string, Introspector> = new Map();
-  /** What was last said of an issuer that cannot be asked. */
-  readonly #introspectionNews = new Map<string, string>();
+  readonly #issuerCalls: IssuerCalls;
   readonly #bodies = new BodyMemory();
   #runtime: Runtime;
   #upstreams: ReadonlyMap<Upstream, OpenUpstream> = new Map();
@@ -87,6 +84,7 @@ export class DataPlane {
     const terms = replicaTerms(order.policy);
     this.#replicaStore =
       terms && new ReplicaReplayStore(terms, { log, now, report, lookup, metrics: this.metrics.addStore() });
+    this.#issuerCalls = new IssuerCalls({ log, metrics: this.metrics, keysOf: (name) => this.#keysOf(name), lookup });
     this.#runtime = this.#wire(order);
   }
 
@@ -149,7 +147,7 @@ export class DataPlane {
     this.#stopping = true;
     this.#cutting = true;
     await Promise.all([...this.#open.values()].map((listener) => listener.close()));
-    await Promise.all([...this.#introspectors.values()].map((one) => one.close()));
+    await this.#issuerCalls.close();
     await Promise.all([...this.#upstreams.values()].map((upstream) => upstream.destroy()));
     this.#replicaStore?.close();
   }
@@ -157,9 +155,7 @@ export class DataPlane {
   #wire({ policy, keys, shorterMemories }: PolicyInForce): Runtime {
     for (const [name, state] of keys) this.#keysOf(name).update(state);
     const { log, now } = this.#options;
-    // Those of the policy before end by themselves: calls in flight are answered, and idle connections close.
-    const introspectors = this.#openIntrospectors(policy);
-    this.#introspectors = introspectors;
+    const { introspect, exchangeToken } = this.#issuerCalls.openFor(policy);
     const before = [...this.#upstreams.values()];
     this.#upstreams = new Map(policy.upstreams.map((one) => [one, this.#upstreamOf(policy, one, before)]));
     return {
@@ -167,7 +163,7 @@ export class DataPlane {
       ports: {
         keysOf: ({ name }) => this.#keys.get(name) ?? NO_KEYS,
         tokens: new LRUCache({ max: CACHED_TOKENS }),
-        introspect: ({ name }, ...question) => introspectors.get(name)?.ask(...question) ?? 'unavailable',
+        introspect,
         proofKeys: this.#proofKeys,
         nonces: this.#noncesOf(policy),
         replay: this.#replicaStore ?? this.#replay,
@@ -177,6 +173,7 @@ export class DataPlane {
         shorterMemories,
         seenCertificates: new SeenCertificates(),
       },
+      exchangeToken,
       listeners: this.#listenersAtWork(policy),
       metrics: this.metrics,
       log,
@@ -239,30 +236,6 @@ export class DataPlane {
     const keys = this.#keys.get(issuer) ?? new MirroredKeys((kid) => refreshKeys(issuer, kid), now);
     this.#keys.set(issuer, keys);
     return keys;
-  }
-
-  #openIntrospectors({ issuers }: Policy): ReadonlyMap<string, Introspector> {
-    const onEvent = (event: IntrospectionEvent) => this.#onIntrospection(event);
-    return new Map(
-      issuers.flatMap((issuer) => {
-        const { name, introspection: rules } = issuer;
-        const options = { issuer, keys: this.#keysOf(name), onEvent, ...this.#named };
-        return rules ? [[name, new Introspector({ ...options, rules })] as const] : [];
-      }),
-    );
-  }
-
-  /** Failures are logged when they begin, change or end: one outage is not a line per token. */
-  #onIntrospection(event: IntrospectionEvent): void {
-    this.metrics.countIntrospection(event);
-    const { issuer, result } = event;
-    if (result === 'cached' || result === 'refused') return;
-    const before = this.#introspectionNews.get(issuer) ?? '';
-    const news = result === 'failed' ? event.error : '';
-    if (news === before) return;
-    this.#introspectionNews.set(issuer, news);
-    if (news === '') this.#options.log.event('info', 'the issuer answers about tokens again', { issuer });
-    else this.#options.log.event('warn', 'the issuer gave no answer about a token', { issuer, error: news });
   }
 
   #openListener(listener: Listener, bind: Bind, reusePort: boolean): Promise<OpenListener> {

@@ -9,6 +9,7 @@ const facts: PermitFacts = {
   scheme: 'DPoP',
   binding: 'dpop',
   accessToken: 'token',
+  issuer: undefined,
   identity: [['X-Auth-Subject', 'alice']],
   certificate: undefined,
   freshNonce: undefined,

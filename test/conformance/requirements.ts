@@ -4,6 +4,7 @@ import { FAPI_2 } from './requirements/fapi2.ts';
 import { RFC_9728 } from './requirements/rfc9728.ts';
 import { RFC_7662 } from './requirements/rfc7662.ts';
 import { RFC_6750 } from './requirements/rfc6750.ts';
+import { RFC_8693 } from './requirements/rfc8693.ts';
 import { RFC_8705 } from './requirements/rfc8705.ts';
 import { RFC_8725 } from './requirements/rfc8725.ts';
 import { RFC_9068 } from './requirements/rfc9068.ts';
@@ -24,5 +25,6 @@ export const SPECIFICATIONS: readonly Specification[] = [
   RFC_9110,
   RFC_7662,
   RFC_9701,
+  RFC_8693,
   RFC_9728,
 ];

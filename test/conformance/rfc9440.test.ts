@@ -91,6 +91,7 @@ test('a chain never goes without Client-Cert: a field of another name carries th
         now: 0,
         peer: { address: undefined, trusted: false },
       },
+      upstreamToken: undefined,
     } as const;
     return requestFields(received, rules, makePermit({ certificate }).facts).filter((name) => /cert/i.test(name));
   };

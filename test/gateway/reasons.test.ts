@@ -11,6 +11,7 @@ import { gatewayFor, POLICY_OF_ALL, REFUSALS } from './refusals.ts';
 /** Why a reason cannot occur here. */
 const NOT_YET = {
   introspection_queue_full: 'it takes a flood (introspection-flood.test.ts)',
+  token_exchange_queue_full: 'it takes many calls at once (test/issuer/token-exchange.test.ts)',
   replay_store_unavailable: 'the memory inside the process always answers',
 } satisfies Partial<Record<Reason, string>>;
 

@@ -1,8 +1,10 @@
-// Refusals of the stages binding, certificate, proof, policy and replay: a good token in the hands of the wrong sender.
+// Refusals of the stages binding, certificate, proof, policy, replay and exchange: a good token whose sender or route fails it.
 
 import assert from 'node:assert/strict';
 import { makeCertificate } from '../support/pki.ts';
 import { makeKey } from '../support/tokens.ts';
+import type { Policy } from '../../src/policy/policy.ts';
+import type { TokenExchangeRules } from '../../src/token/issuer.ts';
 import type { Answered, TestGateway } from '../support/gateway.ts';
 import {
   CLIENT,
@@ -292,5 +294,52 @@ export const REPLAY: readonly Refusal[] = [
       assert.equal((await dpop(gateway, 'GET', '/dpop/1')).status, 200);
       return dpop(gateway, 'GET', '/dpop/1');
     },
+  },
+];
+
+/** The policy, but that a route exchanges tokens at this endpoint. */
+const exchanging =
+  (endpoint: (policy: Policy) => string) =>
+  (policy: Policy): Policy => {
+    const next = structuredClone(policy);
+    const tokenExchange: TokenExchangeRules = {
+      endpoint: endpoint(policy),
+      clientId: 'gateway',
+      credentials: { method: 'client_secret_basic', secret: 'MARK-secret' },
+      cache: 30,
+    };
+    const exchange = { audience: ['orders'], resource: [], scope: [], form: 'audience=orders' };
+    for (const issuer of next.issuers) Object.assign(issuer, { tokenExchange });
+    for (const { name, forward } of next.routes) {
+      if (name === 'any') Object.assign(forward, { authorization: 'exchange', exchange });
+    }
+    return next;
+  };
+
+export const EXCHANGE: readonly Refusal[] = [
+  {
+    reason: 'token_exchange_refused',
+    when: 'the issuer does not take the token',
+    stage: 'exchange',
+    status: 401,
+    challenges: onAny('invalid_token'),
+    // The upstream stands in for the issuer.
+    reached: 1,
+    wishes: { adjust: exchanging(({ upstreams }) => `${upstreams[0]?.targets[0]?.origin}/token`) },
+    send: (gateway) => {
+      gateway.upstream.answer = (_request, response) =>
+        response.writeHead(400, { 'content-type': 'application/json' }).end('{"error":"invalid_grant"}');
+      return bearer('/any/1', {})(gateway);
+    },
+  },
+  {
+    reason: 'token_exchange_unavailable',
+    when: 'the issuer does not answer',
+    stage: 'exchange',
+    status: 503,
+    challenges: [],
+    fields: { 'retry-after': '5' },
+    wishes: { adjust: exchanging(() => 'http://127.0.0.1:1/token') },
+    send: bearer('/any/1', {}),
   },
 ];

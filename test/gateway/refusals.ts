@@ -4,7 +4,7 @@ import type { TestContext } from 'node:test';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
 import type { Refusal } from './refusal.ts';
 import { EDGE, ROUTE, UPSTREAM } from './refusals-edge.ts';
-import { BINDING, CERTIFICATE, POLICY, PROOF, REPLAY } from './refusals-sender.ts';
+import { BINDING, CERTIFICATE, EXCHANGE, POLICY, PROOF, REPLAY } from './refusals-sender.ts';
 import { PRESENTATION, TOKEN } from './refusals-token.ts';
 
 /** One route per demand; /open demands nothing, so that only the edge can refuse. */
@@ -61,6 +61,7 @@ export const REFUSALS: readonly Refusal[] = [
   ...PROOF,
   ...POLICY,
   ...REPLAY,
+  ...EXCHANGE,
   ...UPSTREAM,
 ];
 

@@ -8,6 +8,7 @@ import type { ForwardRules } from '../../src/policy/policy.ts';
 const FORWARD: ForwardRules = {
   host: 'preserve',
   authorization: 'remove',
+  exchange: undefined,
   identity: [],
   encoding: 'strict',
   remove: [],

@@ -1,4 +1,4 @@
-// A real authorization server for tests: oidc-provider over TLS, issuing opaque access tokens, answering about them and revoking them.
+// A real authorization server for tests: oidc-provider over TLS; its opaque tokens are issued, asked about, exchanged and revoked.
 
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -21,6 +21,40 @@ export interface OpaqueServer {
   /** An opaque token bound to what is shown. */
   readonly issue: (to?: { readonly key?: TestKey; readonly certificate?: TestCertificate }) => Promise<string>;
   readonly revoke: (token: string) => Promise<void>;
+  /** Audience and scope of a token, as the server knows it; undefined: it is none. */
+  readonly look: (token: string) => Promise<{ readonly aud: unknown; readonly scope: unknown } | undefined>;
+}
+
+const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
+/** The one for whom tokens are given in exchange. */
+export const UPSTREAM_AUDIENCE = 'orders service';
+
+/** RFC 8693, which oidc-provider leaves to those who use it: client authentication, parameters and errors are its own. */
+function addTokenExchange(provider: Oidc.Provider, errors: typeof Oidc.errors): void {
+  const parameters = ['subject_token', 'subject_token_type', 'requested_token_type', 'audience', 'scope'];
+  provider.registerGrantType(
+    TOKEN_EXCHANGE,
+    async (context) => {
+      const { client, params } = context.oidc;
+      const subject = await provider.ClientCredentials.find(String(params?.['subject_token']));
+      const types = [params?.['subject_token_type'], params?.['requested_token_type']];
+      if (client === undefined || types.some((type) => type !== ACCESS_TOKEN)) throw new errors.InvalidRequest('types');
+      if (subject === undefined) throw new errors.InvalidGrant('the subject token counts for nothing');
+      if (params?.['audience'] !== UPSTREAM_AUDIENCE) throw new errors.InvalidTarget();
+      const scope = String(params?.['scope'] ?? subject.scope);
+      const token = new provider.ClientCredentials({ client, scope });
+      token.aud = UPSTREAM_AUDIENCE;
+      context.body = {
+        access_token: await token.save(),
+        issued_token_type: ACCESS_TOKEN,
+        token_type: 'Bearer',
+        expires_in: token.expiration,
+        scope,
+      };
+    },
+    parameters,
+  );
 }
 
 export const SECRET = 'a secret: of the gateway & 100% its own';
@@ -43,10 +77,12 @@ export async function startOpaqueServer(t: TestContext, clients: TestCertificate
     server.listen(0, '127.0.0.1', resolve);
   });
   const issuer = `https://localhost:${(server.address() as AddressInfo).port}`;
-  const provider = new (await importProvider()).Provider(
+  const library = await importProvider();
+  const provider = new library.Provider(
     issuer,
     configuration(issuer, key, await privateJwk(await makeKey('ES256', 'issuer'))),
   );
+  addTokenExchange(provider, library.errors);
   const answer = provider.callback();
   const seen: string[] = [];
   server.on('request', (message, response) => {
@@ -86,6 +122,10 @@ export async function startOpaqueServer(t: TestContext, clients: TestCertificate
       const proof = holder && (await proofFor(holder, `${issuer}/token`));
       return String(JSON.parse(await post('/token', form, shown, proof)).access_token);
     },
+    async look(token) {
+      const found = await provider.ClientCredentials.find(token);
+      return found && { aud: found.aud, scope: found.scope };
+    },
     revoke: async (token) => void (await post('/token/revocation', { token, client_id: 'bearer' }, undefined)),
   };
 }
@@ -99,7 +139,7 @@ async function privateJwk({ privateKey, jwk }: TestKey): Promise<string> {
 
 function configuration(issuer: string, gatewayKey: TestKey, ownKey: string): Oidc.Configuration {
   const open = { token_endpoint_auth_method: 'none' as const };
-  const gateway = { grant_types: [], redirect_uris: [], response_types: [] };
+  const gateway = { grant_types: [TOKEN_EXCHANGE], redirect_uris: [], response_types: [] };
   return {
     adapter: memoryAdapters(),
     jwks: { keys: [JSON.parse(ownKey) as Oidc.JWK] },

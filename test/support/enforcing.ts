@@ -31,6 +31,7 @@ export function makeIssuer(over: Partial<Issuer> = {}): Issuer {
     clockTolerance: 15,
     requiredForReady: true,
     introspection: undefined,
+    tokenExchange: undefined,
     ...over,
   };
 }
@@ -84,6 +85,7 @@ export function makeRoute(issuer: Issuer, over: Partial<Demand> = {}): Route {
     forward: {
       host: 'preserve',
       authorization: 'remove',
+      exchange: undefined,
       identity: [],
       encoding: 'strict',
       remove: [],

@@ -20,6 +20,7 @@ import type { ForwardRules, Route, Timeouts, Upstream } from '../../src/policy/p
 export const FORWARD: ForwardRules = {
   host: 'preserve',
   authorization: 'remove',
+  exchange: undefined,
   identity: [],
   encoding: 'strict',
   remove: [],
@@ -33,6 +34,7 @@ export function makePermit(over: Partial<PermitFacts> = {}): Permit {
     scheme: 'DPoP',
     binding: 'dpop',
     accessToken: 'header.payload.signature',
+    issuer: undefined,
     identity: [],
     certificate: undefined,
     freshNonce: undefined,
@@ -145,6 +147,7 @@ export async function openForwarder(t: TestContext, origin: string, wishes: Forw
     // Each connection is another client, unless the test says who it is.
     forward(makePermit({ client: `port ${request.socket.remotePort}`, ...wishes.permit }), {
       transaction: new Http1Transaction(request, response, expectsContinue),
+      upstreamToken: undefined,
       facts: {
         path: '/',
         now: 0,

@@ -79,6 +79,7 @@ export function makeIssuer(keys: Issuer['keys'], over: Partial<Issuer> = {}): Is
     clockTolerance: 15,
     requiredForReady: true,
     introspection: undefined,
+    tokenExchange: undefined,
     ...over,
   };
 }

@@ -26,6 +26,7 @@ const login: Issuer = {
   clockTolerance: 15,
   requiredForReady: true,
   introspection: undefined,
+  tokenExchange: undefined,
 };
 
 let key: TestKey;

@@ -1,9 +1,11 @@
 // Compiles what the upstream sees: identity fields, fields with the client's certificate, and what never passes.
 
+import type { Issuer } from '../../token/issuer.ts';
 import type { IdentityRule, IdentitySource } from '../../token/identity.ts';
 import { compileAssertion } from './assertion.ts';
 import { type Compilation, merged } from './compilation.ts';
 import type { RouteConfig } from './demand.ts';
+import { compileExchangeTerms } from './token-exchange.ts';
 import { checkRemovableField, checkSettableField } from './field.ts';
 import type { ConfigPath } from '../problem.ts';
 import type { ForwardRules } from '../../policy/policy.ts';
@@ -16,14 +18,14 @@ type Fact = Extract<IdentitySource, { fact: string }>['fact'];
  * `forward` of a route over that of the defaults; `identity` field by field, names in any case. Problems: fields that cannot be
  * set, one field set twice, and identities of several issuers without the issuer beside them (a subject is unique only
  * together with its issuer, RFC 7519 §4.1.2).
- * @param issuers how many issuers' tokens the route takes
+ * @param issuers whose tokens the route takes
  * @param upstream its name; '': none
  */
 export function compileForward(
   compilation: Compilation,
   at: ConfigPath,
   config: RouteConfig,
-  { issuers, upstream }: { readonly issuers: number; readonly upstream: string },
+  { issuers, upstream }: { readonly issuers: readonly Issuer[]; readonly upstream: string },
 ): ForwardRules {
   const { forward: defaults } = compilation.read.config.defaults;
   const forward: ForwardConfig = merged(defaults, {
@@ -32,7 +34,7 @@ export function compileForward(
   });
   const identity = Object.entries(forward.identity).map(([field, source]) => compileIdentity(field, source));
   const toldApart = identity.some(({ source }) => 'fact' in source && source.fact === 'issuer');
-  if (issuers > 1 && identity.length > 0 && !toldApart) {
+  if (issuers.length > 1 && identity.length > 0 && !toldApart) {
     compilation.problem(
       [...at, 'forward', 'identity'],
       'has no field with "@issuer" although several issuers can reach this route, expected one such as X-Auth-Issuer: "@issuer"',
@@ -43,6 +45,7 @@ export function compileForward(
   return {
     host: forward.host,
     authorization: forward.authorization,
+    exchange: compileExchangeTerms(compilation, at, config, issuers),
     identity,
     encoding: forward.encoding,
     remove: forward.remove.map((name) => name.toLowerCase()),

@@ -6,6 +6,7 @@ import { compileAccessToken } from './access-token.ts';
 import { type Compilation, isLoopback } from './compilation.ts';
 import { compileIntrospection } from './introspection.ts';
 import { authoritiesAt } from './pem.ts';
+import { compileTokenExchange } from './token-exchange.ts';
 import type { ConfigPath } from '../problem.ts';
 import type { Config } from '../schema/schema.ts';
 
@@ -42,6 +43,7 @@ function compileIssuer(compilation: Compilation, name: string, config: IssuerCon
     clockTolerance: config.clock_tolerance,
     requiredForReady: config.required_for_ready && compilation.read.includedBy(at) === undefined,
     introspection: compileIntrospection(compilation, name, config),
+    tokenExchange: compileTokenExchange(compilation, name, config),
   };
 }
 
@@ -50,7 +52,7 @@ const EVERY_TENANT = /[{}]|^https:\/\/login\.microsoftonline\.[a-z.]+\/(?:common
 
 /** Only an issuer at which something is discovered has to be a URL, and https (RFC 8414 §2): what stands in `iss` is a name. */
 function checkIdentifier(compilation: Compilation, at: ConfigPath, config: IssuerConfig): void {
-  const { issuer, keys, introspection, insecure_http: insecure } = config;
+  const { issuer, keys, introspection, token_exchange: exchange, insecure_http: insecure } = config;
   if (EVERY_TENANT.test(issuer)) {
     const message = 'stands for many tenants, and no token has it in iss';
     return compilation.problem(
@@ -58,13 +60,15 @@ function checkIdentifier(compilation: Compilation, at: ConfigPath, config: Issue
       `${message}, expected one issuer for each tenant whose tokens count, with the ID of the tenant in its place`,
     );
   }
-  const asked = introspection !== undefined && introspection.endpoint === undefined;
+  const asked = [introspection, exchange].some((one) => one !== undefined && one.endpoint === undefined);
   const elsewhere = typeof keys === 'object' && keys.discovery_uri !== undefined;
   if (keys !== 'discovery' && (!asked || elsewhere)) return;
   if (URL.canParse(issuer) && /^https?:/.test(issuer))
     return checkScheme(compilation, [...at, 'issuer'], issuer, insecure);
+  const missing =
+    introspection !== undefined && introspection.endpoint === undefined ? 'introspection' : 'token_exchange';
   const where =
-    keys === 'discovery' ? 'keys: { jwks_uri: … }, { discovery_uri: … } or { jwks_file: … }' : 'introspection.endpoint';
+    keys === 'discovery' ? 'keys: { jwks_uri: … }, { discovery_uri: … } or { jwks_file: … }' : `${missing}.endpoint`;
   compilation.problem([...at, 'issuer'], `is not a URL, so nothing can be discovered there, expected ${where} as well`);
 }
 

@@ -197,7 +197,7 @@ function checkUpstream(compilation: Compilation, { route, at, entry }: IncludedR
 }
 
 /** `host` and `authorization` are about the upstream of the route; all others are read, or managed, by others too. */
-const DEFAULTS_ONLY = ['identity', 'encoding', 'remove', 'client_certificate', 'assertion'] as const;
+const DEFAULTS_ONLY = ['token_exchange', 'identity', 'encoding', 'remove', 'client_certificate', 'assertion'] as const;
 
 function checkForward(compilation: Compilation, at: ConfigPath): void {
   const forward = compilation.read.config.routes[Number(at[1])]?.forward ?? {};

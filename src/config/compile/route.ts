@@ -69,10 +69,7 @@ function compileRoute(compilation: Compilation, at: ConfigPath, config: RouteCon
     challenge: compileChallenge(demand, config.resource?.identifier),
     encodedSlash: config.encoded.includes('slash'),
     stripPrefix: compileStripPrefix(compilation, at, config, match.path),
-    forward: compileForward(compilation, at, config, {
-      issuers: demand.issuers.length,
-      upstream: config.upstream ?? '',
-    }),
+    forward: compileForward(compilation, at, config, { issuers: demand.issuers, upstream: config.upstream ?? '' }),
     cors: config.cors && compileCors(compilation, [...at, 'cors'], config.cors, rateLimit !== undefined),
     rateLimit,
     limits: compileRequestLimits(config.limits ?? {}),

@@ -12,8 +12,8 @@ type Defaults = Config['defaults'];
 /** From the least demanding up; dpop and mtls demand different things, neither more than the other. */
 const REQUIREMENTS = { public: 0, token: 1, 'sender-constrained': 2, dpop: 3, mtls: 3 } as const;
 const NONCES = { none: 0, 'on-skew': 1, required: 2 } as const;
-/** By what leaves the gateway: token and proof, the token alone, nothing. */
-const AUTHORIZATIONS = { 'as-received': 0, bearer: 1, remove: 2 } as const;
+/** By what leaves the gateway: token and proof, the token alone, a token for the upstream, nothing. */
+const AUTHORIZATIONS = { 'as-received': 0, bearer: 1, exchange: 2, remove: 3 } as const;
 
 interface Comparison {
   /** Where the route says it. */

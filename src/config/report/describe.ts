@@ -199,6 +199,7 @@ function describeForward({ demand, forward, cors, stripPrefix, resource }: Route
     remove: 'without Authorization and DPoP',
     'as-received': 'with Authorization and DPoP as received',
     bearer: 'with the access token as Bearer, without the proof',
+    exchange: `with another access token as Bearer, ${describeExchange(forward.exchange, demand.issuers)}`,
   };
   return [
     credentials[isPublic ? 'as-received' : forward.authorization],
@@ -221,6 +222,18 @@ function describeForward({ demand, forward, cors, stripPrefix, resource }: Route
 /** Who attests the document. */
 function signedBy({ signedBy: issuer }: NonNullable<Route['resource']>): string {
   return issuer === undefined ? '' : `, signed by ${issuer} (RFC 9728 §2.2)`;
+}
+
+/** `for orders (scope read), got from https://login.example.com in exchange for the client's (RFC 8693)`. */
+function describeExchange(terms: Route['forward']['exchange'], issuers: Demand['issuers']): string {
+  const { audience = [], resource = [], scope = [] } = terms ?? {};
+  const scopes = scope.length === 0 ? '' : ` (scope ${scope.join(' ')})`;
+  const from = issuers.map(({ issuer, tokenExchange }) => {
+    const { clientId, credentials, cache, endpoint = 'its metadata' } = tokenExchange ?? {};
+    const where = `at the endpoint of ${endpoint}`.replace('the endpoint of http', 'http');
+    return `${issuer} ${where} by ${clientId} with ${credentials?.method}, used ${cache} s at most`;
+  });
+  return `for ${[...audience, ...resource].join(', ')}${scopes}, got in exchange for the client's (RFC 8693) from ${from.join('; ')}`;
 }
 
 function revocation({ issuers, audience }: Demand): string[] {

@@ -17,6 +17,28 @@ const accessToken = z.union(
   ACCESS_TOKEN,
 );
 
+/** With what the gateway says who it is to an endpoint of the issuer. */
+const credentials = {
+  client_id: text('a client identifier').describe('Who asks.'),
+  client_secret_file: file.optional().describe('client_secret_basic.'),
+  private_key_file: file.optional().describe('private_key_jwt.'),
+  cert: file.optional().describe('tls_client_auth, with key_file.'),
+  key_file: file.optional().describe('Private key of cert.'),
+};
+
+type Credentials = Partial<Record<keyof typeof credentials, string | undefined>>;
+
+const hasOneCredential = ({
+  client_secret_file: secret,
+  private_key_file: key,
+  cert,
+  key_file: certKey,
+}: Credentials) =>
+  [secret, key, cert].filter((one) => one !== undefined).length === 1 &&
+  (cert === undefined) === (certKey === undefined);
+
+const ONE_CREDENTIAL = 'exactly one of client_secret_file, private_key_file, and cert with key_file';
+
 export const issuer = z.strictObject({
   issuer: text(
     'the issuer identifier, such as https://login.example.com',
@@ -68,11 +90,7 @@ export const issuer = z.strictObject({
   introspection: z
     .strictObject({
       endpoint: uri('an https URI').optional().describe('Absent: from discovery.'),
-      client_id: text('a client identifier').describe('Who asks.'),
-      client_secret_file: file.optional().describe('client_secret_basic.'),
-      private_key_file: file.optional().describe('private_key_jwt.'),
-      cert: file.optional().describe('tls_client_auth, with key_file.'),
-      key_file: file.optional().describe('Private key of cert.'),
+      ...credentials,
       access_token: accessToken
         .optional()
         .describe(
@@ -82,12 +100,20 @@ export const issuer = z.strictObject({
       always: flag().prefault(false).describe('JWTs too.'),
       cache: duration('0s').prefault('30s').describe('How long an answer counts.'),
     })
-    .refine(
-      ({ client_secret_file: secret, private_key_file: key, cert, key_file: certKey }) =>
-        [secret, key, cert].filter((one) => one !== undefined).length === 1 &&
-        (cert === undefined) === (certKey === undefined),
-      'exactly one of client_secret_file, private_key_file, and cert with key_file',
-    )
+    .refine(hasOneCredential, ONE_CREDENTIAL)
     .optional()
     .describe('Ask the issuer about opaque tokens (RFC 7662).'),
+  token_exchange: z
+    .strictObject({
+      endpoint: uri('an https URI').optional().describe('The token endpoint. Absent: from discovery.'),
+      ...credentials,
+      cache: duration('0s', '24h')
+        .prefault('5m')
+        .describe('How long an issued token is used at most, and never in the last 10 s of its expires_in.'),
+    })
+    .refine(hasOneCredential, ONE_CREDENTIAL)
+    .optional()
+    .describe(
+      'Get tokens for upstreams in exchange for those of clients (RFC 8693), on routes with forward.authorization: exchange.',
+    ),
 });

@@ -50,6 +50,21 @@ const assertion = z.strictObject({
     .describe('Claims of the access token that it repeats.'),
 });
 
+const tokenExchange = z
+  .strictObject({
+    audience: audience.optional().describe('audience: names by which the issuer knows the upstream.'),
+    resource: list(uri('an http or https URI'), 'URIs')
+      .optional()
+      .describe('resource: URIs of the upstream (RFC 8707).'),
+    scope: scopes
+      .optional()
+      .describe('scope: what the token for the upstream is for. Absent: what the issuer thinks right.'),
+  })
+  .refine(
+    ({ audience: names, resource: uris }) => names !== undefined || uris !== undefined,
+    'audience or resource, or both',
+  );
+
 const certificateField = z.strictObject({
   format: choice('rfc9440', 'xfcc', 'pem-escaped').describe('How the certificate is written.'),
   field: field.describe('The field in which it goes.'),
@@ -57,9 +72,10 @@ const certificateField = z.strictObject({
 
 const forward = {
   host: choice('preserve', 'upstream').describe("The Host that the upstream sees: the client's or the target's own."),
-  authorization: choice('remove', 'as-received', 'bearer').describe(
-    'What the upstream sees of the credentials: nothing, everything (with the proof), or the token as Bearer.',
+  authorization: choice('remove', 'as-received', 'bearer', 'exchange').describe(
+    'What the upstream sees of the credentials: nothing, everything (with the proof), the token as Bearer, or another token that the issuer gives in exchange for it (RFC 8693).',
   ),
+  token_exchange: tokenExchange.optional().describe('For whom a token is asked for, with authorization: exchange.'),
   identity: z
     .record(
       field,
@@ -105,6 +121,7 @@ export const defaults = z.strictObject({
     .strictObject({
       host: forward.host.prefault('preserve'),
       authorization: forward.authorization.prefault('remove'),
+      token_exchange: forward.token_exchange,
       identity: forward.identity.prefault({
         'X-Auth-Issuer': '@issuer',
         'X-Auth-Subject': 'sub',

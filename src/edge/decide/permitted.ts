@@ -14,6 +14,8 @@ export interface Passing {
   readonly permit: Permit;
   readonly question: Pick<ReceivedRequest, 'rawHeaders'>;
   readonly facts: AssertedRequest;
+  /** Got in exchange for the client's; undefined: the route exchanges none. */
+  readonly upstreamToken: string | undefined;
   /** Our CORS fields, names and values in turn. */
   readonly cors: readonly string[];
 }
@@ -47,7 +49,7 @@ export function compileUpstreamFields(routes: readonly Route[], managed: Managed
  * copies fields keeps the client's otherwise.
  */
 export function permittedFields(passing: Passing, rules: FieldRules, fields: UpstreamFields): Permitted {
-  const { permit, question, facts, cors } = passing;
+  const { permit, question, cors } = passing;
   const values = new Map<string, readonly [string, string]>(fields.set.map((name) => [name, [name, '']]));
   if (rules.credentials === 'as-received') {
     for (const name of ['authorization', 'dpop']) {
@@ -56,7 +58,7 @@ export function permittedFields(passing: Passing, rules: FieldRules, fields: Ups
     }
   }
   const own: string[] = [];
-  addOwnFields(own, rules, permit.facts, facts);
+  addOwnFields(own, rules, permit.facts, passing);
   for (let at = 0; at < own.length; at += 2) {
     const [name = '', value = ''] = [own[at], own[at + 1]];
     values.set(name.toLowerCase(), [name, value]);

@@ -28,7 +28,7 @@ export interface FieldRules {
   readonly pseudonym: string;
   /** The client's, or the authority of the target that the request goes to. */
   readonly host: 'preserve' | 'upstream';
-  readonly credentials: 'remove' | 'as-received' | 'bearer';
+  readonly credentials: 'remove' | 'as-received' | 'bearer' | 'exchange';
   readonly clientCertificate: readonly CertificateFieldRule[];
   readonly assertion: { readonly field: string; readonly assert: Assert } | undefined;
   /** Certificate fields written before: certificates belong to connections, and encoding one costs more than a request's other fields. */

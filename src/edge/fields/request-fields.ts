@@ -25,6 +25,8 @@ export interface Peer {
 export interface PermittedRequest {
   readonly transaction: Pick<ReceivedRequest, 'rawHeaders' | 'httpVersion'>;
   readonly facts: AssertedRequest & { readonly peer: Peer };
+  /** Got in exchange for the client's; undefined: the route exchanges none. */
+  readonly upstreamToken: string | undefined;
 }
 
 /**
@@ -53,18 +55,32 @@ export function requestFields(received: PermittedRequest, rules: FieldRules, per
   if (rules.upstreamVersion === '2.0' && takesTrailers(kept.te)) fields.push('TE', 'trailers');
   if (kept['max-forwards'] !== '') fields.push('Max-Forwards', lessOne(kept['max-forwards'], facts.method));
   addForwarded(fields, kept.forwarded, kept['x-forwarded-for'], received);
-  addOwnFields(fields, rules, permit, facts);
+  addOwnFields(fields, rules, permit, received);
   return fields;
 }
 
 /** Appends what only the gateway can say of a permitted request: identity, certificate and token. */
-export function addOwnFields(fields: string[], rules: FieldRules, permit: PermitFacts, request: AssertedRequest): void {
+export function addOwnFields(
+  fields: string[],
+  rules: FieldRules,
+  permit: PermitFacts,
+  received: { readonly facts: AssertedRequest } & Pick<PermittedRequest, 'upstreamToken'>,
+): void {
   for (const [name, value] of permit.identity) fields.push(name, value);
   if (permit.certificate !== undefined) fields.push(...certificateFields(rules, permit.certificate));
-  if (rules.credentials === 'bearer' && permit.accessToken !== undefined) {
-    fields.push('Authorization', `Bearer ${permit.accessToken}`);
-  }
-  if (rules.assertion !== undefined) fields.push(rules.assertion.field, rules.assertion.assert(permit, request));
+  const token = upstreamCredentials(rules, permit, received.upstreamToken);
+  if (token !== undefined) fields.push('Authorization', `Bearer ${token}`);
+  if (rules.assertion !== undefined) fields.push(rules.assertion.field, rules.assertion.assert(permit, received.facts));
+}
+
+/** The token of the client goes nowhere but where the route says `bearer`. */
+function upstreamCredentials(
+  { credentials }: FieldRules,
+  { accessToken }: PermitFacts,
+  exchanged: string | undefined,
+): string | undefined {
+  if (credentials === 'bearer') return accessToken;
+  return credentials === 'exchange' ? exchanged : undefined;
 }
 
 function addForwarded(fields: string[], forwarded: string, forwardedFor: string, received: PermittedRequest): void {

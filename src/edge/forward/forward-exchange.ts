@@ -13,6 +13,8 @@ export interface ForwardExchange {
   readonly facts: Pick<RequestFacts, 'method' | 'origin' | 'target' | 'path' | 'matchPath' | 'now'> & {
     readonly peer: Peer;
   };
+  /** Got in exchange for the client's; undefined: the route exchanges none. */
+  readonly upstreamToken: string | undefined;
   readonly route: RouteAtWork;
   /** Our CORS fields, names and values in turn, without `Vary`; empty where the route has no `cors`. */
   readonly cors: readonly string[];

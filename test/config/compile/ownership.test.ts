@@ -236,6 +236,7 @@ describe('an upstream has one owner', () => {
 describe('what is for all', () => {
   test('the fields to the upstream are those of the defaults', () => {
     const forwards = {
+      token_exchange: '{ audience: [orders] }',
       identity: '{ X-Auth-Subject: nickname }',
       encoding: 'base64url',
       remove: '[Cookie]',

@@ -297,6 +297,7 @@ describe('merging', () => {
       encoding: 'base64url',
       remove: ['x-secret'],
       clientCertificate: [],
+      exchange: undefined,
       assertion: undefined,
     });
   });

@@ -26,6 +26,7 @@ function run(rawHeaders: readonly string[], wishes: Wishes = {}): (readonly [str
       now: 0,
       peer: { address: '192.0.2.7', trusted: false, ...wishes.peer },
     },
+    upstreamToken: undefined,
   };
   const flat = requestFields(received, makeRules(wishes), makePermit(wishes.permit).facts);
   return flat.flatMap((name, at) => (at % 2 === 0 ? [[name, flat[at + 1] ?? ''] as const] : []));
