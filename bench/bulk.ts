@@ -1,4 +1,4 @@
-// Throughput of large bodies against nginx: 1 GiB down and up through each, over HTTP/1.1 and HTTP/2, by curl; prints a table.
+// Throughput of 1 GiB bodies against nginx, both ways, over HTTP/1.1 and HTTP/2.
 //
 // npm run bulk, or node bench/bulk.ts [--mib N] [--rounds N]
 

@@ -1,4 +1,4 @@
-// What clients bring: keys, access tokens and DPoP proofs signed in advance, and the certificates of both ends.
+// Credentials of benchmark clients: keys, access tokens, proofs and certificates.
 
 import { execFileSync } from 'node:child_process';
 import {

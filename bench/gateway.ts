@@ -1,4 +1,4 @@
-// The gateway under test: a configuration with one route per requirement, started like an operator starts it.
+// The gateway under test: one route per requirement, started as an operator starts it.
 
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// A peer: https server and http-proxy-3 with keep-alive, forwarding everything, checking nothing.
+// A peer that checks nothing: an https server with http-proxy-3 and keep-alive.
 //
 // node bench/http-proxy-3.ts PORT TARGET CERT KEY
 

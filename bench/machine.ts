@@ -1,4 +1,4 @@
-// The machine: what it is, which programs are on it, and the CPU time and memory that a process tree used.
+// The machine: its description, its programs, and CPU time and memory of a process tree.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';

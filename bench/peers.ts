@@ -1,4 +1,4 @@
-// The programs around the gateway: the upstream, the peers it is compared with, and the relay that lends wrk a certificate.
+// The programs around the gateway: the upstream, the peers, and the relay for certificates.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { webcrypto } from 'node:crypto';

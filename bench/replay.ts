@@ -1,4 +1,4 @@
-// The replay store alone: what remembering costs while more and more proofs are live, and four threads that want the same ones.
+// The cost of the replay store alone, with many live proofs and four threads.
 //
 // node bench/replay.ts [--json] [--most 10000000] [--contest 2500000]
 

@@ -1,4 +1,4 @@
-// The report: a table of CPU time per request, the ratios against their goals, and a chart, from the rounds of one run.
+// The report of the benchmark: CPU per request, ratios against goals, and a chart.
 
 /** CPU µs per request by contender, measured once; `verify` is one ES256 verification. */
 export type Round = Readonly<Record<string, number>>;

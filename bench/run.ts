@@ -1,4 +1,4 @@
-// The benchmark in one command: starts gateway and peers, measures interleaved rounds, writes docs/performance.md and .svg.
+// The benchmark in one command: interleaved rounds, and docs/performance.md from them.
 //
 // npm run bench [-- --smoke | --rounds N --seconds S] [--against DIR]   DIR: another checkout of Holdfast, with its node_modules
 

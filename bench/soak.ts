@@ -1,4 +1,4 @@
-// The soak run in one command: mixed load on a real gateway for minutes, everything checked, memory and latency drawn.
+// The soak run in one command: mixed load for minutes, with memory and latency drawn.
 //
 // npm run soak [-- --minutes N | --seconds N] [--json] [--log FILE]
 

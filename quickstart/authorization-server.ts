@@ -1,4 +1,4 @@
-// The authorization server of the quickstart: oidc-provider over TLS, issuing unbound, DPoP-bound and certificate-bound JWT access tokens.
+// The authorization server of the quickstart: oidc-provider with three kinds of tokens.
 
 import type { X509Certificate } from 'node:crypto';
 import { createServer } from 'node:https';

@@ -1,4 +1,4 @@
-// A client for the command line: gets a token from the authorization server of the quickstart and calls the gateway with it.
+// A command-line client: a token from the quickstart's server, and a call with it.
 
 import type { Answer } from './answer.ts';
 import { STATUS_CODES } from 'node:http';

@@ -1,4 +1,4 @@
-// What the demo plays: good requests and thefts, each with the outcome that it must have.
+// The scenes of the demo: good requests and thefts, each with its expected outcome.
 
 import { X509Certificate } from 'node:crypto';
 import type { JWK } from 'jose';

@@ -1,4 +1,4 @@
-// Plays good requests and thefts against the running quickstart, or against one that it starts itself, and prints what came back.
+// `npm run demo`: good requests and thefts against the quickstart, as a table.
 
 import { randomUUID, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';

@@ -1,4 +1,4 @@
-// Makes the certificates of the quickstart: a development CA and what it issued for the server and for two clients.
+// The development CA, and its certificates for the server and two clients.
 
 // oxlint-disable-next-line import/no-unassigned-import -- @peculiar/x509 wants it loaded before itself
 import 'reflect-metadata';

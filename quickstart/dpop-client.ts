@@ -1,4 +1,4 @@
-// The client's side of DPoP: makes proofs, and sends a request again with the nonce that the server asked for.
+// The client's side of DPoP: proofs, and a retry with the server's nonce.
 
 import { createHash, randomUUID } from 'node:crypto';
 import { importJWK, type JWK, SignJWT } from 'jose';

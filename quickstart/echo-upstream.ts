@@ -1,4 +1,4 @@
-// The upstream of the quickstart: answers every request with what arrived, so that one sees what the gateway sent on.
+// The upstream of the quickstart, which answers with the request that it got.
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { close, listen } from './loopback.ts';

@@ -1,4 +1,4 @@
-// Turns a line of the gateway's JSON log into one that a person reads while trying things out.
+// Lines of the JSON log, made readable for a person at a terminal.
 
 import { REASONS, type Reason, reject, wordingOf } from '../src/rejection/rejection.ts';
 

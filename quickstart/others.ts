@@ -1,4 +1,4 @@
-// The parties of the quickstart beside the gateway, which runs elsewhere (deploy/compose): authorization server and echo upstream.
+// The parties of the quickstart around a gateway that runs elsewhere (deploy/compose).
 
 import { startAuthorizationServer } from './authorization-server.ts';
 import { keepDevelopmentCertificates } from './development-ca.ts';

@@ -1,4 +1,4 @@
-// Who takes part in the quickstart on the client's side: connections with and without a certificate, and their tokens.
+// The clients of the quickstart: their connections, certificates and tokens.
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';

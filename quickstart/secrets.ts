@@ -1,4 +1,4 @@
-// The development secrets: the signing key of the authorization server, the clients' secrets and the client's DPoP key.
+// The development secrets: signing key, client secrets and the client's DPoP key.
 
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';

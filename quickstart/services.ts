@@ -1,4 +1,4 @@
-// Starts the three parts of the quickstart together: authorization server and echo upstream in this process, the gateway as its child.
+// The three parts of the quickstart, started together.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';

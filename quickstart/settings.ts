@@ -1,4 +1,4 @@
-// Where the quickstart lives: its folder, its ports and the addresses made of them.
+// The folder, ports and addresses of the quickstart.
 
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';

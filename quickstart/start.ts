@@ -1,4 +1,4 @@
-// `npm start`: runs the gateway with a real authorization server and an echo upstream, and says what to try.
+// `npm start`: a gateway, a real authorization server and an API, with commands to try.
 
 import { relative } from 'node:path';
 import { styleText } from 'node:util';

@@ -1,4 +1,4 @@
-// Writes every generated file, or with --check names those that are stale and exits 1.
+// Every generated file, written, or with --check compared with what is there.
 
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';

@@ -1,4 +1,4 @@
-// Sets up a bare machine before an npm script runs: the locked dependencies, and among them the Node that runs everything else.
+// The setup before any npm script: locked dependencies, and the right Node.
 //
 // Plain JavaScript without dependencies, for it runs under whatever Node the machine has. After it, `node` in an npm
 // script is node_modules/.bin/node, which npm puts first on the PATH. Everything it says goes to standard error.

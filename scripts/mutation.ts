@@ -1,4 +1,4 @@
-// Mutation testing of the rooms that decide, one after the other, each by its own tests alone (docs/mutation.md).
+// Mutation tests of the rooms that decide, one after the other (docs/mutation.md).
 
 import { spawnSync } from 'node:child_process';
 

@@ -1,4 +1,4 @@
-// The rooms of src/ in the order in which they may import one another, each with its purpose.
+// The rooms of src/ in the order of their imports, each with its purpose.
 
 /** A folder or file directly in src/. */
 export interface Room {

@@ -1,4 +1,4 @@
-// Swaps each pair of neighbouring checks of the decision and shows that a test fails, or that the result does not compile.
+// Proof that the order of checks is tested: each neighbouring pair, swapped, fails a test.
 
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// THE PATH: facts of a request and the demand of its route → Permit or Rejection, in the order of rejections.md.
+// THE PATH: facts of a request and its route's demand → Permit or Rejection, step by step.
 
 import { type Obligation, oblige } from './binding/binding.ts';
 import { Permit } from './binding/permit.ts';

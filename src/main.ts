@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The command `holdfast`; the only place that ends the process.
+// The command `holdfast`, and the only place that ends the process.
 
 import { keepCompiledCode } from './worker/compile-cache.ts';
 

@@ -1,4 +1,4 @@
-// What the decision knows about a request: plain data, read once from the raw field lines at the edge.
+// The facts of a request: plain data, all that the decision knows about it.
 
 import type { Origin } from './http/origin.ts';
 

@@ -1,4 +1,4 @@
-// The ladder: every check of enforce.ts against every later one. A request that fails two is told the earlier reason.
+// The ladder: every check of enforce.ts against every later one, the earlier reason wins.
 
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';

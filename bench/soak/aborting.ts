@@ -1,4 +1,4 @@
-// Clients that go away in the middle: of the handshake, the header section, an upload, a download; and garbage in place of HTTP.
+// Soak clients that go away in the middle, and garbage in place of HTTP.
 
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';

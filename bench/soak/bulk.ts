@@ -1,4 +1,4 @@
-// Large bodies, 1 to 50 MiB, up and down, from clients that are fast, or slow to send or to read.
+// Soak clients with bodies of 1 to 50 MiB, fast and slow, both ways.
 
 import { randomUUID } from 'node:crypto';
 import type { Version } from './clients.ts';

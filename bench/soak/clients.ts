@@ -1,4 +1,4 @@
-// The clients of a soak run: one request over HTTP/1.1 or HTTP/2, on connections that are kept or new, and its answer to the last byte.
+// The requests of a soak run, over HTTP/1.1 or HTTP/2, read to the last byte.
 
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// Bodies whose every byte both ends know: made from a name, never kept, and compared by their SHA-256.
+// Bodies whose every byte both ends know, made from a name, compared by SHA-256.
 
 import { createHash } from 'node:crypto';
 import type { Writable } from 'node:stream';

@@ -1,4 +1,4 @@
-// Requests to upstreams that fail: that do not listen, answer nonsense, never answer, or break off in the middle of an answer.
+// Soak requests to upstreams that fail in every way.
 
 import type { Version } from './clients.ts';
 import { expectAnswer, type Kind } from './kind.ts';

@@ -1,4 +1,4 @@
-// The gateway of a soak run, started like an operator starts it; what it writes is read line by line, and errors are kept.
+// The gateway of a soak run, and the errors among its output.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// Clients that want an upstream for themselves, all from one address of loopback: beside them the others must be served as ever.
+// Soak clients that want an upstream for themselves, all from one address.
 
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';

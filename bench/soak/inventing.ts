@@ -1,4 +1,4 @@
-// Clients that invent tokens: with kids that no key has, and opaque ones that no issuer gave; and known opaque tokens beside them.
+// Soak clients that invent tokens: unknown kids, and unknown opaque tokens.
 
 import { randomUUID } from 'node:crypto';
 import type { Version } from './clients.ts';

@@ -1,4 +1,4 @@
-// A kind of client in a soak run: how often it comes, what it does, and how it says that something was wrong.
+// One kind of client in a soak run: its pace, its work and its complaints.
 
 import type { Client } from '../credentials.ts';
 import type { Answer, Clients } from './clients.ts';

@@ -1,4 +1,4 @@
-// The kinds of clients in a soak run: how often each comes, what it does, and what it expects; anything else fails the run.
+// The table of kinds of clients in a soak run, with what each expects.
 
 import { randomUUID } from 'node:crypto';
 import { makeProof } from '../credentials.ts';

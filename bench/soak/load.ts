@@ -1,4 +1,4 @@
-// A load process of a soak run: every kind of its group at its own pace, reports each second, ends when it is told to.
+// A load process of a soak run: its group of clients, reported every second.
 //
 // node bench/soak/load.ts GROUP SETTING, with an IPC channel
 

@@ -1,4 +1,4 @@
-// The report of a soak run: a chart of memory and latency over time, and a page with what ran, what was found and how to repeat it.
+// The report of a soak run: a chart over time, and a page with what was found.
 
 import { GROUPS, MEASURED } from './kinds.ts';
 import type { Sample } from './sampling.ts';

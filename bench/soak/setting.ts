@@ -1,4 +1,4 @@
-// What the processes of a soak run know of each other: ports, files, credentials, and what the load reports.
+// Ports, files and credentials that the processes of a soak run share.
 
 import { createPrivateKey, type webcrypto } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';

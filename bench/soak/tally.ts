@@ -1,4 +1,4 @@
-// What the load processes reported, added up: counts, latencies by kind, and steps of five seconds.
+// The sums of what load processes reported: counts, and latencies by kind.
 
 import { MEASURED } from './kinds.ts';
 import { type KindResult, quantile, type Step } from './report.ts';

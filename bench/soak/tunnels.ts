@@ -1,4 +1,4 @@
-// WebSockets through the gateway: opened with a bearer token, a few messages back and forth, closed in order.
+// Soak clients with WebSockets: opened with a token, used, and closed in order.
 
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';

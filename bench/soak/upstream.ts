@@ -1,4 +1,4 @@
-// The upstreams of a soak run in a process of their own: those that serve, and one that gives invalid answers. Ports come by IPC.
+// The upstreams of a soak run in one process, one of which gives invalid answers.
 
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// helm/holdfast/values.schema.json: the keys of values.yaml, and under `config` the whole configuration contract.
+// helm/holdfast/values.schema.json: the values, and the whole configuration under `config`.
 
 import { jsonSchema } from '../../src/config/schema/json-schema.ts';
 

@@ -1,4 +1,4 @@
-// docs/clients.md: its text, with pieces of code that are regions of the files in docs/clients/, which the tests run.
+// docs/clients.md: its text, with code from the tested files in docs/clients/.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// docs/configuration.md: every key of the contract in a row of its block, and each block as an example file writes it.
+// docs/configuration.md: a row per key, and an example per block.
 
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

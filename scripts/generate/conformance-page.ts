@@ -1,4 +1,4 @@
-// docs/conformance.md: the conformance table for people, with a link to every test and decision.
+// docs/conformance.md: the conformance table, with links to tests and decisions.
 
 import { type TestReference, readReference } from '../../test/conformance/test-names.ts';
 import type { Requirement, Specification } from '../../test/conformance/requirement.ts';

@@ -1,4 +1,4 @@
-// docs/rejections.md: the table of reasons for those who meet one, with an anchor per reason.
+// docs/rejections.md: the table of reasons, with an anchor for each.
 
 import { STATUS_CODES } from 'node:http';
 import {

@@ -1,4 +1,4 @@
-// docs/scaling.svg: how long a captured proof could be used, and how often clients are challenged, as the gateway's own code decides.
+// docs/scaling.svg: the life of a captured proof, computed by the gateway's own code.
 
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { LRUCache } from 'lru-cache';

@@ -1,4 +1,4 @@
-// Binding: requirement × scheme × confirmation → what this sender must show (checks.md §3).
+// Binding: what this sender must show, from requirement, scheme and confirmation (C3.6).
 
 import type { Scheme } from '../rejection/challenge.ts';
 import { type Rejection, reject } from '../rejection/rejection.ts';

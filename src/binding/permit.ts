@@ -1,4 +1,4 @@
-// The only key to the upstream: a value that nothing but enforce.ts can make and that forward() demands.
+// The Permit: the only key to the upstream, granted by enforce.ts, demanded by forward.
 
 import type { JsonObject } from '../jose/jws.ts';
 import type { Scheme } from '../rejection/challenge.ts';

@@ -1,4 +1,4 @@
-// The issuers of a leaf, from the nearest to the trust anchor: what Client-Cert-Chain says, the same for every connection.
+// The issuers of a leaf certificate, up to its trust anchor, for Client-Cert-Chain.
 
 import { X509Certificate } from 'node:crypto';
 

@@ -1,4 +1,4 @@
-// Client-Cert and Client-Cert-Chain (RFC 9440): certificates as byte sequences of structured fields.
+// Client-Cert and Client-Cert-Chain (RFC 9440): certificates as structured-field bytes.
 
 import type { CertificateFacts } from '../request-facts.ts';
 import { formatBase64, MAX_VALUE_LENGTH, readBase64 } from './encoding.ts';

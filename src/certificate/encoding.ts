@@ -1,4 +1,4 @@
-// The encodings that certificate fields share, read completely or not at all: base64, percent-encoding and PEM.
+// Encodings that certificate fields share: base64, percent-encoding and PEM.
 
 import { Buffer } from 'node:buffer';
 

@@ -1,4 +1,4 @@
-// What a request shows with its certificate: that the listener may trust it, and that the token is bound to it (RFC 8705 §3).
+// The evidence of a certificate: trusted by the listener, bound to the token (RFC 8705 §3).
 
 import { type Rejection, reject } from '../rejection/rejection.ts';
 import type { CertificateEvidence } from '../request-facts.ts';

@@ -1,4 +1,4 @@
-// The fields in which proxies in front put a client's certificate: formats and names.
+// The table of certificate header formats: what each proxy sends, and how it is read.
 
 import { isOrderedChain } from './chain.ts';
 import { readClientCert } from './client-cert.ts';

@@ -1,4 +1,4 @@
-// Which names went with which certificate: tells a renewed certificate from a stolen token, for the log alone.
+// Names seen with each certificate, so that the log tells a renewal from a stolen token.
 
 import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';

@@ -1,4 +1,4 @@
-// The command line: which command, which options, and a usage text that is the only place where they are described.
+// The command line: commands, options and the usage text.
 
 import { parseArgs } from 'node:util';
 

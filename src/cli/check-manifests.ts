@@ -1,4 +1,4 @@
-// `holdfast check` of what `helm template` or `kustomize build` prints: the configurations in the ConfigMaps among Kubernetes objects.
+// `holdfast check` of Kubernetes manifests: the configurations in their ConfigMaps.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-// Reading and compiling a configuration for a command: a policy, or the problems as they are shown to people and programs.
+// Reading and compiling a configuration for a command: a policy, or its problems.
 
 import { availableParallelism, totalmem } from 'node:os';
 import { compilePolicy } from '../config/compile/compile.ts';

@@ -1,4 +1,4 @@
-// Live change: when a file of the configuration changes, or a signal asks, everything is read again and put to work, or refused.
+// Live reload: a changed file or SIGHUP puts a new policy to work, or is refused.
 
 import type { Gateway, ReloadCause } from '../supervisor/gateway.ts';
 import { effectiveConfig } from '../config/report/effective.ts';

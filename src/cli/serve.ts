@@ -1,4 +1,4 @@
-// `holdfast serve`: runs the gateway until a signal ends it.
+// `holdfast serve`: the gateway, until a signal ends it.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Gateway, startGateway } from '../supervisor/gateway.ts';

@@ -1,4 +1,4 @@
-// The signals of a gateway: those that end it, the one that reloads it, and those that mean nothing here.
+// The signals of a gateway: which ones drain, reload, or are ignored.
 
 import type { Log } from '../observe/log.ts';
 

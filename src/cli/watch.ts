@@ -1,4 +1,4 @@
-// Watches everything that a configuration was read from, and tells when its content is another one.
+// The watcher of a configuration's files, which tells when their content changes.
 
 import { type FSWatcher, watch } from 'node:fs';
 import { glob, lstat, readFile, readlink, stat } from 'node:fs/promises';

@@ -1,4 +1,4 @@
-// Which addresses of a name come first: those of a family that this host can reach (RFC 6724, the rules that matter here).
+// The order of a name's addresses, by families that this host reaches (RFC 6724).
 
 import type { LookupAddress } from 'node:dns';
 import { networkInterfaces } from 'node:os';

@@ -1,4 +1,4 @@
-// The search list of /etc/resolv.conf (resolv.conf(5)): under which full names a short one is asked for.
+// The search list of /etc/resolv.conf: the full names to ask for a short one.
 
 /** What `search`, `domain` and `options ndots` say. Servers are read by c-ares itself. */
 export interface SearchRules {

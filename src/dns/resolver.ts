@@ -1,4 +1,4 @@
-// Names to addresses, for every connection that the gateway opens: a server that is silent for one name delays no other.
+// The resolver of names for every connection that the gateway opens.
 
 import { lookup as getaddrinfo, type LookupAddress, type LookupOptions } from 'node:dns';
 import { Resolver } from 'node:dns/promises';

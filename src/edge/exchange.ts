@@ -1,4 +1,4 @@
-// One exchange, from the facts of a request to its answer: the walk of architecture.md, and its one line in log and metrics.
+// One exchange, from the facts of a request to its answer, log line and metrics.
 
 import { randomUUID } from 'node:crypto';
 import type { Permit } from '../binding/permit.ts';

@@ -1,4 +1,4 @@
-// How a forwarded request ended.
+// The outcome of a forwarded request.
 
 import type { TunnelFacts } from '../observe/log.ts';
 import type { Rejection } from '../rejection/rejection.ts';

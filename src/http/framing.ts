@@ -1,4 +1,4 @@
-// How the body of a message is delimited (RFC 9112 §6), as its field lines say it.
+// The framing of a message's body (RFC 9112 §6), by its field lines.
 
 /** Octets, or that there is neither field, or the one transfer coding that is undone on the way, or another one. */
 export type Framing = number | 'none' | 'chunked' | 'unsupported';

@@ -1,4 +1,4 @@
-// The methods that Holdfast knows: those of Node's parser, so that a request is the same over HTTP/1.1 and HTTP/2.
+// The methods that Holdfast knows: those of Node's parser.
 
 import { METHODS } from 'node:http';
 

@@ -1,4 +1,4 @@
-// The header of the PROXY protocol, versions 1 and 2: by which ends a connection began before proxies passed it on.
+// The PROXY protocol header, versions 1 and 2: both ends of the client's connection.
 
 import { spellAddress } from './address.ts';
 

@@ -1,4 +1,4 @@
-// How the gateway says who it is when it calls an issuer: RFC 6749 §2.3.1, RFC 7523 §2.2 or RFC 8705 §2.1.
+// The gateway's own client credentials at an issuer (RFC 6749, RFC 7523, RFC 8705).
 
 import { createPrivateKey, type KeyObject, randomUUID } from 'node:crypto';
 import { SignJWT } from 'jose';

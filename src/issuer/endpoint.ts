@@ -1,4 +1,4 @@
-// An endpoint of an issuer that the gateway calls as a client: its place, its connections, and posts of forms.
+// An endpoint of an issuer that the gateway calls as a client, with posts of forms.
 
 import type { LookupFunction } from 'node:net';
 import type { ClientRules, Issuer } from '../token/issuer.ts';

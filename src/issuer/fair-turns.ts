@@ -1,4 +1,4 @@
-// Turns at a scarce thing, shared fairly: what is known comes before what strangers bring, and each client has its share.
+// Fair turns at the issuer: known tokens first, then an equal share for each client.
 
 export interface TurnLimits {
   /** Turns at the same time. */

@@ -1,4 +1,4 @@
-// The keys of one issuer as a thread holds them: a set that is replaced as a whole, in which what has not changed stays the same object.
+// The keys of one issuer as a thread holds them, replaced as a whole set.
 
 import type { VerificationKey } from '../jose/key-set.ts';
 

@@ -1,4 +1,4 @@
-// What one issuer says about tokens (RFC 7662): asked over HTTP, one call per token at a time, and remembered for a short while.
+// Introspection (RFC 7662): one call per token at a time, answers cached briefly.
 
 import { hash } from 'node:crypto';
 import type { LookupFunction } from 'node:net';

@@ -1,4 +1,4 @@
-// Where an issuer's key set is read from: a file, a URI, or what its metadata names (RFC 8414 §3, OpenID Connect Discovery §4).
+// The source of a key set: a file, a URI, or issuer metadata (RFC 8414 §3).
 
 import { readFile } from 'node:fs/promises';
 import type { LookupFunction } from 'node:net';

@@ -1,4 +1,4 @@
-// The keys of one issuer: loaded, refreshed in the background and for unknown kids, and withdrawn (checks.md §8).
+// The keys of one issuer: loaded, refreshed, looked up for unknown kids, withdrawn.
 
 import type { LookupFunction } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';

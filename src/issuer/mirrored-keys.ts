@@ -1,4 +1,4 @@
-// The keys of one issuer in a worker thread: a copy of the supervisor's, which alone talks to the issuer.
+// The keys of one issuer in a worker: a copy of the supervisor's.
 
 import { HeldKeys, type KeyState } from './held-keys.ts';
 import type { KeySource } from '../token/issuer-signature.ts';

@@ -1,4 +1,4 @@
-// Tokens of one issuer exchanged for those of upstreams (RFC 8693): one call per token and audience at a time, and remembered.
+// Token exchange (RFC 8693): one call per token and audience at a time, cached.
 
 import { hash } from 'node:crypto';
 import type { LookupFunction } from 'node:net';

@@ -1,4 +1,4 @@
-// JSON with its numbers exactly as written (RFC 8259 §6), or as NaN where no value can hold them.
+// JSON whose numbers keep their exact value (RFC 8259 §6), or become NaN.
 
 import { randomUUID } from 'node:crypto';
 

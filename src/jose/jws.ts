@@ -1,4 +1,4 @@
-// A compact JWS taken apart (RFC 7515 §7.1), strictly: what two parsers could read differently is refused.
+// A compact JWS taken apart strictly (RFC 7515 §7.1).
 
 import { isUtf8 } from 'node:buffer';
 import { parseJson } from './exact-numbers.ts';

@@ -1,4 +1,4 @@
-// Thumbprints: SHA-256, base64url, of a JWK's required members (RFC 7638 §3) or of an access token (RFC 9449 §4.2, `ath`).
+// Thumbprints: SHA-256 of a JWK (RFC 7638 §3) or of an access token (`ath`).
 
 import { hash } from 'node:crypto';
 import { type KeyType, REQUIRED_MEMBERS } from './algorithms.ts';

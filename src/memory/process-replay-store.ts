@@ -1,4 +1,4 @@
-// The process replay store: one table in shared memory, read and written by all of its threads.
+// The process replay store: one table in memory that all threads of a process share.
 
 import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import type { Coverage, Remembered, ReplayStore } from '../proof/replay-store.ts';

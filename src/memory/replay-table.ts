@@ -1,4 +1,4 @@
-// The table under the replay store: words shared by all threads, changed without locks, and one compare-exchange decides who was first.
+// The lock-free table under the process replay store.
 
 /** 128 bits; whoever makes it sees to it that nobody can choose them. */
 export type Fingerprint = readonly [tag: number, where: number, from: number, rest: number];

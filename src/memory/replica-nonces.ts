@@ -1,4 +1,4 @@
-// Nonces beside a replica replay store: bound to that memory, common to all replicas, or of this process alone while it is away.
+// Nonces of all replicas, and those of one process while Redis is away (`nonce-fallback`).
 
 import { createHmac } from 'node:crypto';
 import { NonceKeys, type Nonces, type ValidNonce } from '../proof/nonce.ts';

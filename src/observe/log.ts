@@ -1,4 +1,4 @@
-// The log: JSON lines on standard output, one per request, made of typed parts into which no token, proof, nonce or claim fits.
+// The log: one JSON line per request, of typed parts that cannot hold a secret.
 
 import type { EventEmitter } from 'node:events';
 import { Socket } from 'node:net';

@@ -1,4 +1,4 @@
-// The metrics: names, help and labels in one table, and what a worker counts, in ways that leave no label open.
+// The table of metrics, and the counts of one worker under closed label sets.
 
 import { getHeapStatistics } from 'node:v8';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';

@@ -1,4 +1,4 @@
-// The metrics of the whole process: those of all workers added up, and what only the supervisor knows.
+// The metrics of the whole process: all workers added up, and the supervisor's own.
 
 import { X509Certificate } from 'node:crypto';
 import { basename } from 'node:path';

@@ -1,4 +1,4 @@
-// Texts and lists cut to a number of bytes, so that a line of the log stays within what is written at once.
+// Texts and lists cut to a number of bytes, so that log lines stay short.
 
 /** As JSON spells it: a control character takes six bytes. */
 const sizeOf = (text: string): number => Buffer.byteLength(JSON.stringify(text));

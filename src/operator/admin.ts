@@ -1,4 +1,4 @@
-// The admin port: the status of the gateway for people and programs, and its configuration without secrets; nothing is changed here.
+// The admin port: status, and the configuration without secrets, for reading only.
 
 import type { Bind } from '../policy/policy.ts';
 import { isOwnHost } from './own-host.ts';

@@ -1,4 +1,4 @@
-// Which connections a port of operators keeps: the address that has the most of them makes room for the next one.
+// The limit of connections to operators' ports: the busiest address gives way.
 
 import type { Server, Socket } from 'node:net';
 import { unmapped } from '../http/address.ts';

@@ -1,4 +1,4 @@
-// Whether a request names an operator's port by one of its own addresses, against DNS rebinding.
+// The check of Host on operators' ports, against DNS rebinding.
 
 import { isIP } from 'node:net';
 import { isLoopback } from '../config/compile/compilation.ts';

@@ -1,4 +1,4 @@
-// A small server of pages for operators: GET and HEAD, never stored, and not a word of what a page failed on.
+// A small HTTP server of pages for operators: GET and HEAD, never stored.
 
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';

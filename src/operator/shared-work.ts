@@ -1,4 +1,4 @@
-// Work that many may ask for: done once for all who wait, and for a tenth of the time at most.
+// Work done once for all who wait for it, and for a tenth of the time at most.
 
 /** Milliseconds of rest for each millisecond of work, and the longest rest. */
 const REST = { factor: 9, most: 1000 };

@@ -1,4 +1,4 @@
-// The status page: one HTML document that needs nothing else, no script, no picture, no other host.
+// The status page: one HTML document without scripts or other resources.
 
 import { hash } from 'node:crypto';
 import type { RouteDescription } from '../config/report/describe.ts';

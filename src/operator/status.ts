@@ -1,4 +1,4 @@
-// The status of a gateway: plain data without secrets, filled in by whoever runs it, shown as a page or as JSON.
+// The status of a gateway as plain data without secrets.
 
 import type { RouteDescription } from '../config/report/describe.ts';
 

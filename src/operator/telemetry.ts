@@ -1,4 +1,4 @@
-// The telemetry port: whether the process lives, whether it is ready, and its metrics; nothing secret.
+// The telemetry port: liveness, readiness and metrics.
 
 import type { Bind } from '../policy/policy.ts';
 import { isOwnHost } from './own-host.ts';

@@ -1,4 +1,4 @@
-// Fields by which other products tell an upstream who calls, from where, and what was asked for; no client may write them.
+// Fields by which other products name caller, address or request, removed from requests.
 
 /** `names('x-auth', 'user email')` → `x-auth-user`, `x-auth-email`. */
 const names = (prefix: string, rest: string): readonly string[] => rest.split(' ').map((name) => `${prefix}-${name}`);

@@ -1,4 +1,4 @@
-// Managed fields: the names that only the gateway may set, and how imitations of them are recognised.
+// Managed fields: names that only the gateway may set, and imitations of them.
 
 import { KNOWN_CERTIFICATE_FIELDS } from '../certificate/formats.ts';
 import { FOREIGN_FIELDS, FOREIGN_PREFIXES } from './foreign-fields.ts';

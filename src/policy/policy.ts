@@ -1,4 +1,4 @@
-// The compiled policy: plain frozen data that the decision and the edge read, and nothing that has to be looked up again.
+// The compiled policy: plain frozen data that the decision and the edge read.
 
 import type { RedisPolicy } from './redis.ts';
 import type { SigningKey } from '../jose/signing-key.ts';

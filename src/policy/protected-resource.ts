@@ -1,4 +1,4 @@
-// Protected resource metadata (RFC 9728): one document per resource identifier, made of what the policy knows.
+// Protected resource metadata (RFC 9728): one document per resource identifier.
 
 import type { Route } from './policy.ts';
 

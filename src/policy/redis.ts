@@ -1,4 +1,4 @@
-// Where the replica replay store is, and how it is talked to.
+// The address and options of Redis, where the replica replay store is.
 
 export interface Endpoint {
   readonly host: string;

@@ -1,4 +1,4 @@
-// The route table: which one group of routes a request belongs to, and which route of that group takes its method.
+// The route table: which route a request belongs to, by host, path and method.
 
 import { hostOf, readDecodedPaths } from '../http/uri.ts';
 import { reject, type Rejection } from '../rejection/rejection.ts';

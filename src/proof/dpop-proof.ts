@@ -1,4 +1,4 @@
-// The DPoP proof: checks 1 to 12 of RFC 9449 §4.3 in the order of rejections.md, the signature last.
+// The checks of a DPoP proof (RFC 9449 §4.3): key, `htm`, `htu`, `iat`, `ath`, signature.
 
 import type { LRUCache } from 'lru-cache';
 import { Rejection, reject } from '../rejection/rejection.ts';

@@ -1,4 +1,4 @@
-// Which part of a proof's htu differs from the target URI, in words that hold no secrets.
+// The part of a proof's `htu` that differs from the target URI, without secrets.
 
 import { hostOf, readAuthority, readTargetUri } from '../http/uri.ts';
 import type { RejectionFacts } from '../rejection/rejection.ts';

@@ -1,4 +1,4 @@
-// DPoP nonces (RFC 9449 §8, §9): stateless, an expiry under an HMAC that any holder of the secret can check.
+// DPoP nonces (RFC 9449 §8, §9): a stateless expiry under an HMAC.
 
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { decodeBase64url } from '../jose/jws.ts';

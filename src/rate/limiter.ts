@@ -1,4 +1,4 @@
-// The counts of rate limits, shared by all threads of a process: one time per sender, changed by compare-exchange.
+// The counts of rate limits, shared by all threads of a process.
 
 import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';

@@ -1,4 +1,4 @@
-// What a rate limit leaves its sender, and the fields that say so (draft-ietf-httpapi-ratelimit-headers-10).
+// The quota that a rate limit leaves its sender, and the RateLimit fields.
 
 import type { Field } from '../http/field.ts';
 

@@ -1,4 +1,4 @@
-// The answer to a refusal: status, fields and a problem document (RFC 9457), or for gRPC a status in fields.
+// The answer to a refusal: status, fields and a problem document (RFC 9457), or gRPC.
 
 import type { Field } from '../http/field.ts';
 import { type GrpcCall, grpcMessage } from '../http/grpc.ts';

@@ -1,4 +1,4 @@
-// The WWW-Authenticate challenges of a refusal (RFC 6750 §3, RFC 9449 §7.1 figures 15 to 19, RFC 9470 §3).
+// The WWW-Authenticate challenges of a refusal (RFC 6750, RFC 9449, RFC 9470).
 
 import { REASONS, type Rejection, wordingOf } from './rejection.ts';
 

@@ -1,4 +1,4 @@
-// The table of reasons: everything Holdfast knows about a refusal, and the value that carries one.
+// The table of reasons: everything about each refusal, and the value that carries one.
 
 import type { Quota } from '../rate/quota.ts';
 

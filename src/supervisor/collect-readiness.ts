@@ -1,4 +1,4 @@
-// What /readyz shows: whether the gateway is ready, and what that was concluded from.
+// The readiness that /readyz shows, with its causes.
 
 import type { Mask } from '../config/report/mask.ts';
 import type { IssuerKeys } from '../issuer/keys.ts';

@@ -1,4 +1,4 @@
-// What the admin port shows: the policy in force, and what supervisor and workers know of it.
+// The status that the admin port shows, collected from supervisor and workers.
 
 import type { IssuerStatus, Status, UpstreamStatus } from '../operator/status.ts';
 import { METRICS, type Snapshot } from '../observe/metrics.ts';

@@ -1,4 +1,4 @@
-// The gateway: the supervisor that puts a compiled policy to work in its worker threads; starts, reloads, drains and stops them.
+// The gateway: the supervisor that starts, reloads, drains and stops its workers.
 
 import { randomBytes } from 'node:crypto';
 import type { LookupFunction } from 'node:net';

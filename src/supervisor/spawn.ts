@@ -1,4 +1,4 @@
-// Starting worker threads.
+// The start of worker threads.
 
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';

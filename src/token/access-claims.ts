@@ -1,4 +1,4 @@
-// Type, claims, times and audience of an access token (RFC 9068 §4, RFC 8725 §3, RFC 7519 §4.1).
+// Type, claims, times and audience of an access token (RFC 9068 §4, RFC 8725 §3).
 
 import { type Rejection, reject } from '../rejection/rejection.ts';
 import type { JsonObject } from '../jose/jws.ts';

@@ -1,4 +1,4 @@
-// The access token: a signed JWT of an issuer of the route (RFC 9068 §4, RFC 8725 §3), verified once and cached, or an opaque one.
+// The access token: a JWT verified once and cached (RFC 9068 §4), or an opaque token.
 
 import type { LRUCache } from 'lru-cache';
 import { Rejection, reject } from '../rejection/rejection.ts';

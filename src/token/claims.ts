@@ -1,4 +1,4 @@
-// Other claims of a token against what a route demands: equality rules, and authentication strength (RFC 9470).
+// Claims against a route's demand: equality rules, authentication strength (RFC 9470).
 
 import { type Rejection, reject } from '../rejection/rejection.ts';
 import { isJsonObject, type JsonObject } from '../jose/jws.ts';

@@ -1,4 +1,4 @@
-// The confirmation of a token, `cnf` (RFC 7800 §3.1): to which key or certificate it is bound.
+// The confirmation of a token, `cnf` (RFC 7800 §3.1): the key or certificate it is bound to.
 
 import { type Rejection, reject } from '../rejection/rejection.ts';
 import { isJsonObject, type JsonObject } from '../jose/jws.ts';

@@ -1,4 +1,4 @@
-// Tokens got by exchange (RFC 8693): for whom one is asked for, and what an answer must say to be one that can be sent on.
+// Exchanged tokens (RFC 8693): what is asked for, and which answers can be sent on.
 
 import { readJsonObject } from '../jose/jws.ts';
 

@@ -1,4 +1,4 @@
-// Opaque tokens, and what their issuer answers about them (RFC 7662 §2.2): the claims of an answer, held to the same rules as signed ones.
+// Opaque tokens: the issuer's answer (RFC 7662 §2.2), held to the rules for JWTs.
 
 import { Rejection, reject } from '../rejection/rejection.ts';
 import { audienceClaimOf, checkAudience, checkClaimTypes, checkTimes } from './access-claims.ts';

@@ -1,4 +1,4 @@
-// What the client presents: scheme, access token and, with DPoP, the proof (RFC 9110 §11.4, RFC 6750 §2, RFC 9449 §7.1).
+// The presentation: scheme, access token and proof as sent (RFC 6750 §2, RFC 9449 §7.1).
 
 import type { Scheme } from '../rejection/challenge.ts';
 import { Rejection, reject } from '../rejection/rejection.ts';

@@ -1,4 +1,4 @@
-// Compiled code is kept on disk, so that TypeScript is stripped and compiled once and not at every start.
+// The cache of compiled code on disk, which shortens starts.
 
 import { enableCompileCache } from 'node:module';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,4 @@
-// The data path of one thread: listeners, the policy in force, its upstreams and caches; a reload swaps one reference.
+// The data plane of one thread: listeners, policy, upstreams and caches, and its reloads.
 
 import type { LookupFunction } from 'node:net';
 import { LRUCache } from 'lru-cache';

@@ -1,4 +1,4 @@
-// The calls of one thread to issuers, over reloads: questions about tokens, exchanges of tokens, and what is said of failures.
+// The calls of one thread to issuers, over reloads: introspection, exchange, failures.
 
 import type { LookupFunction } from 'node:net';
 import type { ExchangeToken } from '../edge/runtime.ts';

@@ -1,4 +1,4 @@
-// What the supervisor and its worker threads tell one another: plain data that is copied, and memory that is shared.
+// The messages between supervisor and workers, and the memory that they share.
 
 import type { Bind, Policy } from '../policy/policy.ts';
 import type { ShorterMemory } from '../proof/dpop-proof.ts';

@@ -1,4 +1,4 @@
-// Connections that were closed at once, for the log: told when it begins, and how many they were once a minute.
+// Log lines about connections that are closed at once, one a minute at most.
 
 import type { Log } from '../observe/log.ts';
 import type { ConnectionRefusal } from '../observe/metrics.ts';

@@ -1,4 +1,4 @@
-// The replica replay store of one thread, over reloads: the connection that there is serves until another one is ready.
+// The replica replay store of one thread, kept over reloads.
 
 import type { LookupFunction } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';

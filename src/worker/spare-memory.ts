@@ -1,4 +1,4 @@
-// Gives memory back: what was read and compiled once, and what waves of connections took.
+// The return of memory to the system after a start and after waves of connections.
 
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';

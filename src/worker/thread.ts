@@ -1,4 +1,4 @@
-// The file that a worker thread runs: a worker on the thread's own port, with the log on standard output.
+// The file that a worker thread runs.
 
 import { parentPort } from 'node:worker_threads';
 import { createLog } from '../observe/log.ts';

@@ -1,4 +1,4 @@
-// A worker: obeys the supervisor's orders with a data plane of its own. Knows nothing of how it was started.
+// A worker: a data plane that obeys the supervisor's messages.
 
 import type { LookupFunction } from 'node:net';
 import type { Log } from '../observe/log.ts';

@@ -1,4 +1,4 @@
-// A permit: the facts it was granted with, and no way to one beside grant.
+// A permit: the facts it was granted with, and `grant` as the only way to one.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

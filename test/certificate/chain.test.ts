@@ -1,4 +1,4 @@
-// The chain that goes into Client-Cert-Chain: verified at every step, ending in an authority, the same for every connection.
+// The chain for Client-Cert-Chain: verified at every step, the same for every connection.
 
 import 'reflect-metadata';
 import assert from 'node:assert/strict';

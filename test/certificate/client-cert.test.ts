@@ -1,4 +1,4 @@
-// Client-Cert and Client-Cert-Chain against the examples of RFC 9440 and RFC 8705 and the structured-field vectors.
+// Client-Cert and Client-Cert-Chain against RFC 9440, RFC 8705 and published vectors.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

@@ -1,4 +1,4 @@
-// The encodings that certificate fields share, at their limits: 64 KiB and no more, all of a value or nothing.
+// The encodings of certificate fields at their limits, all of a value or nothing.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

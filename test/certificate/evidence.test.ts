@@ -1,4 +1,4 @@
-// What a request shows with its certificate: trust and dates under chain, nothing under possession, the thumbprint always.
+// The evidence of a certificate: trust and dates under chain, the thumbprint always.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

@@ -1,4 +1,4 @@
-// The formats of proxies in front: what each product sends is read, and what is not completely one such value is refused.
+// The certificate formats of proxies: what each sends is read, and near misses refused.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

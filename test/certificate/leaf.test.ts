@@ -1,4 +1,4 @@
-// Certificates as facts: complete DER only, thumbprints as RFC 8705 computes them, and names that stay on their line.
+// Certificates as facts: complete DER, thumbprints as in RFC 8705, safe names.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

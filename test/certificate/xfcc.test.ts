@@ -1,4 +1,4 @@
-// X-Forwarded-Client-Cert: one element goes out whatever a certificate calls itself, and one complete element comes in.
+// X-Forwarded-Client-Cert: one element out, and one complete element in.
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';

@@ -1,4 +1,4 @@
-// `holdfast check` of Kubernetes objects: whose configuration is found, with which files beside it, and what is said where it is wrong.
+// `holdfast check` of Kubernetes objects: configurations found, and problems located.
 
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// What a command makes of a configuration file: a policy, or every problem of it in one run.
+// A configuration file as commands read it: a policy, or every problem in one run.
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

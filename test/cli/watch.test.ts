@@ -1,4 +1,4 @@
-// Watching a configuration on real files: editors, Kubernetes, links, what appears later, and file systems without events.
+// The watcher on real files: editors, Kubernetes, links, systems without events.
 
 import assert from 'node:assert/strict';
 import fs, {

@@ -1,4 +1,4 @@
-// Runs one comparison over recipes: all that are kept, then as many new ones as asked for; keeps the one that found something.
+// One comparison over recipes, kept ones first, which keeps those that found something.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';

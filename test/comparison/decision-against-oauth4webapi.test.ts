@@ -1,4 +1,4 @@
-// Our decision about requests with JWT access tokens judged by oauth4webapi's resource-server side.
+// Decisions about JWT access tokens, judged by oauth4webapi's resource server.
 
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';

@@ -1,4 +1,4 @@
-// Recipes of requests with JWT access tokens: scheme, binding, proof, and mutations of the token, the proof and the field line.
+// Recipes of requests with JWT access tokens: scheme, binding, proof and mutations.
 
 import fc from 'fast-check';
 import { editOf, json, singleEdits, type Worth, words } from './edits.ts';

@@ -1,4 +1,4 @@
-// Arbitrary edits of a JWS: values worth trying for each member, odd spellings, and damage to the finished text.
+// Arbitrary edits of a JWS: values, odd spellings and damage to the text.
 
 import fc from 'fast-check';
 import type { Edit, FinishedPart, Part, Respelling } from './recipe.ts';

@@ -1,4 +1,4 @@
-// A JWS as a lenient reader sees it, for naming what is odd about one; independent of src/.
+// A lenient reader of a JWS, independent of src/, which names what is odd.
 
 export interface LenientJws {
   readonly text: string;

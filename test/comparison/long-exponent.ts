@@ -1,4 +1,4 @@
-// An RSA key that Node does not generate: a public exponent over 32 bits, which makes its verifier pay.
+// An RSA key with a public exponent over 32 bits, which Node does not generate.
 
 import { generateKeyPairSync, webcrypto } from 'node:crypto';
 import { calculateJwkThumbprint, type JWK } from 'jose';

@@ -1,4 +1,4 @@
-// Our verification of DPoP proofs judged by jose and by RFC 9449 §4.3 written out anew: on good, mutated and random proofs.
+// Verification of DPoP proofs, judged by jose and by RFC 9449 §4.3 written out again.
 
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';

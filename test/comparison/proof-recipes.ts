@@ -1,4 +1,4 @@
-// Recipes of DPoP proofs: good ones of every algorithm and shape, those with one or two mutations, and plain noise.
+// Recipes of DPoP proofs: good ones, mutated ones and noise.
 
 import fc from 'fast-check';
 import { editOf, json, singleEdits, type Worth, words } from './edits.ts';

@@ -1,4 +1,4 @@
-// A JWS as a recipe: a good one and the edits that spoil it, in plain JSON, so that a recipe which found something can be kept.
+// A JWS as a recipe in JSON: a good one, and the edits that spoil it.
 
 import type { TestKey } from '../support/tokens.ts';
 import { signBytes } from '../support/tokens.ts';

@@ -1,4 +1,4 @@
-// The example proofs of RFC 9449, all of them: read as printed, signatures good, verdicts as the RFC and the other judge have them.
+// The example proofs of RFC 9449, read as printed, with the verdicts of both judges.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-// The twelve checks of RFC 9449 §4.3 written once more from the text of the RFC; jose verifies the JWS. Imports nothing of src/.
+// The twelve checks of RFC 9449 §4.3, written from its text; imports nothing of src/.
 
 import { createHash } from 'node:crypto';
 import {

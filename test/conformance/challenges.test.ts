@@ -1,4 +1,4 @@
-// Every challenge that can be made, read by the grammar of RFC 9110 §11.2 and held against RFC 6750 §3 and RFC 9449 §7.1.
+// Every challenge by the grammar of RFC 9110 §11.2, against RFC 6750 §3 and RFC 9449 §7.1.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

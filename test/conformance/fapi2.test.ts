@@ -1,4 +1,4 @@
-// A deployment under the FAPI 2.0 Security Profile: what the defaults bring, and the two lists of algorithms that it sets.
+// A deployment under the FAPI 2.0 Security Profile: the defaults, and what it sets.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

@@ -1,4 +1,4 @@
-// What a row of the conformance table is.
+// One row of the conformance table.
 
 import type { TestReference } from './test-names.ts';
 

@@ -1,4 +1,4 @@
-// The conformance table: every demand of these specifications on a resource server or its gateway, and how it is shown.
+// The conformance table: every demand of the specifications, and how it is shown.
 
 import { FAPI_2 } from './requirements/fapi2.ts';
 import { RFC_9728 } from './requirements/rfc9728.ts';

@@ -1,4 +1,4 @@
-// RFC 8725 where one rule holds for access tokens and proofs alike: encodings, key identifiers and the kinds of JWT.
+// RFC 8725 for tokens and proofs alike: encodings, key identifiers, kinds of JWT.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

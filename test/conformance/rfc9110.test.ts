@@ -1,4 +1,4 @@
-// The duties of an intermediary (RFC 9110 §7.6): Connection, Max-Forwards and Via, on the wire and at their edges.
+// The duties of an intermediary (RFC 9110 §7.6): Connection, Max-Forwards and Via.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

@@ -1,4 +1,4 @@
-// RFC 9449 where it needs more than one part: the examples of its figures, nonces over several requests, credentials beside their field.
+// RFC 9449 across several parts: its figures, and nonces over several requests.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

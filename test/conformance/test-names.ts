@@ -1,4 +1,4 @@
-// Names of tests read from their sources, so that a table may point at a test and notice when it is gone.
+// The names of tests, read from their sources, for tables that point at them.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

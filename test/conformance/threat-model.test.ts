@@ -1,4 +1,4 @@
-// The threat model names no reason that does not exist, forgets none that stops somebody, and claims nothing without a test.
+// The threat model: only existing reasons, all of them, and a test for every claim.
 
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// Alerts and dashboard of deploy/ ask for metrics that exist, and the alerts are those of the chart.
+// Alerts and dashboard of deploy/ against the metrics that exist.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// Every PromQL expression that deploy/ brings: of alerts, and of the dashboard with its variables filled in.
+// The PromQL expressions of deploy/: alerts, and the dashboard with its variables.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

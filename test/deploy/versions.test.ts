@@ -1,4 +1,4 @@
-// Program and chart have one version, and the contract has the one that is promised (docs/releasing.md).
+// One version of program and chart, and the promised one of the contract.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// Addresses that this host can reach come first; the resolver's order stays within a family.
+// Addresses that this host reaches first, in the resolver's order within a family.
 
 import assert from 'node:assert/strict';
 import { isIP } from 'node:net';

@@ -1,4 +1,4 @@
-// Names through a real DNS server that is silent, fails or moves: one name never delays another, and the rules of the system are kept.
+// Names through a real DNS server that is silent, fails or moves.
 
 import assert from 'node:assert/strict';
 import type { LookupAddress, LookupOptions } from 'node:dns';

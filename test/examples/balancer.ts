@@ -1,4 +1,4 @@
-// A load balancer as nginx with the settings of keycloak-behind-balancer.yaml: TLS ends here, and starts anew to the gateway.
+// A balancer in front of keycloak-behind-balancer.yaml: nginx that ends TLS.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, request as requestTls } from 'node:https';

@@ -1,4 +1,4 @@
-// The programs of docs/clients/ at work: a gateway on an origin that they can call, and what each of them prints.
+// The programs of docs/clients/ at work, against a gateway they can call.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';

@@ -1,4 +1,4 @@
-// The clients of docs/clients.md that Node runs, at a route that demands nonces; test/interop/clients.ts has those in other languages.
+// The clients of docs/clients.md that Node runs, at a route that demands nonces.
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';

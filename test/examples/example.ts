@@ -1,4 +1,4 @@
-// A file of config/examples/ at work: copied to a folder with the files that it names, compiled as written, on free ports.
+// A file of config/examples/ at work, compiled as written, on free ports.
 
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

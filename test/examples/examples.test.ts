@@ -1,4 +1,4 @@
-// Every file of config/examples/ is read, compiled and started as it is, and keeps what its comments promise.
+// Every file of config/examples/ started as it is, and the promises of its comments.
 
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';

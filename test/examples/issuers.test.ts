@@ -1,4 +1,4 @@
-// The configurations of docs/issuers.md: each compiles, and takes a token of the form that its authorization server issues.
+// The configurations of docs/issuers.md, each with a token of its issuer's form.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

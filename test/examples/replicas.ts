@@ -1,4 +1,4 @@
-// replicas-with-redis.yaml at work: two replicas and a Redis whose user has just the rights that docs/scaling.md gives it.
+// replicas-with-redis.yaml at work: two replicas, and a Redis with minimal rights.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// Readers of untrusted text never throw, whatever the text, and their cost grows no faster than it.
+// Readers of untrusted text under fuzzing: no exceptions, and linear cost.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

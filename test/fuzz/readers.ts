@@ -1,4 +1,4 @@
-// Every reader of untrusted text, how a text gets into it, and texts that are good or nearly so. A new reader belongs in here.
+// The list of readers of untrusted text, with good texts; a new reader belongs here.
 
 import { randomBytes, X509Certificate } from 'node:crypto';
 import { readAuthorities } from '../../src/certificate/chain.ts';

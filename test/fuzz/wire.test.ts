@@ -1,4 +1,4 @@
-// Answers of upstreams, frames of clients and certificates that nobody would send: every request ends, and no worker dies.
+// Fuzzed answers, frames and certificates: every request ends, and workers live on.
 
 import assert from 'node:assert/strict';
 import { createSecureContext } from 'node:tls';

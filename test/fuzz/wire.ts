@@ -1,4 +1,4 @@
-// Bytes on the wire that nobody would write: samples cut, repeated and put together, a gateway with real workers, and peers that send them.
+// Mutated bytes on the wire, a gateway with real workers, and peers that send them.
 
 import { createServer, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';

@@ -1,4 +1,4 @@
-// The signed assertion: what it states about a request, verified by jose with the keys of the telemetry port.
+// The signed assertion, verified by jose with the keys of the telemetry port.
 
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';

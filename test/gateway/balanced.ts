@@ -1,4 +1,4 @@
-// What must hold behind every balancer, whichever it is and however it is set up: addresses, proofs, certificates, forgeries.
+// The duties behind every balancer: addresses, proofs, certificates, forgeries.
 
 import assert from 'node:assert/strict';
 import type { Answered, TestGateway } from '../support/gateway.ts';

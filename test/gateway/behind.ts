@@ -1,4 +1,4 @@
-// The configurations of docs/balancers.md at work: taken from the page itself, with addresses of this machine in place of its own.
+// The configurations of docs/balancers.md at work, taken from the page.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

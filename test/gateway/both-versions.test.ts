@@ -1,4 +1,4 @@
-// The same answer over HTTP/1.1 and HTTP/2, where the two libraries of Node would do different things.
+// The same answers over HTTP/1.1 and HTTP/2, where Node's libraries differ.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

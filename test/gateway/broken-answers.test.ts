@@ -1,4 +1,4 @@
-// An upstream that dies in the middle of its answer: no client takes what it got for the whole, whatever it speaks and however the answer ends.
+// Upstreams that die in the middle of an answer, which clients must not take for whole.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

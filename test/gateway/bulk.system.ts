@@ -1,4 +1,4 @@
-// Large bodies through `holdfast serve`: its memory does not grow with them, whoever is slow, over HTTP/1.1 and HTTP/2, both ways.
+// Large bodies through `holdfast serve`: memory that does not grow with them.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

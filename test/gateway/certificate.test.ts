@@ -1,4 +1,4 @@
-// The client's certificate on its way to the upstream: the real one in every format, and none that somebody only wrote down.
+// The client's certificate on its way to the upstream, in every format, and forgeries.
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';

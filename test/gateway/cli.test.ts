@@ -1,4 +1,4 @@
-// `holdfast check`, `explain`, `schema`, `version` and wrong usage, as a person or a script runs them.
+// The commands `check`, `explain`, `schema` and `version`, and wrong usage.
 
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';

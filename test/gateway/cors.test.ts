@@ -1,4 +1,4 @@
-// Browser applications: preflights answered without credentials, and every answer readable by the page, refusals too.
+// Browser applications: preflights without credentials, readable answers and refusals.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-// What clients of the tests bring: keys, access tokens and proofs that are good until a test says otherwise.
+// Credentials of test clients: keys, access tokens and proofs.
 
 import { randomUUID } from 'node:crypto';
 import { CLIENT_CA, ISSUER_KEY, ORIGIN, type RequestWishes, type TestGateway } from '../support/gateway.ts';

@@ -1,4 +1,4 @@
-// Mode decide asked about gRPC calls: no refusal is the 200 that gRPC clients read, because a front takes that for a permit.
+// Mode decide asked about gRPC calls: a refusal is never a 200.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

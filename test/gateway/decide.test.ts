@@ -1,4 +1,4 @@
-// Mode decide over HTTP: what another proxy may ask, what it is told, and that no refusal ever looks like a permit.
+// Mode decide over HTTP: questions, permits, and refusals that never look like permits.
 
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';

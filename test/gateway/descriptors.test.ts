@@ -1,4 +1,4 @@
-// `holdfast serve` whose descriptors run out: it says so, counts it, and its probes and upstreams go on.
+// `holdfast serve` whose descriptors run out: logged, counted, probes still served.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// A gateway that drains, as its clients see it: everything is served, and each of them is told in time to go elsewhere.
+// A drain as clients see it: everything served, and each told in time.
 
 import assert from 'node:assert/strict';
 import { Agent } from 'node:https';

@@ -1,4 +1,4 @@
-// What came from the environment, as `check`, the admin port and the telemetry port show it.
+// Values from the environment, as `check` and the ports of operators show them.
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// Claims with numbers that a double cannot hold, and with commas: from the issuer's bytes to the upstream's fields.
+// Claims with large numbers and commas, from the issuer's bytes to upstream fields.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-// A gRPC server that ends its connections by age, with the server of grpc-js: no call is lost, whatever moment it comes in.
+// A gRPC server that ends connections by age, and loses no call.
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';

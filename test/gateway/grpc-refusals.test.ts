@@ -1,4 +1,4 @@
-// Refusals that gRPC clients can read: trailers only, with the status, the challenge and the nonce among the metadata; gRPC-Web likewise.
+// Refusals for gRPC and gRPC-Web: trailers only, with status, challenge and nonce.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// A server of grpc-js behind a whole gateway, clients for it, and calls whose whole outcome is seen.
+// A grpc-js server behind a gateway, and clients that see whole outcomes.
 
 import type { TestContext } from 'node:test';
 import {

@@ -1,4 +1,4 @@
-// gRPC through a whole gateway, with the client and the server of grpc-js: every kind of call, every way to fail, credentials in metadata.
+// gRPC through a whole gateway: every kind of call, and every way to fail.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

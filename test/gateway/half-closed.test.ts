@@ -1,4 +1,4 @@
-// Clients that end their side behind their request: they get their answer, over TCP and TLS, and one that is gone is noticed.
+// Clients that end their side behind their request, over TCP and TLS.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

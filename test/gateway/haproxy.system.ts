@@ -1,4 +1,4 @@
-// Behind a real HAProxy, set up as docs/balancers.md has it: PROXY headers, terminated TLS, health checks, and clients that forge.
+// A real HAProxy in front, as in docs/balancers.md, and clients that forge.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

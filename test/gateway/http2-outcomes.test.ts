@@ -1,4 +1,4 @@
-// What the log says of HTTP/2 requests with a body: an answer that the client got whole is no client that went away, and the other way round.
+// Outcomes of HTTP/2 requests in the log: whole answers and clients that left.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// HTTP/2 in front of a whole gateway: every stream decided on its own, answers and bodies streamed, ends and breaks told apart.
+// HTTP/2 in front of a whole gateway: decisions, streams, ends and breaks.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// Good requests, and what the upstream sees of them: who is calling, and nothing that the client made up about it.
+// Good requests as the upstream sees them: verified identity, and no forged one.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

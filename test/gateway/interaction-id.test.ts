@@ -1,4 +1,4 @@
-// Interaction ids: the client's comes back where it is one UUID, and nothing else that a client writes does.
+// Interaction ids: only the client's one UUID comes back.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-// A flood of invented opaque tokens from one client: others are asked about as before, whether their tokens are known or new.
+// A flood of invented opaque tokens, and other clients who are served as before.
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';

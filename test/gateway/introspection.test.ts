@@ -1,4 +1,4 @@
-// Opaque tokens end to end: a real authorization server that issues, answers and revokes, and a gateway that asks it.
+// Opaque tokens end to end, with a real authorization server.
 
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';

@@ -1,4 +1,4 @@
-// Keys of an issuer under stress, with real worker threads: rotation, withdrawal, floods of unknown kids, cold starts and outages.
+// Keys of an issuer under stress: rotation, withdrawal, floods, outages.
 
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';

@@ -1,4 +1,4 @@
-// `holdfast serve` as its supervisor meets it: a start that says where, a stop that loses nothing, failures that say why.
+// The life of `holdfast serve`: its start, its stop, and failures that say why.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

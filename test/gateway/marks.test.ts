@@ -1,4 +1,4 @@
-// Nothing secret comes out: marked credentials go through every refusal and every success, and then everything is searched.
+// Marked credentials through every refusal and success, searched for in all output.
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';

@@ -1,4 +1,4 @@
-// What names.system.ts runs where resolv.conf and port 53 are its own: a gateway with real threads, which finds everything by short names.
+// A gateway in its own namespace, which finds everything by short names.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

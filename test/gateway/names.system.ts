@@ -1,4 +1,4 @@
-// A gateway with a resolv.conf of its own, as in a pod: search domains, ndots, and a name server that is silent about some names.
+// A gateway with a resolv.conf as in a pod, and a name server that is partly silent.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';

@@ -1,4 +1,4 @@
-// A whole gateway that finds everything by name through a real DNS server: a name about which that server is silent harms nothing else.
+// A whole gateway that finds everything by name through a real DNS server.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// Behind a real nginx, set up as docs/balancers.md has it: its stream module with PROXY headers, and its http module with TLS of its own.
+// A real nginx in front, as in docs/balancers.md: stream with PROXY, and http.
 
 import assert from 'node:assert/strict';
 import { before, describe, test, type TestContext } from 'node:test';

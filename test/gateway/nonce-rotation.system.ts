@@ -1,4 +1,4 @@
-// Rotating the nonce secrets of three replicas under load, one of which sees every change minutes late: one retry is enough, anywhere.
+// Rotation of nonce secrets on three replicas under load, at one retry each.
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';

@@ -1,4 +1,4 @@
-// Nonces and clocks, played through with a clock that the test moves: challenge, retry, renewal, expiry, wrong clocks.
+// Nonces and clocks: challenge, retry, renewal, expiry, wrong clocks.
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';

@@ -1,4 +1,4 @@
-// What operators see: probes that tell the truth, metrics whose labels nobody outside can choose, one log line per request.
+// The view of operators: true probes, closed label sets, one log line per request.
 
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';

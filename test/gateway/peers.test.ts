@@ -1,4 +1,4 @@
-// Proxies in front: what a trusted peer says about client and origin counts, and the same words of a stranger do not.
+// Proxies in front: statements of trusted peers count, those of strangers do not.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

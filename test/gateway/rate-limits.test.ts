@@ -1,4 +1,4 @@
-// Rate limits end to end: what is counted and what never is, who is counted together, and what clients are told.
+// Rate limits end to end: what is counted, together with whom, and what clients read.
 
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';

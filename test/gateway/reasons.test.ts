@@ -1,4 +1,4 @@
-// Every reason, end to end: real TLS in front, a real upstream behind, and exactly the answer that rejections.md promises.
+// Every reason end to end, with exactly the answer of docs/rejections.md.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

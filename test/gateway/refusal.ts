@@ -1,4 +1,4 @@
-// How the tests say which refusal they expect, and everything that any refusal has to be.
+// The form in which tests expect a refusal, and the duties of every refusal.
 
 import assert from 'node:assert/strict';
 import type { Reason, Stage } from '../../src/rejection/rejection.ts';

@@ -1,4 +1,4 @@
-// Refusals of the stages edge, route and upstream: what is wrong with a request before anybody asks who sends it, or behind us.
+// Refusals of the stages edge, route and upstream.
 
 import assert from 'node:assert/strict';
 import type { IncomingMessage, ServerResponse } from 'node:http';

@@ -1,4 +1,4 @@
-// Refusals of the stages binding, certificate, proof, policy, replay and exchange: a good token whose sender or route fails it.
+// Refusals of the stages binding, certificate, proof, policy and replay.
 
 import assert from 'node:assert/strict';
 import { makeCertificate } from '../support/pki.ts';

@@ -1,4 +1,4 @@
-// Refusals of the stages presentation and token: what is wrong with the credentials as sent, and with the access token.
+// Refusals of the stages presentation and token.
 
 import { type Answered, ISSUER_KEY, type RequestWishes, type TestGateway } from '../support/gateway.ts';
 import type { Policy } from '../../src/policy/policy.ts';

@@ -1,4 +1,4 @@
-// Reloads while clients of all sorts send requests: none of them fails, whatever is reloaded and however it is asked for.
+// Reloads under load: no request fails.
 
 import assert from 'node:assert/strict';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// A policy that takes the place of another: at once for new requests, not for those in flight, and never by half.
+// A policy that replaces another: for new requests at once, never by half.
 
 import assert from 'node:assert/strict';
 import { Agent } from 'node:https';

@@ -1,4 +1,4 @@
-// Several gateways with one Redis: a proof passes at one of them, whatever happens to the store; outages are shown and refuse no more than they must.
+// Several gateways with one Redis: one use per proof, also in outages.
 
 import assert from 'node:assert/strict';
 import { Agent } from 'node:https';

@@ -1,4 +1,4 @@
-// Protected resource metadata (RFC 9728): served without a token, named in challenges, and nothing but what the policy enforces.
+// Protected resource metadata (RFC 9728): served, challenged, and true.
 
 import assert from 'node:assert/strict';
 import { createPublicKey, generateKeyPairSync } from 'node:crypto';

@@ -1,4 +1,4 @@
-// Real processes and a real Redis: a proof never passes twice, whatever order configurations with different `max_age` arrive in.
+// Real processes with different `max_age` at one Redis: one use per proof.
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';

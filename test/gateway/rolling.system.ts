@@ -1,4 +1,4 @@
-// A rolling restart behind a real HAProxy, while clients of all sorts send requests: none of them fails.
+// A rolling restart behind a real HAProxy under load: no request fails.
 
 import assert from 'node:assert/strict';
 import { before, describe, type TestContext, test } from 'node:test';

@@ -1,4 +1,4 @@
-// One host, several policies: issuers by route, demands by path and method, and the shadow of a demand to come.
+// One host with several policies: issuers, paths, methods and a shadow.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

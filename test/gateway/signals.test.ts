@@ -1,4 +1,4 @@
-// Signals of `holdfast serve`: which end it, also where its log is not read, and which mean nothing.
+// The signals of `holdfast serve`, also with an unread log.
 
 import assert from 'node:assert/strict';
 import { Agent, get } from 'node:http';

@@ -1,4 +1,4 @@
-// Steady load for tests of live change: clients of all sorts that never retry, and every request that did not get its whole answer.
+// Steady load for tests of live change, without retries, with every loss counted.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// Streams that the gateway cuts off when it ends are nobody's failure; those that break while it drains still are.
+// Streams that a stopping gateway cuts off, and those that break while it drains.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// Token exchange end to end: a real authorization server, a gateway that exchanges, and an upstream that never sees the client's token.
+// Token exchange end to end, with a real authorization server.
 
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';

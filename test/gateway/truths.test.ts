@@ -1,4 +1,4 @@
-// What client and operator are told of a refusal is what happened: the answer, its challenge and the line in the log, end to end.
+// Refusals as client and operator read them: answer, challenge and log agree.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

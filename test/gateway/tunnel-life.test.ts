@@ -1,4 +1,4 @@
-// What happens around open tunnels: drains, reloads, upstreams that die; and event streams, which are answers without an end.
+// Open tunnels and event streams through drains, reloads and dying upstreams.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

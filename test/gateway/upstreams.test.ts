@@ -1,4 +1,4 @@
-// An upstream with several targets behind a whole gateway: one dies and comes back, and clients do not notice; operators do.
+// An upstream with several targets, one of which dies and comes back.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// WebSockets through the whole gateway, with a real client and a real server: who may open one, and what the upstream learns.
+// WebSockets through the whole gateway, with a real client and server.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

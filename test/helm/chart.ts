@@ -1,4 +1,4 @@
-// The chart under the real Helm (npm run test:helm): renderings are the kept ones, values that cannot be right are refused, texts arrive as texts.
+// The chart under the real Helm: kept renderings, refused values, exact texts.
 
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';

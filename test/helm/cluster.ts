@@ -1,4 +1,4 @@
-// The Secret of nonces against an API server that answers what Helm asks: one that is there is kept, key by key. No cluster: nothing is applied.
+// The Secret of nonces, against an API server that answers what Helm asks.
 
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';

@@ -1,4 +1,4 @@
-// The folders of deploy/ that kustomize builds, taken apart as it does: resources, and ConfigMaps made of files.
+// The folders of deploy/ that kustomize builds, as Kubernetes objects.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

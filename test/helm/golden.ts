@@ -1,4 +1,4 @@
-// The renderings that are kept under golden/: what Helm makes of each file of values, taken apart into Kubernetes objects.
+// The kept renderings under golden/, taken apart into Kubernetes objects.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';

@@ -1,4 +1,4 @@
-// Every rendering of the chart and of deploy/ holds what Kubernetes asks of it: schemas, Pod Security, and objects that fit each other.
+// Every rendering against Kubernetes: schemas, Pod Security, fitting objects.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';

@@ -1,4 +1,4 @@
-// The restricted Pod Security Standard of Kubernetes, as its page lists it, held against one pod.
+// The restricted Pod Security Standard of Kubernetes, for one pod.
 
 import { containersOf, type KubernetesObject } from './golden.ts';
 

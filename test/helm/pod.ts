@@ -1,4 +1,4 @@
-// A rendered pod at work without a cluster: its volume as a folder, its configuration as it is, on free ports of loopback.
+// A rendered pod at work without a cluster, on free ports of loopback.
 
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// The gateway of every rendering of the chart and of deploy/, started as rendered: it is ready, it refuses, it forwards what it should.
+// The gateway of every rendering, started as rendered.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

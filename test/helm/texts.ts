@@ -1,4 +1,4 @@
-// What is under `config:` reaches the gateway as it was meant: texts stay texts, numbers keep their value, whatever YAML of any version makes of them.
+// Texts under `config:` that reach the gateway unchanged, in any version of YAML.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';

@@ -1,4 +1,4 @@
-// Helm and kustomize for the suite of the chart: from the PATH, or built from their Go modules, once; skipped with a reason otherwise.
+// Helm and kustomize: from the PATH, or built from their Go modules.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// Who is asked and in which protocol: every form of a request target and of Host, and what is no HTTP/1.1 at all.
+// Every form of a request target and of Host, and what is not HTTP/1.1.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

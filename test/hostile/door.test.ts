@@ -1,4 +1,4 @@
-// Bytes and connections that are no use to anybody: plaintext, garbage, slowness, floods; the gateway serves the next client all the same.
+// Useless bytes and connections: plaintext, garbage, slowness, floods.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

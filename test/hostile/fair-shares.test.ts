@@ -1,4 +1,4 @@
-// Clients that want an upstream for themselves, and another client beside them that is served as if they were not there.
+// Clients that want an upstream for themselves, and one that is served as before.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

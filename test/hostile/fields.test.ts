@@ -1,4 +1,4 @@
-// Field lines that two parsers read differently, and fields by which a client could pass for somebody else: over real TLS, whole gateway.
+// Field lines that two parsers read differently, and forged identities.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

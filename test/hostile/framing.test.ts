@@ -1,4 +1,4 @@
-// Where a message ends: every way to say it twice, wrongly or not at all, with a request hidden behind each.
+// The end of a message, stated twice, wrongly or not at all, with a hidden request.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

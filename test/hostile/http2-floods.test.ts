@@ -1,4 +1,4 @@
-// HTTP/2 clients that cost more than they send: each attack is over soon, memory stays bounded, and other connections are served.
+// HTTP/2 floods: each ends soon, memory is bounded, others are served.
 
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';

@@ -1,4 +1,4 @@
-// Requests over HTTP/2 that two readers could read differently: every one is refused, and the connection goes on for the next.
+// Ambiguous requests over HTTP/2: each is refused, the connection goes on.
 
 import assert from 'node:assert/strict';
 import { describe, it, test, type TestContext } from 'node:test';

@@ -1,4 +1,4 @@
-// Paths: no spelling reaches the upstream under a weaker route than the path it means, by any of the readings that are in scope.
+// Paths: no spelling reaches the upstream under a weaker route.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-// Several requests on one connection: refused bodies, order, the last request, Expect and Upgrade; nothing of one is taken for another.
+// Several requests on one connection, none of which is taken for another.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-// The rig of the hostile tests: a whole gateway on TLS in front of an upstream that keeps every byte it ever gets, and raw clients.
+// The rig of the hostile tests: a gateway, a recording upstream, raw clients.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

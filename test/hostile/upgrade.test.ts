@@ -1,4 +1,4 @@
-// Ways past the gateway through an upgrade: refused and failed ones with requests behind them, and upstreams that switch to what nobody asked for.
+// Ways past the gateway through an upgrade, refused or failed.
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';

@@ -1,4 +1,4 @@
-// An upstream that lies, and clients that break off: the next client on the same connections gets its own answer or none.
+// An upstream that lies, and clients that break off: the next client is safe.
 
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';

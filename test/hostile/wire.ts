@@ -1,4 +1,4 @@
-// HTTP/1.1 as a strict reader sees it on the wire: bytes → messages and the rest, with no leniency that could hide a second message.
+// A strict reader of HTTP/1.1 bytes: messages, and what remains.
 
 /** A request or an answer. */
 export interface Message {

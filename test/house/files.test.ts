@@ -1,4 +1,4 @@
-// What every file keeps to: a caption, a size, names that say what is done, and nothing left for later.
+// The rules for every file: its caption, its size, its names.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -10,11 +10,29 @@ import { caption, sourceFiles } from '../../scripts/generate/tree-page.ts';
 const FILES = sourceFiles(ROOT).map((path) => ({ path, text: readFileSync(join(ROOT, path), 'utf8') }));
 const lines = (text: string) => text.trimEnd().split('\n').length;
 
-test('every source file starts with a caption of one sentence', () => {
+test('every source file starts with a caption: one noun phrase of at most 90 characters', () => {
   assert.equal(caption("import { test } from 'node:test';\n"), undefined);
   assert.equal(caption('#!/usr/bin/env node\n// One\n// sentence.\n\n// Not this.\n'), 'One sentence.');
-  const without = FILES.filter(({ text }) => !/^[^.].*[.…]$/.test(caption(text) ?? '')).map(({ path }) => path);
-  assert.deepEqual(without, []);
+  const wrong = FILES.map(({ path, text }) => ({ path, text: caption(text) ?? '' })).filter(
+    ({ text }) => !isCaption(text),
+  );
+  assert.deepEqual(wrong, [], 'expected "// A noun phrase that says what the file does, 90 characters at most."');
+});
+
+test('a caption that is missing, too long, a clause or in avoided words is noticed', () => {
+  assert.ok(isCaption('The table of reasons.'));
+  assert.ok(isCaption('`holdfast serve`: the gateway, until a signal ends it.'));
+  for (const text of [
+    '',
+    'No full stop',
+    'What is done here.',
+    'How it ends.',
+    'A store that nobody reads.',
+    'A thread of its own.',
+  ]) {
+    assert.ok(!isCaption(text), text);
+  }
+  assert.ok(!isCaption(`${'a'.repeat(90)}.`));
 });
 
 test('no file in src/ is longer than 400 lines', () => {
@@ -57,6 +75,13 @@ test('no call has two literal booleans, and no function more than four positions
   );
   assert.deepEqual(wide, []);
 });
+
+/** A noun phrase with a full stop: no clause that begins with a question word, none of the words that house style avoids. */
+function isCaption(text: string): boolean {
+  const clause = /^(?:What|How|When|Where|Which|Who|Whom|Whose|Whether|Why|If)\b/;
+  const avoided = /\b(?:nobody|whoever|anew|beside|of (?:its|their) own|is no)\b/i;
+  return text.length <= 90 && /^[^.].*[.…]$/.test(text) && !clause.test(text) && !avoided.test(text);
+}
 
 /** Parameters at the top level of a list. */
 function positions(parameters: string): number {

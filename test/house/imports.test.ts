@@ -1,4 +1,4 @@
-// Imports go one way, the core stays pure, and only enforce.ts can grant a permit: asserted on the text of every source file.
+// The rules for imports: one direction, a pure core, one place that grants permits.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// What the repository says about itself is true: pinned versions, documented dependencies, links that lead somewhere.
+// The repository's statements about itself: versions, dependencies, links.
 
 import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// Rules of docs/checks.md and decisions: numbered once, in order, and cited by numbers that exist.
+// The numbers of rules and decisions: unique, in order, and cited as they are.
 
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';

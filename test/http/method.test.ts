@@ -1,4 +1,4 @@
-// Which methods are known, and when what the parser refused is a request line with another one.
+// Known methods, and request lines that the parser refused for another one.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

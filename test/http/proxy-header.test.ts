@@ -1,4 +1,4 @@
-// PROXY headers byte by byte: what each version may say, what it may not, and nothing but a header ever read as one.
+// PROXY headers byte by byte: what each version may say, and what it may not.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

@@ -1,4 +1,4 @@
-// URI grammar: one form for what means the same, refusal for what two servers could read differently.
+// URI grammar: one form for equals, refusal of what two servers read differently.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

@@ -1,4 +1,4 @@
-// A base image without a registry: made of this machine's own files, it stands in for Debian's slim image of Node.
+// A base image without a registry, made of this machine's files.
 
 import { execFileSync } from 'node:child_process';
 import {

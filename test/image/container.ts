@@ -1,4 +1,4 @@
-// The image, built by buildah from the Dockerfile, and containers of it, run by podman as a cluster would run them.
+// The image built by buildah, and its containers run by podman.
 
 import { hash } from 'node:crypto';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';

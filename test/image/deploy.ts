@@ -1,4 +1,4 @@
-// What is in deploy/, under the tools that will read it: Compose's schema, systemd, and a real Prometheus that asks the real gateway.
+// The files of deploy/ under their real readers: Compose, systemd, Prometheus.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';

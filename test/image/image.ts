@@ -1,4 +1,4 @@
-// The image, built for real and run for real: as another user, without a capability, on a root that cannot be written.
+// The image, built and run: as another user, without capabilities, read-only.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

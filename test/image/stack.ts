@@ -1,4 +1,4 @@
-// The stack of deploy/compose as processes on loopback: its configurations, with the ports moved and the intervals of Prometheus shortened.
+// The stack of deploy/compose as processes on loopback.
 
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// The verifiers of docs/assertion.md in Node, Python and Go, at work on assertions of a gateway.
+// The verifiers of docs/assertion.md in Node, Python and Go.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';

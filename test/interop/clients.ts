@@ -1,4 +1,4 @@
-// The clients of docs/clients.md in Python, Go, Java and Kotlin, and in a real browser, at a route that demands nonces.
+// The clients of docs/clients.md in other languages, and in a real browser.
 
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';

@@ -1,4 +1,4 @@
-// Behind a real Envoy: the X-Forwarded-Client-Cert that it writes, PROXY headers that it sends, and what it does with forged ones.
+// A real Envoy in front: X-Forwarded-Client-Cert, PROXY headers, forged ones.
 
 import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-// Proxies that ask for decisions, each in front of the same upstream: how they are set up for the tests of mode decide.
+// Proxies that ask for decisions, set up for the tests of mode decide.
 
 import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-// Clients of grpc-go, grpcio and, for gRPC-Web, connect-go at a route that demands a nonce: they learn it from the refusal, and pass with it.
+// Clients of grpc-go, grpcio and connect-go at a route that demands a nonce.
 
 import assert from 'node:assert/strict';
 import { type ChildProcessByStdio, spawn } from 'node:child_process';

@@ -1,4 +1,4 @@
-// Behind the gateway, gRPC servers that end each connection after a second: grpcio, grpc-go and grpc-js lose no call in 20 s.
+// gRPC servers that end each connection after a second, and lose no call.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';

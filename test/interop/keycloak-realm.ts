@@ -1,4 +1,4 @@
-// A realm of Keycloak for the interop tests: clients whose tokens are unbound, bound to a key, or bound to a certificate, and the gateway's.
+// A realm of Keycloak with unbound, key-bound and certificate-bound clients.
 
 import type { JWK } from 'jose';
 import { AUDIENCE } from '../support/tokens.ts';

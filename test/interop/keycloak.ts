@@ -1,4 +1,4 @@
-// A real Keycloak: tokens that it binds to keys and certificates, what it answers about them, and its sessions that end.
+// A real Keycloak: its tokens, its introspection answers, its ended sessions.
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, writeFileSync } from 'node:fs';

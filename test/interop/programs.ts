@@ -1,4 +1,4 @@
-// Programs that no Debian package brings: fetched for the interop tests alone, and skipped with a reason where that cannot be.
+// Programs that Debian does not package, fetched for the interop tests.
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';

@@ -1,4 +1,4 @@
-// Turns at an issuer: a flood of strangers takes its share of them and no more, and what is known goes first.
+// Turns at an issuer under a flood: known tokens first, fair shares for the rest.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-// Issuers that give no answer, or one that is none: nothing is accepted, nothing is remembered, and the log says why.
+// Issuers with invalid answers or none: nothing accepted, nothing cached.
 
 import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';

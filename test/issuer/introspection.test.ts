@@ -1,4 +1,4 @@
-// Asking an issuer about tokens over real servers: who asks and where, and for how long answers count.
+// Introspection over real servers: who asks, where, and for how long it counts.
 
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';

@@ -1,4 +1,4 @@
-// Where keys come from, over real servers: answers that are none, discovery, TLS, files.
+// The sources of keys over real servers: discovery, TLS, files, invalid answers.
 
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';

@@ -1,4 +1,4 @@
-// Keys of an issuer over real servers: rotation, withdrawal, outages, and strangers who ask for kids that are not there.
+// Keys of an issuer over real servers: rotation, withdrawal, outages, unknown kids.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

@@ -1,4 +1,4 @@
-// Keys in a worker: the supervisor's, kept as objects while they stay, and asked for no more often than is good.
+// Keys in a worker: copies that stay the same objects, asked for sparingly.
 
 import assert from 'node:assert/strict';
 import type { KeyObject } from 'node:crypto';

@@ -1,4 +1,4 @@
-// Exchanges of tokens against servers that stand in for an issuer: hostile answers, outages, what is remembered, and shares of clients.
+// Token exchange against hostile servers: answers, outages, caches, shares of clients.
 
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';

@@ -1,4 +1,4 @@
-// Numbers in JSON: what a double cannot hold is kept exactly or becomes NaN, and never another number.
+// Numbers in JSON: exact, or NaN, never another number.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

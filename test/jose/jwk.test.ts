@@ -1,4 +1,4 @@
-// Keys of proofs: every algorithm verifies by its own hash and padding, and no key that says it is for something else is used.
+// Keys of proofs: every algorithm, its hash and padding, and declared uses.
 
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';

@@ -1,4 +1,4 @@
-// Reading a compact JWS: strict about spelling, repeated members and cost; judged by a YAML parser that knows unique keys.
+// Reading a compact JWS: strict spelling, repeated members, cost.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

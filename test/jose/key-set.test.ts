@@ -1,4 +1,4 @@
-// The key set of an issuer: which keys count, by which algorithm, and which one a token names.
+// The key set of an issuer: usable keys, their algorithms, and the one named.
 
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';

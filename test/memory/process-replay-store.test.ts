@@ -1,4 +1,4 @@
-// The process replay store: fresh once whichever thread asks, never evicted, never forgotten too early.
+// The process replay store: fresh once, never evicted, never forgotten early.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

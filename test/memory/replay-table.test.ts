@@ -1,4 +1,4 @@
-// The table under the replay store, in every order in which threads can take their steps, or stop taking any.
+// The replay table in every order in which threads can take their steps or stop.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

@@ -1,4 +1,4 @@
-// Real threads over one replay store: each proof has exactly one winner, and a thread that is killed holds nobody up.
+// Real threads over one replay store: one winner per proof, killed threads included.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

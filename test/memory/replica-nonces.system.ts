@@ -1,4 +1,4 @@
-// Nonces beside a shared memory: common to all who share it, gone with what it has forgotten, and one's own while it is away.
+// Nonces of replicas: common, gone with what Redis forgot, local in outages.
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';

@@ -1,4 +1,4 @@
-// The metrics: names and labels as the table says, closed label sets, gauges that follow the policy.
+// The metrics: names and labels of the table, closed label sets, live gauges.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

@@ -1,4 +1,4 @@
-// The admin port over real sockets: who is answered, in which form, and what a browser may do with it.
+// The admin port over real sockets: who is answered, in which form.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// The status page: everything an operator looks for, and no way for a name or a message to become markup.
+// The status page: complete, and safe against markup in names and messages.
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';

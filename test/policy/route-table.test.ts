@@ -1,4 +1,4 @@
-// The choice of a route: one group per request, never a less specific one, and no choice that the order of files could change.
+// The choice of a route: the most specific group, whatever the order of files.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

@@ -1,4 +1,4 @@
-// The edges of the proof checks: the last value that passes beside the first that does not, and what a refusal tells.
+// The edges of proof checks: the last value that passes, the first that does not.
 
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';

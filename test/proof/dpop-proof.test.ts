@@ -1,4 +1,4 @@
-// Each rule of checks.md §4: which proof is refused for which reason, and what the accepted one must be remembered by.
+// Each rule of checks.md §4: the reason for a bad proof, the replay key of a good one.
 
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';

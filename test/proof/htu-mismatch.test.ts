@@ -1,4 +1,4 @@
-// What a refusal says of an htu that is another one: the part that differs, both URIs, and no secrets.
+// The refusal of another htu: the part that differs, both URIs, no secrets.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

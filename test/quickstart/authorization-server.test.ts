@@ -1,4 +1,4 @@
-// The authorization server of the quickstart issues each kind of token with the claims and the binding that it promises, and no others.
+// The quickstart's authorization server: each kind of token, with its claims and binding.
 
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';

@@ -1,4 +1,4 @@
-// The development certificates chain, stay private, are kept while they are good and made anew when they are not.
+// The development certificates: chained, private, renewed only when needed.
 
 import assert from 'node:assert/strict';
 import { createPrivateKey, X509Certificate } from 'node:crypto';

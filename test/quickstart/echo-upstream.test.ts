@@ -1,4 +1,4 @@
-// The echo upstream answers with exactly what arrived, and tells afterwards whether a traced request did.
+// The echo upstream: its answers are what arrived.
 
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';

@@ -1,4 +1,4 @@
-// `npm start` and `npm run demo` as a person at a terminal meets them: real processes, real TLS, the commands as printed.
+// `npm start` and `npm run demo` as a person at a terminal meets them.
 
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';

@@ -1,4 +1,4 @@
-// Whom a rate limit counts: who is counted together, and who never is.
+// The senders that a rate limit counts together, and those it never counts.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

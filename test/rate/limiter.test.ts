@@ -1,4 +1,4 @@
-// The counts of rate limits: exact for one sender whoever asks, independent of others, bounded, and patient with clocks.
+// The counts of rate limits: exact, independent, bounded, safe with clocks.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// Every challenge as the client libraries read it that people really have: whoever failed finds the error, and a nonce is asked for once.
+// Every challenge as real client libraries read it.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-// How client libraries find the error of a challenge, each in words of our own after its published source.
+// Readers of challenges, written after the sources of client libraries.
 
 import { customFetch, protectedResourceRequest, WWWAuthenticateChallengeError } from 'oauth4webapi';
 

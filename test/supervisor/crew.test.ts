@@ -1,4 +1,4 @@
-// The crew: workers that do not start, die, hang, or do not take a policy, played by threads that do what the test says.
+// The crew: workers that do not start, die, hang, or refuse a policy.
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';

@@ -1,4 +1,4 @@
-// A real authorization server for tests: oidc-provider over TLS; its opaque tokens are issued, asked about, exchanged and revoked.
+// A real authorization server for tests: oidc-provider with opaque tokens.
 
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';

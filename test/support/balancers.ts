@@ -1,4 +1,4 @@
-// Real load balancers for tests: HAProxy, nginx and Apache httpd from a configuration text, on loopback, gone when the test ends.
+// Real balancers for tests: HAProxy, nginx and Apache httpd on loopback.
 
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';

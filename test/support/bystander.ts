@@ -1,4 +1,4 @@
-// Attackers who do not stop, and another client beside them: how many of its requests are served, and how fast.
+// Attackers that do not stop, and how well another client is served meanwhile.
 
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';

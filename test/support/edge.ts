@@ -1,4 +1,4 @@
-// Listeners for tests of the edge: a policy's listener changed as wished, a server that answers what it was told, and raw clients.
+// Listeners for tests of the edge, a fixed server behind, and raw clients.
 
 import { UNLIMITED } from './forwarding.ts';
 import { once } from 'node:events';

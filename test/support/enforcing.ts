@@ -1,4 +1,4 @@
-// What enforce() needs beside a request, for tests of whole decisions: an issuer, its keys in memory, a route and fresh ports.
+// The arguments of enforce() for tests: an issuer, keys, a route and fresh ports.
 
 import { LRUCache } from 'lru-cache';
 import { Permit } from '../../src/binding/permit.ts';

@@ -1,4 +1,4 @@
-// Facts of a request for tests of the core: a good GET of https://api.example.com/orders/1, changed as wished.
+// The facts of a good GET for tests of the core, changed as wished.
 
 import type { RequestFacts } from '../../src/request-facts.ts';
 

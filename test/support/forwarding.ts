@@ -1,4 +1,4 @@
-// A forwarder on real sockets for tests: a plain HTTP server in front, a scripted upstream behind, one permit for every request.
+// A forwarder on real sockets for tests, with a scripted upstream.
 
 import { once } from 'node:events';
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';

@@ -1,4 +1,4 @@
-// HTTP/2 as bytes, for what no client library sends: frames written by hand over real TLS, and the frames that come back.
+// HTTP/2 frames written by hand over real TLS, and those that come back.
 
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';

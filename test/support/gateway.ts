@@ -1,4 +1,4 @@
-// A whole gateway for tests: a policy file and certificates on disk, TLS listeners, an upstream that records, and clients.
+// A whole gateway for tests: files, TLS listeners, a recording upstream, clients.
 
 import { spawnHere } from './threads.ts';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// gRPC calls through a whole gateway for some seconds, several at once: how many there were, and what became of those that failed.
+// Concurrent gRPC calls through a gateway, and the outcomes of those that failed.
 
 import type { TestContext } from 'node:test';
 import { Client, credentials, type ServiceError } from '@grpc/grpc-js';

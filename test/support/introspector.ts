@@ -1,4 +1,4 @@
-// An introspector that asks a server of the test, and servers that remember what they were asked.
+// An introspector for tests, and servers that record its questions.
 
 import type { IncomingMessage } from 'node:http';
 import type { TestContext } from 'node:test';

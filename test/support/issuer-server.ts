@@ -1,4 +1,4 @@
-// A server that stands in for an issuer, and the keys that are loaded from it with a clock of their own.
+// A server that stands in for an issuer, and keys loaded from it.
 
 import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';

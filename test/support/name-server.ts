@@ -1,4 +1,4 @@
-// A real DNS server on loopback (RFC 1035) that answers, denies, fails or stays silent by name.
+// A real DNS server on loopback that answers, denies, fails or stays silent.
 
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';

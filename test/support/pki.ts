@@ -1,4 +1,4 @@
-// A certification authority for tests: real certificates, ECDSA P-256 unless RSA is asked for, and CRLs, never written to a file.
+// A certification authority for tests: real certificates and CRLs, in memory.
 
 import 'reflect-metadata';
 import { createHash, webcrypto } from 'node:crypto';

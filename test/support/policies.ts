@@ -1,4 +1,4 @@
-// Configurations for tests: YAML text and named files in memory, compiled by the real schema and compiler.
+// Configurations for tests: texts in memory, compiled by the real compiler.
 
 import assert from 'node:assert/strict';
 import { type Compiled, compilePolicy } from '../../src/config/compile/compile.ts';

@@ -1,4 +1,4 @@
-// Programs of the system that tests run as they are: found, installed once where that is possible, started, and ended with the test.
+// Programs of the system for tests: found or installed, started, ended.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

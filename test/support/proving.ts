@@ -1,4 +1,4 @@
-// What a proof is verified under, for tests of the proof checks: a GET of https://api.example.com/orders/1 with the token `token`.
+// The arguments of the proof checks for tests.
 
 import { LRUCache } from 'lru-cache';
 import type { ProofTerms } from '../../src/proof/dpop-proof.ts';

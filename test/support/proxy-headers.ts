@@ -1,4 +1,4 @@
-// PROXY headers for tests, built by what proxy-protocol.txt says and by nothing of the source.
+// PROXY headers for tests, built from proxy-protocol.txt alone.
 
 const SIGNATURE = Buffer.from('0d0a0d0a000d0a515549540a', 'hex');
 

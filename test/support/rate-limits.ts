@@ -1,4 +1,4 @@
-// A rate limit for tests; as a thread, it takes requests for some senders at the same time as other threads, and tells how many passed.
+// A rate limit for tests, in one thread or in several at the same time.
 
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { type RateMemory, SharedRateLimiter } from '../../src/rate/limiter.ts';

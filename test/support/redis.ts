@@ -1,4 +1,4 @@
-// Real redis-servers on loopback: single ones, sentinels and clusters, with their plugs in reach.
+// Real redis-servers on loopback: single, Sentinel and Cluster.
 
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// The replay table with its calls as generators, made from its source: they stop before every access to shared memory.
+// The replay table as generators, stopped before every access to shared memory.
 
 import { readFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';

@@ -1,4 +1,4 @@
-// Targets for tests of upstreams: real servers that are killed and restarted, a forwarder in front of them, clients, and what it tells.
+// Targets for tests of upstreams: real servers that are killed and restarted.
 
 import { once } from 'node:events';
 import { Agent, createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';

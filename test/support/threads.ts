@@ -1,4 +1,4 @@
-// Workers in the thread of the test: the same worker and messages, copied the same way, with a clock and a log of the test's own.
+// Workers in the thread of the test, with its clock and its log.
 
 import type { LookupFunction } from 'node:net';
 import { MessageChannel } from 'node:worker_threads';

@@ -1,4 +1,4 @@
-// WebSockets for tests: a real ws server behind the gateway, on TCP, TLS or a unix socket, and a real ws client in front of it.
+// A real ws server behind the gateway, and a real ws client in front.
 
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';

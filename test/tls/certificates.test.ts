@@ -1,4 +1,4 @@
-// Clients' certificates over real handshakes: whom the CA vouches for and until when, lists of revoked ones, chains, and mere possession.
+// Clients' certificates over real handshakes: CAs, dates, CRLs, possession.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

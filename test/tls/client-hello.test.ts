@@ -1,4 +1,4 @@
-// The first message of a client: in how many pieces it comes, which name it asks for, and that no name decides about a request.
+// The ClientHello: in pieces, with names, and without influence on decisions.
 
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';

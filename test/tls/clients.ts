@@ -1,4 +1,4 @@
-// Clients of the TLS tests: one request with a session of before, bytes cut as wished, a ClientHello to spoil, and openssl.
+// Clients of the TLS tests: saved sessions, cut bytes, spoiled hellos, openssl.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// Handshakes that come to nothing: old versions, renegotiation, other protocols, silence; each refused, counted, and survived.
+// Failed handshakes: old versions, renegotiation, other protocols, silence.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// A listener that changes while connections live: new ones meet the new certificates and CAs, old ones go on or end as they should.
+// A listener that changes its certificates and CAs while connections live.
 
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';

@@ -1,4 +1,4 @@
-// Saved sessions and tickets: where no certificate is asked for they save a handshake, and nowhere do they carry evidence.
+// Saved sessions and tickets: shorter handshakes, never evidence.
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

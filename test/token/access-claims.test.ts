@@ -1,4 +1,4 @@
-// The edges of the claim checks: types that nearly are access tokens, the moment at which a time ends, what a refusal tells.
+// The edges of claim checks: kinds of tokens, ends of times, told facts.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

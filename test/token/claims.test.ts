@@ -1,4 +1,4 @@
-// Policy on verified claims: confirmation, scope, equality rules, authentication strength, identity fields.
+// Policy on verified claims: scope, equality, authentication, identity.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

@@ -1,4 +1,4 @@
-// Opaque tokens: which tokens are asked about, which answers open, and which checks an answer has to pass.
+// Opaque tokens: which are asked about, and what their answers must say.
 
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';

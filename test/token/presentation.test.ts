@@ -1,4 +1,4 @@
-// Presentation: which Authorization and DPoP field lines are taken, and which refusal the others get.
+// Presentation: Authorization and DPoP lines that are taken, and refusals.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

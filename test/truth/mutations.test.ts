@@ -1,4 +1,4 @@
-// Each member of a valid token and of a valid proof, spoiled in every way: one reason each, never a Permit unless the table says why.
+// Each member of a valid token and proof, spoiled in every way.
 
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';

@@ -1,4 +1,4 @@
-// Each proof opens the gate once: in parallel, at the edges of its window, re-spelled, with the clock stepping back, after a restart.
+// One use per proof: in parallel, at its edges, re-spelled, after a restart.
 
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';

@@ -1,4 +1,4 @@
-// Requirement × scheme × confirmation × proof × certificate, exhaustively, against an oracle written from checks.md §3 alone.
+// Requirement × scheme × confirmation × evidence, exhaustively, against an oracle.
 
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';

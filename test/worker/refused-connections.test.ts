@@ -1,4 +1,4 @@
-// Connections that are refused are told once, and then once a minute with how many they were.
+// Refused connections in the log: once at first, then once a minute.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-// Memory that is given back: when a wave of connections has ended, and that the process really is smaller then.
+// Memory given back after a wave of connections, seen in the real process.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

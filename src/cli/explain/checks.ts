@@ -1,4 +1,4 @@
-// The checks of a request as people read them: which reasons each can give, what it expects and what it got; for `explain`.
+// The list of checks that `explain` shows, each with its reasons and expected values.
 
 import { Rejection, REASON_NAMES, type Reason } from '../../rejection/rejection.ts';
 import { targetUri } from '../../http/uri.ts';

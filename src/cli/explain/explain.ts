@@ -1,4 +1,4 @@
-// `holdfast explain`: one request, decided as the gateway would, with every check, and the answer that its client would get.
+// `holdfast explain`: one request, decided as the gateway would, with every check.
 
 import { readFileSync } from 'node:fs';
 import { buildChain, readAuthorities } from '../../certificate/chain.ts';

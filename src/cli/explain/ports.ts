@@ -1,4 +1,4 @@
-// What `explain` decides with: keys and answers of the issuers, got as the gateway gets them, and memories of nobody.
+// The ports of `explain`: real keys and answers of issuers, and empty replay stores.
 
 import { LRUCache } from 'lru-cache';
 import { SeenCertificates } from '../../certificate/seen-certificates.ts';

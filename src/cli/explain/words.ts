@@ -1,4 +1,4 @@
-// Words of explanations: values, moments, kinds of tokens.
+// The words of explanations: values, times, kinds of tokens.
 
 import { describeMark } from '../../config/report/describe.ts';
 import type { JsonObject } from '../../jose/jws.ts';

@@ -1,4 +1,4 @@
-// Compiles the signed assertion: its keys, and for whom it is.
+// Compilation of the signed assertion: its keys and its audience.
 
 import { decodeText } from '../../http/content.ts';
 import { readSigningKey, SIGNING_KEY_EXPECTED } from '../../jose/signing-key.ts';

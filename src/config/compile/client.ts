@@ -1,4 +1,4 @@
-// Compiles how the gateway calls an endpoint of an issuer: where, and with what it says who it is.
+// Compilation of the gateway as a client of an issuer: endpoint and credentials.
 
 import { decodeText } from '../../http/content.ts';
 import { readSigningKey, SIGNING_KEY_EXPECTED } from '../../jose/signing-key.ts';

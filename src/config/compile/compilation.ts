@@ -1,4 +1,4 @@
-// What the compile steps share: the files as read, and the list on which every problem found goes.
+// The state that compile steps share: the files as read, and the problems found.
 
 import { type ConfigPath, inOrder, type Problem } from '../problem.ts';
 import type { NamedFile, ReadPolicy } from '../read/read.ts';

@@ -1,4 +1,4 @@
-// Compiles a configuration into a policy: completely, or not at all and with every problem that was found.
+// Compilation of a configuration: a whole policy, or every problem that was found.
 
 import { createHash } from 'node:crypto';
 import type { Issuer } from '../../token/issuer.ts';

@@ -1,4 +1,4 @@
-// Compiles what a route demands of a sender: merged with the defaults, for the real decision and for the shadow beside it.
+// Compilation of what a route demands of a sender, with the defaults, and of its shadow.
 
 import type { Requirement } from '../../binding/binding.ts';
 import { metadataUri } from '../../policy/protected-resource.ts';

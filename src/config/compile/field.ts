@@ -1,4 +1,4 @@
-// Names of fields in the configuration: which ones the gateway may set, take a certificate from, or remove.
+// Names of fields in the configuration: which may be set, read or removed.
 
 import type { Compilation } from './compilation.ts';
 import type { ConfigPath } from '../problem.ts';

@@ -1,4 +1,4 @@
-// Compiles what the upstream sees: identity fields, fields with the client's certificate, and what never passes.
+// Compilation of what the upstream sees: identity and certificate fields, removed fields.
 
 import type { Issuer } from '../../token/issuer.ts';
 import type { IdentityRule, IdentitySource } from '../../token/identity.ts';

@@ -1,4 +1,4 @@
-// Grants: the hosts and paths that the main file gives to an included file, and which grant comes first where two meet.
+// Grants: the hosts and paths that the main file gives to an included file.
 
 import type { Route, RouteMatch } from '../../policy/policy.ts';
 import type { ConfigPath } from '../problem.ts';

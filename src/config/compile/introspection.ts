@@ -1,4 +1,4 @@
-// Compiles how an issuer is asked about tokens.
+// Compilation of introspection: endpoint, client credentials and limits of an issuer.
 
 import type { IntrospectionRules } from '../../token/issuer.ts';
 import { compileAccessToken } from './access-token.ts';

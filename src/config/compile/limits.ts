@@ -1,4 +1,4 @@
-// Compiles the limits of requests, of a listener or of a route.
+// Compilation of the limits of requests, per listener and per route.
 
 import type { RequestLimits } from '../../policy/policy.ts';
 

@@ -1,4 +1,4 @@
-// Compiles listeners: where they listen, by which origins they are called, and whose certificates and fields count there.
+// Compilation of listeners: addresses, origins, TLS and trusted peers.
 
 import { CERTIFICATE_FORMATS } from '../../certificate/formats.ts';
 import { compileRequestLimits } from './limits.ts';

@@ -1,4 +1,4 @@
-// How many connections fit into the memory that there is.
+// The number of connections that fit into the memory of the machine or container.
 
 import type { Listener } from '../../policy/policy.ts';
 import type { Compilation } from './compilation.ts';

@@ -1,4 +1,4 @@
-// What included files own: one owner for each iss, each host and path prefix, and each upstream (docs/decisions/0962).
+// Ownership of included files: one owner per issuer, host and path, and upstream.
 
 import { dirname, resolve, sep } from 'node:path';
 import type { Route, Upstream } from '../../policy/policy.ts';

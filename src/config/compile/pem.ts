@@ -1,4 +1,4 @@
-// Certificates, keys and lists of authorities that the configuration names: looked into at load time, so that no handshake fails by them later.
+// PEM files that the configuration names: certificates, keys and CAs, read at load time.
 
 import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:crypto';
 import { readAuthorities } from '../../certificate/chain.ts';

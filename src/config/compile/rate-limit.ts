@@ -1,4 +1,4 @@
-// Compiles rate limits, and holds what they count against what their routes know of a sender.
+// Compilation of rate limits, and whether their routes know whom they count.
 
 import type { Requirement } from '../../binding/binding.ts';
 import type { RateLimit } from '../../rate/limit.ts';

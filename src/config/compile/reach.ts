@@ -1,4 +1,4 @@
-// How routes and listeners meet: what a route needs and a listener lacks, routes that nothing reaches, and whose nonces mix.
+// The meeting of routes and listeners: unreachable routes, missing origins, mixed nonces.
 
 import { hostOf } from '../../http/uri.ts';
 import { type Compilation, listed } from './compilation.ts';

@@ -1,4 +1,4 @@
-// Compiles the replica replay store: where Redis is, and what would make it one that nobody can rely on.
+// Compilation of the replica replay store: where Redis is, and unsafe settings.
 
 import { type Compilation, isLoopback } from './compilation.ts';
 import { authoritiesAt } from './pem.ts';

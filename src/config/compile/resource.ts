@@ -1,4 +1,4 @@
-// Compiles what routes say about protected resources, and holds it against listeners and issuers.
+// Compilation of protected resources, checked against listeners and issuers.
 
 import { readOrigin } from '../../http/uri.ts';
 import type { Listener, ResourceRules, Route } from '../../policy/policy.ts';

@@ -1,4 +1,4 @@
-// Compiles routes: which requests each one is for, and everything that is merged under it.
+// Compilation of routes: their matches, and everything that is merged under them.
 
 import { isKnownMethod } from '../../http/method.ts';
 import { compileRequestLimits } from './limits.ts';

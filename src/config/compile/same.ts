@@ -1,4 +1,4 @@
-// When two spellings mean one issuer or one address, for what may have one owner only.
+// Comparison of issuers and of addresses that are spelled in different ways.
 
 import { posix } from 'node:path';
 import type { Target } from '../../policy/policy.ts';

@@ -1,4 +1,4 @@
-// Compiles what signs the metadata of protected resources (RFC 9728 §2.2).
+// Compilation of the key that signs protected resource metadata (RFC 9728 §2.2).
 
 import { decodeText } from '../../http/content.ts';
 import { compileSigner, keyIdOf, readSigningKey, SIGNING_KEY_EXPECTED } from '../../jose/signing-key.ts';

@@ -1,4 +1,4 @@
-// Compiles the exchange of tokens: how an issuer is called, and for whom a route asks for a token.
+// Compilation of token exchange: the issuer's endpoint, and the audience of each route.
 
 import type { ExchangeTerms } from '../../token/exchanged-token.ts';
 import type { Issuer, TokenExchangeRules } from '../../token/issuer.ts';

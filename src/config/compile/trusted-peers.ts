@@ -1,4 +1,4 @@
-// Trusted peers as written: names that can be verified, and ranges that leave strangers out.
+// Compilation of trusted peers: names that can be verified, ranges without strangers.
 
 import type { TrustedPeer } from '../../policy/policy.ts';
 import type { ConfigPath } from '../problem.ts';

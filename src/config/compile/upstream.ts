@@ -1,4 +1,4 @@
-// Compiles upstreams: their targets, and the refusal to send tokens or identities over a network in the clear.
+// Compilation of upstreams: their targets, and the refusal of plain http over a network.
 
 import { hostOf, readAuthority } from '../../http/uri.ts';
 import { type Compilation, isLoopback } from './compilation.ts';

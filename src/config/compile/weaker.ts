@@ -1,4 +1,4 @@
-// weaker_than_defaults: a route that demands less than the defaults says so, key by key, and no key more.
+// The check of `weaker_than_defaults`: a weaker route names exactly the keys that differ.
 
 import { admitsAlgorithm } from '../../jose/algorithms.ts';
 import { type Compilation, listed } from './compilation.ts';

@@ -1,4 +1,4 @@
-// The main file and the files it includes as one configuration, which still knows where each part was written.
+// The main file and its included files as one configuration with its source locations.
 
 import { type ConfigPath, formatPath, type Problem } from '../problem.ts';
 import type { Source } from './source.ts';

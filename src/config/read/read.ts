@@ -1,4 +1,4 @@
-// Reads the policy's files: the configuration, what it includes and the files it names; the only input of the core folders.
+// Reader of the configuration and of every file that it includes or names.
 
 import { isUtf8 } from 'node:buffer';
 import { globSync, readFileSync } from 'node:fs';

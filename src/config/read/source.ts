@@ -1,4 +1,4 @@
-// One configuration file: YAML text → plain data with the environment substituted, and where each value is written.
+// One configuration file: YAML text to plain data, with the line of each value.
 
 import {
   type Document,

@@ -1,4 +1,4 @@
-// What a configuration was read from: names and patterns of files, and a digest by which a change of any of them is seen.
+// The files that a configuration was read from, with a digest that shows changes.
 
 import { createHash, hash } from 'node:crypto';
 

@@ -1,4 +1,4 @@
-// What a reload changed, in words for the log and the status page: names and keys, never a value.
+// The changes of a reload in words: names and keys, never values.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Demand, Policy, Route } from '../../policy/policy.ts';

@@ -1,4 +1,4 @@
-// A compiled policy in plain words: what each route demands, what it forwards, and what it does not enforce.
+// A compiled policy in plain words: what it demands, forwards and does not enforce.
 
 import { metadataUri } from '../../policy/protected-resource.ts';
 import type { Config } from '../schema/schema.ts';

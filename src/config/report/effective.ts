@@ -1,4 +1,4 @@
-// The effective configuration for operators: as it was read, with defaults filled in, and without anything that can be secret.
+// The effective configuration for operators: with defaults, without secrets.
 
 import { stringify } from 'yaml';
 import { jsonSchema } from '../schema/json-schema.ts';

@@ -1,4 +1,4 @@
-// Hides in texts for people what the environment put into the configuration, and what in an address can be secret.
+// Masking of values from the environment and of secrets in addresses.
 
 import type { Substitution } from '../read/source.ts';
 

@@ -1,4 +1,4 @@
-// Keys that a reload cannot change: what differs in them between the running configuration and a new one.
+// The keys that need a restart, compared between two configurations.
 
 import { isDeepStrictEqual } from 'node:util';
 import { formatBind } from './describe.ts';

@@ -1,4 +1,4 @@
-// Holds a configuration's data against the contract: a Config, or everything that is wrong with it in plain words.
+// The check of configuration data against the schema: a Config, or problems in plain words.
 
 import { z } from 'zod';
 import type { ConfigPath } from '../problem.ts';

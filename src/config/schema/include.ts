@@ -1,4 +1,4 @@
-// The part of the configuration contract that says which files are included, and what each of them is given.
+// Declaration of the keys of `include`: which files, and what each is given.
 
 import { z } from 'zod';
 import { list, name, text } from './values.ts';

@@ -1,4 +1,4 @@
-// The part of the configuration contract that says which authorization servers count.
+// Declaration of the keys of an issuer: which authorization servers count, and how.
 
 import { z } from 'zod';
 import { algorithms, claimName, duration, file, flag, list, text, uri } from './values.ts';

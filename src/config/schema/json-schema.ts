@@ -1,4 +1,4 @@
-// The JSON Schema of the configuration, by which editors complete keys and explain them; schema/holdfast.schema.json is written from it.
+// The JSON Schema of the configuration, for editors and for schema/holdfast.schema.json.
 
 import { type SchemaNode, WRITTEN } from './keys.ts';
 

@@ -1,4 +1,4 @@
-// Every key of the contract as a row, with the facts that the schema states about it.
+// The keys of the schema as rows, with the facts that it states about each.
 
 import { z } from 'zod';
 import { schema } from './schema.ts';

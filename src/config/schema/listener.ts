@@ -1,4 +1,4 @@
-// The part of the configuration contract that says where and how clients connect.
+// Declaration of the keys of a listener: where and how clients connect.
 
 import { z } from 'zod';
 import { CERTIFICATE_FORMATS, type CertificateFormat } from '../../certificate/formats.ts';

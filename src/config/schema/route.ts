@@ -1,4 +1,4 @@
-// The part of the configuration contract that says what a route demands, and how it forwards.
+// Declaration of the keys of a route: what it demands, and how it forwards.
 
 import { z } from 'zod';
 import {

@@ -1,4 +1,4 @@
-// The configuration contract: every key, what it takes, its default and what it means; the JSON Schema is generated from it.
+// The schema: every configuration key with its type, default and meaning.
 
 import { z } from 'zod';
 import { include } from './include.ts';

@@ -1,4 +1,4 @@
-// The kinds of values that configuration keys take: how they are written, and what they are read as.
+// The types of configuration values: how they are written, and what they become.
 
 import { z } from 'zod';
 import { ALGORITHMS } from '../../jose/algorithms.ts';

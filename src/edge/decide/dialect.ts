@@ -1,4 +1,4 @@
-// How another proxy asks for a decision and is told it: the contract of all dialects.
+// The contract of all dialects: how another proxy asks for a decision, and its answer.
 
 import type { Answer } from '../../rejection/answer.ts';
 import type { Rejection } from '../../rejection/rejection.ts';

@@ -1,4 +1,4 @@
-// ext_authz of Envoy over gRPC: envoy.service.auth.v3.Authorization, with the health service of gRPC.
+// Envoy's ext_authz over gRPC (envoy.service.auth.v3), with gRPC's health service.
 
 import { ATTRIBUTE_FIELD } from '../../certificate/formats.ts';
 import type { Answer } from '../../rejection/answer.ts';

@@ -1,4 +1,4 @@
-// Messages of envoy.service.auth.v3 and grpc.health.v1: the fields that a decision reads and writes, by their published numbers.
+// The protobuf messages of ext_authz and gRPC health: the fields read and written.
 
 import protobuf from 'protobufjs/light.js';
 

@@ -1,4 +1,4 @@
-// Dialects over HTTP: nginx auth_request, Caddy forward_auth, Traefik ForwardAuth, and ext_authz of Envoy and the Gateway API.
+// HTTP dialects of mode decide: nginx, Caddy, Traefik, Envoy and the Gateway API.
 
 import { type Rejection, reject } from '../../rejection/rejection.ts';
 import type { Field } from '../../http/field.ts';

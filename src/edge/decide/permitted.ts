@@ -1,4 +1,4 @@
-// What a permitted request means for the front: which fields it sets, which it removes, and what it tells the client.
+// The answer that permits: fields that the front sets, removes or passes to the client.
 
 import type { Permit } from '../../binding/permit.ts';
 import type { ManagedFields, Route } from '../../policy/policy.ts';

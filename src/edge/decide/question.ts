@@ -1,4 +1,4 @@
-// A front's question as a transaction: the request that it describes, answered by letting it pass or not.
+// A front's question as a transaction: the request that it describes.
 
 import { Readable } from 'node:stream';
 import type { Field } from '../../http/field.ts';

@@ -1,4 +1,4 @@
-// The signed assertion: what the gateway states about one permitted request, for upstreams that trust no network.
+// The signed assertion about one permitted request, for upstreams that verify it.
 
 import { randomUUID } from 'node:crypto';
 import type { PermitFacts } from '../../binding/permit.ts';

@@ -1,4 +1,4 @@
-// What happens to each field on its way through: compiled once per route, read by request-fields.ts and answer-fields.ts.
+// The rules for fields on their way through, compiled once per route.
 
 import { QUOTA_FIELDS } from '../../rate/quota.ts';
 import { checkFieldName } from '../../policy/managed-fields.ts';

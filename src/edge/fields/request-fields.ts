@@ -1,4 +1,4 @@
-// The field lines that go to the upstream: the client's without those that are managed or about its connection, then ours.
+// Field lines to the upstream: managed and hop-by-hop ones removed, ours added.
 
 import type { PermitFacts } from '../../binding/permit.ts';
 import { formatClientCert, formatClientCertChain } from '../../certificate/client-cert.ts';

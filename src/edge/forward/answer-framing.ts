@@ -1,4 +1,4 @@
-// How an upstream's answer ends, and what may follow its fields.
+// The framing of an upstream's answer: how it ends, and what may follow its fields.
 
 import type { Dispatcher } from 'undici';
 import { readFraming } from '../../http/framing.ts';

@@ -1,4 +1,4 @@
-// Pieces of bodies on their way through: their memory is given back in time.
+// Garbage collection for pieces of bodies, which keeps memory flat.
 
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';

@@ -1,4 +1,4 @@
-// The memory of one worker for bodies of requests that are collected before they take a connection, shared fairly.
+// The memory of one worker for collected bodies, shared fairly between clients.
 
 import { Shares } from '../upstream/shares.ts';
 

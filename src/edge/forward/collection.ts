@@ -1,4 +1,4 @@
-// A body that is collected before its request takes a connection: for how long, and in whose memory.
+// Collection of a body before its request takes a connection.
 
 import type { BodyMemory } from './body-memory.ts';
 

@@ -1,4 +1,4 @@
-// A minimum rate: how long a client may still keep its next bytes waiting, which it earns by bytes that it sends or takes.
+// The minimum rate of a client: how long its next bytes may still take.
 
 /** The rates of one direction. */
 export interface RateRules {

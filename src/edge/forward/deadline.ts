@@ -1,4 +1,4 @@
-// The deadline of one exchange: moved while the exchange proceeds, kept by one timer, and never later than its last moment.
+// The deadline of one exchange: one timer, moved while the exchange proceeds.
 
 /** Milliseconds; Node takes longer ones for 1. */
 export const LONGEST_TIMER = 2 ** 31 - 1;

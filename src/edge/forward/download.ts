@@ -1,4 +1,4 @@
-// An answer that its client keeps waiting: for how long it may.
+// The time for which a client may keep an answer waiting.
 
 import { Credit, type RateRules } from './credit.ts';
 

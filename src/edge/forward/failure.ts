@@ -1,4 +1,4 @@
-// What a failure of undici or Node means for a request that has no answer yet.
+// The reason for a failure of undici or Node before there is an answer.
 
 import type { Reason } from '../../rejection/rejection.ts';
 

@@ -1,4 +1,4 @@
-// One permitted request on its way to an upstream: what forwarding works with, and who hears how it went.
+// The forwarding of one permitted request: its inputs, and who hears how it went.
 
 import type { RequestFacts } from '../../request-facts.ts';
 import type { Attempts } from '../../observe/log.ts';

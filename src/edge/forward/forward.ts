@@ -1,4 +1,4 @@
-// Forwarding: one permitted request to its upstream and the answer back, streamed both ways, ended in exactly one outcome.
+// Forwarding: a permitted request to its upstream and the answer back, streamed.
 
 import type { Socket } from 'node:net';
 import type { Duplex, Readable } from 'node:stream';

@@ -1,4 +1,4 @@
-// The request target as the upstream gets it: byte for byte as received, but for a prefix that the route strips.
+// The request target for the upstream: as received, but for a stripped prefix.
 
 import type { RequestFacts } from '../../request-facts.ts';
 

@@ -1,4 +1,4 @@
-// What was sent of a body, kept until the upstream answers, so that a request which it did not process can be sent again.
+// Sent pieces of a body, kept until the upstream answers, for a retry.
 
 import { BodyMemory } from './body-memory.ts';
 

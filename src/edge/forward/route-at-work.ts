@@ -1,4 +1,4 @@
-// A route at work on one listener: its upstream, and all that forwarding needs to know and that no request changes.
+// A route at work on one listener: all that forwarding needs and requests do not change.
 
 import type { RequestLimits, Route, Timeouts } from '../../policy/policy.ts';
 import type { FieldRules } from '../fields/fields.ts';

@@ -1,4 +1,4 @@
-// A tunnel: two connections joined byte for byte, until one of them ends or the time is over that the permit gives it.
+// A tunnel: two connections joined byte for byte, until an end or the permit's expiry.
 
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';

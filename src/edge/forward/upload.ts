@@ -1,4 +1,4 @@
-// The body of a request on its way to the upstream: counted, held back when the upstream is slow, kept for a second attempt.
+// The body of a request on its way to the upstream: counted, paced, kept for a retry.
 
 import { Readable } from 'node:stream';
 import { countPiece } from './body-garbage.ts';

@@ -1,4 +1,4 @@
-// Cross-origin requests of browsers (Fetch standard): preflights, and the fields that let a page read an answer.
+// CORS (Fetch standard): preflights, and the fields that let a page read an answer.
 
 import type { CorsRules, RouteGroup } from '../../policy/policy.ts';
 import { routeForMethod } from '../../policy/route-table.ts';

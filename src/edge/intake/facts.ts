@@ -1,4 +1,4 @@
-// Facts of a request, read in one pass over its raw field lines; everything of stage `edge` is decided here.
+// The facts of a request, read in one pass over its raw field lines (checks.md §0).
 
 import { checkFieldName } from '../../policy/managed-fields.ts';
 import type { Listener, ManagedFields } from '../../policy/policy.ts';

@@ -1,4 +1,4 @@
-// What a trusted peer says about the request it got: Forwarded (RFC 7239), X-Forwarded-For, -Host and -Proto.
+// Statements of trusted peers: Forwarded (RFC 7239) and X-Forwarded-For, -Host, -Proto.
 
 import { readAddress } from '../../http/address.ts';
 import { readAuthority } from '../../http/uri.ts';

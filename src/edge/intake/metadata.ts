@@ -1,4 +1,4 @@
-// Answers to requests for protected resource metadata (RFC 9728 §3): public, and readable by pages of any origin.
+// Answers to requests for protected resource metadata (RFC 9728 §3).
 
 import { isMetadataPath } from '../../policy/protected-resource.ts';
 import type { Policy } from '../../policy/policy.ts';

@@ -1,4 +1,4 @@
-// The origin by which a client called this listener: decided once, and `htu` is compared with that one only.
+// The target origin of a request, decided once, with which `htu` is compared.
 
 import type { Listener, ListenerOrigin } from '../../policy/policy.ts';
 import { readAuthority } from '../../http/uri.ts';

@@ -1,4 +1,4 @@
-// Binding an address: stale sockets are cleared away, and what cannot be bound is said with the address in it.
+// The binding of an address: stale sockets removed, errors with the address in them.
 
 import { lstat, unlink } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';

@@ -1,4 +1,4 @@
-// Claiming an address for the workers: bound once without sharing it, so that one in use by another process is an error.
+// The claim of an address for the workers, which fails if another process has it.
 
 import { createServer } from 'node:net';
 import type { Bind } from '../../policy/policy.ts';

@@ -1,4 +1,4 @@
-// Facts of a connection, read once when it is ready: who is at the other end, and with which certificate.
+// The facts of a connection, read once: its peer and its certificate.
 
 import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';

@@ -1,4 +1,4 @@
-// How many descriptors connections of clients may take, so that some are left for probes, upstreams, keys and files.
+// The limit of descriptors for clients, which leaves some for probes and upstreams.
 
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';

@@ -1,4 +1,4 @@
-// The doors of a listener: sockets go in by the newest one; a reload puts a new door in front, and the old ones empty.
+// The generations of a listener: a reload opens a new door, and old ones empty.
 
 import { createServer, type Server, type Socket } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';

@@ -1,4 +1,4 @@
-// The door of one listener: sockets in, requests out, and a clear answer to everything that never becomes a request.
+// The door of one listener: sockets in, requests out, and answers to what is neither.
 
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';

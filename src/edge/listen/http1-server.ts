@@ -1,4 +1,4 @@
-// Node's server of HTTP/1.1 as a listener uses it: its limits, and nothing that it does by itself.
+// Node's HTTP/1.1 server as a listener uses it: its limits, and its defaults turned off.
 
 import { createServer as createPlainServer, type IncomingMessage, type Server, type ServerOptions } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';

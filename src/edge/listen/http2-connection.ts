@@ -1,4 +1,4 @@
-// One connection that speaks HTTP/2: its streams become requests, and what it may cost is bounded.
+// One HTTP/2 connection: its streams become requests, and its cost is bounded.
 
 import {
   constants,

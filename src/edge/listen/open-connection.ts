@@ -1,4 +1,4 @@
-// One connection of HTTP/1.1 that is ready: what a door keeps of it, how it ends, and what its failures mean.
+// One open HTTP/1.1 connection: its state, how it ends, and what its failures mean.
 
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';

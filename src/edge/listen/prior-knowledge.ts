@@ -1,4 +1,4 @@
-// HTTP/2 without TLS: a client that knows begins with the preface (RFC 9113 §3.3), and everybody else speaks HTTP/1.
+// HTTP/2 without TLS, told from HTTP/1 by its preface (RFC 9113 §3.3).
 
 import type { Socket } from 'node:net';
 import { peek } from './peek.ts';

@@ -1,4 +1,4 @@
-// Connections that begin with a PROXY header: read before anything else looks at them, and handed on with the bytes behind it.
+// Connections that begin with a PROXY header, which is read before anything else.
 
 import type { Server, Socket } from 'node:net';
 import { peek } from './peek.ts';

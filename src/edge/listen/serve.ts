@@ -1,4 +1,4 @@
-// What a listener hands on: requests, what was refused before it became one, and handshakes that failed.
+// The outputs of a listener: requests, early refusals and failed handshakes.
 
 import type { ConnectionRefusal } from '../../observe/metrics.ts';
 import type { Answer } from '../../rejection/answer.ts';

@@ -1,4 +1,4 @@
-// The flow-control windows of a client's HTTP/2 connection: wide for bodies that are wanted, narrow where many streams share them.
+// The flow-control windows of HTTP/2 uploads: wide for bodies that are permitted.
 
 import type { ServerHttp2Session } from 'node:http2';
 

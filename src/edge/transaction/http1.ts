@@ -1,4 +1,4 @@
-// Requests that came over HTTP/1: keep-alive, bodies that nobody wants, and answers that are broken off.
+// Transactions over HTTP/1: keep-alive, unwanted bodies and broken answers.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';

@@ -1,4 +1,4 @@
-// Requests that came over HTTP/2: field lines as HTTP/1 has them, and streams that end or are reset.
+// Transactions over HTTP/2: field lines as in HTTP/1, and streams that end or are reset.
 
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { readAuthority } from '../../http/uri.ts';

@@ -1,4 +1,4 @@
-// A request and the way to answer it, whatever version of HTTP brought it: what the edge asks of http1.ts and http2.ts.
+// The transaction: a request and the way to answer it, over any version of HTTP.
 
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';

@@ -1,4 +1,4 @@
-// Opening a WebSocket through the gateway (RFC 6455 §4): which requests ask for it, how they are answered, and which 101 counts.
+// The opening of a WebSocket (RFC 6455 §4): its request, its answers, a valid 101.
 
 import { createHash } from 'node:crypto';
 import { type IncomingMessage, ServerResponse } from 'node:http';

@@ -1,4 +1,4 @@
-// Connections to one target: certificates always verified, every address of a name in its turn, and a failure that no other is taken for.
+// Connections to one target: verified certificates, every address in turn, clear failures.
 
 import type { LookupFunction, Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';

@@ -1,4 +1,4 @@
-// The entrance of an upstream: who may have one of its connections now, who waits for one, and in which order.
+// The entrance of an upstream: which request gets a connection now, and which waits.
 
 import { Shares } from './shares.ts';
 

@@ -1,4 +1,4 @@
-// Health checks: a target is asked every now and then, and gets no requests while it does not answer well.
+// Health checks of targets: unhealthy ones get no requests.
 
 import { Client } from 'undici';
 import type { HealthRules, Target, Upstream } from '../../policy/policy.ts';

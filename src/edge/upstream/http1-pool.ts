@@ -1,4 +1,4 @@
-// The connections to one target that speaks HTTP/1.1: undici's Pool, and for a request that lost its connection a new one.
+// The HTTP/1.1 connections to one target: undici's Pool, and new ones for retries.
 
 import { Client, type Dispatcher, Pool } from 'undici';
 import type { Connector } from './connect.ts';

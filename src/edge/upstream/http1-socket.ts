@@ -1,4 +1,4 @@
-// What undici cannot be told about a connection: interim answers that it takes for errors, failed writes that would hide an answer.
+// Repairs below undici: interim answers, and failed writes that would hide an answer.
 
 import type { Socket } from 'node:net';
 

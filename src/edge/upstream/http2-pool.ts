@@ -1,4 +1,4 @@
-// The connections to one target that speaks HTTP/2: what undici's Pool is for HTTP/1.1, for the same handlers (docs/decisions/0025).
+// The HTTP/2 connections to one target, with the interface of undici's Pool.
 
 import { type ClientHttp2Session, type ClientSessionOptions, connect } from 'node:http2';
 import type { Socket } from 'node:net';

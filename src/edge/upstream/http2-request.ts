@@ -1,4 +1,4 @@
-// One request over HTTP/2 to an upstream: its stream, reported to the handler as undici reports those over HTTP/1.1.
+// One HTTP/2 request to an upstream, reported to its handler as undici reports HTTP/1.1.
 
 import { type ClientHttp2Session, type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2';
 import type { Readable } from 'node:stream';

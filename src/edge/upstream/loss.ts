@@ -1,4 +1,4 @@
-// Requests that an upstream lost: what each loss proves, and which methods may be sent again after it.
+// Retries: what the loss of a request proves, and what may be sent again after it.
 
 /**
  * Why an attempt ended without an answer, where a request may be sent again.

@@ -1,4 +1,4 @@
-// What happens at upstreams, counted and logged: every failure and retry is counted, what changes a target's standing is logged.
+// Events at upstreams as metrics and log lines: failures, retries, changes of standing.
 
 import type { Log } from '../../observe/log.ts';
 import type { TrafficMetrics } from '../../observe/metrics.ts';

@@ -1,4 +1,4 @@
-// How many streams of one connection may be reset: what servers that defend themselves against rapid resets still take.
+// The limit of stream resets per connection, below what servers tolerate.
 
 /** At once, and per second after that. The strictest defences known take 200 in 30 s (Netty), 33 per second (nghttp2, Node). */
 const BURST = 20;

@@ -1,4 +1,4 @@
-// One request on its way to an upstream: which target it goes to, and to which other one where that cannot make it happen twice.
+// One request on its way to an upstream: the target it goes to, and its retries.
 
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';

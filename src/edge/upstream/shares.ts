@@ -1,4 +1,4 @@
-// Fair shares: what each client holds of something that all of them need, and whether it may have more.
+// Fair shares of a resource: what each client holds, and whether it may have more.
 
 /**
  * One that holds nothing takes whatever is free. One that holds some may hold `weight` times as much as remains free, and never the

@@ -1,4 +1,4 @@
-// One target of an upstream at work: its connections, how many requests are with it, and whether it is left alone for a while.
+// One target of an upstream at work: connections, pending requests and its circuit.
 
 import type { Dispatcher } from 'undici';
 import { formatTarget } from '../../config/report/describe.ts';

@@ -1,4 +1,4 @@
-// An upstream at work: its targets, the choice among them, and an end that breaks nothing off.
+// An upstream at work: its targets, the choice among them, and its graceful end.
 
 import type { LookupFunction } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';

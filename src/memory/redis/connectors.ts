@@ -1,4 +1,4 @@
-// How ioredis opens its connections: as it does by itself, but with the names resolved as everywhere in the gateway.
+// The connections of ioredis, with names resolved as everywhere in the gateway.
 
 import { AbstractConnector, SentinelConnector, type SentinelConnectionOptions } from 'ioredis';
 import { connect, type LookupFunction, type NetConnectOpts, type Socket } from 'node:net';

@@ -1,4 +1,4 @@
-// The way to Redis: one server, the master that sentinels name, or a cluster. A command is sent at most once, and waits for no connection.
+// The link to Redis (server, Sentinel or Cluster): each command sent at most once.
 
 import { Cluster, Redis } from 'ioredis';
 import type { LookupFunction } from 'node:net';

@@ -1,4 +1,4 @@
-// The replica replay store: one atomic insert in Redis per request, within a deadline, or a clear no.
+// The replica replay store: one atomic insert in Redis, within a deadline.
 
 import { hash } from 'node:crypto';
 import type { LookupFunction } from 'node:net';

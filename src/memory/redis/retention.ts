@@ -1,4 +1,4 @@
-// For how long replicas remember proofs after their `iat`: agreed upon in Redis, whatever each is configured with (decision 933).
+// The retention of proofs that replicas agree on in Redis (decision 933).
 
 import type { ShorterMemory } from '../../proof/dpop-proof.ts';
 import type { Retention } from '../../proof/replay-store.ts';

@@ -1,4 +1,4 @@
-// A session with Redis: what was found behind a connection before anything was entrusted to it, and since when it remembers.
+// A session with Redis: which server answers, and since when it remembers.
 
 import { hash, randomBytes } from 'node:crypto';
 import type { Retention } from '../../proof/replay-store.ts';

@@ -1,4 +1,4 @@
-// What can be wrong with a replica replay store, as a closed set of words, and how an answer of Redis or ioredis is read as one of them.
+// Outages of Redis as a closed set of words, read from its answers and errors.
 
 /** Why the store did not say `fresh` or `replayed`. */
 export type StoreTroubleReason =

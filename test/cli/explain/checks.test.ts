@@ -1,4 +1,4 @@
-// The list of checks behind `explain`: complete, in the order of the reasons, and true about what failed.
+// The list of checks behind `explain`: complete, in the order of reasons, and true.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

@@ -1,4 +1,4 @@
-// The compiler as a whole: issuers, upstreams, secrets and capacity; all problems at once, and a result that nobody can change.
+// The compiler as a whole: all problems at once, and a frozen result.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

@@ -1,4 +1,4 @@
-// Demands: what a route asks of senders, what its challenges say, and that nothing gets weaker without being named.
+// Demands of routes: challenges, merging, and nothing weaker without its name.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

@@ -1,4 +1,4 @@
-// Good configurations from file to table: what each compiles to is written beside it.
+// Good configurations, from the file to the table that each compiles to.
 
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';

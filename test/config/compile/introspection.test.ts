@@ -1,4 +1,4 @@
-// Introspection in the configuration: with what the gateway says who it is, where it may ask, and that no route asks two issuers.
+// Introspection in the configuration: credentials, endpoints, one asked issuer per route.
 
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';

@@ -1,4 +1,4 @@
-// Listeners: what would let tokens be read, certificates be forged or origins be unreachable is refused before a port is bound.
+// Listeners in the configuration: unsafe ones are refused before a port is bound.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

@@ -1,4 +1,4 @@
-// What an included file owns: one owner for each iss, each host and path, each upstream and each secret, on real files.
+// Ownership of included files, on real files: issuers, hosts, upstreams, secrets.
 
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// Rate limits: what a rate means, which routes may name which limit, and what nobody uses.
+// Rate limits in the configuration: rates, routes that name them, unused ones.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

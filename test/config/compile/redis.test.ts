@@ -1,4 +1,4 @@
-// The replica replay store in a configuration: where Redis is, and combinations that make no sense or weaken it.
+// The replica replay store in the configuration, and unsafe combinations.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

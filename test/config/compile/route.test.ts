@@ -1,4 +1,4 @@
-// Routes: names, matches and merging; a route that cannot mean what it says is refused where it says it.
+// Routes in the configuration: names, matches, merging, and those that cannot match.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

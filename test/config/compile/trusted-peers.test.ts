@@ -1,4 +1,4 @@
-// Whom a listener trusts: ranges of addresses that leave strangers out, or the key that names the risk.
+// Trusted peers: ranges without strangers, or the key that names the risk.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

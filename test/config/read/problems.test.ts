@@ -1,4 +1,4 @@
-// Golden files: each configuration in test/policies/problems against the problems that are beside it.
+// Golden files: each configuration of test/policies/problems with its problems.
 
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';

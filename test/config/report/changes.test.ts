@@ -1,4 +1,4 @@
-// What a reload changed, in words.
+// The changes of a reload, in words.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-// A policy in plain words: what is demanded, and what nobody may take for granted.
+// A policy in plain words: what it demands, and what it does not enforce.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

@@ -1,4 +1,4 @@
-// The effective configuration: every default in it, nothing secret, and the same meaning when it is read again.
+// The effective configuration: all defaults, no secrets, the same when read again.
 
 import assert from 'node:assert/strict';
 import { globSync } from 'node:fs';

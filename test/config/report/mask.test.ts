@@ -1,4 +1,4 @@
-// What the environment put into a configuration is hidden wherever it turns up; what is in the file is not.
+// Masks over values from the environment, and only over those.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-// What a reload cannot change: each key of the contract that needs a restart, and nothing else.
+// The keys that need a restart, and no others.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// The schema of the contract: what each kind of value takes, what is refused until it is built, and the JSON Schema from it.
+// The schema: each type of value, keys that come later, and the JSON Schema.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

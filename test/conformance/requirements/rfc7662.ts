@@ -1,4 +1,4 @@
-// RFC 7662 OAuth 2.0 Token Introspection: what a protected resource does that asks about tokens.
+// RFC 7662 (token introspection): the duties of a protected resource.
 
 import type { Specification } from '../requirement.ts';
 

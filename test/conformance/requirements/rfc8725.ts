@@ -1,4 +1,4 @@
-// RFC 8725 (JWT best practices): demands on whoever accepts a JWT, for access tokens and for proofs.
+// RFC 8725 (JWT best practices): duties of a verifier, for tokens and proofs.
 
 import type { Specification } from '../requirement.ts';
 

@@ -1,4 +1,4 @@
-// Which field lines of an answer reach the client.
+// The field lines of an answer that reach the client.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

@@ -1,4 +1,4 @@
-// Which field lines reach the upstream.
+// The field lines of a request that reach the upstream.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

@@ -1,4 +1,4 @@
-// The deadline of an exchange: moved both ways by one timer, and never beyond the last moment.
+// The deadline of an exchange: moved both ways, never beyond the last moment.
 
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';

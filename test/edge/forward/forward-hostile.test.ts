@@ -1,4 +1,4 @@
-// Upstreams that fail, lie or break off: a reason before the answer has begun, a visibly broken stream afterwards.
+// Hostile upstreams: a reason before the answer begins, a broken stream after it.
 
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';

@@ -1,4 +1,4 @@
-// Interim answers of upstreams: passed on to clients that can take them, an unasked 100 is no error, and what only looks like one is.
+// Interim answers of upstreams, valid and invalid, and an unasked 100.
 
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';

@@ -1,4 +1,4 @@
-// Tunnels on real sockets: how each way of ending one side ends the other, slow readers, and every clock that ends both.
+// Tunnels on real sockets: every end, slow readers, and the clocks that end both sides.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// The certificate field of a trusted peer: one line, one certificate, and the peer's own certificate never in its place.
+// The certificate field of a trusted peer: one line, one certificate, not the peer's.
 
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';

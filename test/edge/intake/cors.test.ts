@@ -1,4 +1,4 @@
-// CORS: preflights are answered by us, only to listed origins and as narrowly as the routes are, and no answer ever says `*`.
+// CORS: preflights for listed origins only, as narrow as their routes, never `*`.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

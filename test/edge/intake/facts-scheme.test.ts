@@ -1,4 +1,4 @@
-// The :scheme of requests over HTTP/2: the listener's own, or the one that a trusted peer states.
+// The `:scheme` over HTTP/2: the listener's, or the one of a trusted peer.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

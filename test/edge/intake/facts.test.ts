@@ -1,4 +1,4 @@
-// Facts of a request: the origin decided once, targets taken literally, imitations of managed fields refused, in the order of the table.
+// The facts of a request: origin, target and fields, refused in the order of the table.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

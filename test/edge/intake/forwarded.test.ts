@@ -1,4 +1,4 @@
-// What a trusted peer says about client and origin, and in which fields it is believed.
+// Statements of trusted peers about client and origin, and the fields that count.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-// Facts of connections with real clients: whose certificate is trusted, for what reason not, and with which chain.
+// The facts of connections with real clients: trusted certificates and their chains.
 
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';

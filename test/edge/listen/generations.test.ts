@@ -1,4 +1,4 @@
-// Listeners that change without TLS: limits, trusted peers, TLS itself, and doors that are closed when they are empty.
+// Generations of listeners: limits, peers and TLS that change under open connections.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// Hostile bytes on a real socket: whatever is no clear request is refused with a reason, and nothing behind it is served.
+// Hostile bytes on a real socket: a reason for each, and nothing served behind them.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// HTTP/2 without TLS: told from HTTP/1 by its first bytes, however they are cut, and nothing of them is lost.
+// HTTP/2 without TLS, told from HTTP/1 however its first bytes are cut.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// Listeners that require a PROXY header, on real sockets: who may send one, what it changes, and that nothing gets in without.
+// Listeners that require a PROXY header, on real sockets.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

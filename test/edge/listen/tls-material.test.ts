@@ -1,4 +1,4 @@
-// TLS of listeners with real handshakes: which certificate, which version, no renegotiation, and no resumption where clients show certificates.
+// TLS of listeners with real handshakes: certificates, versions, no resumption.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';

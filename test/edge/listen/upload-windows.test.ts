@@ -1,4 +1,4 @@
-// Windows of HTTP/2 uploads: a round trip is worth more than 64 KiB once a body is wanted, and what a connection may send unread is bounded.
+// Windows of HTTP/2 uploads: wide for permitted bodies, bounded per connection.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

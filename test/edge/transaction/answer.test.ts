@@ -1,4 +1,4 @@
-// Answers of our own on real sockets: complete for the client, without a body for HEAD, and never cut off by a body that nobody read.
+// Answers of our own on real sockets: complete for the client, none for HEAD.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// The opening handshake of a WebSocket as the edge reads it: the example of RFC 6455 §1.3, and what is one step away from it.
+// The opening of a WebSocket: the example of RFC 6455 §1.3, and its near misses.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-// The choice among targets, and what happens when some cannot be reached: nobody else fails, and nothing is sent twice.
+// The choice among targets, some of which cannot be reached.
 
 import assert from 'node:assert/strict';
 import type { LookupFunction } from 'node:net';

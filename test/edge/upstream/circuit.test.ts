@@ -1,4 +1,4 @@
-// The circuit of a target: what opens it, that it is one trial which closes it, and what clients are told meanwhile.
+// The circuit of a target: what opens it, its one trial, and what clients are told.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

@@ -1,4 +1,4 @@
-// Answers that end with their connection, over TLS: refused by name, and taken where the configuration names the risk.
+// Answers over TLS that end with their connection, with and without the key.
 
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';

@@ -1,4 +1,4 @@
-// Connections to several targets: every address of a name, names whose addresses change, and whom TLS believes at each of them.
+// Connections to targets: all addresses of a name, changes of names, trust of TLS.
 
 import assert from 'node:assert/strict';
 import type { LookupAddress } from 'node:dns';

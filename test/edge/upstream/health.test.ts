@@ -1,4 +1,4 @@
-// Health checks over real servers: who stops getting requests, when, and who gets them again.
+// Health checks over real servers.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

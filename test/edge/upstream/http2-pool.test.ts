@@ -1,4 +1,4 @@
-// Requests to upstreams over HTTP/2: connections shared, opened, left and given up; an answer is whole with END_STREAM alone.
+// Requests to upstreams over HTTP/2: connections shared, opened and given up.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

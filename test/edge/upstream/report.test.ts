@@ -1,4 +1,4 @@
-// What operators hear of upstreams: everything is counted, and what changes a target's standing is logged.
+// Events at upstreams for operators: all counted, changes of standing logged.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-// Requests that an upstream did not process are sent again, and no others: GOAWAY, REFUSED_STREAM, and connections closed as idle.
+// Retries: GOAWAY, REFUSED_STREAM and closed connections, and all that is not repeated.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

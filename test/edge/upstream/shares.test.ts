@@ -1,4 +1,4 @@
-// Fair shares by themselves: what one may hold, what remains for others, and the order of those who wait.
+// Fair shares: what one client may hold, and the order of those who wait.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

@@ -1,4 +1,4 @@
-// Connections to upstreams: whom TLS believes, what a unix socket changes, what is left open.
+// Connections to upstreams: trust of TLS, unix sockets, and none left open.
 
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';

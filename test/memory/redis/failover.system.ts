@@ -1,4 +1,4 @@
-// Real fail-overs: sentinels that promote a replica, and a cluster whose masters die. What may be lost there is never taken for fresh.
+// Real fail-overs of Sentinel and Cluster: a lost write is never fresh.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

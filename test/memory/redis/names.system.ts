@@ -1,4 +1,4 @@
-// Redis, sentinels and clusters found by name through a real DNS server that is silent about another name.
+// Redis, Sentinel and Cluster found by name through a partly silent DNS server.
 
 import assert from 'node:assert/strict';
 import { lookup as getaddrinfo } from 'node:dns';

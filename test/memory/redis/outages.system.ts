@@ -1,4 +1,4 @@
-// Real outages of a real Redis: none of them opens the gate, none makes anybody wait longer than the deadline, and all of them end.
+// Real outages of a real Redis: closed, within the deadline, and over in the end.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

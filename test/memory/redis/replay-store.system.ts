@@ -1,4 +1,4 @@
-// The replay store in a real Redis: exactly once, kept as long as asked for, and honest about what it may have forgotten.
+// The replay store in a real Redis: exactly once, and honest about its gaps.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

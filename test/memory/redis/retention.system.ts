@@ -1,4 +1,4 @@
-// Replicas with different `max_age` at one real Redis agree on how long proofs are remembered, whatever order they come in.
+// Replicas with different `max_age` at one real Redis, in any order.
 
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';

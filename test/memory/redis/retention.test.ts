@@ -1,4 +1,4 @@
-// What follows from the needs of replicas with different `max_age`: for how long all of them remember, and what some may have forgotten.
+// The retention that follows from the needs of all replicas.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
