@@ -36,11 +36,14 @@ class Client {
     }
     // #endregion
 
-    /** A program around it: requests the URLs of its arguments, and prints a status for each. */
+    /** A program around it: requests the URLs of its arguments, by POST if BODY is set, and prints a status for each. */
     public static void main(String[] urls) throws Exception {
         Client client = new Client(ECKey.parse(System.getenv("DPOP_KEY")), System.getenv("ACCESS_TOKEN"));
         for (String url : urls) {
-            System.out.println(client.send(new HTTPRequest(HTTPRequest.Method.GET, URI.create(url))).getStatusCode());
+            String body = System.getenv("BODY");
+            HTTPRequest request = new HTTPRequest(body == null ? HTTPRequest.Method.GET : HTTPRequest.Method.POST, URI.create(url));
+            if (body != null) request.setBody(body);
+            System.out.println(client.send(request).getStatusCode());
         }
     }
 }

@@ -15,6 +15,7 @@ import java.util.concurrent.ConcurrentHashMap
 import okhttp3.Interceptor
 import okhttp3.OkHttpClient
 import okhttp3.Request
+import okhttp3.RequestBody.Companion.toRequestBody
 import okhttp3.Response
 
 /** addNetworkInterceptor would see each request once; this one, of addInterceptor, may send it twice. */
@@ -53,9 +54,13 @@ class DPoP(private val key: ECKey, private val token: String) : Interceptor {
     }
 }
 
-// A program around it: requests the URLs of its arguments, and prints a status for each.
+// A program around it: requests the URLs of its arguments, by POST if BODY is set, and prints a status for each.
 fun main(urls: Array<String>) {
     val dpop = DPoP(ECKey.parse(System.getenv("DPOP_KEY")), System.getenv("ACCESS_TOKEN"))
     val client = OkHttpClient.Builder().addInterceptor(dpop).build()
-    for (url in urls) println(client.newCall(Request.Builder().url(url).build()).execute().use { it.code })
+    val body = System.getenv("BODY")?.toRequestBody()
+    for (url in urls) {
+        val request = Request.Builder().url(url).method(if (body == null) "GET" else "POST", body).build()
+        println(client.newCall(request).execute().use { it.code })
+    }
 }

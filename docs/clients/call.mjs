@@ -1,4 +1,4 @@
-// A program around the three clients in JavaScript: requests URLs by the one that is named first, and prints a status for each.
+// A program around the three clients in JavaScript: requests URLs by the one named first, by POST if BODY is set.
 
 import { Configuration } from 'openid-client';
 import { dpopFetch } from './browser.mjs';
@@ -12,13 +12,14 @@ const load = (key, use) => crypto.subtle.importKey('jwk', key, { name: 'ECDSA', 
 const keys = { privateKey: await load(jwk, 'sign'), publicKey: await load({ kty, crv, x, y }, 'verify') };
 const token = process.env.ACCESS_TOKEN;
 const call = {
-  browser: (method, url) => dpopFetch(keys, token, url, { method }),
+  browser: (method, url, headers, body) => dpopFetch(keys, token, url, { method, headers, body }),
   oauth4webapi: makeOauth4webapi(keys, token),
   'openid-client': makeOpenidClient(new Configuration({ issuer: 'https://login.example.com' }, 'shop'), keys, token),
 }[name];
 
+const body = process.env.BODY;
 for (const url of urls) {
   // Both libraries throw what the gateway refuses, with the answer in the error.
-  const { status } = await call('GET', url).catch(({ response }) => response);
+  const { status } = await call(body ? 'POST' : 'GET', url, {}, body).catch(({ response }) => response);
   console.log(status);
 }

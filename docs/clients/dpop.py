@@ -65,7 +65,7 @@ class RequestsDPoP(requests.adapters.HTTPAdapter):
         return response
 
 
-# A program around it: requests the URLs of its arguments by the library named first, and prints a status for each.
+# A program around it: requests URLs by the library named first, by POST if BODY is set, and prints a status for each.
 if __name__ == "__main__":
     import os, sys
 
@@ -75,5 +75,6 @@ if __name__ == "__main__":
     else:
         client = requests.Session()
         client.mount("https://", RequestsDPoP(proofs))
+    body = os.environ.get("BODY")
     for url in sys.argv[2:]:
-        print(client.get(url).status_code)
+        print(client.request("POST" if body else "GET", url, data=body).status_code)

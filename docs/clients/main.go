@@ -1,4 +1,4 @@
-// A program around client.go: requests the URLs of its arguments, and prints a status for each.
+// A program around client.go: requests the URLs of its arguments, by POST if BODY is set, and prints a status for each.
 package main
 
 import (
@@ -6,6 +6,7 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"strings"
 
 	"github.com/go-jose/go-jose/v4"
 	"golang.org/x/oauth2"
@@ -18,9 +19,22 @@ func main() {
 	}
 	token := oauth2.StaticTokenSource(&oauth2.Token{AccessToken: os.Getenv("ACCESS_TOKEN"), TokenType: "DPoP"})
 	proofs := &Proofs{Key: key, Base: http.DefaultTransport}
-	client := &http.Client{Transport: &oauth2.Transport{Source: token, Base: proofs}}
+	client := &http.Client{
+		Transport: &oauth2.Transport{Source: token, Base: proofs},
+		// oauth2.Transport would send the token to whichever host a redirect names.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	body := os.Getenv("BODY")
 	for _, url := range os.Args[1:] {
-		response, err := client.Get(url)
+		method := http.MethodGet
+		if body != "" {
+			method = http.MethodPost
+		}
+		request, err := http.NewRequest(method, url, strings.NewReader(body))
+		if err != nil {
+			log.Fatal(err)
+		}
+		response, err := client.Do(request)
 		if err != nil {
 			log.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-// A DPoP client by oauth4webapi, for Node, Deno, Bun and browsers.
+// A DPoP client by oauth4webapi.
 
 // #region page
 import * as oauth from 'oauth4webapi';

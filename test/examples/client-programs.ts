@@ -46,10 +46,17 @@ export async function startNonceGateway(t: TestContext, page?: string): Promise<
 export interface Holding {
   readonly token: string;
   readonly key: TestKey;
+  /** Sent by POST. */
+  readonly body?: string;
 }
 
 /** The lines that a program prints, each a status. */
-export async function runClient(t: TestContext, program: Program, urls: readonly string[], { token, key }: Holding) {
+export async function runClient(
+  t: TestContext,
+  program: Program,
+  urls: readonly string[],
+  { token, key, body }: Holding,
+) {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-client-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const caFile = join(folder, 'ca.pem');
@@ -62,6 +69,7 @@ export async function runClient(t: TestContext, program: Program, urls: readonly
     NODE_EXTRA_CA_CERTS: caFile,
     SSL_CERT_FILE: caFile,
     REQUESTS_CA_BUNDLE: caFile,
+    ...(body !== undefined && { BODY: body }),
     ...program.trust?.(caFile, folder),
   };
   const child = spawn(program.file, [...program.args, ...urls], { env, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -90,6 +98,19 @@ export async function learnNonce(t: TestContext, program: Program): Promise<void
   );
   assert.equal(await gateway.count('holdfast_rejections_total', { reason: 'nonce_required' }), 1);
   assert.equal(await gateway.count('holdfast_rejections_total'), 1);
+}
+
+/** The request that was refused for want of a nonce had a body, and the one that passes has it too. */
+export async function sendBodyAgain(t: TestContext, program: Program): Promise<void> {
+  const { gateway, origin } = await startNonceGateway(t);
+  const body = '{"item":"tea"}';
+  const holding = { token: await issue(gateway, TO_KEY), key: HOLDER, body };
+  assert.deepEqual(await runClient(t, program, [`${origin}/nonce/1`], holding), ['200']);
+  assert.deepEqual(
+    gateway.upstream.seen.map((seen) => [seen.method, seen.body]),
+    [['POST', body]],
+  );
+  assert.equal(await gateway.count('holdfast_rejections_total', { reason: 'nonce_required' }), 1);
 }
 
 /** A key that the token is not bound to opens nothing, and is not tried for ever. */

@@ -5,12 +5,13 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { dpop } from '../gateway/credentials.ts';
 import { ORIGIN, startTestGateway } from '../support/gateway.ts';
-import { beRefused, CLIENTS, giveUp, learnNonce } from './client-programs.ts';
+import { beRefused, CLIENTS, giveUp, learnNonce, sendBodyAgain } from './client-programs.ts';
 
 for (const name of ['browser', 'oauth4webapi', 'openid-client']) {
   describe(name, () => {
     const program = { file: process.execPath, args: [join(CLIENTS, 'call.mjs'), name] };
     test('learns the nonce of a route, keeps it, and proves paths as they are sent', (t) => learnNonce(t, program));
+    test('sends a body again with the nonce', (t) => sendBodyAgain(t, program));
     test('is refused with a key that the token is not bound to', (t) => beRefused(t, program));
     test('does not ask for ever', (t) => giveUp(t, program));
   });

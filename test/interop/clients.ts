@@ -14,6 +14,7 @@ import {
   CLIENTS,
   giveUp,
   learnNonce,
+  sendBodyAgain,
   type Program,
   startNonceGateway,
 } from '../examples/client-programs.ts';
@@ -46,6 +47,7 @@ for (const [name, { found, ...more }] of Object.entries(FOUND)) {
     if ('skip' in found) return;
     const program = { ...found, ...more };
     test('learns the nonce of a route, keeps it, and proves paths as they are sent', (t) => learnNonce(t, program));
+    test('sends a body again with the nonce', (t) => sendBodyAgain(t, program));
     test('is refused with a key that the token is not bound to', (t) => beRefused(t, program));
     test('does not ask for ever', (t) => giveUp(t, program));
   });
