@@ -20,8 +20,8 @@ const ROUTES = `
   require: sender-constrained
   scope: [orders:write]
   resource: { identifier: "https://api.example.com/orders" }
-- name: root
-  match: { path: /root/* }
+- name: base
+  match: { path: /base/* }
   upstream: orders
   require: dpop
   dpop: { algorithms: [ES256] }
