@@ -38,12 +38,12 @@ const FOUND: Readonly<Record<string, { readonly found: Found } & Pick<Program, '
   'httpx, in Python': { found: 'skip' in python ? python : { ...python, args: [...python.args, 'httpx'] } },
   'requests, in Python': { found: 'skip' in python ? python : { ...python, args: [...python.args, 'requests'] } },
   'golang.org/x/oauth2': { found: findGo('go-clients', CLIENTS) },
-  'the OAuth 2.0 SDK of Nimbus, in Java': { found: findJava(CLIENTS, 'Client.java'), trust },
-  'OkHttp, in Kotlin': { found: findKotlin(CLIENTS, 'Client.kt', 'ClientKt'), trust },
+  'the OAuth 2.0 SDK of Nimbus, in Java': { found: findJava(CLIENTS, 'Client'), trust },
+  'OkHttp, in Kotlin': { found: findKotlin(CLIENTS, 'Client'), trust },
 };
 
 for (const [name, { found, ...more }] of Object.entries(FOUND)) {
-  describe(name, { skip: 'skip' in found ? found.skip : false }, () => {
+  describe(name, { skip: 'skip' in found ? found.skip : false, timeout: INSTALLING.timeout }, () => {
     if ('skip' in found) return;
     const program = { ...found, ...more };
     test('learns the nonce of a route, keeps it, and proves paths as they are sent', (t) => learnNonce(t, program));

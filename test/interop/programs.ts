@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 
 const CACHE = join(import.meta.dirname, '../../node_modules/.cache/holdfast');
 
@@ -108,31 +108,38 @@ function findJars(folder: string): { readonly jars: string } | { readonly skip: 
   return { jars };
 }
 
-/** A program of one file of Java, which `java` compiles by itself; its libraries are in a pom.xml next to it. */
-export function findJava(folder: string, name: string): Found {
-  const { status } = spawnSync('javac', ['-version']);
-  if (status !== 0) return { skip: 'Java programs need a JDK, and javac could not be started' };
-  const found = findJars(folder);
-  return 'skip' in found ? found : { file: 'java', args: ['-cp', join(found.jars, '*'), join(folder, name)] };
+/** A program of one file of Java, with its libraries in a pom.xml next to it; compiled when it has changed. */
+export function findJava(folder: string, name: 'Client'): Found {
+  return findCompiled(join(folder, `${name}.java`), name, 'javac', (path) => ['-cp', path]);
 }
 
-/** A program of one file of Kotlin, which is compiled when it has changed. @param main its class, such as ClientKt */
-export function findKotlin(folder: string, name: string, main: string): Found {
-  const found = findJars(folder);
+/** The same of Kotlin, whose compiler is one of the libraries. */
+export function findKotlin(folder: string, name: 'Client'): Found {
+  const compiler = ['org.jetbrains.kotlin.cli.jvm.K2JVMCompiler', '-no-stdlib', '-no-reflect'];
+  const start = (path: string) => ['-cp', path, ...compiler, '-cp', path];
+  return findCompiled(join(folder, `${name}.kt`), `${name}Kt`, 'java', start);
+}
+
+/** @param compile what precedes `-d FOLDER SOURCE` */
+function findCompiled(
+  source: string,
+  main: string,
+  compiler: 'java' | 'javac',
+  compile: (path: string) => string[],
+): Found {
+  const found = findJars(dirname(source));
   if ('skip' in found) return found;
-  const source = join(folder, name);
-  const classes = join(CACHE, `kotlin-${digest(source)}`);
+  const classes = join(CACHE, `${basename(source)}-${digest(source)}`);
   const path = readdirSync(found.jars)
     .map((jar) => join(found.jars, jar))
     .join(':');
   if (!existsSync(classes)) {
     const part = `${classes}.${process.pid}`;
-    const compile = ['org.jetbrains.kotlin.cli.jvm.K2JVMCompiler', '-no-stdlib', '-no-reflect', '-d', part, source];
-    const failed = run(folder, 'java', ['-cp', path, ...compile, '-cp', path]);
-    if (failed !== undefined) return { skip: `${name} is compiled with Java: ${failed}` };
+    const failed = run(dirname(source), compiler, [...compile(path), '-d', part, source]);
+    if (failed !== undefined) return { skip: `${source} is compiled with a JDK (${compiler}): ${failed}` };
     renameSync(part, classes);
   }
-  return { file: 'java', args: ['-cp', `${classes}:${path}`, main] };
+  return { file: 'java', args: ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-cp', `${classes}:${path}`, main] };
 }
 
 /** Of a file; new content, new name. */
