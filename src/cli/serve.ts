@@ -72,8 +72,8 @@ function announce(gateway: Gateway, policy: Policy, log: Log, version: string): 
 function hearFailures(log: Log): Promise<never> {
   const { promise, reject } = Promise.withResolvers<never>();
   const hear = (error: unknown) => {
-    log.failure('an error that nobody expected ends the process', error);
-    reject(new Error('an error that nobody expected, see the log'));
+    log.failure('an unexpected error ends the process', error);
+    reject(new Error('an unexpected error, see the log'));
   };
   process.on('uncaughtException', hear).on('unhandledRejection', hear);
   promise.catch(() => {}); // Before the gateway runs nobody waits for it.

@@ -147,7 +147,7 @@ class Exchange implements ExchangeOwner {
   /** The proxy in front forwards. */
   #letPass(route: Route, passing: Parameters<typeof letPass>[2]): void {
     const deciding = this.#at?.deciding;
-    if (deciding === undefined) throw new Error(`listener ${this.#listener} decides for nobody`);
+    if (deciding === undefined) throw new Error(`listener ${this.#listener} does not decide`);
     letPass(deciding, route, passing);
     this.#report({ outcome: 'permitted', status: 200, sent: 0 });
   }

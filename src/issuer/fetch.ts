@@ -215,7 +215,7 @@ export function placeNamed(name: string, value: unknown, from: URL, issuer: Issu
 
 /** https; http to loopback, or anywhere where the policy says `insecure_http`. @throws IssuerFailure */
 export function plainOrTls(uri: string, issuer: Issuer): URL {
-  if (!URL.canParse(uri)) throw new IssuerFailure('the URI of the issuer is no URI');
+  if (!URL.canParse(uri)) throw new IssuerFailure('the URI of the issuer is not a valid URI');
   const url = new URL(uri);
   return url.protocol === 'http:' && (isLoopback(url.hostname) || issuer.insecureHttp) ? url : overTls(url);
 }

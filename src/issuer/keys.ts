@@ -149,7 +149,7 @@ export class IssuerKeys implements KeySource {
     try {
       const { json, maxAge } = await readKeyDocument(issuer, this.#limits, { signal: this.#stopped.signal, lookup });
       const set = readKeySet(json);
-      if (set === 'malformed') throw new IssuerFailure('the document is no JWK set');
+      if (set === 'malformed') throw new IssuerFailure('the document is not a JWK set');
       this.#loadedAt = now();
       const withdrawn = this.#held.replace({ keys: set.keys, keepUntil: this.#loadedAt + this.#limits.keep });
       this.#failures = 0;

@@ -47,7 +47,7 @@ export const METRICS = {
   },
   unknownConfirmations: {
     name: 'holdfast_unknown_confirmations_total',
-    help: 'Members of cnf that were not checked, beside one that was.',
+    help: 'Members of cnf that were not checked, next to one that was.',
     labels: [],
   },
   requestDuration: {

@@ -177,7 +177,7 @@ export const REASONS = {
   scheme_not_accepted: row('presentation', 401, 'none', 'The authentication scheme is not accepted',
     'Use a scheme that a challenge of this answer offers.'),
   proof_missing: row('presentation', 401, 'invalid_dpop_proof', 'A DPoP proof is required',
-    'Send a DPoP field with a fresh proof beside Authorization: DPoP.'),
+    'Send a DPoP field with a fresh proof together with Authorization: DPoP.'),
   proof_repeated: row('presentation', 401, 'invalid_dpop_proof', 'More than one DPoP proof',
     'Send exactly one DPoP field with exactly one proof.'),
 

@@ -67,7 +67,7 @@ const PLAYS: Readonly<Record<string, Play>> = {
   },
   'bearer-to-dpop-migration.yaml': {
     files: TLS,
-    warnings: ['routes[0].require: lets unbound tokens pass on route orders: whoever steals one can use it'],
+    warnings: ['routes[0].require: lets unbound tokens pass on route orders: anyone who steals one can use it'],
     play: playMigration,
   },
   'sidecar-partner-certificates.yaml': {
@@ -79,7 +79,7 @@ const PLAYS: Readonly<Record<string, Play>> = {
   'several-issuers-one-host.yaml': { files: TLS, warnings: [], play: playIssuers },
   'two-policies-by-path.yaml': {
     files: TLS,
-    warnings: ['routes[0].require: lets unbound tokens pass on route catalogue: whoever steals one can use it'],
+    warnings: ['routes[0].require: lets unbound tokens pass on route catalogue: anyone who steals one can use it'],
     play: playPolicies,
   },
   'nonce-rotation.yaml': { files: { ...TLS, ...SECRETS }, warnings: [], play: playRotation },

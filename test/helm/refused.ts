@@ -58,7 +58,10 @@ export const REFUSED: Readonly<Record<string, readonly [values: object, message:
     listeners({ name: 'a.b' }, { name: 'a_b', bind: '0.0.0.0:8444', origins: ['http://x'] }),
     /port name a-b/,
   ],
-  'a port of no listener': [{ service: { ports: { pubic: { port: 443 } } } }, /service\.ports\.pubic is no listener/],
+  'a port of no listener': [
+    { service: { ports: { pubic: { port: 443 } } } },
+    /service\.ports\.pubic is not a listener/,
+  ],
   'telemetry out of reach of the probes': [{ config: { telemetry: { bind: '127.0.0.1:9902' } } }, /out of reach/],
   'an admin port for everybody': [{ config: { admin: { bind: '0.0.0.0:9901' } } }, /admin\.bind shows/],
   'an upstream in the clear': [
@@ -83,7 +86,7 @@ export const REFUSED: Readonly<Record<string, readonly [values: object, message:
     { ...listeners(certificates), networkPolicy: { enabled: false, clients: [{ podSelector: {} }] } },
     /could forge them/,
   ],
-  'alerts about metrics that nobody collects': [{ monitoring: { rules: { enabled: true } } }, /nobody collects/],
+  'alerts about metrics that are not collected': [{ monitoring: { rules: { enabled: true } } }, /are not collected/],
   'a sidecar past which others reach the application': [
     { mode: 'sidecar', sidecar: { podLabels: { app: 'orders' } } },
     /past the gateway.*127\.0\.0\.1 or a unix socket/,
@@ -91,7 +94,7 @@ export const REFUSED: Readonly<Record<string, readonly [values: object, message:
   'a sidecar whose pods nobody finds': [sidecar, /sidecar\.podLabels is missing/],
   'probes on a route that demands a token': [
     { ...sidecar, sidecar: { podLabels: { app: 'orders' }, probePath: '/ready' } },
-    /probePath \/ready is no public route.*require: public/,
+    /probePath \/ready is not a public route.*require: public/,
   ],
   'probes where a certificate is required': [
     {

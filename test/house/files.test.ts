@@ -35,6 +35,21 @@ test('a caption that is missing, too long, a clause or in avoided words is notic
   assert.ok(!isCaption(`${'a'.repeat(90)}.`));
 });
 
+test('what people read of a program keeps to the words of the house: "X is not a valid Y", and no word that it avoids', () => {
+  const avoided =
+    /(['`"])(?:(?!\1).)* ?(?:(?<!there )\bis no [a-z]|(?:nobody|[Ww]hoever|anew|beside)\b (?!\1)|\bof (?:its|their) own\b)/;
+  assert.match("problem(at, 'is no list, expected one')", avoided);
+  assert.match("log.info('an address that nobody uses')", avoided);
+  assert.doesNotMatch("error('there is no command')", avoided);
+  const found = FILES.filter(({ path }) => path.startsWith('src/')).flatMap(({ path, text }) =>
+    text
+      .split('\n')
+      .filter((line) => !/^\s*(?:\*|\/[/*])/.test(line) && avoided.test(line.replace(/\/\/.*$/, '')))
+      .map((line) => `${path}: ${line.trim()}`),
+  );
+  assert.deepEqual(found, []);
+});
+
 test('no file in src/ is longer than 400 lines', () => {
   const long = FILES.filter(({ path, text }) => path.startsWith('src/') && lines(text) > 400).map(({ path }) => path);
   assert.deepEqual(long, []);

@@ -32,7 +32,7 @@ describe('a failed answer keeps the set', () => {
     ],
     ['a broken connection', breakOff, /(?:UND_ERR_SOCKET|ECONNRESET)$/],
     ['no JSON', json('<html>secret</html>'), /not JSON$/],
-    ['no key set', json({ issuer: 'https://login.example.com' }), /no JWK set$/],
+    ['no key set', json({ issuer: 'https://login.example.com' }), /not a JWK set$/],
     [
       'an answer cut short',
       (_, response) => response.writeHead(200, { 'content-length': '100' }).write('{"keys":[') && response.destroy(),

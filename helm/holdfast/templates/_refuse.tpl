@@ -75,7 +75,7 @@
 {{- end -}}
 {{- range $name, $_ := .Values.service.ports -}}
 {{- if not (has $name $binds) -}}
-{{- $problems = append $problems (printf "service.ports.%s is no listener that can be reached: use the name of one in config.listeners" $name) -}}
+{{- $problems = append $problems (printf "service.ports.%s is not a listener that can be reached: use the name of one in config.listeners" $name) -}}
 {{- end -}}
 {{- end -}}
 {{- $telemetry := include "holdfast.bind" (dig "telemetry" "bind" "" $config) | fromJson -}}
@@ -100,7 +100,7 @@
 {{- end -}}
 {{- end -}}
 {{- if and .Values.monitoring.rules.enabled (not .Values.monitoring.serviceMonitor.enabled) -}}
-{{- $problems = append $problems "monitoring.rules would watch metrics that nobody collects: set monitoring.serviceMonitor.enabled: true as well" -}}
+{{- $problems = append $problems "monitoring.rules would watch metrics that are not collected: set monitoring.serviceMonitor.enabled: true as well" -}}
 {{- end -}}
 {{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
 {{- $problems = append $problems "autoscaling.minReplicas is more than maxReplicas: exchange them" -}}
@@ -204,7 +204,7 @@
 {{- if and (eq (toString .require) "public") (eq (dig "match" "path" "" .) $path) }}{{ $public = . }}{{ end -}}
 {{- end -}}
 {{- if empty $public -}}
-{{- $problems = append $problems (printf "sidecar.probePath %s is no public route, and probes have no token: add a route with match.path: %s, require: public and weaker_than_defaults: [require]" $path $path) -}}
+{{- $problems = append $problems (printf "sidecar.probePath %s is not a public route, and probes have no token: add a route with match.path: %s, require: public and weaker_than_defaults: [require]" $path $path) -}}
 {{- end -}}
 {{- $listener := include "holdfast.probeListener" . | fromJson -}}
 {{- if eq (dig "client_certificate" "request" "" $listener) "required" -}}

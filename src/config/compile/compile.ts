@@ -144,7 +144,7 @@ function warn(compilation: Compilation, routes: ReadonlyMap<Route, ConfigPath>):
     if (demand.requirement === 'token') {
       compilation.warning(
         [...at, 'require'],
-        `lets unbound tokens pass on route ${name}: whoever steals one can use it`,
+        `lets unbound tokens pass on route ${name}: anyone who steals one can use it`,
       );
     }
     if (demand.requirement !== 'public' && demand.dpop.nonce === 'on-skew') {

@@ -103,7 +103,7 @@ function readClaimPath(name: string): readonly string[] | undefined {
 function checkClaims(compilation: Compilation, at: ConfigPath, { claims }: RouteConfig): void {
   for (const [name, value] of Object.entries(claims ?? {})) {
     if (readClaimPath(name) === undefined) {
-      compilation.problem([...at, name], 'is no JSON Pointer, expected ~0 for "~" and ~1 for "/" (RFC 6901)');
+      compilation.problem([...at, name], 'is not a valid JSON Pointer, expected ~0 for "~" and ~1 for "/" (RFC 6901)');
     }
     const values =
       typeof value === 'object' ? value.map((one, index) => [[name, index], one] as const) : [[[name], value] as const];
@@ -142,7 +142,7 @@ function issuersOf(
     const here = [...at, 'issuers', index];
     const issuer = issuers.get(name);
     if (issuer === undefined) {
-      compilation.problem(here, `is no issuer, expected one of: ${listed([...issuers.keys()])}`);
+      compilation.problem(here, `is not a declared issuer, expected one of: ${listed([...issuers.keys()])}`);
       return [];
     }
     const twin = chosen.get(issuer.issuer);

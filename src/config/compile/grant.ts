@@ -27,7 +27,7 @@ export function compileGrants(compilation: Compilation, routes: ReadonlyMap<Rout
       if (place === undefined) {
         compilation.problem(
           at,
-          'is no host and path, expected such as api.example.com/orders/*, with "*" at the end only',
+          'is not a valid host and path, expected such as api.example.com/orders/*, with "*" at the end only',
         );
       } else if (twin !== undefined) {
         compilation.problem(

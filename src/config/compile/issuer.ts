@@ -84,7 +84,7 @@ function compileKeys(compilation: Compilation, at: ConfigPath, { keys, insecure_
   if (file !== undefined && !hasKeys(file.content)) {
     compilation.problem(
       fileAt,
-      'is no key set, expected a JSON file { "keys": [ … ] } with at least one key (RFC 7517 §5)',
+      'is not a valid key set, expected a JSON file { "keys": [ … ] } with at least one key (RFC 7517 §5)',
     );
   }
   return { from: 'jwks_file', file: file?.path ?? '' };

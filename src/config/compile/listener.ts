@@ -52,7 +52,7 @@ export function checkPorts(compilation: Compilation): void {
     compilation.problem(at, 'is the address of telemetry too, expected another one');
   }
   if (!('path' in admin.bind) && !isLoopback(admin.bind.host)) {
-    compilation.warning(at, 'is beyond loopback: whoever reaches it reads the status and the configuration');
+    compilation.warning(at, 'is beyond loopback: anyone who reaches it reads the status and the configuration');
   }
 }
 
@@ -163,7 +163,7 @@ function compileOrigins(
     if (origin === undefined) {
       compilation.problem(
         here,
-        'is no origin, expected one such as https://api.example.com or "https://*.example.com"',
+        'is not a valid origin, expected one such as https://api.example.com or "https://*.example.com"',
       );
       return [];
     }
@@ -247,7 +247,10 @@ function compileSource(
 ): CertificateSource | undefined {
   if (config === 'none') return undefined;
   if (trusted_peers.length === 0) {
-    compilation.problem(at, 'is believed from nobody, expected trusted_peers with the proxy that sends the field');
+    compilation.problem(
+      at,
+      'is not believed from any peer, expected trusted_peers with the proxy that sends the field',
+    );
   }
   const { format, element } = config;
   const field = config.field ?? CERTIFICATE_FORMATS[format].field;
@@ -255,7 +258,7 @@ function compileSource(
   else if (dialect !== 'envoy-grpc' || config.field !== undefined) {
     compilation.problem(
       [...at, 'format'],
-      'is no field but part of the question, expected dialect: envoy-grpc, and no field',
+      'is not a field but part of the question, expected dialect: envoy-grpc, and no field',
     );
   }
   if (element !== undefined && format !== 'xfcc') {
@@ -288,7 +291,7 @@ function compileProxyProtocol(compilation: Compilation, at: ConfigPath, config: 
   } else if (!config.trusted_peers.some((peer) => peer.cidr !== undefined && peer.certificate_san === undefined)) {
     compilation.problem(
       at,
-      'is required and taken from nobody, expected an entry with cidr alone in trusted_peers: the balancer that sends the ' +
+      'is required and not taken from any peer, expected an entry with cidr alone in trusted_peers: the balancer that sends the ' +
         'header, whose certificate is not known when it comes',
     );
   }

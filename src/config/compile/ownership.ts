@@ -62,7 +62,7 @@ function checkIssuers(compilation: Compilation, issuers: ReadonlyMap<string, Iss
     if (other !== undefined) {
       compilation.problem(
         at,
-        `is the iss of issuer ${other[1]} (${compilation.placeOf(other)}) in another file, and whoever has its keys speaks for ` +
+        `is the iss of issuer ${other[1]} (${compilation.placeOf(other)}) in another file, and anyone with its keys speaks for ` +
           'it, expected another issuer, or the name of that one in the routes',
       );
     }
@@ -92,7 +92,7 @@ function checkTargets(compilation: Compilation, upstreams: ReadonlyMap<string, U
       if (other !== undefined) {
         compilation.problem(
           at,
-          `has a target of upstream ${other[1]} (${compilation.placeOf(other)}) in another file, expected targets of its own, or ` +
+          `has a target of upstream ${other[1]} (${compilation.placeOf(other)}) in another file, expected other targets, or ` +
             `upstreams: [${other[1]}] for this file in include`,
         );
       }
@@ -116,10 +116,7 @@ function checkSecrets(compilation: Compilation): void {
     if (entry === undefined) continue;
     const other = secrets.find((one) => one.path === path && one.file !== file);
     if (other !== undefined) {
-      compilation.problem(
-        at,
-        `is a secret of another file (${compilation.placeOf(other.at)}), expected one of its own`,
-      );
+      compilation.problem(at, `is a secret of another file (${compilation.placeOf(other.at)}), expected another file`);
     } else if (!path.startsWith(`${dirname(resolve(file))}${sep}`)) {
       const place = compilation.placeOf(['include', entry]);
       compilation.problem(at, `is not below the folder of this included file (${place}), expected a file that is`);
@@ -254,7 +251,7 @@ function checkGivenUpstreams(compilation: Compilation, upstreams: ReadonlyMap<st
       if (own.includes(name)) continue;
       compilation.problem(
         ['include', entry, 'upstreams', index],
-        `is no upstream of the main file, expected one of: ${listed(own)}`,
+        `is not an upstream of the main file, expected one of: ${listed(own)}`,
       );
     }
   }

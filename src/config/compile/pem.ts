@@ -29,9 +29,9 @@ export function keyPairAt(compilation: Compilation, at: ConfigPath): KeyPair | u
   if (certFile === undefined || keyFile === undefined) return undefined;
   const [cert, key] = [certFile.content.toString('latin1'), keyFile.content.toString('latin1')];
   const [leaf, privateKey] = [readAuthorities(cert)?.[0], readPrivateKey(key)];
-  if (leaf === undefined) compilation.problem(certAt, 'is no readable certificate, expected a PEM file');
+  if (leaf === undefined) compilation.problem(certAt, 'is not a readable certificate, expected a PEM file');
   if (privateKey === undefined)
-    compilation.problem(keyAt, 'is no readable private key, expected a PEM file without password');
+    compilation.problem(keyAt, 'is not a readable private key, expected a PEM file without password');
   if (leaf === undefined || privateKey === undefined) return undefined;
   if (!leaf.checkPrivateKey(privateKey)) compilation.problem(keyAt, 'is not the key of cert, expected its private key');
   const [from, to] = [leaf.validFromDate.getTime() / 1000, leaf.validToDate.getTime() / 1000];

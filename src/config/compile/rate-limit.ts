@@ -43,11 +43,11 @@ export function compileRouteLimit(
   if (limit === undefined) {
     const near = nearest(name, [...limits.keys()]);
     const expected = near === undefined ? `expected one of: ${listed([...limits.keys()])}` : `did you mean ${near}?`;
-    compilation.problem(at, `is no rate limit, ${expected}`);
+    compilation.problem(at, `is not a declared rate limit, ${expected}`);
   } else if (requirement === 'public' && limit.key !== 'address') {
     compilation.problem(
       at,
-      `counts by ${limit.key}, and on a public route nobody says who they are, expected a limit by address`,
+      `counts by ${limit.key}, and clients of a public route do not say who they are, expected a limit by address`,
     );
   } else if (requirement === 'token' && limit.key === 'thumbprint') {
     compilation.problem(

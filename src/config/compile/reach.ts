@@ -60,7 +60,7 @@ export function checkChosen(
     compilation.problem(
       [...at, 'match'],
       `is never chosen, because more specific hosts or paths take all its requests: ${listed([...rivals])}; ` +
-        'expected a match of its own',
+        'expected a different match',
     );
   }
 }
@@ -90,7 +90,7 @@ function checkSubject(compilation: Compilation, at: ConfigPath, { forward }: Rou
   if (rule === undefined || listener.clientCertificate.verify === 'chain') return;
   compilation.problem(
     [...at, 'forward', 'identity', rule.field],
-    `is a name that nobody vouches for on listener ${listener.name}, expected verify: chain there, or no "@certificate_subject"`,
+    `is a name that is not verified on listener ${listener.name}, expected verify: chain there, or no "@certificate_subject"`,
   );
 }
 

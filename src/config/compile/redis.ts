@@ -80,7 +80,10 @@ function compileUrl(compilation: Compilation, written: string): RedisPlace {
   const url = new URL(written);
   const database = /^\/?([0-9]{0,4})$/.exec(url.pathname)?.[1];
   if (url.hostname === '' || database === undefined || url.search !== '' || url.hash !== '')
-    compilation.problem(at, 'is no address of a server, expected redis://host:port/db or rediss://host:port/db');
+    compilation.problem(
+      at,
+      'is not a valid address of a server, expected redis://host:port/db or rediss://host:port/db',
+    );
   if (url.username !== '' || url.password !== '')
     compilation.problem(at, 'has a user or a password in it, expected username and password_file instead');
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
@@ -95,7 +98,7 @@ function endpoints(compilation: Compilation, key: 'cluster' | 'sentinel', writte
     const [, address, name, port] = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]]+)):([0-9]{1,5})$/.exec(one) ?? [];
     if (port === undefined || Number(port) > 65_535 || Number(port) === 0) {
       const at = key === 'cluster' ? [...AT, key, index] : [...AT, key, 'nodes', index];
-      compilation.problem(at, 'is no address of a server, expected host:port or [address]:port');
+      compilation.problem(at, 'is not a valid address of a server, expected host:port or [address]:port');
     }
     return { host: address ?? name ?? '', port: Number(port ?? 0) };
   });
@@ -111,8 +114,5 @@ function compilePassword(compilation: Compilation): string | undefined {
 function warnInTheClear(compilation: Compilation, place: RedisPlace): void {
   const hosts = place.kind === 'server' ? [place.host] : place.nodes.map(({ host }) => host);
   if (hosts.every(isLoopback)) return;
-  compilation.warning(
-    AT,
-    'is spoken to in the clear beyond loopback: whoever is on the way can make used proofs fresh',
-  );
+  compilation.warning(AT, 'is spoken to in the clear beyond loopback: anyone on the way can make used proofs fresh');
 }

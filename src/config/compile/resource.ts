@@ -52,7 +52,7 @@ export function checkResources(
     if (others.length > 0) {
       compilation.warning(
         [...here, 'identifier'],
-        `is no audience of ${listed(others.map(({ name }) => name))}: a token that a client asks for by it (RFC 8707) is refused`,
+        `is not an audience of ${listed(others.map(({ name }) => name))}: a token that a client asks for by it (RFC 8707) is refused`,
       );
     }
     const [before, place] = seen.get(resource.identifier) ?? [];

@@ -102,7 +102,10 @@ function upstreamOf(
   }
   const upstream = upstreams.get(name);
   if (upstream !== undefined) return upstream;
-  compilation.problem([...at, 'upstream'], `is no upstream, expected one of: ${listed([...upstreams.keys()])}`);
+  compilation.problem(
+    [...at, 'upstream'],
+    `is not a declared upstream, expected one of: ${listed([...upstreams.keys()])}`,
+  );
   return NO_UPSTREAM;
 }
 
@@ -114,11 +117,17 @@ function compileMatch(
 ): RouteMatch {
   for (const [index, name] of (match.listeners ?? []).entries()) {
     if (listeners.includes(name)) continue;
-    compilation.problem([...at, 'listeners', index], `is no listener, expected one of: ${listed(listeners)}`);
+    compilation.problem(
+      [...at, 'listeners', index],
+      `is not a declared listener, expected one of: ${listed(listeners)}`,
+    );
   }
   const host = match.host === undefined ? undefined : readHostPattern(match.host);
   if (match.host !== undefined && host === undefined) {
-    compilation.problem([...at, 'host'], 'is no host, expected one such as api.example.com or "*.example.com"');
+    compilation.problem(
+      [...at, 'host'],
+      'is not a valid host, expected one such as api.example.com or "*.example.com"',
+    );
   } else if (host === undefined && compilation.read.includedBy(at) !== undefined) {
     compilation.problem([...at, 'host'], 'is missing, expected a host: routes of an included file name theirs');
   }
@@ -161,7 +170,7 @@ export function readPathPattern(written: string): string | { readonly problem: s
   const read = readRequestPath(fixed === '' ? '/' : fixed);
   if (read === undefined || (below && fixed.endsWith('/'))) {
     return {
-      problem: 'is no path that a request can have, expected no empty or dot segments, "?", "#", "\\" or broken %',
+      problem: 'is not a path that a request can have, expected no empty or dot segments, "?", "#", "\\" or broken %',
     };
   }
   if (read.matchPath !== read.path) {
@@ -170,7 +179,7 @@ export function readPathPattern(written: string): string | { readonly problem: s
     };
   }
   if (read.path.split('/').some((segment) => segment.includes('*') && segment !== '*')) {
-    return { problem: 'has "*" beside other characters, expected it to stand for one whole segment' };
+    return { problem: 'has "*" next to other characters, expected it to stand for one whole segment' };
   }
   return fixed === '' ? '/*' : `${read.path}${below ? '/*' : ''}`;
 }

@@ -59,7 +59,7 @@ function checkRanges(compilation: Compilation, at: ConfigPath, config: ListenerC
   }
   compilation.problem(
     here,
-    `${what}, expected the addresses of the proxy, certificate_san beside cidr, or insecure_trusted_peers: true on the listener`,
+    `${what}, expected the addresses of the proxy, certificate_san with cidr, or insecure_trusted_peers: true on the listener`,
   );
 }
 

@@ -89,7 +89,7 @@ function compileTarget(
   const scheme = written.startsWith('https:') ? 'https' : 'http';
   const authority = readAuthority(written.slice(`${scheme}://`.length), scheme);
   if (authority === undefined) {
-    compilation.problem(at, 'is no host with an optional port, expected one such as http://127.0.0.1:9000');
+    compilation.problem(at, 'is not a valid host with an optional port, expected one such as http://127.0.0.1:9000');
     return undefined;
   }
   if (scheme === 'http' && !isLoopback(hostOf(authority)) && !config.insecure_plain_http) {

@@ -58,14 +58,14 @@ interface Section {
 function addPart(source: Source, { section, expected, whole }: Section, homes: Map<string, Home>): readonly Problem[] {
   const part = (source.data as Data)[section];
   if (Array.isArray(whole)) {
-    if (!Array.isArray(part)) return [problem(source, [section], `is no list, expected ${expected}`)];
+    if (!Array.isArray(part)) return [problem(source, [section], `is not a list, expected ${expected}`)];
     for (const [index, item] of part.entries()) {
       homes.set(JSON.stringify([section, whole.length]), { source, path: [section, index] });
       whole.push(item);
     }
     return [];
   }
-  if (!isMapping(part)) return [problem(source, [section], `is no mapping, expected ${expected}`)];
+  if (!isMapping(part)) return [problem(source, [section], `is not a mapping, expected ${expected}`)];
   return Object.entries(part).flatMap(([name, value]) => {
     const path = [section, name];
     const earlier = homes.get(JSON.stringify(path));
@@ -81,7 +81,7 @@ function addPart(source: Source, { section, expected, whole }: Section, homes: M
 
 function foreignKeys(source: Source): readonly Problem[] {
   const only = 'expected issuers, upstreams and routes only';
-  if (!isMapping(source.data)) return [problem(source, [], `is no mapping, ${only}`)];
+  if (!isMapping(source.data)) return [problem(source, [], `is not a mapping, ${only}`)];
   return Object.keys(source.data)
     .filter((key) => !Object.hasOwn(SECTIONS, key))
     .map((key) => problem(source, [key], `is not taken from an included file, ${only}`, true));

@@ -166,7 +166,7 @@ class Reader {
   text(path: string): string | Unreadable {
     const bytes = this.#read(path);
     if (!Buffer.isBuffer(bytes)) return bytes;
-    return isUtf8(bytes) ? bytes.toString('utf8') : { message: 'is no text, expected YAML in UTF-8' };
+    return isUtf8(bytes) ? bytes.toString('utf8') : { message: 'is not text, expected YAML in UTF-8' };
   }
 
   /** The reason is the system's; the name is not repeated, since what stands in its place can be a secret by mistake. */

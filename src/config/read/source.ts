@@ -127,7 +127,7 @@ function noteSyntax(document: Document.Parsed, text: string, note: Walk['note'])
     seen.add(start);
     const [line = ''] = text.slice(start, start + LINE).split('\n', 1);
     const trap = TRAPS.find(([pattern]) => pattern.test(line))?.[1];
-    note(pos[0], [], PLAIN[code] ?? `is no YAML: ${trap ?? message}`);
+    note(pos[0], [], PLAIN[code] ?? `is not valid YAML: ${trap ?? message}`);
   }
 }
 
@@ -181,7 +181,7 @@ function readScalar(node: Scalar, path: ConfigPath, walk: Walk): unknown {
   const text = node.value.replace(SUBSTITUTION, (match, name: string | undefined, otherwise: string | undefined) => {
     if (match === '$${') return '${';
     if (name === undefined)
-      return fail('has a ${ that is no ${NAME} or ${NAME:-default}, expected $${ for a literal ${');
+      return fail('has a ${ that is not ${NAME} or ${NAME:-default}, expected $${ for a literal ${');
     if (walk.given?.includes(name) === false) return fail(`names the environment variable ${name}, ${NOT_GIVEN}`);
     const value = walk.env[name];
     if (value !== undefined && value !== '') variables.set(name, value);

@@ -276,7 +276,7 @@ function missing({ demand, match, encodedSlash }: Route, { listeners }: Policy):
     ({ clientCertificate: { request, verify } }) => request !== 'none' && verify === 'possession',
   );
   return [
-    ...(requirement === 'token' ? ['possession: whoever holds an unbound token may use it'] : []),
+    ...(requirement === 'token' ? ['possession: anyone who holds an unbound token may use it'] : []),
     ...(scope === undefined && claims.length === 0
       ? ['authorization: every token of these issuers and audiences passes']
       : []),

@@ -84,7 +84,7 @@ function describe(issue: z.core.$ZodIssue, above: ConfigPath, context: Context):
     }));
   }
   if (issue.code === 'invalid_key') {
-    return [{ path, atKey: true, message: `is no good as a key, expected ${issue.issues[0]?.message}` }];
+    return [{ path, atKey: true, message: `is not valid as a key, expected ${issue.issues[0]?.message}` }];
   }
   const meant = issue.code === 'invalid_union' ? issue.errors.find(isMeant) : undefined;
   if (meant !== undefined) return meant.flatMap((inner) => describe(inner, path, context));
@@ -98,7 +98,7 @@ function isMeant(issues: readonly z.core.$ZodIssue[]): boolean {
 
 function unknownKey(key: string, known: readonly string[]): string {
   const near = nearest(key, known);
-  return `is no key of the contract, ${near === undefined ? `expected one of ${known.join(', ')}` : `did you mean ${near}?`}`;
+  return `is not a known key, ${near === undefined ? `expected one of ${known.join(', ')}` : `did you mean ${near}?`}`;
 }
 
 /** Never the value itself, which can come from the environment, but what is written in the file. */

@@ -150,7 +150,7 @@ export const listener = z.strictObject({
   client_certificate: clientCertificate.prefault({}).describe("Clients' certificates on TLS connections."),
   trusted_peers: list(trustedPeer, '{ cidr, certificate_san }', 0)
     .prefault([])
-    .describe('Whose Forwarded, X-Forwarded-*, certificate fields and PROXY headers are believed; empty: nobody.'),
+    .describe('Whose Forwarded, X-Forwarded-*, certificate fields and PROXY headers are believed; empty: none.'),
   insecure_trusted_peers: flag()
     .prefault(false)
     .describe(

@@ -89,7 +89,7 @@ const forward = {
       'Fields that tell the upstream who is calling: a claim, the first of a list that is not empty, or @fact.',
     ),
   encoding: choice('strict', 'base64url', 'rfc8187').describe(
-    'strict: a claim that is no clean field value rejects the request, and so does a text with a comma where an array could be. ' +
+    'strict: a claim that is not a clean field value rejects the request, and so does a text with a comma where an array could be. ' +
       'The other two encode the items of an array one by one, with commas between them.',
   ),
   remove: list(field, 'field names', 0).describe('More fields of the client that never pass.'),
@@ -245,7 +245,7 @@ export const route = z.strictObject({
   shadow: z
     .strictObject({ require: requirement.optional(), dpop: dpopOverride })
     .optional()
-    .describe('Evaluated, counted and logged beside the real demand, never enforced.'),
+    .describe('Evaluated, counted and logged next to the real demand, never enforced.'),
   cors: cors.optional().describe('Browser applications that may call this route.'),
   resource: resource
     .optional()

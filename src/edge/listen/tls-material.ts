@@ -138,7 +138,8 @@ function compileNames(
   const names = new Map<string, SecureContext | undefined>();
   for (const { files, context } of [{ files: first, context: undefined }, ...others]) {
     const facts = readCertificate(new X509Certificate(files.cert).raw);
-    if (facts === undefined) throw new Error(`listener "${listener.name}": ${files.certFile} is no certificate`);
+    if (facts === undefined)
+      throw new Error(`listener "${listener.name}": ${files.certFile} is not a readable certificate`);
     for (const name of facts.dnsNames) if (!names.has(name.toLowerCase())) names.set(name.toLowerCase(), context);
   }
   return names;

@@ -42,7 +42,7 @@ describe('issuers', () => {
       assertProblems(
         { issuers: issuer('https://a.example', ', keys: { jwks_file: «k.json }') },
         [
-          'issuers.login.keys.jwks_file: is no key set, expected a JSON file { "keys": [ … ] } with at least one key (RFC 7517 §5)',
+          'issuers.login.keys.jwks_file: is not a valid key set, expected a JSON file { "keys": [ … ] } with at least one key (RFC 7517 §5)',
         ],
         { files: { 'issuers.login.keys.jwks_file': content } },
       );
@@ -93,7 +93,7 @@ describe('upstreams', () => {
   test('a target that is no host is refused', () => {
     for (const target of ['http://a:99999', 'http://a%41', 'http://[::1', 'http://[fe80::1%25eth0]', 'http://a:b']) {
       assertProblems({ upstreams: upstream(`«"${target}"`) }, [
-        'upstreams.orders.targets[0]: is no host with an optional port, expected one such as http://127.0.0.1:9000',
+        'upstreams.orders.targets[0]: is not a valid host with an optional port, expected one such as http://127.0.0.1:9000',
       ]);
     }
   });
@@ -188,9 +188,9 @@ describe('the policy', () => {
         'listeners[0].origins[1]: is listed before, expected each origin once',
         'issuers.login.issuer: is http beyond loopback, where keys can be replaced on the way, expected https, or insecure_http: true on the issuer',
         'upstreams.orders.targets[0]: is http beyond loopback, where identity fields and tokens can be read and changed, expected https, a loopback address, unix:/path, or insecure_plain_http: true on the upstream',
-        'routes[0].match.path: has "*" beside other characters, expected it to stand for one whole segment',
+        'routes[0].match.path: has "*" next to other characters, expected it to stand for one whole segment',
         'routes[0].match.host: is the host of no origin of its listeners, expected one of these: a.example',
-        'routes[0].upstream: is no upstream, expected one of: orders',
+        'routes[0].upstream: is not a declared upstream, expected one of: orders',
         'routes[0].require: demands a certificate that listener public neither asks for nor is told of, expected client_certificate.request: optional or required there, client_certificate_from, or match.listeners without it',
       ],
     );

@@ -72,8 +72,8 @@ describe('conditions', () => {
       { name: '/realm/ro~1les~0/0/', path: ['realm', 'ro/les~', '0', ''], anyOf: ['x', true] },
     ]);
     assertRouteProblems('claims: { /a~2b: «x, /a~: «y, a~2: z }', [
-      'routes[0].claims["/a~2b"]: is no JSON Pointer, expected ~0 for "~" and ~1 for "/" (RFC 6901)',
-      'routes[0].claims["/a~"]: is no JSON Pointer, expected ~0 for "~" and ~1 for "/" (RFC 6901)',
+      'routes[0].claims["/a~2b"]: is not a valid JSON Pointer, expected ~0 for "~" and ~1 for "/" (RFC 6901)',
+      'routes[0].claims["/a~"]: is not a valid JSON Pointer, expected ~0 for "~" and ~1 for "/" (RFC 6901)',
     ]);
   });
 
@@ -212,7 +212,7 @@ describe('routes and listeners', () => {
     assertRouteProblems(
       rest,
       [
-        'routes[0].forward.identity.X-Subject: is a name that nobody vouches for on listener public, expected verify: chain there, or no "@certificate_subject"',
+        'routes[0].forward.identity.X-Subject: is a name that is not verified on listener public, expected verify: chain there, or no "@certificate_subject"',
       ],
       CERTIFICATES,
     );
@@ -264,7 +264,7 @@ describe('warnings', () => {
     assert.deepEqual(warningsOf(sections), [
       'issuers.spare: is used by no route',
       'upstreams.spare: is used by no route',
-      'routes[0].require: lets unbound tokens pass on route orders: whoever steals one can use it',
+      'routes[0].require: lets unbound tokens pass on route orders: anyone who steals one can use it',
       'routes[0].dpop.nonce: is a clock aid for clients and no protection: only required stops proofs made in advance (RFC 9449 §11.3)',
     ]);
     assert.deepEqual(warningsOf({}), []);

@@ -77,7 +77,7 @@ describe('addresses and names', () => {
     assertProblems({ listeners: '- { name: a, bind: «"127.0.0.1:9901", origins: ["http://a.example"] }' }, [
       'listeners[0].bind: is the address of admin too, expected another one',
     ]);
-    const warning = 'admin.bind: is beyond loopback: whoever reaches it reads the status and the configuration';
+    const warning = 'admin.bind: is beyond loopback: anyone who reaches it reads the status and the configuration';
     assert.deepEqual(warningsOf({ more: 'admin: { bind: "0.0.0.0:9901" }\n' }), [warning]);
     assert.deepEqual(warningsOf({ more: 'admin: { bind: "unix:/run/holdfast/admin.sock" }\n' }), []);
   });
@@ -107,7 +107,7 @@ describe('origins', () => {
 
   test('an origin is scheme, host, port and a stripped prefix, nothing else', () => {
     const message =
-      'listeners[0].origins[0]: is no origin, expected one such as https://api.example.com or "https://*.example.com"';
+      'listeners[0].origins[0]: is not a valid origin, expected one such as https://api.example.com or "https://*.example.com"';
     for (const origin of [
       'http://a%2eexample',
       'http://*.*.example',
@@ -195,8 +195,8 @@ describe('certificates of the listener', () => {
     assertProblems(
       place('«a', '«b'),
       [
-        `${CERT}: is no readable certificate, expected a PEM file`,
-        `${KEY}: is no readable private key, expected a PEM file without password`,
+        `${CERT}: is not a readable certificate, expected a PEM file`,
+        `${KEY}: is not a readable private key, expected a PEM file without password`,
       ],
       files('hello', '-----BEGIN PRIVATE KEY-----\nMII=\n-----END PRIVATE KEY-----\n'),
     );
@@ -291,7 +291,7 @@ describe('trusted peers', () => {
         '  client_certificate_from: «{ format: xfcc, field: X-Forwarded-Client-Cert }\n  client_certificate: { verify: possession }',
       ),
       [
-        'listeners[0].client_certificate_from: is believed from nobody, expected trusted_peers with the proxy that sends the field',
+        'listeners[0].client_certificate_from: is not believed from any peer, expected trusted_peers with the proxy that sends the field',
       ],
     );
   });
@@ -362,7 +362,7 @@ describe('trusted peers', () => {
   test('a PROXY header comes before any certificate, so somebody must be trusted to send it by address alone', () => {
     const from = (peers: string) => listener(`  trusted_peers: [${peers}]\n  proxy_protocol: «required\n`);
     const nobody =
-      'listeners[0].proxy_protocol: is required and taken from nobody, expected an entry with cidr alone in trusted_peers: ' +
+      'listeners[0].proxy_protocol: is required and not taken from any peer, expected an entry with cidr alone in trusted_peers: ' +
       'the balancer that sends the header, whose certificate is not known when it comes';
     assertProblems(from(''), [nobody]);
     const both = '{ cidr: 10.0.0.0/8, certificate_san: lb.internal }';

@@ -82,7 +82,7 @@ describe('an iss has one owner', () => {
   const same = (issuer: string) => problemsOf({ issuers: `  team: { issuer: "${issuer}", audience: [api] }\n` });
   test('that of the main file cannot be another issuer of an included one, with keys of its own', () => {
     assert.deepEqual(same('https://login.example.com'), [
-      'team.yaml:2:19 issuers.team.issuer: is the iss of issuer login (holdfast.yaml:7:20) in another file, and whoever has its ' +
+      'team.yaml:2:19 issuers.team.issuer: is the iss of issuer login (holdfast.yaml:7:20) in another file, and anyone with its ' +
         'keys speaks for it, expected another issuer, or the name of that one in the routes',
     ]);
   });
@@ -182,7 +182,7 @@ describe('a host and a path have one owner', () => {
     const grants = '"team.example.com/*", "team.example.com/*/x", "team.example.com//"';
     assert.match(
       problemsOf({}, { grants }).join('\n'),
-      /routes\[1\]: is no host and path.*\n.*routes\[2\]: is no host and path/,
+      /routes\[1\]: is not a valid host and path.*\n.*routes\[2\]: is not a valid host and path/,
     );
   });
 });
@@ -228,7 +228,7 @@ describe('an upstream has one owner', () => {
   test('what is given is an upstream of the main file', () => {
     assert.match(
       problemsOf({}, { main: MAIN.replace('[shared]', '[shared, team, nothing]') }).join('\n'),
-      /include\[0\]\.upstreams\[1\]: is no upstream of the main file, expected one of: orders, shared\n.*upstreams\[2\]/,
+      /include\[0\]\.upstreams\[1\]: is not an upstream of the main file, expected one of: orders, shared\n.*upstreams\[2\]/,
     );
   });
 });

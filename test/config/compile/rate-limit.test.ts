@@ -55,7 +55,7 @@ describe('a route', () => {
   test('names a limit that there is', () => {
     const problems = (name: string, expected: string, more = LIMITS) =>
       assertProblems({ more, routes: route(`rate_limit: «${name}`) }, [
-        `routes[0].rate_limit: is no rate limit, ${expected}`,
+        `routes[0].rate_limit: is not a declared rate limit, ${expected}`,
       ]);
     problems('per_clinet', 'did you mean per_client?');
     problems('hourly', 'expected one of: per_client, per_subject, per_key, per_address');
@@ -70,7 +70,7 @@ describe('a route', () => {
       ['per_key', 'thumbprint'],
     ] as const) {
       assertProblems({ more: LIMITS, routes: route(`${keys}, rate_limit: «${name}`) }, [
-        `routes[0].rate_limit: counts by ${key}, and on a public route nobody says who they are, expected a limit by address`,
+        `routes[0].rate_limit: counts by ${key}, and clients of a public route do not say who they are, expected a limit by address`,
       ]);
     }
     assert.equal(limitOf('per_address', keys)?.key, 'address');

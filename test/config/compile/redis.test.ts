@@ -65,14 +65,14 @@ test('what cannot be meant is refused where it is written', () => {
   ]);
   for (const url of ['redis://localhost/name', 'redis://localhost/0?tls=1', 'redis:///0', 'redis://localhost/0#a']) {
     assertProblems({ more: replay(`url: «"${url}"`) }, [
-      'replay.redis.url: is no address of a server, expected redis://host:port/db or rediss://host:port/db',
+      'replay.redis.url: is not a valid address of a server, expected redis://host:port/db or rediss://host:port/db',
     ]);
   }
   assertProblems({ more: replay('url: «redis://localhost, tls: {}') }, [
     'replay.redis.url: is redis:// although tls is given, expected rediss://',
   ]);
   assertProblems({ more: replay('cluster: ["localhost:1", «"localhost:70000"]') }, [
-    'replay.redis.cluster[1]: is no address of a server, expected host:port or [address]:port',
+    'replay.redis.cluster[1]: is not a valid address of a server, expected host:port or [address]:port',
   ]);
   assertProblems(
     { more: replay('url: redis://localhost, password_file: «p') },
@@ -88,7 +88,7 @@ test('what weakens it is said', () => {
   };
   assert.deepEqual(warnings(replay('url: redis://localhost')), []);
   assert.deepEqual(warnings(replay('url: redis://r1')), [
-    'replay.redis: is spoken to in the clear beyond loopback: whoever is on the way can make used proofs fresh',
+    'replay.redis: is spoken to in the clear beyond loopback: anyone on the way can make used proofs fresh',
   ]);
   assert.deepEqual(warnings(replay('cluster: ["localhost:1"], key_prefix: "{gw}:"')), [
     'replay.redis.key_prefix: has a hash tag: one slot, and so one server of the cluster, gets all keys',

@@ -40,15 +40,17 @@ describe('names', () => {
     assertProblems(
       { routes: '- { name: orders, match: { listeners: [«private], path: /* }, upstream: «order, issuers: [«logon] }' },
       [
-        'routes[0].match.listeners[0]: is no listener, expected one of: public',
-        'routes[0].upstream: is no upstream, expected one of: orders',
-        'routes[0].issuers[0]: is no issuer, expected one of: login',
+        'routes[0].match.listeners[0]: is not a declared listener, expected one of: public',
+        'routes[0].upstream: is not a declared upstream, expected one of: orders',
+        'routes[0].issuers[0]: is not a declared issuer, expected one of: login',
       ],
     );
   });
 
   test('names of object members are names like any other', () => {
-    assertRouteProblems('issuers: [«constructor]', ['routes[0].issuers[0]: is no issuer, expected one of: login']);
+    assertRouteProblems('issuers: [«constructor]', [
+      'routes[0].issuers[0]: is not a declared issuer, expected one of: login',
+    ]);
   });
 
   test('two routes do not share a name', () => {
@@ -132,7 +134,7 @@ describe('match', () => {
 
   test('a path that no request can have is refused', () => {
     const message =
-      'routes[0].match.path: is no path that a request can have, expected no empty or dot segments, "?", "#", "\\" or broken %';
+      'routes[0].match.path: is not a path that a request can have, expected no empty or dot segments, "?", "#", "\\" or broken %';
     for (const path of [
       '/a//b',
       '/a//*',
@@ -158,7 +160,7 @@ describe('match', () => {
       'has ";", and parameters are cut from paths before they are matched, expected a path without them';
     problem('/a;v=1/b', parameters);
     problem('/a;v=1/*', parameters);
-    const star = 'has "*" beside other characters, expected it to stand for one whole segment';
+    const star = 'has "*" next to other characters, expected it to stand for one whole segment';
     problem('/orders*', star);
     problem('/a/b*/*', star);
     problem('/a/**', star);
@@ -174,7 +176,7 @@ describe('match', () => {
       assertProblems({ listeners, routes: route('', `${on}host: «"${host}", path: /*`) }, [
         `routes[0].match.host: ${message}`,
       ]);
-    problem('*.192.0.2.1', 'is no host, expected one such as api.example.com or "*.example.com"');
+    problem('*.192.0.2.1', 'is not a valid host, expected one such as api.example.com or "*.example.com"');
     const hosts = 'api.example.com, *.shops.example.com, admin.example.com';
     problem('ap.example.com', `is the host of no origin of its listeners, expected one of these: ${hosts}`);
     problem('shops.example.com', `is the host of no origin of its listeners, expected one of these: ${hosts}`);
@@ -211,7 +213,7 @@ describe('match', () => {
     const admin = '- { name: admin, upstream: orders, match: «{ path: /admin/* }, require: dpop }';
     const broad = (host: string) => route('', `host: ${host}, path: /*`, host);
     assertProblems({ listeners, routes: `${broad('a.example')}\n${broad('b.example')}\n${admin}` }, [
-      'routes[2].match: is never chosen, because more specific hosts or paths take all its requests: a.example, b.example; expected a match of its own',
+      'routes[2].match: is never chosen, because more specific hosts or paths take all its requests: a.example, b.example; expected a different match',
     ]);
     policyOf({ listeners, routes: `${broad('a.example')}\n${admin.replace('«', '')}` });
     const paths = ['/*', '/a', '/a/*', '/a/*/*', '/a/*/*/*', '/a/b/*', '/*/b'];
@@ -221,7 +223,7 @@ describe('match', () => {
     assertProblems(
       { routes: `${named(['/a', '/a/', '/a/*/*'])}\n- { name: d, upstream: orders, match: «{ path: /a/* } }` },
       [
-        'routes[3].match: is never chosen, because more specific hosts or paths take all its requests: r0, r1, r2; expected a match of its own',
+        'routes[3].match: is never chosen, because more specific hosts or paths take all its requests: r0, r1, r2; expected a different match',
       ],
     );
   });

@@ -26,7 +26,7 @@ test('ranges that have a large part of all addresses need a key that names the r
     `${verb} ${share} % of all ${version} addresses: nearly anybody who reaches this port chooses origin, client address and certificate`;
   const peers = (...cidrs: string[]) => `trusted_peers: [${cidrs.map((cidr) => `{ cidr: "${cidr}" }`).join(', ')}]`;
   const expected =
-    ', expected the addresses of the proxy, certificate_san beside cidr, or insecure_trusted_peers: true on the listener';
+    ', expected the addresses of the proxy, certificate_san with cidr, or insecure_trusted_peers: true on the listener';
   assertProblems(listener('  trusted_peers: [{ cidr: 10.0.0.0/8 }, { cidr: «0.0.0.0/0 }]'), [
     `listeners[0].trusted_peers[1].cidr: ${about(100, 'IPv4', 'and the other ranges are')}${expected}`,
   ]);

@@ -79,7 +79,7 @@ describe('a route in plain words', () => {
   });
   test('a token route says that possession is not checked', () => {
     assert.ok(
-      says(routeOf('require: token, weaker_than_defaults: [require]').notEnforced, 'whoever holds an unbound token'),
+      says(routeOf('require: token, weaker_than_defaults: [require]').notEnforced, 'anyone who holds an unbound token'),
     );
   });
   test('without nonces, and with on-skew, proofs made in advance pass; with required they do not', () => {
