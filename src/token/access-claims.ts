@@ -7,8 +7,8 @@ import { contraryClaim } from './token-kind.ts';
 
 const ACCESS_TOKEN_TYPE = /^(?:application\/)?at\+jwt$/i;
 const PLAIN_TYPE = /^(?:application\/)?jwt$/i;
-/** Claims that only ID tokens (OpenID Connect Core §3.3.2.11) and security events (RFC 8417 §2.2) carry. */
-const FOREIGN_CLAIMS = ['at_hash', 'c_hash', 's_hash', 'events'];
+/** Claims that only ID tokens (OpenID Connect Core §3.3.2.11, FAPI 1, CIBA §10.3.1, Native SSO §4.1) and security events (RFC 8417 §2.2) carry. */
+const FOREIGN_CLAIMS = ['at_hash', 'c_hash', 's_hash', 'ds_hash', 'urn:openid:params:jwt:claim:rt_hash', 'events'];
 
 /**
  * Refuses JWTs that are not access tokens. `typ` absent or `JWT` passes unless `requireTyp`, for the sake of real issuers; in exchange what

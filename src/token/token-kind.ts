@@ -37,6 +37,12 @@ const ACCESS_TOKEN_KINDS: ReadonlySet<unknown> = new Set([
 const OTHER_KINDS =
   /^(?:urn:ietf:params:oauth:token-type:|serialized-)?(?:id|identity|refresh|offline|logout|registration|initial)(?:access)?(?:[-_+ ]?(?:token|jwt))?$/i;
 
+/**
+ * Claims that are the kind of a token to some issuers and mean anything to others: `purpose` (Curity), `tokenType`, `token_kind`. Here only a value that says it refuses.
+ */
+const PERHAPS_KIND = ['purpose', 'tokenType', 'token_kind'];
+const OTHER_KIND_FOR_SURE = /^(?:id|refresh|logout)(?:[-_ ]?token)?$/i;
+
 /** Whether a value of such a claim names ID tokens, refresh tokens, logout tokens and the like, which no setting makes access tokens. */
 export function namesAnotherKind({ claim, anyOf = [] }: MarkRule): boolean {
   return KIND_CLAIMS.includes(claim) && anyOf.some((value) => typeof value === 'string' && OTHER_KINDS.test(value));
@@ -53,11 +59,16 @@ export function contraryClaim(claims: JsonObject, mark: AccessTokenMark | undefi
   const other = KIND_CLAIMS.find(
     (claim) => Object.hasOwn(claims, claim) && !settled(claim) && !isAccess(claims[claim]),
   );
-  return other ?? rules.find((rule) => !isMet(rule, claims))?.claim;
+  const said = PERHAPS_KIND.find((claim) => Object.hasOwn(claims, claim) && namesOtherKind(claims[claim]));
+  return other ?? said ?? rules.find((rule) => !isMet(rule, claims))?.claim;
 }
 
 function isAccess(kind: unknown): boolean {
   return typeof kind === 'string' && ACCESS_TOKEN_KINDS.has(kind.toLowerCase());
+}
+
+function namesOtherKind(kind: unknown): boolean {
+  return typeof kind === 'string' && OTHER_KIND_FOR_SURE.test(kind);
 }
 
 function isMet({ claim, anyOf }: MarkRule, claims: JsonObject): boolean {

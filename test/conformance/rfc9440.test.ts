@@ -88,6 +88,7 @@ test('a chain never goes without Client-Cert: a field of another name carries th
         method: 'GET',
         origin: { scheme: 'https', authority: 'api.example.com', pathPrefix: '' },
         path: '/',
+        matchPath: '/',
         now: 0,
         peer: { address: undefined, trusted: false },
       },

@@ -88,6 +88,20 @@ describe('an assertion', () => {
     assert.match(Buffer.from(text.split('.')[1] ?? '', 'base64url').toString(), /"uid":9007199254740993[,}]/);
   });
 
+  test('names the URI that the upstream gets, however the prefix is spelled', async (t) => {
+    const gateway = await start(t);
+    for (const [path, stripped] of [
+      ['/v1;a=b/orders', '/orders'],
+      ['/%761;@evil.example/orders;x=1', '/orders;x=1'],
+      ['/v1;.evil.example', '/'],
+      ['/v1/', '/'],
+    ] as const) {
+      assert.equal((await dpop(gateway, 'GET', path)).status, 200, path);
+      assert.equal(gateway.upstream.seen.at(-1)?.target, stripped);
+      assert.equal((await verified(gateway, 'urn:orders')).payload['htu'], `https://api.example.com${stripped}`, path);
+    }
+  });
+
   test('about a public route claims nothing of anybody', async (t) => {
     const gateway = await start(t);
     await gateway.request('GET', '/open/1');

@@ -268,6 +268,47 @@ describe('a description that is not whole', () => {
   });
 });
 
+describe('the address of the client', () => {
+  const LIMITED = {
+    more: 'drain: { delay: 0s, grace: 5s }\nrate_limits: { hourly: { key: address, rate: 1/h, burst: 1 } }',
+    routes:
+      '- { name: open, match: { path: /open/* }, require: public, rate_limit: hourly, weaker_than_defaults: [require] }',
+  };
+  for (const dialect of ['forwarded', 'envoy-http'] as const) {
+    test(`is what the front writes, never a Forwarded that it passes on: ${dialect}`, async (t) => {
+      const gateway = await startTestGateway(t, { ...LIMITED, listener: LISTENER(dialect) });
+      const from = async (...fields: Pairs) => (await ask(gateway, dialect, '/open/1', { fields })).status;
+      assert.equal(await from(['X-Forwarded-For', '198.51.100.1']), 200);
+      for (const forged of ['for=203.0.113.7', 'For="[2001:db8::7]";proto=https', 'for=203.0.113.8, for=203.0.113.9']) {
+        assert.equal(await from(['Forwarded', forged], ['X-Forwarded-For', '198.51.100.1']), 429, forged);
+        assert.equal(await from(['X-Forwarded-For', '203.0.113.7, 198.51.100.1'], ['Forwarded', forged]), 429, forged);
+      }
+      assert.equal(await from(['Forwarded', 'for=198.51.100.1'], ['X-Forwarded-For', '198.51.100.2']), 200);
+    });
+  }
+  test('comes in Forwarded where the policy says that the front writes it', async (t) => {
+    const listener = LISTENER('forwarded').replace('}]', ', forwarding: forwarded }]');
+    const gateway = await startTestGateway(t, { ...LIMITED, listener });
+    const from = async (node: string, other: string) =>
+      (
+        await ask(gateway, 'forwarded', '/open/1', {
+          fields: [
+            ['Forwarded', `for=${node}`],
+            ['X-Forwarded-For', other],
+          ],
+        })
+      ).status;
+    assert.equal(await from('198.51.100.1', '203.0.113.1'), 200);
+    assert.equal(await from('198.51.100.1', '203.0.113.2'), 429);
+    assert.equal(await from('198.51.100.2', '203.0.113.1'), 200);
+    const lines = [
+      ['Forwarded', 'for=203.0.113.3'],
+      ['Forwarded', 'for=198.51.100.1'],
+    ] as const;
+    assert.equal((await ask(gateway, 'forwarded', '/open/1', { fields: lines })).status, 429);
+  });
+});
+
 test('the key of the holder is what matters, not the proxy that asks', async (t) => {
   const gateway = await start(t, 'forwarded');
   const token = await issue(gateway, TO_KEY);

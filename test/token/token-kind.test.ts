@@ -41,6 +41,10 @@ describe('what an issuer marks as another kind is refused whatever is configured
     { token_type: 'N_A' },
     { token_type: 'urn:ietf:params:oauth:token-type:id_token' },
     { tokenName: 'id_token' },
+    { purpose: 'id' },
+    { purpose: 'refresh_token' },
+    { tokenType: 'ID token' },
+    { token_kind: 'logout_token' },
   ];
   const marks: (AccessTokenMark | undefined)[] = [undefined, 'any', says('aud', 'api'), says('token_use')];
   for (const claims of others) {
@@ -51,6 +55,9 @@ describe('what an issuer marks as another kind is refused whatever is configured
     });
   }
   for (const claims of [
+    { purpose: 'access_token' },
+    { purpose: 'identity' },
+    { tokenType: 'JWTToken' },
     { token_use: 'access' },
     { token_use: 'access_token' },
     { typ: 'Bearer' },
@@ -110,7 +117,8 @@ describe('a mark of the issuer', () => {
   });
 
   test('does not excuse what only ID tokens and security events have', () => {
-    for (const claim of ['at_hash', 'c_hash', 's_hash', 'events']) {
+    const foreign = ['at_hash', 'c_hash', 's_hash', 'ds_hash', 'urn:openid:params:jwt:claim:rt_hash', 'events'];
+    for (const claim of foreign) {
       assert.equal(kindOf({ ...ONE_REGISTRATION, [claim]: 'x' }, 'any'), claim);
       assert.equal(kindOf({ ...ONE_REGISTRATION, [claim]: 'x' }, says('scp')), claim);
     }

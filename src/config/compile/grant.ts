@@ -67,7 +67,7 @@ export function grantFor(route: Place, grants: readonly Grant[], entry: number):
 /** What others have within the grant of a route, or instead of it, and the route would reach into. */
 export function rivalOf(route: Place, own: Grant, grants: readonly Grant[]): Grant | undefined {
   const others = grants.filter(({ entry }) => entry !== own.entry);
-  return others.find((one) => rankOf(one) >= rankOf(own) && hasHost(one, route.host) && reachesInto(route, one));
+  return others.find((one) => rankOf(one) >= rankOf(own) && hasHost(one, route.host) && takesFrom(route, one));
 }
 
 /** Whether some request fits both routes; listeners and methods are not looked at. */
@@ -104,6 +104,11 @@ function isWithin(route: Place, grant: Grant): boolean {
   if (!isBelow(grant.path)) return route.path === grant.path;
   const segments = segmentsOf(route.path);
   return segmentsOf(grant.path).every((segment, index) => segment === segments[index]);
+}
+
+/** A route with a host comes before all routes of a wildcard that has this host, whatever their paths (route-table.ts). */
+function takesFrom(route: Place, grant: Grant): boolean {
+  return route.host === grant.host ? reachesInto(route, grant) : meets(route, grant);
 }
 
 /** As `isWithin`, where an inner `*` of the route stands for any segment. A route above the grant only takes what is left over there. */

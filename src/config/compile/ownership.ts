@@ -143,9 +143,11 @@ function checkPlace(
   const own = grantFor(here, grants, entry);
   const rival = own && rivalOf(here, own, grants);
   if (rival !== undefined) {
+    // With a host it is looked for first, whatever the path of the wildcard (route-table.ts).
+    const meeting = host === rival.host ? 'is inside of' : 'comes before';
     compilation.problem(
       [...at, 'match'],
-      `is inside of ${rival.written}, which ${rival.entry === undefined ? 'is a route of the main file' : 'is given to others'} ` +
+      `${meeting} ${rival.written}, which ${rival.entry === undefined ? 'is a route of the main file' : 'is given to others'} ` +
         `(${compilation.placeOf(rival.at)}), expected a path outside of it`,
     );
   }

@@ -67,7 +67,7 @@ const trustedPeer = z
       .optional()
       .describe(
         'The fields in which it says who called it: X-Forwarded-For, -Host and -Proto, or Forwarded. The others are removed. Absent: a ' +
-          'request with both must say the same in both.',
+          'request with both must say the same in both; in mode decide the former count.',
       ),
   })
   .refine((peer) => peer.cidr !== undefined || peer.certificate_san !== undefined, 'cidr, certificate_san or both');

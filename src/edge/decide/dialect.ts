@@ -2,13 +2,12 @@
 
 import type { Answer } from '../../rejection/answer.ts';
 import type { Rejection } from '../../rejection/rejection.ts';
-import type { StatedOrigin } from '../intake/forwarded.ts';
 import type { ReceivedRequest, Transaction } from '../transaction/transaction.ts';
 
 /** The request that the front got from its client, as the front describes it. */
 export interface DescribedRequest extends ReceivedRequest {
-  /** By which origin the client called the front. */
-  readonly stated: StatedOrigin;
+  /** By which origin the client called the front; `forwarding` where the dialect, not the policy, says which fields have its address. */
+  readonly stated: NonNullable<ReceivedRequest['stated']>;
 }
 
 /** What a permitted request means for the front. All fields are names and values in turn. */

@@ -67,7 +67,14 @@ function describeChecked({ attributes }: CheckRequest): DescribedRequest | Rejec
   if (certificate) rawHeaders.push(ATTRIBUTE_FIELD, certificate);
   const from = address?.socketAddress?.address;
   if (from) rawHeaders.push('X-Forwarded-For', from);
-  return { method, target, scheme, httpVersion: '1.1', rawHeaders, stated: { scheme, host } };
+  return {
+    method,
+    target,
+    scheme,
+    httpVersion: '1.1',
+    rawHeaders,
+    stated: { scheme, host, forwarding: 'x-forwarded' },
+  };
 }
 
 const latin1 = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1');

@@ -5,9 +5,10 @@ import type { PermitFacts } from '../../binding/permit.ts';
 import { compileSigner, keyIdOf, publicJwk } from '../../jose/signing-key.ts';
 import type { AssertionRules, Route } from '../../policy/policy.ts';
 import type { RequestFacts } from '../../request-facts.ts';
+import { forwardedTarget } from '../forward/forwarded-target.ts';
 
 /** What is stated of the request itself. */
-export type AssertedRequest = Pick<RequestFacts, 'method' | 'origin' | 'path' | 'now'>;
+export type AssertedRequest = Pick<RequestFacts, 'method' | 'origin' | 'path' | 'matchPath' | 'now'>;
 
 /** Makes the assertion about one request. */
 export type Assert = (permit: PermitFacts, request: AssertedRequest) => string;
@@ -20,12 +21,12 @@ const TYPE = 'holdfast-assertion+jwt';
  * as it was shown, and `shown`: how. On public routes there are neither claims nor `cnf`, and `shown` is `none`.
  * @param stripPrefix of the route
  */
-export function compileAssert(rules: AssertionRules, stripPrefix = ''): Assert {
+export function compileAssert(rules: AssertionRules, stripPrefix?: string): Assert {
   const [first] = rules.keys;
   if (first === undefined) throw new Error('no key signs the assertion');
   const sign = compileSigner(first, { typ: TYPE, kid: keyIdOf(first) });
   const { issuer, audience, lifetime, claims } = rules;
-  return ({ claims: verified, confirmed, binding }, { method, origin, path, now }) => {
+  return ({ claims: verified, confirmed, binding }, { method, origin, path, matchPath, now }) => {
     const iat = Math.floor(now);
     const payload = {
       ...chosen(verified, claims),
@@ -35,7 +36,7 @@ export function compileAssert(rules: AssertionRules, stripPrefix = ''): Assert {
       exp: iat + lifetime,
       jti: randomUUID(),
       htm: method,
-      htu: `${origin.scheme}://${origin.authority}${path.slice(stripPrefix.length) || '/'}`,
+      htu: `${origin.scheme}://${origin.authority}${forwardedTarget({ target: path, matchPath }, stripPrefix)}`,
       ...(binding !== 'none' && { cnf: confirmed }),
       shown: binding,
     };

@@ -1,7 +1,7 @@
 // The facts of a request, read in one pass over its raw field lines (checks.md §0).
 
 import { checkFieldName } from '../../policy/managed-fields.ts';
-import type { Listener, ManagedFields } from '../../policy/policy.ts';
+import type { Forwarding, Listener, ManagedFields } from '../../policy/policy.ts';
 import { readAuthority, readRequestPath } from '../../http/uri.ts';
 import { isKnownMethod } from '../../http/method.ts';
 import { Rejection, reject } from '../../rejection/rejection.ts';
@@ -58,10 +58,11 @@ export function readFacts(
   const { listener } = rules;
   const { lines, imitated } = readLines(request.rawHeaders, rules);
   const trusted = now <= connection.trustedUntil;
+  const forwarding = forwardingOf(request, connection);
 
   const malformed = checkMessage(request, lines, rules.pseudonym);
   if (malformed !== undefined) return malformed;
-  const stated = request.stated ?? (trusted ? readStatedOrigin(lines, connection.forwarding) : NOTHING_STATED);
+  const stated = request.stated ?? (trusted ? readStatedOrigin(lines, forwarding) : NOTHING_STATED);
   if (stated instanceof Rejection) return stated;
   const host = lines.get('host')?.[0] ?? '';
   const asked = readAskedOrigin(listener, host, trusted, stated);
@@ -85,12 +86,20 @@ export function readFacts(
     authorization: lines.get('authorization') ?? NONE,
     dpop: lines.get('dpop') ?? NONE,
     certificate,
-    clientAddress: (trusted ? readStatedClient(lines, connection.forwarding) : undefined) ?? connection.remoteAddress,
+    clientAddress: (trusted ? readStatedClient(lines, forwarding) : undefined) ?? connection.remoteAddress,
     now,
-    peer: { address: connection.remoteAddress, trusted, forwarding: connection.forwarding },
+    peer: { address: connection.remoteAddress, trusted, forwarding },
     endsHere: request.method === 'OPTIONS' && (target.path === '*' || lines.get('max-forwards')?.some(isZero) === true),
     ...readCors(request.method, lines),
   };
+}
+
+/**
+ * Which kind of fields the peer writes. What asks for a decision writes X-Forwarded-* unless the policy says otherwise: with origin
+ * and URI described apart, nothing is left by which a `Forwarded` of the client could be told from one of the front.
+ */
+function forwardingOf({ stated }: ReceivedRequest, { forwarding }: Connection): Forwarding | undefined {
+  return stated === undefined ? forwarding : (stated.forwarding ?? forwarding ?? 'x-forwarded');
 }
 
 const NONE: readonly string[] = [];

@@ -57,7 +57,7 @@ export function readStatedOrigin(lines: FieldLines, forwarding?: Forwarding): St
  * NOT checked: who the peer is, and who was before the hop that it saw.
  */
 export function readStatedClient(lines: FieldLines, forwarding?: Forwarding): string | undefined {
-  const element = readLastElement(valuesOf(lines, 'forwarded', forwarding)?.[0] ?? '');
+  const element = readLastElement(valuesOf(lines, 'forwarded', forwarding)?.at(-1) ?? '');
   return readNode(element?.get('for') ?? lastOf(valuesOf(lines, 'x-forwarded-for', forwarding)));
 }
 

@@ -2,6 +2,7 @@
 
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
+import type { Forwarding } from '../../policy/policy.ts';
 import type { StatedOrigin } from '../intake/forwarded.ts';
 
 /** What a request looks like to the edge. */
@@ -16,7 +17,7 @@ export interface ReceivedRequest {
   /** Names and values in turn, repeated lines included; without pseudo-header fields, whose authority is a Host line. */
   readonly rawHeaders: readonly string[];
   /** By which origin the client called the proxy in front, where that one asks for a decision (edge/decide). */
-  readonly stated?: StatedOrigin;
+  readonly stated?: StatedOrigin & { readonly forwarding?: Forwarding };
 }
 
 /** A WebSocket that the client asks for (upgrade.ts). */

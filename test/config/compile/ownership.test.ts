@@ -162,6 +162,33 @@ describe('a host and a path have one owner', () => {
     );
     assert.match(first(routeAt('host: a.b.example.com, path: /a'), { grants }), /is not given to this file/);
   });
+  test('a host within a wildcard comes before every path of it, and so takes none of another file', () => {
+    const grants = '"*.example.com/*"';
+    const wild = MAIN.replace(
+      'routes:\n',
+      'routes:\n  - { name: wild, match: { host: "*.example.com", path: /admin/* }, upstream: orders }\n',
+    );
+    for (const path of ['"/*"', '"/*/users"', '"/admin/*"', '/admin']) {
+      assert.match(
+        first(routeAt(`host: x.example.com, path: ${path}`), { grants, main: wild }),
+        /match: comes before \*\.example\.com\/admin\/\*, which is a route of the main file/,
+        path,
+      );
+    }
+    const given = MAIN.replace('"other.example.com/*"', '"*.example.com/billing/*"');
+    assert.match(
+      first(routeAt('host: x.example.com, path: "/*"'), { grants, main: given }),
+      /match: comes before \*\.example\.com\/billing\/\*, which is given to others/,
+    );
+    // Under the wildcard itself the longer path comes first, and what the path does not meet is nobody else's.
+    assert.equal(first(routeAt('host: "*.example.com", path: "/team/*"'), { grants, main: wild }), 'good');
+    assert.equal(first(routeAt('host: x.example.com, path: /administration/*'), { grants, main: wild }), 'good');
+    // By name it was given as a whole.
+    assert.equal(
+      first(routeAt('host: x.example.com, path: "/*"'), { grants: '"x.example.com/*"', main: wild }),
+      'good',
+    );
+  });
   test('an exact path gives that path and nothing below', () => {
     const grants = 'team.example.com/a';
     assert.equal(first(routeAt('host: team.example.com, path: /a'), { grants }), 'good');

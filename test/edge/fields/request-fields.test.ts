@@ -23,6 +23,7 @@ function run(rawHeaders: readonly string[], wishes: Wishes = {}): (readonly [str
       method: wishes.method ?? 'GET',
       origin: { scheme: 'https' as const, authority: wishes.authority ?? 'api.example.com', pathPrefix: '' },
       path: '/',
+      matchPath: '/',
       now: 0,
       peer: { address: '192.0.2.7', trusted: false, ...wishes.peer },
     },
