@@ -2,10 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { hosted, line, MALFORMED, MISDIRECTED, UNKNOWN_METHODS } from './attacks/authority.ts';
 import { fieldOf, HOST, reasonOf, SMUGGLED, startRig, statusOf } from './rig.ts';
-
-const line = (target: string, host = HOST, method = 'GET') => `${method} ${target} HTTP/1.1\r\n${host}\r\n`;
-const hosted = (host: string) => line('/x', `Host: ${host}\r\n`);
 
 /** One spelling each; the first request that the upstream sees is for what stands on the right, always under our one Host. */
 const ACCEPTED: readonly (readonly [string, string])[] = [
@@ -34,90 +32,12 @@ test('whatever the spelling, the upstream gets origin-form and the one Host that
   }
 });
 
-const MALFORMED: readonly string[] = [
-  line('http://api.example.com/x'),
-  line('https://other.example.com/x'),
-  line('https://api.example.com./x'),
-  line('https://api.example.com:8443/x'),
-  line('https://user@api.example.com/x'),
-  line('https://api.example.com@evil.example/x'),
-  line('https://api.example.com%2f@evil.example/x'),
-  line('https://api.example.com\\@evil.example/x'),
-  line('https://api%2eexample.com/x'),
-  line('https://api.example.com:443:443/x'),
-  line('https:///x'),
-  line('https:/x'),
-  line('https:api.example.com/x'),
-  line('//api.example.com/x'),
-  line('//evil.example/x', 'Host: evil.example\r\n'),
-  line('ftp://api.example.com/x'),
-  line('file:///etc/passwd'),
-  line('javascript:alert(1)'),
-  line('api.example.com:443'),
-  line('api.example.com'),
-  line('*'),
-  line('*', HOST, 'POST'),
-  line('*/x', HOST, 'OPTIONS'),
-  line('?x'),
-  line('#x'),
-  line('/x#y'),
-  line('https://api.example.com#/x'),
-  line('https://api.example.com/x#y'),
-  line('https://api.example.com/..//x'),
-  line('https://evil.example/x', 'Host: evil.example:bad\r\n'),
-  hosted(''),
-  hosted(':443'),
-  hosted('user@api.example.com'),
-  hosted('api.example.com/x'),
-  hosted('api.example.com?x'),
-  hosted('api.example.com#x'),
-  hosted('api.example.com:65536'),
-  hosted('api.example.com:-1'),
-  hosted('api.example.com:443:443'),
-  hosted('api.example.com 443'),
-  hosted('api%2eexample.com'),
-  hosted('[::1%25eth0]'),
-  hosted('[::1'),
-  hosted('::1'),
-  hosted('"api.example.com"'),
-  hosted('\xe4pi.example.com'),
-  'GET /x HTTP/1.1\r\n\r\n',
-  'GET /x HTTP/1.0\r\n\r\n',
-  'GET /x\r\n',
-  `GET /x HTTP/2.0\r\n${HOST}\r\n`,
-  `GET /x HTTP/3\r\n${HOST}\r\n`,
-  `GET /x HTTP/1.10\r\n${HOST}\r\n`,
-  `GET /x HTTP/01.1\r\n${HOST}\r\n`,
-  `GET /x http/1.1\r\n${HOST}\r\n`,
-  `GET /x HTTP/1.1 \r\n${HOST}\r\n`,
-  `GET /x HTTP /1.1\r\n${HOST}\r\n`,
-  `GET /x y HTTP/1.1\r\n${HOST}\r\n`,
-  `GET\t/x\tHTTP/1.1\r\n${HOST}\r\n`,
-  `GET /x\x0bHTTP/1.1\r\n${HOST}\r\n`,
-  ` GET /x HTTP/1.1\r\n${HOST}\r\n`,
-  `GET /x HTTP/1.1\r${HOST}\r\n`,
-  `GE T /x HTTP/1.1\r\n${HOST}\r\n`,
-  `G\0ET /x HTTP/1.1\r\n${HOST}\r\n`,
-  `GET/x HTTP/1.1\r\n${HOST}\r\n`,
-  `GET /x HTTP/1.1${HOST}\r\n`,
-  'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0',
-  'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n',
-  'EHLO api.example.com\r\n',
-  '\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00\r\n\r\n',
-  '\0\0\0\0\r\n\r\n',
-  'PROXY TCP4 10.0.0.1 10.0.0.2 1 443\r\n',
-  '{"jsonrpc":"2.0"}\r\n\r\n',
-];
-
-/** Request lines that are good but for their method. */
-const UNKNOWN = /^(?:gET|EVIL|DESCRIBE) \/x HTTP\/1\.1\r\n/;
-
 test('targets and authorities that could mean another host, and what is no HTTP/1.1, are refused and hide no request', async (t) => {
   const rig = await startRig(t);
   for (const bytes of MALFORMED) {
     await t.test(JSON.stringify(bytes.replace(`\r\n${HOST}\r\n`, '').slice(0, 60)), async () => {
       const answers = await rig.answersTo(bytes + SMUGGLED);
-      assert.deepEqual(answers.map(reasonOf), [UNKNOWN.test(bytes) ? 'method_unknown' : 'request_malformed']);
+      assert.deepEqual(answers.map(reasonOf), ['request_malformed']);
     });
   }
   assert.equal(rig.upstream.text, '');
@@ -125,7 +45,7 @@ test('targets and authorities that could mean another host, and what is no HTTP/
 
 test('methods that are not known, in any case of letters, are refused as such and hide no request', async (t) => {
   const rig = await startRig(t);
-  for (const method of ['gET', 'EVIL', 'DESCRIBE']) {
+  for (const method of UNKNOWN_METHODS) {
     const answers = await rig.answersTo(line('/x', HOST, method) + SMUGGLED);
     assert.deepEqual(answers.map(reasonOf), ['method_unknown'], method);
     assert.deepEqual(answers.map(statusOf), [501], method);
@@ -135,14 +55,7 @@ test('methods that are not known, in any case of letters, are refused as such an
 
 test('a host that is not ours is misdirected, in whatever spelling it comes near', async (t) => {
   const rig = await startRig(t);
-  const hosts = [
-    'api.example.com.',
-    'api.example.com:80',
-    'xapi.example.com',
-    'example.com',
-    'api.example.com,evil.example',
-  ];
-  for (const host of [...hosts, '127.0.0.1', '[::1]', '[::ffff:127.0.0.1]', 'api.example.com;x', "api.example.com'"]) {
+  for (const host of MISDIRECTED) {
     const client = await rig.open(hosted(host));
     assert.deepEqual((await client.answers(1)).map(reasonOf), ['misdirected'], host);
   }
