@@ -1,11 +1,12 @@
 // `npm run demo`: good requests and thefts against the quickstart, as a table.
 
-import { randomUUID, X509Certificate } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs, styleText } from 'node:util';
 import { request } from 'undici';
-import { type Exchange, FORGED, type Scene, SCENES, type Stage } from './demo-scenes.ts';
+import { type Exchange, type Scene, SCENES, type Stage } from './demo-scenes.ts';
+import { describeSeen } from './describe-seen.ts';
 import { SEEN_PATH, type Seen, TRACE_FIELD } from './echo-upstream.ts';
 import { openParties, type Parties, requestToken } from './parties.ts';
 import { keepSecrets, makeKey } from './secrets.ts';
@@ -69,26 +70,6 @@ async function askUpstream({ upstream }: Addresses, trace: string): Promise<Seen
   const { statusCode, body } = await request(`${upstream}${SEEN_PATH}${trace}`, { reset: true });
   const seen = (await body.json()) as Seen;
   return statusCode === 200 ? seen : undefined;
-}
-
-/** Whom the upstream takes the client for; and loudly, what should never have reached it. */
-function describeSeen(seen: Seen | undefined): string {
-  if (seen === undefined) return 'nothing';
-  const fields = new Map(Object.entries(seen.fields).map(([name, value]) => [name.toLowerCase(), [value].flat()]));
-  const one = (name: string) => fields.get(name)?.join(', ');
-  const subject = readClientCert(one('client-cert'));
-  const inner = [one('x-auth-binding'), subject].filter((part) => part !== undefined).join(', ');
-  const leaked = [...fields]
-    .filter(([name, values]) => name === 'authorization' || name === 'dpop' || values.includes(FORGED))
-    .map(([name]) => `, ${name.toUpperCase()}!`);
-  const client = one('x-auth-client');
-  return (client === undefined && inner === '' ? 'no identity' : `${client} (${inner})`) + leaked.join('');
-}
-
-/** The subject in a Client-Cert field (RFC 9440 §2.1). */
-function readClientCert(value: string | undefined): string | undefined {
-  const der = /^:(.+):$/.exec(value ?? '')?.[1];
-  return der === undefined ? value : new X509Certificate(Buffer.from(der, 'base64')).subject;
 }
 
 const COLUMNS = ['what was tried', 'answer', 'reason', 'the upstream saw'] as const;

@@ -3,11 +3,13 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { jsonSchema } from '../src/config/schema/json-schema.ts';
+import { attacksPage } from './generate/attacks-page.ts';
 import { chartSchema } from './generate/chart-schema.ts';
 import { clientsPage } from './generate/clients-page.ts';
 import { configurationPage } from './generate/configuration-page.ts';
 import { conformancePage } from './generate/conformance-page.ts';
 import { decisionsPage } from './generate/decisions-page.ts';
+import { caddyFields, haproxyFields, nginxFields, traefikFields } from './generate/front-fields.ts';
 import { metricsPage } from './generate/metrics-page.ts';
 import { scalingChart } from './generate/scaling-chart.ts';
 import { rejectionsPage } from './generate/rejections-page.ts';
@@ -17,11 +19,16 @@ export const ROOT = join(import.meta.dirname, '..');
 
 /** Path from the root of the repository → its text, made from the source. */
 export const GENERATED: Readonly<Record<string, () => string | Promise<string>>> = {
+  'deploy/caddy/managed-fields.caddy': caddyFields,
+  'deploy/haproxy/managed-fields.txt': haproxyFields,
+  'deploy/nginx/managed-fields.conf': nginxFields,
+  'deploy/traefik/dynamic/managed-fields.yaml': traefikFields,
   'docs/clients.md': () => clientsPage(ROOT),
   'docs/configuration.md': () => configurationPage(ROOT),
   'docs/conformance.md': conformancePage,
   'docs/decisions/README.md': () => decisionsPage(ROOT),
   'docs/metrics.md': metricsPage,
+  'docs/neighbours-attacks.md': attacksPage,
   'docs/rejections.md': rejectionsPage,
   'docs/scaling.svg': scalingChart,
   'docs/tree.md': () => treePage(ROOT),

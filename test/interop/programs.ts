@@ -146,3 +146,15 @@ function findCompiled(
 function digest(file: string): string {
   return createHash('sha256').update(readFileSync(file)).digest('hex').slice(0, 16);
 }
+
+/** Traefik, built by Go from its module. */
+const TRAEFIK = 'v3.7.13';
+
+/** Path of Traefik, or why there is none. Fetches and builds for some minutes the first time. */
+export function findTraefik(): { readonly file: string } | { readonly skip: string } {
+  const file = join(CACHE, `traefik-${TRAEFIK}`);
+  if (existsSync(file)) return { file };
+  mkdirSync(CACHE, { recursive: true });
+  const failed = run(import.meta.dirname, 'sh', ['neighbours/build-traefik.sh', TRAEFIK, file]);
+  return failed === undefined ? { file } : { skip: `Traefik ${TRAEFIK} is built with Go: ${failed}` };
+}
