@@ -1,4 +1,4 @@
-// What the upstream of a scene saw, in words: whom it takes the client for, and what should never have reached it.
+// The fields that the upstream of a scene saw, told in words.
 
 import { X509Certificate } from 'node:crypto';
 import { FORGED } from './demo-scenes.ts';

@@ -1,4 +1,4 @@
-// Holdfast beside nginx, HAProxy, Caddy, Envoy and Traefik, each with its files of deploy/: scenes of the demo, and the catalogue of attacks.
+// Holdfast with nginx, HAProxy, Caddy, Envoy and Traefik in front, started from deploy/.
 
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';

@@ -1,4 +1,4 @@
-// Targets and authorities that could mean another host, and what is no HTTP/1.1 at all.
+// Targets and authorities that could mean another host, and what is not HTTP/1.1.
 
 import { HOST } from '../rig.ts';
 

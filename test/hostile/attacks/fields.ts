@@ -1,4 +1,4 @@
-// Field lines that two parsers read differently, and fields by which a client could pass for somebody else.
+// Field lines that two parsers read differently, and forged identities.
 
 import { HOST } from '../rig.ts';
 

@@ -1,4 +1,4 @@
-// Where a message ends: every way to say it twice, wrongly or not at all.
+// The end of a message, stated twice, wrongly or not at all.
 
 import { HOST, SMUGGLED } from '../rig.ts';
 

@@ -1,4 +1,4 @@
-// The catalogue of attacks that every proxy in front of Holdfast is held against: bytes on the wire, each hiding a request.
+// The catalogue of attacks for every proxy in front of Holdfast, as bytes on the wire.
 
 import { hosted, line, MALFORMED, MISDIRECTED, UNKNOWN_METHODS } from '../../hostile/attacks/authority.ts';
 import { FORBIDDEN, HOP_BY_HOP, MANAGED, REFUSED_LINES } from '../../hostile/attacks/fields.ts';

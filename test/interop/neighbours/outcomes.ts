@@ -1,4 +1,4 @@
-// What the attacks came to, product by product: kept in a file, which the page shows and each run is held against.
+// The recorded outcomes of the attacks, by product.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// The proxies, each started with its own files of deploy/: addresses, ports and certificates alone are those of the tests.
+// The proxies, each started with its own files of deploy/.
 
 import { chmodSync, cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-// Holdfast deciding with the policy of the catalogue, and an upstream that keeps every byte that a proxy ever sends it.
+// A gateway that decides by the policy of the catalogue, and an upstream that records.
 
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// Plays one attack through a proxy and says who stopped it, by what the upstream got and what Holdfast logged.
+// One attack through a proxy, and who stopped it.
 
 import { once } from 'node:events';
 import { connect } from 'node:tls';
