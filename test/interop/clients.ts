@@ -70,13 +70,18 @@ const PAGE = `<!doctype html><script type="module">
   }
 </script>`;
 
-async function startBrowser(t: TestContext, file: string, url: string): Promise<void> {
+/** @param ended called when it has ended, which it does with the test */
+async function startBrowser(t: TestContext, file: string, url: string, ended: () => void): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-browser-'));
   const flags = ['--no-sandbox', '--disable-gpu', '--ignore-certificate-errors', `--user-data-dir=${folder}`];
-  const child = spawn(file, [...flags, '--remote-debugging-port=0', url], { stdio: 'ignore' });
+  // A group, because Debian's command is a script that starts the browser.
+  const how = { stdio: 'ignore', detached: true } as const;
+  const child = spawn(file, [...flags, '--remote-debugging-port=0', url], how).once('close', ended);
   t.after(async () => {
-    child.kill('SIGKILL');
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'close');
+    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) {
+      process.kill(-child.pid, 'SIGKILL');
+      await once(child, 'close');
+    }
     rmSync(folder, { recursive: true, maxRetries: 20 });
   });
   await once(child, 'spawn');
@@ -107,7 +112,7 @@ describe('Chromium', { skip: typeof browser === 'string' ? false : browser.skip,
       response.setHeader('Content-Type', request.url?.endsWith('.mjs') ? 'text/javascript' : 'text/html');
       void text(request).then(async (body) => response.end(await answers[request.url ?? '']?.(body)), done.reject);
     };
-    await startBrowser(t, browser, site.origin);
+    await startBrowser(t, browser, site.origin, () => done.reject(new Error('the browser ended')));
     assert.deepEqual(await done.promise, [200, 200, 200, 401]);
     assert.equal(await gateway.count('holdfast_rejections_total', { reason: 'nonce_required' }), 1);
     assert.equal(await gateway.count('holdfast_rejections_total', { reason: 'proof_key_mismatch' }), 1);
