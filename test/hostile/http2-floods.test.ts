@@ -118,14 +118,14 @@ test('empty CONTINUATION frames without end', async (t) => {
 });
 
 test('a header section that is not continued and then closed: the connection ends with header_timeout', async (t) => {
-  const one = await rig(t, 'header_timeout: 500ms');
+  const one = await rig(t, 'header_timeout: 1s');
   const raw = await one.open();
   raw.write(frame(FRAME.headers, FLAG.endStream, 1, block(GET)));
   await raw.end();
 });
 
 test('a client that never says anything, or nothing but its preface, is gone after header_timeout', async (t) => {
-  const one = await rig(t, 'header_timeout: 500ms');
+  const one = await rig(t, 'header_timeout: 1s');
   const silent = await one.open();
   await silent.end();
 });
@@ -261,7 +261,7 @@ test('PING does not keep a connection without requests open', async (t) => {
 });
 
 test('a preface that is cut in pieces, and one that never ends', async (t) => {
-  const one = await rig(t, 'header_timeout: 500ms');
+  const one = await rig(t, 'header_timeout: 1s');
   const raw = await one.open();
   raw.write(PREFACE);
   await raw.end();

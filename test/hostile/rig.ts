@@ -15,6 +15,9 @@ import {
 import { makeKey, makeProof, makeToken } from '../support/tokens.ts';
 import { type Message, readAnswers, readRequests } from './wire.ts';
 
+/** Milliseconds after which what is waited for will not come, however slow the machine is. */
+const PATIENCE = 20_000;
+
 /** One connection that the gateway opened, with every byte that came over it, as latin1. */
 export class UpstreamConnection {
   readonly socket: Socket;
@@ -88,7 +91,7 @@ export class RawUpstream {
 
   /** Resolves when it is so. */
   async until(so: (upstream: RawUpstream) => boolean): Promise<void> {
-    while (!so(this)) await once(this.#changed, 'changed', { signal: AbortSignal.timeout(5000) });
+    while (!so(this)) await once(this.#changed, 'changed', { signal: AbortSignal.timeout(PATIENCE) });
   }
 
   /** Every byte of every connection belongs to a clean request, or to one that was broken off together with its connection. */
@@ -145,14 +148,14 @@ export class Client {
   async until(so: (client: Client) => boolean): Promise<this> {
     while (!so(this)) {
       assert.ok(!this.closed, `closed before: ${JSON.stringify(this.text.slice(0, 300))}`);
-      await once(this.#changed, 'changed', { signal: AbortSignal.timeout(5000) });
+      await once(this.#changed, 'changed', { signal: AbortSignal.timeout(PATIENCE) });
     }
     return this;
   }
 
   /** Everything that came until the gateway ended the connection. */
   async toEnd(): Promise<string> {
-    while (!this.closed) await once(this.#changed, 'changed', { signal: AbortSignal.timeout(5000) });
+    while (!this.closed) await once(this.#changed, 'changed', { signal: AbortSignal.timeout(PATIENCE) });
     return this.text;
   }
 

@@ -247,10 +247,11 @@ describe('target URI', () => {
   }
   test('reading costs the same per byte for the longest and oddest input', () => {
     for (const text of ['%41', '%', '/', 'a', ':', '#?', '%2e', '/.', '/..', 'é', '|', ' a']) {
-      const started = performance.now();
+      const started = process.cpuUsage();
       readTargetUri(`https://a/${text.repeat(100_000)}`);
       readRequestPath(`/${text.repeat(100_000)}`);
-      assert.ok(performance.now() - started < 1000, text);
+      const { user, system } = process.cpuUsage(started);
+      assert.ok((user + system) / 1000 < 1000, text);
     }
   });
 });

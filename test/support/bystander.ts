@@ -1,6 +1,7 @@
 // Attackers that do not stop, and how well another client is served meanwhile.
 
 import assert from 'node:assert/strict';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 
@@ -61,13 +62,15 @@ export async function serviceOf(count: number, ask: (nth: number) => Promise<boo
   return { share: good / count, p99: sorted[Math.ceil(0.99 * count) - 1] ?? Infinity };
 }
 
-/** Milliseconds that a pause of the machine may take, whatever the gateway does. */
+/** Milliseconds that a request may take longer, whatever the gateway does: what waits behind an attack waits for seconds. */
 const HICCUP = 150;
 /** What an attack does it does in every round; what the machine does it does not. */
 const ROUNDS = 3;
+const TURNS = 4;
 
 /**
- * At least 99 of 100 requests are served in every round, and in one of three the p99 is at most twice that without the attack.
+ * At least 99 of 100 requests are served in every round, and in one of three the p99 is at most twice that without the attack, and what the
+ * machine held up: attackers and bystander run in this thread, and other programs beside it, so its own timers tell how long that was.
  * @param before of as many requests, without the attack
  */
 export async function assertUnharmed(
@@ -77,9 +80,13 @@ export async function assertUnharmed(
 ): Promise<void> {
   const p99s: number[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
+    const stalls = monitorEventLoopDelay({ resolution: 5 });
+    stalls.enable();
     const { share, p99 } = await serviceOf(count, ask);
+    stalls.disable();
     assert.ok(share >= 0.99, `${share} served`);
-    if (p99 <= 2 * before.p99 + HICCUP) return;
+    // A request takes some turns of this thread and of the gateway's.
+    if (p99 <= 2 * before.p99 + HICCUP + TURNS * (stalls.max / 1e6)) return;
     p99s.push(p99);
   }
   assert.fail(`p99 of ${p99s.join(', ')} ms, and of ${before.p99} ms without the attack`);

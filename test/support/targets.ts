@@ -1,5 +1,6 @@
 // Targets for tests of upstreams: real servers that are killed and restarted.
 
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { Agent, createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
@@ -164,7 +165,13 @@ function ask(port: number, agent: Agent, path: string, body?: string): Promise<A
   });
 }
 
-/** Looks until it is so. */
+/** Seconds after which what is waited for will not come, however slow the machine is. */
+const PATIENCE = 30;
+
+/** Looks until it is so. @throws what was not so, before the runner gives up without a word */
 export async function until(reached: () => boolean): Promise<void> {
-  while (!reached()) await new Promise((resolve) => setTimeout(resolve, 2));
+  for (const end = performance.now() + PATIENCE * 1000; !reached(); ) {
+    assert.ok(performance.now() < end, `not so in ${PATIENCE} s: ${String(reached)}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
 }

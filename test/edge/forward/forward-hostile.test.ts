@@ -212,7 +212,7 @@ describe('timeouts', () => {
     const origin = await script(t, (socket) => {
       received.push(new Received(socket));
     });
-    const { port } = await openForwarder(t, origin, { upstream: { connections: 1 }, timeouts: { connect: 0.05 } });
+    const { port } = await openForwarder(t, origin, { upstream: { connections: 1 }, timeouts: { connect: 0.5 } });
     const first = send(t, port, GET);
     while (received[0] === undefined) await new Promise(setImmediate);
     await received[0].until(/\r\n\r\n$/);
@@ -239,9 +239,9 @@ describe('timeouts', () => {
 
   it('idle: an answer that moves slowly goes on', async (t) => {
     const origin = await script(t, (socket) => {
-      let left = 10;
+      let left = 30;
       socket.once('data', () => {
-        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n');
+        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n');
         const timer = setInterval(() => {
           socket.write('x');
           left -= 1;
@@ -249,8 +249,8 @@ describe('timeouts', () => {
         }, 20);
       });
     });
-    const { port } = await openForwarder(t, origin, { timeouts: { idle: 0.1, responseHeader: 0.1, connect: 0.1 } });
-    await send(t, port, GET).until(/x{10}$/);
+    const { port } = await openForwarder(t, origin, { timeouts: { idle: 0.5, responseHeader: 0.5, connect: 0.5 } });
+    await send(t, port, GET).until(/x{30}$/);
   });
 
   it('idle: a client that does not read any more is gone', async (t) => {
@@ -258,7 +258,7 @@ describe('timeouts', () => {
       response.write(Buffer.alloc(32 * 1024 * 1024));
     });
     const origin = `http://127.0.0.1:${await listen(t, upstream)}`;
-    const { port, outcomes } = await openForwarder(t, origin, { timeouts: { idle: 0.1 } });
+    const { port, outcomes } = await openForwarder(t, origin, { timeouts: { idle: 1 } });
     const client = send(t, port, GET);
     await client.until(/\r\n\r\n/);
     client.socket.pause();
@@ -274,7 +274,7 @@ describe('timeouts', () => {
         socket.on('end', () => socket.destroy());
       });
     });
-    const { port, outcomes } = await openForwarder(t, origin, { timeouts: { total: 0.15 } });
+    const { port, outcomes } = await openForwarder(t, origin, { timeouts: { total: 0.5 } });
     const client = send(t, port, GET);
     assert.doesNotMatch(await client.toEnd(), /\r\n0\r\n\r\n$/);
     assert.equal((await outcomes.next()).kind, 'upstream_broke');

@@ -64,7 +64,7 @@ describe('103', () => {
   });
 
   it('keeps response_header running: it is no answer', async (t) => {
-    const { port } = await answering(t, [HINTS], { timeouts: { responseHeader: 0.1 } });
+    const { port } = await answering(t, [HINTS], { timeouts: { responseHeader: 0.5 } });
     await send(t, port, GET).until(/^HTTP\/1\.1 103 [^]*HTTP\/1\.1 504 [^]*upstream_timed_out$/);
   });
 

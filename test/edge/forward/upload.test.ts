@@ -127,13 +127,12 @@ describe('an answer before the body has ended', () => {
     const { port } = await open(t, {}, (socket) => {
       socket.once('data', () => socket.pause().resetAndDestroy());
     });
-    const began = performance.now();
     const client = send(t, port, `${POST}Content-Length: 2000000\r\n\r\n${'x'.repeat(1_000_000)}`);
+    // And not upstream_timed_out, after timeouts.idle.
     await client.until(/ 502 [^]*upstream_unreachable$/);
-    assert.ok(performance.now() - began < 4000);
   });
 
-  it('that is followed by no end of the body costs the client its connection', { timeout: 3000 }, async (t) => {
+  it('that is followed by no end of the body costs the client its connection', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const { port, outcomes } = await open(t, {}, (socket) => {
       socket.once('data', () => socket.write(REFUSAL));
@@ -148,23 +147,23 @@ describe('an answer before the body has ended', () => {
 
 describe('uploads that stop', () => {
   it('a client that sends no more of its body is request_timed_out', async (t) => {
-    const { port, upstream } = await open(t, { timeouts: { idle: 0.05 } });
+    const { port, upstream } = await open(t, { timeouts: { idle: 0.5 } });
     const client = send(t, port, `${CHUNKED}11170\r\n${'x'.repeat(0x11170)}\r\n4\r\nhalf\r\n`);
     assert.match(await client.until(/\r\n\r\n\w+$/), /^HTTP\/1\.1 408 [^]*request_timed_out$/);
     assert.doesNotMatch(await (await upstream).toEnd(), /\r\n0\r\n/);
   });
 
   it('an upstream that reads no more of it is upstream_timed_out', async (t) => {
-    const { port, upstream } = await open(t, { timeouts: { idle: 0.2 } });
+    const { port, upstream } = await open(t, { timeouts: { idle: 0.5 } });
     const client = send(t, port, `${POST}Content-Length: 100000000\r\n\r\n`);
     (await Promise.race([upstream, feed(client.socket)]))?.socket.pause();
     assert.match(await client.until(/\r\n\r\n\w+$/), /^HTTP\/1\.1 504 [^]*upstream_timed_out$/);
   });
 
   it('an upload that moves is held against neither idle nor response_header', async (t) => {
-    const { port, upstream } = await open(t, { timeouts: { responseHeader: 0.1, idle: 0.1, connect: 0.1 } });
+    const { port, upstream } = await open(t, { timeouts: { responseHeader: 0.5, idle: 0.5, connect: 0.5 } });
     const client = send(t, port, `${CHUNKED}11170\r\n${'x'.repeat(0x11170)}\r\n`);
-    for (let count = 0; count < 10; count += 1) {
+    for (let count = 0; count < 30; count += 1) {
       client.socket.write('1\r\nx\r\n');
       await new Promise((resolve) => setTimeout(resolve, 20));
     }

@@ -261,8 +261,8 @@ describe('without a good header nothing is served', () => {
   });
 
   test('header_timeout ends with the header: the request has its own', async (t) => {
-    const listener = await serveListener(t, behind(within(0.3)), (_request, response) => {
-      setTimeout(() => response.end('late'), 600);
+    const listener = await serveListener(t, behind(within(0.6)), (_request, response) => {
+      setTimeout(() => response.end('late'), 900);
     });
     assert.equal(statusOf(await send(listener, LINE + LAST)), 200);
     nothingRefused(listener);

@@ -134,16 +134,15 @@ describe('a target that dies under load', () => {
     await Promise.all(Array.from({ length: 6 }, (_, n) => balanced.ask(`/${n}`)));
     assert.ok(refused() >= 1 && refused() <= 3);
     const before = refused();
-    await Promise.all(Array.from({ length: 50 }, (_, n) => balanced.ask(`/${n}`)));
-    assert.equal(refused(), before);
-
     const dead = balanced.upstream.targets[1];
-    assert.ok(dead);
+    assert.ok(dead && !dead.ready);
+    await balanced.ask('/passed-over');
     await until(() => dead.ready);
+    assert.equal(refused(), before);
     await Promise.all(Array.from({ length: 50 }, (_, n) => balanced.ask(`/${n}`)));
     assert.equal(refused(), before + 1);
     assert.equal(balanced.events.count('retried'), before + 1);
-    assert.equal(alive.seen.length, 106);
+    assert.equal(alive.seen.length, 57);
     const then = performance.now();
     await until(() => dead.ready);
     assert.ok(performance.now() - then > 800, 'the second pause is as short as the first');
@@ -183,14 +182,12 @@ describe('retries', () => {
     assert.ok(alive);
     const hung = (await script(t, () => {})).replace('http:', 'https:');
     const upstream = { balance: 'round-robin' } as const;
-    const balanced = await openBalanced(t, [hung, alive], upstream, { timeouts: { connect: 0.1 } });
+    const balanced = await openBalanced(t, [hung, alive], upstream, { timeouts: { connect: 0.4 } });
     const began = performance.now();
     assert.deepEqual(await balanced.ask('/', 'a body'), { status: 200, body: 'a a body' });
-    assert.ok(performance.now() - began >= 95);
-    const then = performance.now();
-    for (let n = 0; n < 5; n += 1) await balanced.ask('/');
-    assert.ok(performance.now() - then < 95, 'the hung target is not passed over');
-    assert.deepEqual(balanced.events.failures, ['timed_out']);
+    assert.ok(performance.now() - began >= 390);
+    await balanced.ask('/');
+    assert.deepEqual(balanced.events.failures, ['timed_out'], 'the hung target is not passed over');
   });
 
   it('end with upstream_timed_out where the other target hangs as well, after timeouts.connect each', async (t) => {
@@ -206,12 +203,12 @@ describe('retries', () => {
   it('are not made where every target is busy: that is upstream_queue_full after timeouts.connect', async (t) => {
     const targets = await openTargets(t, 2);
     for (const target of targets) target.answer = () => {};
-    const balanced = await openBalanced(t, targets, { connections: 1 }, { timeouts: { connect: 0.05 } });
+    const balanced = await openBalanced(t, targets, { connections: 1 }, { timeouts: { connect: 0.5 } });
     for (const path of ['/1', '/2']) void balanced.ask(path).catch(() => {});
     await until(() => targets.every(({ seen }) => seen.length === 1));
     const began = performance.now();
     assert.deepEqual(await balanced.ask('/3'), { status: 503, body: 'upstream_queue_full' });
-    assert.ok(performance.now() - began >= 45);
+    assert.ok(performance.now() - began >= 490);
     assert.deepEqual(balanced.events.failures, []);
   });
 
@@ -222,7 +219,7 @@ describe('retries', () => {
     const held: (() => void)[] = [];
     busy.answer = (_request, response) => held.push(() => response.end('late'));
     const upstream = { connections: 1, balance: 'round-robin' } as const;
-    const balanced = await openBalanced(t, targets, upstream, { timeouts: { connect: 0.05 } });
+    const balanced = await openBalanced(t, targets, upstream, { timeouts: { connect: 1 } });
     const first = balanced.ask('/1');
     await until(() => held.length === 1);
     assert.equal((await balanced.ask('/2')).body, 'b ');
@@ -243,7 +240,7 @@ describe('retries', () => {
     sick.checked = (_request, response) => response.writeHead(500).end();
     const held: (() => void)[] = [];
     sick.answer = (_request, response) => held.push(() => response.end('done'));
-    const health = { path: '/healthz', interval: 0.02, unhealthyAfter: 1, healthyAfter: 1 };
+    const health = { path: '/healthz', interval: 0.2, unhealthyAfter: 1, healthyAfter: 1 };
     const balanced = await openBalanced(t, [sick, 'http://127.0.0.1:1'], { health });
     await until(() => balanced.events.count('unhealthy') === 2);
     const asked = [balanced.ask('/1')];
@@ -269,7 +266,7 @@ describe('retries', () => {
     const [busy] = await openTargets(t, 1);
     assert.ok(busy);
     busy.answer = () => {};
-    const wishes = { timeouts: { connect: 0.05 } };
+    const wishes = { timeouts: { connect: 0.5 } };
     const balanced = await openBalanced(t, [busy], { connections: 1 }, wishes);
     void balanced.ask('/1').catch(() => {});
     await until(() => busy.seen.length !== 0);

@@ -5,8 +5,8 @@ import { describe, it } from 'node:test';
 import { script, send } from '../../support/forwarding.ts';
 import { type Balanced, openBalanced, openTargets, until } from '../../support/targets.ts';
 
-const CIRCUIT = { circuit: { failures: 3, open: 0.2 } };
-const HURRIED = { timeouts: { responseHeader: 0.05 } };
+const CIRCUIT = { circuit: { failures: 3, open: 0.6 } };
+const HURRIED = { timeouts: { responseHeader: 0.3 } };
 
 async function halfOpen({ upstream }: Balanced): Promise<void> {
   await until(() => upstream.opensIn() <= 0);
@@ -33,7 +33,7 @@ describe('the circuit of a target that hangs', () => {
     assert.deepEqual(await balanced.ask('/7'), { status: 503, body: 'upstream_circuit_open' });
     const last = balanced.outcomes.all.at(-1);
     const retryAfter = last?.kind === 'rejected' ? last.rejection.facts.retryAfter : undefined;
-    assert.ok(retryAfter !== undefined && retryAfter > 0 && retryAfter <= 0.2);
+    assert.ok(retryAfter !== undefined && retryAfter > 0 && retryAfter <= 0.6);
 
     await halfOpen(balanced);
     const first = balanced.ask('/trial');
@@ -58,7 +58,7 @@ describe('the circuit of a target that hangs', () => {
     const { answer } = target;
     target.answer = () => {};
     const circuit = { failures: 1, open: 0.1 };
-    const balanced = await openBalanced(t, [target], { circuit }, { timeouts: { responseHeader: 0.4 } });
+    const balanced = await openBalanced(t, [target], { circuit }, { timeouts: { responseHeader: 1 } });
     await balanced.ask('/1');
     await halfOpen(balanced);
     const hung = balanced.ask('/hung');
@@ -78,10 +78,10 @@ describe('the circuit of a target that hangs', () => {
       if (url === '/slow') held.push(() => response.end('slow'));
     };
     const circuit = { failures: 1, open: 60 };
-    const balanced = await openBalanced(t, [target], { circuit }, { timeouts: { responseHeader: 0.2 } });
+    const balanced = await openBalanced(t, [target], { circuit }, { timeouts: { responseHeader: 1 } });
     const first = balanced.ask('/1');
     await until(() => target.seen.includes('/1'));
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await new Promise((resolve) => setTimeout(resolve, 500));
     const others = [balanced.ask('/slow'), balanced.ask('/2')];
     assert.equal((await first).body, 'upstream_timed_out');
     const opensIn = balanced.upstream.opensIn();
@@ -152,7 +152,7 @@ describe('a failure', () => {
   it('is no client that went away, and no body of its that came too slowly', async (t) => {
     const [target] = await openTargets(t, 1);
     assert.ok(target);
-    const wishes = { timeouts: { idle: 0.05 } };
+    const wishes = { timeouts: { idle: 0.5 } };
     const balanced = await openBalanced(t, [target], { circuit: { failures: 1, open: 60 } }, wishes);
     const upload = `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n${'x'.repeat(70_000)}`;
     await send(t, balanced.port, upload).until(/request_timed_out$/);
@@ -192,7 +192,7 @@ describe('a failure', () => {
     const [target] = await openTargets(t, 1);
     assert.ok(target);
     target.answer = () => {};
-    const wishes = { timeouts: { connect: 0.05 } };
+    const wishes = { timeouts: { connect: 0.5 } };
     const upstream = { connections: 1, circuit: { failures: 1, open: 60 } };
     const balanced = await openBalanced(t, [target], upstream, wishes);
     void balanced.ask('/held').catch(() => {});

@@ -7,7 +7,7 @@ import { makeUpstream, script } from '../../support/forwarding.ts';
 import { makeCa, makeCertificate } from '../../support/pki.ts';
 import { openBalanced, openTarget, openTargets, until } from '../../support/targets.ts';
 
-const HEALTH = { path: '/healthz', interval: 0.03, unhealthyAfter: 2, healthyAfter: 2 };
+const HEALTH = { path: '/healthz', interval: 0.25, unhealthyAfter: 2, healthyAfter: 2 };
 const RULES = { health: HEALTH, balance: 'round-robin' } as const;
 
 it('a target that sends 100 (Continue) unasked is well', async (t) => {
@@ -94,7 +94,7 @@ describe('a target whose health checks fail', () => {
       response.write('more');
     };
     const balanced = await openBalanced(t, targets, RULES);
-    await until(() => checks >= 7);
+    await until(() => checks >= 5);
     assert.equal(balanced.events.count('unhealthy'), 0);
   });
 });
@@ -137,7 +137,7 @@ describe('health checks', () => {
     });
     await until(() => checks === 3);
     await upstream.close();
-    await new Promise((resolve) => setTimeout(resolve, 150));
+    await new Promise((resolve) => setTimeout(resolve, 500));
     assert.deepEqual([checks, told, target.connections], [3, [], 0]);
   });
 });

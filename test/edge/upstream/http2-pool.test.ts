@@ -283,7 +283,7 @@ test('nobody listens: unreachable', async (t) => {
 });
 
 test('a request that is given up while it waits for a connection is never sent', async (t) => {
-  const { port, opened } = await rig(t, () => {}, { upstream: { connections: 1 }, timeouts: { connect: 0.2 } }, [
+  const { port, opened } = await rig(t, () => {}, { upstream: { connections: 1 }, timeouts: { connect: 0.5 } }, [
     [3, 1],
   ]);
   send(t, port, GET);
@@ -333,7 +333,7 @@ test('health checks are asked over HTTP/2 as well', async (t) => {
       resolve(`${request.httpVersion} ${request.url}`);
       response.end();
     });
-    const health = { path: '/healthz', interval: 0.1, unhealthyAfter: 1, healthyAfter: 1 };
+    const health = { path: '/healthz', interval: 0.5, unhealthyAfter: 1, healthyAfter: 1 };
     void listen(t, server as unknown as Server).then((port) =>
       openForwarder(t, `http://127.0.0.1:${port}`, { upstream: { http2: true, health } }),
     );
