@@ -140,7 +140,7 @@ const LADDER: Partial<Record<Reason, Rung>> = {
 /** Reasons of these stages that are not on the ladder, and why. */
 const ELSEWHERE: Partial<Record<Reason, string>> = {
   introspection_queue_full:
-    'of opaque tokens, too (test/token/opaque-token.test.ts, test/gateway/introspection-flood.test.ts)',
+    'of opaque tokens, too (test/token/opaque-token.test.ts, test/gateway/introspection-flood.system.ts)',
   token_inactive: 'of opaque tokens, which have none of the other faults of a token (test/token/opaque-token.test.ts)',
 };
 

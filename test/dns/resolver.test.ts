@@ -41,7 +41,7 @@ async function resolver(
 
 const rejects = (asked: Promise<unknown>, code: string) => assert.rejects(asked, { code });
 
-describe('a silent name', () => {
+describe('a silent name', { concurrency: true }, () => {
   test('delays no other, however many names are silent and however often they are asked for', async (t) => {
     const silent = Array.from({ length: 40 }, (_, nth) => `silent${nth}.test`);
     const zone: Zone = Object.fromEntries(silent.map((name) => [name, 'silent']));
@@ -79,7 +79,7 @@ describe('a silent name', () => {
   });
 });
 
-describe('an answer', () => {
+describe('an answer', { concurrency: true }, () => {
   test('is asked for once by all who want it at the same time, and serves for its TTL, at most a second', async (t) => {
     const { addresses, dns } = await resolver(t, {
       'long.test': { addresses: ['192.0.2.1'], ttl: 3600 },
@@ -121,7 +121,7 @@ describe('an answer', () => {
   });
 });
 
-describe('a name that does not exist', () => {
+describe('a name that does not exist', { concurrency: true }, () => {
   test('is asked of the system too, which may have other sources; one at a time, and remembered for a moment', async (t) => {
     const { addresses, elsewhere } = await resolver(t, {});
     await Promise.all(['x.test', 'y.test', 'x.test'].map((name) => rejects(addresses(name), 'ENOTFOUND')));
@@ -142,7 +142,7 @@ describe('a name that does not exist', () => {
   });
 });
 
-describe('the rules of the system', () => {
+describe('the rules of the system', { concurrency: true }, () => {
   test('the hosts file comes first, whatever DNS says, and localhost is never asked for', async (t) => {
     const hosts = '127.0.0.9 orders.test alias # comment\n::1 other\n192.0.2.5 Orders.Test\nnonsense orders.test\n';
     const { addresses, dns, hostsFile } = await resolver(t, { 'orders.test': 'silent' }, { hosts });

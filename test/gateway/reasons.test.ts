@@ -10,7 +10,7 @@ import { gatewayFor, POLICY_OF_ALL, REFUSALS } from './refusals.ts';
 
 /** Why a reason cannot occur here. */
 const NOT_YET = {
-  introspection_queue_full: 'it takes a flood (introspection-flood.test.ts)',
+  introspection_queue_full: 'it takes a flood (introspection-flood.system.ts)',
   token_exchange_queue_full: 'it takes many calls at once (test/issuer/token-exchange.test.ts)',
   replay_store_unavailable: 'the memory inside the process always answers',
 } satisfies Partial<Record<Reason, string>>;
