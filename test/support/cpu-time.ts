@@ -1,4 +1,4 @@
-// What a piece of work costs the processor, which a busy machine does not change.
+// The time that work takes of the processor, however busy the machine is.
 
 /** Milliseconds of this process, all its threads. */
 export function cpuTime(work: () => void): number {

@@ -376,8 +376,7 @@ test('contradictions and lists in the forwarding fields of a trusted peer are re
 test('reading Forwarded costs time linear in its length', () => {
   const values = ['a=b;'.repeat(8000), '"'.repeat(32_000), `a="${'\\'.repeat(32_000)}`, ' \t'.repeat(16_000)];
   for (const value of values) {
-    const cost = cpuTime(() => read([HOST, `Forwarded: ${value}`], { connection: PEER, listener: TWO }));
-    assert.ok(cost < 500, `${cost} ms; what is quadratic takes seconds`);
+    assert.ok(cpuTime(() => read([HOST, `Forwarded: ${value}`], { connection: PEER, listener: TWO })) < 500);
   }
 });
 
