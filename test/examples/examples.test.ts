@@ -25,6 +25,7 @@ import {
   TLS,
 } from './example.ts';
 import { FAPI_FILES, playFapi } from './fapi.ts';
+import { playMcp } from './mcp.ts';
 
 const INTERNAL_CA = await makeCa({ subject: 'CN=Internal CA' });
 const INTERNAL = await makeCertificate({ names: ['gateway.internal'], ca: INTERNAL_CA });
@@ -83,6 +84,7 @@ const PLAYS: Readonly<Record<string, Play>> = {
     play: playPolicies,
   },
   'nonce-rotation.yaml': { files: { ...TLS, ...SECRETS }, warnings: [], play: playRotation },
+  'mcp-server.yaml': { files: TLS, warnings: [], play: playMcp },
   'fapi.yaml': {
     files: FAPI_FILES,
     warnings: [

@@ -224,7 +224,7 @@ function memoryAdapters(): (name: string) => Oidc.Adapter {
 }
 
 /** oidc-provider calls every Node unsupported that is not yet in long-term support; and that it is used in a test is meant. */
-async function importProvider(): Promise<typeof Oidc> {
+export async function importProvider(): Promise<typeof Oidc> {
   const { warn } = console;
   console.warn = () => {};
   try {
