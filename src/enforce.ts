@@ -16,7 +16,7 @@ import type { Nonces } from './proof/nonce.ts';
 import { targetUri } from './http/uri.ts';
 import type { Quota } from './rate/quota.ts';
 import { Rejection, reject } from './rejection/rejection.ts';
-import type { RateLimiter } from './rate/limiter.ts';
+import type { Counted, RateLimiter } from './rate/limiter.ts';
 import type { Coverage, ReplayStore } from './proof/replay-store.ts';
 import type { KeySource } from './token/issuer-signature.ts';
 import { type TokenCache, type VerifiedToken, verifyAccessToken } from './token/access-token.ts';
@@ -26,7 +26,7 @@ import { readConfirmation } from './token/confirmation.ts';
 import { readIdentity } from './token/identity.ts';
 import type { Issuer } from './token/issuer.ts';
 import { type Presentation, readPresentation } from './token/presentation.ts';
-import { clientKey, rateKey, type Sender } from './rate/limit.ts';
+import { clientKey, type RateLimit, rateKey, type Sender } from './rate/limit.ts';
 import type { CertificateEvidence, RequestFacts } from './request-facts.ts';
 import { checkScope, readScopes } from './token/scope.ts';
 
@@ -82,7 +82,8 @@ export async function enforce(request: RequestFacts, route: Route, ports: Ports)
   const { claims } = examined.token;
   const thumbprint = thumbprintOf(examined.obligation);
   const sender = { claims, thumbprint, address: request.clientAddress };
-  const quota = countRequest(request, route, sender, ports.rates);
+  const counted = countRequest(request, route, sender, ports.rates);
+  const quota = counted instanceof Promise ? await counted : counted;
   if (quota instanceof Rejection) return quota;
 
   // 10. Last of all: the proof is remembered, in one atomic call, and only now that everything else is good.
@@ -238,16 +239,24 @@ function thumbprintOf({ proofBy, certificate }: Obligation): string | undefined 
   return proofBy ?? certificate;
 }
 
-/** @returns what is left, undefined without a limit; Rejection: rate_limited */
+/** @returns what is left, undefined without a limit; Rejection: rate_limited, rate_store_unavailable */
 function countRequest(
   { now }: RequestFacts,
   { rateLimit }: Route,
   sender: Sender,
   rates: RateLimiter,
-): Quota | Rejection | undefined {
+): Quota | Rejection | undefined | Promise<Quota | Rejection> {
   if (rateLimit === undefined) return undefined;
-  const { quota, retryAfter } = rates.take(rateLimit, rateKey(rateLimit.key, sender), now);
-  return retryAfter === undefined ? quota : reject('rate_limited', { what: rateLimit.name, retryAfter, quota });
+  const counted = rates.take(rateLimit, rateKey(rateLimit.key, sender), now);
+  return counted instanceof Promise
+    ? counted.then((later) => quotaLeft(rateLimit, later))
+    : quotaLeft(rateLimit, counted);
+}
+
+function quotaLeft({ name: what }: RateLimit, counted: Counted): Quota | Rejection {
+  if (counted === 'unavailable') return reject('rate_store_unavailable', { what });
+  const { quota, retryAfter } = counted;
+  return retryAfter === undefined ? quota : reject('rate_limited', { what, retryAfter, quota });
 }
 
 /** Seconds since the epoch; undefined: an issuer that was asked did not say. */
@@ -286,14 +295,15 @@ async function rememberProof(
 }
 
 /** Anybody may call a public route, as often as its rate lets an address. */
-function decidePublic(
+async function decidePublic(
   request: RequestFacts,
   route: Route,
   certificate: CertificateEvidence | undefined,
   { rates }: Ports,
-): Permit | Rejection {
+): Promise<Permit | Rejection> {
   const sender = { claims: undefined, thumbprint: undefined, address: request.clientAddress };
-  const quota = countRequest(request, route, sender, rates);
+  const counted = countRequest(request, route, sender, rates);
+  const quota = counted instanceof Promise ? await counted : counted;
   if (quota instanceof Rejection) return quota;
   return Permit.grant({
     route: route.name,

@@ -56,7 +56,16 @@ const proofClaim = (name: string, value: unknown) =>
 const remembers = (answer: 'full' | 'unavailable') =>
   rung('replay', ({ ports }) => void (ports.replay = { coverage: { since: 0 }, entries: 0, remember: () => answer }));
 
-const LIMIT = { name: 'few', key: 'subject', interval: 60, burst: 1, quota: 1, window: 60, text: '1/m' } as const;
+const LIMIT = {
+  name: 'few',
+  key: 'subject',
+  interval: 60,
+  burst: 1,
+  quota: 1,
+  window: 60,
+  shared: false,
+  text: '1/m',
+} as const;
 
 const LADDER: Partial<Record<Reason, Rung>> = {
   credentials_in_query: rung('authorization', (draft) => {
@@ -126,6 +135,10 @@ const LADDER: Partial<Record<Reason, Rung>> = {
   rate_limited: rung('rate', (draft) => {
     draft.route.rateLimit = LIMIT;
     draft.sentBefore = 1;
+  }),
+  rate_store_unavailable: rung('rate', ({ route, ports }) => {
+    route.rateLimit = LIMIT;
+    ports.rates = { take: async () => 'unavailable' as const, giveBack: () => {} };
   }),
 
   proof_replayed: rung('replay', ({ ports }) => {
@@ -214,7 +227,7 @@ async function decideWith(...rungs: readonly Rung[]): Promise<'permit' | Reason>
   const route = { ...makeRoute(makeIssuer(), draft.demand), ...draft.route };
   const ports = await makePorts([issuerKey], draft.ports);
   for (let sent = 0; sent < draft.sentBefore; sent += 1) {
-    ports.rates.take(
+    await ports.rates.take(
       LIMIT,
       rateKey(LIMIT.key, { claims: { iss: ISSUER, sub: 'alice' }, thumbprint: undefined, address: undefined }),
       NOW,

@@ -14,6 +14,8 @@ export interface RateLimit {
   /** The same for clients, as whole numbers: requests per `window` seconds, at least `burst`. */
   readonly quota: number;
   readonly window: number;
+  /** Counted over all replicas, in their common store; else in the process. */
+  readonly shared: boolean;
   /** For people: `100/s, 200 at once, by client`. */
   readonly text: string;
 }

@@ -34,6 +34,9 @@ export function createRateMemory(since: number): RateMemory {
   };
 }
 
+/** `unavailable`: where it is counted, nothing answers. */
+export type Counted = Taken | 'unavailable';
+
 /** One request, counted or refused. */
 export interface Taken {
   readonly quota: Quota;
@@ -47,7 +50,7 @@ export interface RateLimiter {
    * @param key whom the limit counts (rateKey)
    * @param now seconds since the epoch
    */
-  take(limit: RateLimit, key: string, now: number): Taken;
+  take(limit: RateLimit, key: string, now: number): Counted | Promise<Counted>;
   /** Uncounts a request that was counted a moment ago and did not pass after all. */
   giveBack(limit: RateLimit, key: string, now: number): void;
 }
@@ -98,8 +101,7 @@ export class SharedRateLimiter implements RateLimiter {
       // Half a request is what adding up may err; it is not given away, for the time itself keeps the sum.
       if (ahead > reach + interval / 2) return refused(limit, busyUntil - present, ahead - reach);
       if (Atomics.compareExchange(this.#times, slot, before, this.#toBits(after)) === before) {
-        const remaining = Math.max(0, Math.floor((reach - ahead) / interval + 0.5));
-        return { quota: quotaOf(limit, remaining, ahead), retryAfter: undefined };
+        return passed(limit, ahead);
       }
     }
   }
@@ -162,7 +164,15 @@ export class SharedRateLimiter implements RateLimiter {
   }
 }
 
-function refused(limit: RateLimit, resetAfter: number, retryAfter: number): Taken {
+/** A request that was counted. @param ahead seconds until the sender is rested */
+export function passed(limit: RateLimit, ahead: number): Taken {
+  const { interval, burst } = limit;
+  const remaining = Math.max(0, Math.floor(burst - ahead / interval + 0.5));
+  return { quota: quotaOf(limit, remaining, ahead), retryAfter: undefined };
+}
+
+/** One that was not. @param resetAfter seconds until the sender is rested */
+export function refused(limit: RateLimit, resetAfter: number, retryAfter: number): Taken {
   return { quota: quotaOf(limit, 0, resetAfter), retryAfter };
 }
 

@@ -266,6 +266,8 @@ export const REASONS = {
     'Change the claim, or choose another forward.encoding.'),
   rate_limited: row('policy', 429, 'none', 'Too many requests',
     'Try again after Retry-After.'),
+  rate_store_unavailable: row('policy', 503, 'none', 'The counts of the rate limit do not answer',
+    'Try again later; the operator checks the replay store, in which replicas count together.'),
 
   proof_replayed: row('replay', 401, 'invalid_dpop_proof', 'The DPoP proof was used before',
     'Make a new proof, with a new jti, for every request.'),

@@ -29,6 +29,7 @@ import { RefusedConnections } from './refused-connections.ts';
 import { Ebb } from './spare-memory.ts';
 import { MirroredKeys } from '../issuer/mirrored-keys.ts';
 import { ReplicaReplayStore, replicaTerms } from './replica-store.ts';
+import { ReplicaRateLimiter } from '../memory/replica-rates.ts';
 import { StoreNonces } from '../memory/replica-nonces.ts';
 
 /** Entries; one costs a signature check to get back. A token takes at most 16 KiB and its claims, a proof key a few KiB. */
@@ -168,7 +169,7 @@ export class DataPlane {
         nonces: this.#noncesOf(policy),
         replay: this.#replicaStore ?? this.#replay,
         ownReplay: this.#replay,
-        rates: this.#rates,
+        rates: this.#replicaStore ? new ReplicaRateLimiter(this.#rates, this.#replicaStore) : this.#rates,
         rememberFor: policy.replay.retention,
         shorterMemories,
         seenCertificates: new SeenCertificates(),

@@ -8,6 +8,7 @@ import type { Policy } from '../policy/policy.ts';
 import type { RedisPolicy } from '../policy/redis.ts';
 import { RedisReplayStore, type StoreEvents, type StoreState } from '../memory/redis/replay-store.ts';
 import type { Coverage, Remembered, ReplayStore } from '../proof/replay-store.ts';
+import type { RateStore } from '../memory/replica-rates.ts';
 import type { NonceSource } from '../memory/replica-nonces.ts';
 
 /** Milliseconds for requests in flight to end with the connection that they began with. */
@@ -35,7 +36,7 @@ export function replicaTerms({ replay, nonce }: Pick<Policy, 'replay' | 'nonce'>
   return replay.redis && { redis: replay.redis, wantsSecrets: nonce.secrets.length === 0 };
 }
 
-export class ReplicaReplayStore implements ReplayStore, NonceSource {
+export class ReplicaReplayStore implements ReplayStore, NonceSource, RateStore {
   readonly #options: ReplicaReplayStoreOptions;
   #terms: Terms;
   /** The one that is asked. */
@@ -44,6 +45,7 @@ export class ReplicaReplayStore implements ReplayStore, NonceSource {
   /** One after the other, however fast reloads come. */
   #adopted: Promise<void> = Promise.resolve();
   #closed = false;
+  #scriptless = false;
 
   /** Starts connecting. */
   constructor(terms: Terms, options: ReplicaReplayStoreOptions) {
@@ -109,11 +111,20 @@ export class ReplicaReplayStore implements ReplayStore, NonceSource {
     return this.#store.remember(jkt, jti, expiresAt, now, judgedBy);
   }
 
+  get fallsBack(): boolean {
+    return this.#store.fallsBack;
+  }
+
+  ask: RateStore['ask'] = (question) => this.#store.ask(question);
+
   #open({ redis, wantsSecrets }: Terms): RedisReplayStore {
     const { now, metrics, lookup } = this.#options;
     const events: StoreEvents = {
       answered: (seconds) => metrics.answered(seconds),
-      failed: (reason) => metrics.failed(reason),
+      failed: (reason) => {
+        metrics.failed(reason);
+        if (reason === 'no_scripts') this.#tellScriptless();
+      },
       state: (state) => {
         if (store === this.#store) this.#tell(state);
       },
@@ -122,6 +133,14 @@ export class ReplicaReplayStore implements ReplayStore, NonceSource {
     this.#all.add(store);
     void store.open();
     return store;
+  }
+
+  /** Once: it is so for every request of a shared rate limit, until somebody changes the user. */
+  #tellScriptless(): void {
+    if (this.#scriptless) return;
+    this.#scriptless = true;
+    const expected = 'an ACL user with +eval +time +get +set +del';
+    this.#options.log.event('warn', 'shared rate limits cannot be counted in the replica replay store', { expected });
   }
 
   #tell(state: StoreState): void {

@@ -12,6 +12,7 @@ import { gatewayFor, POLICY_OF_ALL, REFUSALS } from './refusals.ts';
 const NOT_YET = {
   introspection_queue_full: 'it takes a flood (introspection-flood.system.ts)',
   token_exchange_queue_full: 'it takes many calls at once (test/issuer/token-exchange.test.ts)',
+  rate_store_unavailable: 'rates inside the process always answer (replica-store.system.ts)',
   replay_store_unavailable: 'the memory inside the process always answers',
 } satisfies Partial<Record<Reason, string>>;
 

@@ -228,3 +228,58 @@ test(`of ${PROOFS} proofs that three replicas of two workers get at once, exactl
   assert.equal(passed, PROOFS);
   assert.deepEqual(lost, []);
 });
+
+const LIMITED = {
+  more: 'drain: { delay: 0s, grace: 5s }\nrate_limits: { few: { key: subject, rate: 1/h, burst: 3, shared: true } }\n',
+  routes: `
+- { name: bearer, match: { path: /bearer/* }, upstream: orders, require: token, rate_limit: few, weaker_than_defaults: [require] }
+- { name: free, match: { path: /free/* }, upstream: orders, require: token, weaker_than_defaults: [require] }
+`,
+};
+
+test('a rate that replicas share lets as much pass as one gateway, and says what is left at each', async (t) => {
+  const redis = await startRedis(t);
+  const gateways = [await start(t, redis, '', LIMITED), await start(t, redis, '', LIMITED)] as const;
+  const seen: (string | undefined)[] = [];
+  for (const gateway of [...gateways, ...gateways]) {
+    const { status, reason, fields } = await gateway.request('GET', '/bearer/1', { token: await issue(gateway) });
+    seen.push(reason ?? `${status} ${/r=\d/.exec(fields.one('ratelimit') ?? '')?.[0]}`);
+  }
+  assert.deepEqual(seen, ['200 r=2', '200 r=1', '200 r=0', 'rate_limited']);
+  const [gateway] = gateways;
+  const other = await gateway.request('GET', '/bearer/1', { token: await issue(gateway, { sub: 'somebody else' }) });
+  assert.equal(other.status, 200);
+});
+
+for (const [more, expected] of [
+  ['', [503, 'rate_store_unavailable']],
+  [FALLBACK, [200, undefined]],
+] as const) {
+  test(`a shared rate while the store is away${more}: ${expected.join(' ')}; routes without one go on`, async (t) => {
+    const redis = await startRedis(t);
+    const gateway = await start(t, redis, more, LIMITED);
+    await redis.kill();
+    await until(async () => !(await isUp(gateway)));
+    const token = await issue(gateway);
+    const { status, reason } = await gateway.request('GET', '/bearer/1', { token });
+    assert.deepEqual([status, reason], expected);
+    assert.equal((await gateway.request('GET', '/free/1', { token })).status, 200);
+    if (more === '') return;
+    for (let nth = 0; nth < 2; nth++) assert.equal((await gateway.request('GET', '/bearer/1', { token })).status, 200);
+    assert.equal((await gateway.request('GET', '/bearer/1', { token })).reason, 'rate_limited');
+  });
+}
+
+test('a Redis user who may run no scripts is named in the log, once', async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await start(t, redis, '', LIMITED);
+  await redis.command('ACL', 'SETUSER', 'default', '-eval');
+  const token = await issue(gateway);
+  for (let nth = 0; nth < 2; nth++)
+    assert.equal((await gateway.request('GET', '/bearer/1', { token })).reason, 'rate_store_unavailable');
+  const msg = 'shared rate limits cannot be counted in the replica replay store';
+  const { expected } = await gateway.logged({ msg });
+  assert.equal(expected, 'an ACL user with +eval +time +get +set +del');
+  assert.equal(gateway.log.filter((line) => line['msg'] === msg).length, 1);
+  assert.ok(await isUp(gateway));
+});

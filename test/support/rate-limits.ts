@@ -6,7 +6,8 @@ import type { RateLimit } from '../../src/rate/limit.ts';
 
 export function makeLimit(over: Partial<RateLimit> = {}): RateLimit {
   const text = '100/s, 200 at once, by client';
-  return { name: 'per_client', key: 'client', interval: 0.01, burst: 200, quota: 200, window: 2, text, ...over };
+  const figures = { interval: 0.01, burst: 200, quota: 200, window: 2 };
+  return { name: 'per_client', key: 'client', ...figures, shared: false, text, ...over };
 }
 
 /** What a thread gets as workerData. */

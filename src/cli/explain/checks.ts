@@ -325,7 +325,7 @@ const CHECKS: readonly Check[] = [
     received: ({ token }) => `sub ${claimed(token, 'sub')}`,
   },
   {
-    reasons: ['rate_limited'],
+    reasons: ['rate_limited', 'rate_store_unavailable'],
     check: 'rate',
     rfc: 'RFC 6585 §4',
     expected: ({ route }) => route.rateLimit?.text ?? 'any',

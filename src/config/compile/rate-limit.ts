@@ -9,16 +9,22 @@ import { nearest } from '../schema/check.ts';
 
 const SECONDS = { s: 1, m: 60, h: 3600 } as const;
 
-/** The limits of a configuration by name. */
-export function compileRateLimits({ read }: Compilation): ReadonlyMap<string, RateLimit> {
+/** The limits of a configuration by name. Problems: one that replicas share without a store that they share. */
+export function compileRateLimits(compilation: Compilation): ReadonlyMap<string, RateLimit> {
+  const { config } = compilation.read;
   return new Map(
-    Object.entries(read.config.rate_limits ?? {}).map(([name, { key, rate, burst }]) => {
+    Object.entries(config.rate_limits ?? {}).map(([name, { key, rate, burst, shared }]) => {
+      if (shared && config.replay.store !== 'redis') {
+        const message =
+          'is true although replay.store is memory, expected store: redis with replay.redis, in which replicas count together';
+        compilation.problem(['rate_limits', name, 'shared'], message);
+      }
       const [, count, unit] = /^([0-9]+)\/([smh])$/.exec(rate) ?? [];
       const interval = SECONDS[unit as keyof typeof SECONDS] / Number(count);
       const window = Math.ceil(rounded(interval * burst));
       const quota = Math.floor(rounded(window / interval));
-      const text = `${rate}, ${burst} at once, by ${key}`;
-      return [name, { name, key, interval, burst, quota, window, text }];
+      const text = `${rate}, ${burst} at once, by ${key}${shared ? ', over all replicas' : ''}`;
+      return [name, { name, key, interval, burst, quota, window, shared, text }];
     }),
   );
 }

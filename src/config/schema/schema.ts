@@ -114,7 +114,9 @@ const rateLimit = z.strictObject({
   key: choice('client', 'subject', 'thumbprint', 'address').describe('What is counted.'),
   rate: text('a rate such as 100/s', /^[1-9][0-9]{0,8}\/[smh]$/).describe('Requests per second, minute or hour.'),
   burst: count(1, 1_000_000_000).describe('At once.'),
-  shared: flag().prefault(false).describe('Through redis, over all replicas.').meta(later(false)),
+  shared: flag()
+    .prefault(false)
+    .describe('Counted over all replicas, in the replica replay store; needs replay.store: redis.'),
 });
 
 const replay = z.strictObject({

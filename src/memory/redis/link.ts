@@ -88,6 +88,14 @@ export class RedisLink {
     return settled;
   }
 
+  /**
+   * A script over one key (EVAL), which Redis runs as one atomic step. @throws as `insert`
+   */
+  async run(script: string, key: string, args: readonly number[]): Promise<unknown> {
+    this.#demandConnection();
+    return await this.#client.eval(script, 1, key, ...args);
+  }
+
   /** null: there is no such key. @throws as `insert` */
   async read(key: string): Promise<string | null> {
     this.#demandConnection();

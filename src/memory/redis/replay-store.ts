@@ -19,8 +19,14 @@ const MOVED_EVERY = 250;
 /** Questions that wait for an answer or a connection; more are refused at once. */
 const MOST_PENDING = 20_000;
 
-/** Of these the connection has to recover, or other keys are not concerned: they open no circuit. */
-const PASSING: ReadonlySet<StoreTroubleReason> = new Set(['disconnected', 'closed', 'moved', 'overloaded']);
+/** Of these the connection has to recover, or other keys or questions are not concerned: they open no circuit. */
+const PASSING: ReadonlySet<StoreTroubleReason> = new Set([
+  'disconnected',
+  'closed',
+  'moved',
+  'overloaded',
+  'no_scripts',
+]);
 
 export interface StoreState {
   readonly up: boolean;
@@ -156,7 +162,7 @@ export class RedisReplayStore implements ReplayStore {
 
   /** Nonces are minted and read by this process alone (`nonce-fallback`). */
   get away(): boolean {
-    return this.#trouble !== undefined && this.#policy.whenUnavailable === 'nonce-fallback';
+    return this.#trouble !== undefined && this.fallsBack;
   }
 
   /** What nonces are made from; the last that were known, while the store is away. undefined: there never were any. */
@@ -165,26 +171,39 @@ export class RedisReplayStore implements ReplayStore {
   }
 
   /** @param judgedBy the coverage by which the proof was judged: another memory cannot say whether it is fresh */
-  async remember(
-    jkt: string,
-    jti: string,
-    expiresAt: number,
-    now: number,
-    judgedBy = this.coverage,
-  ): Promise<Remembered> {
+  remember(jkt: string, jti: string, expiresAt: number, now: number, judgedBy = this.coverage): Promise<Remembered> {
     // Redis counts the time that is left by its own clock. The tolerance in `expiresAt` is for replicas whose clocks differ.
     const left = Math.ceil((expiresAt - now) * 1000);
-    if (!(left > 0)) return 'replayed';
-    if (this.#trouble !== undefined) return this.#refuse(this.#trouble);
-    if (this.#pending >= MOST_PENDING) return this.#refuse('overloaded');
+    if (!(left > 0)) return Promise.resolve('replayed');
+    const key = this.#keyOf(jkt, jti);
+    const refusal = this.fallsBack ? 'challenge' : 'unavailable';
+    return this.#question<Remembered>((isLate) => this.#insert(key, left, judgedBy, isLate), refusal);
+  }
+
+  /** Whether gateways go on without the store, as far as they can (`nonce-fallback`). */
+  get fallsBack(): boolean {
+    return this.#policy.whenUnavailable === 'nonce-fallback';
+  }
+
+  /** Another question to the same Redis, once, under the same deadline and circuit. @returns undefined: no answer that counts */
+  ask<T>(question: (link: RedisLink, prefix: string) => Promise<T>): Promise<T | undefined> {
+    return this.#question<T | undefined>(async (isLate) => {
+      await this.#generation(isLate);
+      return await question(this.#link, this.#policy.prefix);
+    }, undefined);
+  }
+
+  async #question<T>(work: (isLate: () => boolean) => Promise<T>, refusal: T): Promise<T> {
+    if (this.#trouble !== undefined) return this.#refuse(this.#trouble, refusal);
+    if (this.#pending >= MOST_PENDING) return this.#refuse('overloaded', refusal);
     const started = performance.now();
     this.#pending += 1;
     try {
-      const answer = await this.#withinDeadline((isLate) => this.#ask(this.#keyOf(jkt, jti), left, judgedBy, isLate));
+      const answer = await this.#withinDeadline(work);
       this.#options.events.answered((performance.now() - started) / 1000);
       return answer;
     } catch (error) {
-      return this.#fail(readTrouble(error));
+      return this.#fail(readTrouble(error), refusal);
     } finally {
       this.#pending -= 1;
     }
@@ -211,17 +230,23 @@ export class RedisReplayStore implements ReplayStore {
     });
   }
 
-  async #ask(key: string, left: number, judgedBy: Coverage, isLate: () => boolean): Promise<Remembered> {
-    if (this.#session !== undefined && this.#isOld()) this.#change();
-    if (this.#session === undefined) await this.#settled();
-    const generation = this.#session?.generation;
-    // Nobody waits for this any more: what is not sent is not remembered for nothing.
-    if (isLate() || generation === undefined) throw new StoreTrouble('timeout');
+  async #insert(key: string, left: number, judgedBy: Coverage, isLate: () => boolean): Promise<Remembered> {
+    const generation = await this.#generation(isLate);
     if (judgedBy !== this.#coverage) return 'challenge';
     if (!(await this.#link.insert(key, left))) return 'replayed';
     // Whether it was this memory that took it is known only if it is still there.
     if (this.#session?.generation !== generation) throw new StoreTrouble('disconnected');
     return 'fresh';
+  }
+
+  /** Of the memory that is asked now; waits for one. @throws StoreTrouble */
+  async #generation(isLate: () => boolean): Promise<string> {
+    if (this.#session !== undefined && this.#isOld()) this.#change();
+    if (this.#session === undefined) await this.#settled();
+    const generation = this.#session?.generation;
+    // Nobody waits for this any more: what is not sent is not remembered for nothing.
+    if (isLate() || generation === undefined) throw new StoreTrouble('timeout');
+    return generation;
   }
 
   /** What replicas agreed upon may be another thing by now: after a pause of the process, for example. By both clocks: one stops in some pauses. */
@@ -245,15 +270,15 @@ export class RedisReplayStore implements ReplayStore {
   }
 
   /** A question that failed. Whether it was remembered nobody knows, so it is not asked again. */
-  #fail(reason: StoreTroubleReason): Remembered {
+  #fail<T>(reason: StoreTroubleReason, refusal: T): T {
     if (reason === 'moved' || this.#link.sharded) this.#lookSoon();
     if (!PASSING.has(reason) && !this.#link.sharded) this.#open(reason);
-    return this.#refuse(reason);
+    return this.#refuse(reason, refusal);
   }
 
-  #refuse(reason: StoreTroubleReason): Remembered {
+  #refuse<T>(reason: StoreTroubleReason, refusal: T): T {
     this.#options.events.failed(reason);
-    return this.#policy.whenUnavailable === 'nonce-fallback' ? 'challenge' : 'unavailable';
+    return refusal;
   }
 
   #open(reason: StoreTroubleReason): void {

@@ -14,6 +14,7 @@ export type StoreTroubleReason =
   | 'moved'
   | 'cluster_down'
   | 'denied'
+  | 'no_scripts'
   | 'evicts'
   | 'closed'
   | 'other';
@@ -36,6 +37,7 @@ const ANSWERS: readonly (readonly [RegExp, StoreTroubleReason])[] = [
   [/^(?:MISCONF|NOREPLICAS)\b/, 'not_writable'],
   [/\b(?:MOVED|ASK|TRYAGAIN)\b/, 'moved'],
   [/^CLUSTERDOWN\b|startup nodes|^Cluster is|refresh slots cache/i, 'cluster_down'],
+  [/^NOPERM .*'eval'|unknown command.*\beval\b|executing the script/i, 'no_scripts'],
   [/^(?:NOAUTH|NOPERM|WRONGPASS)\b|invalid password|AUTH/, 'denied'],
   [
     /closed|writeable|unreachable|aborted|ECONN|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOST|ENET|EPIPE|timeout/i,

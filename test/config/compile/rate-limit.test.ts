@@ -23,6 +23,7 @@ describe('a rate', () => {
       burst: 200,
       quota: 200,
       window: 2,
+      shared: false,
       text: '100/s, 200 at once, by client',
     });
     const figures = (name: string) => {
@@ -48,6 +49,24 @@ describe('a rate', () => {
       assert.ok(limit.quota >= burst && Number.isInteger(limit.quota) && Number.isInteger(limit.window), rate);
       assert.ok(limit.quota * limit.interval <= limit.window * (1 + 1e-9), rate);
     }
+  });
+});
+
+describe('a limit that replicas share', () => {
+  const limits = (store: string) =>
+    `rate_limits: { a: { key: client, rate: 10/s, burst: 5, shared: «true } }\n${store}`;
+  const REDIS = 'replay: { store: redis, redis: { url: "redis://127.0.0.1:6379" } }\n';
+
+  test('says so, in plain words too', () => {
+    const more = limits(REDIS).replace('«', '');
+    const limit = policyOf({ more, routes: route('rate_limit: a') }).routes[0]?.rateLimit;
+    assert.deepEqual([limit?.shared, limit?.text], [true, '10/s, 5 at once, by client, over all replicas']);
+  });
+
+  test('needs a store that they share', () => {
+    assertProblems({ more: limits(''), routes: route('rate_limit: a') }, [
+      'rate_limits.a.shared: is true although replay.store is memory, expected store: redis with replay.redis, in which replicas count together',
+    ]);
   });
 });
 
