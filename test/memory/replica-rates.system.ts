@@ -1,4 +1,4 @@
-// Rates in a real Redis: replicas together pass as many as one, by one clock; outages of the store are refused, or counted in the process.
+// Rates that replicas count together in a real Redis, and outages of it.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

@@ -1,4 +1,4 @@
-// Rates counted in Redis, in one atomic step: the same GCRA as in the process, by the clock of Redis.
+// Rates counted in Redis in one atomic step, by the clock of Redis.
 
 import type { RedisLink } from './link.ts';
 
