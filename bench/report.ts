@@ -117,10 +117,10 @@ ${[...run.memory.restOf].map(([workers, rest]) => `| the same, ${workers} worker
 
 - Load: wrk, 1 thread, 32 kept TLS connections, HTTP/1.1, GET. Every answer must be a 200, or the run fails.
 - Upstream: nginx on loopback, 99 bytes of JSON, not counted.
-- Clients: 50, each with an ES256 key and a token of its own. Proofs are signed before each run and every one is used once.
+- Clients: 50, each with its own ES256 key and token. Proofs are signed before each run and every one is used once.
 - The gateway runs with one worker and remembers every proof. Like the peers it writes no line per request (\`log.level: warn\`).
 - The two lines “by h2load” have another load generator and one token for all requests; they are compared with each other only.
-- The gateways with several workers, and the other checkout (\`--against DIR\`) where there is one, are processes of their own.
+- The gateways with several workers, and the other checkout (\`--against DIR\`) where there is one, are separate processes.
 - wrk has no client certificates. An nginx in front of the gateway lends it one; the public route is measured through the
   same relay (“public, through the relay”), and only these two are compared.
 - “One ES256 verification” is \`crypto.verify\` on a key that is already imported, while wrk loads the upstream: a core whose

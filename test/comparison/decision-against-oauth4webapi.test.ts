@@ -265,7 +265,7 @@ const DECISIONS: readonly Decision<Input>[] = [
       methodsOf(token) === undefined && sent.dpop.length > 0 && /^bearer$/i.test(asked.scheme),
   },
   {
-    name: '`cnf` with `x5t#S256`, or with unknown members beside `jkt`',
+    name: '`cnf` with `x5t#S256`, or with unknown members next to `jkt`',
     ours: ['accepted'],
     applies: ({ token }) => {
       const methods = methodsOf(token) ?? [];

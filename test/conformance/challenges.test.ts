@@ -91,7 +91,7 @@ test('a request without authentication information, or with another scheme, gets
   }
 });
 
-test('whoever presented a token that failed learns the error, and on the challenge of the scheme presented where that is offered', () => {
+test('a client whose token failed learns the error, and on the challenge of the scheme presented where that is offered', () => {
   for (const { reason, presented, terms, all } of MADE) {
     const { error } = REASONS[reason];
     if (error === false || error === 'none' || all.length === 0) continue;

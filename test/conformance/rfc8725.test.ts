@@ -55,7 +55,7 @@ test('a kid is compared and nothing else: no query, path or URL is made of it (�
   }
 });
 
-test('an access token is no proof and a proof no access token, whoever signed them (§3.12)', async (t) => {
+test('an access token is not a proof and a proof not an access token, whatever key signed them (§3.12)', async (t) => {
   const gateway = await startTestGateway(t, { routes: ROUTES });
   const token = await issue(gateway, TO_KEY);
   assert.equal((await dpop(gateway, 'GET', '/1', { proof: token })).status, 401);

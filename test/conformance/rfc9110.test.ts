@@ -18,7 +18,7 @@ async function sent(gateway: TestGateway, method: string, fields: readonly Line[
 }
 
 describe('Connection (§7.6.1)', () => {
-  test('what it names goes with it, in any case, behind it or before it; options that name no field are no harm', async (t) => {
+  test('what it names goes with it, in any case, behind it or before it; options that name no field do no harm', async (t) => {
     const gateway = await startTestGateway(t, OPEN);
     const { seen } = await sent(gateway, 'GET', [
       ['X-One', '1'],
@@ -36,7 +36,7 @@ describe('Connection (§7.6.1)', () => {
     for (const name of names) assert.deepEqual(seen?.all(name), [], name);
   });
 
-  test('of its own options the gateway names only those of its connection, to the upstream and to the client', async (t) => {
+  test('the gateway names only the options of its connection, to the upstream and to the client', async (t) => {
     const gateway = await startTestGateway(t, OPEN);
     gateway.upstream.answer = (_request, response) =>
       response.writeHead(200, ['Connection', 'x-hop, keep-alive', 'X-Hop', '1', 'Proxy-Connection', 'x']).end();
@@ -104,7 +104,7 @@ describe('Via (§7.6.3)', () => {
   });
 });
 
-test('methods, fields and status codes that nobody registered are forwarded (§7.6)', async (t) => {
+test('methods, fields and status codes that are not registered are forwarded (§7.6)', async (t) => {
   const gateway = await startTestGateway(t, OPEN);
   gateway.upstream.answer = (_request, response) => response.writeHead(299, ['X-Unheard', 'of']).end();
   const { answer } = await sent(gateway, 'PROPFIND', [['X-Unknown', 'too']]);

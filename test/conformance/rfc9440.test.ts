@@ -62,7 +62,7 @@ test('a connection without a certificate brings neither field, whatever the clie
   for (const seen of gateway.upstream.seen) assert.deepEqual(certificateFields(seen.fields), [[], []]);
 });
 
-test('where nobody configured it, neither field is written, and both are removed all the same', async (t) => {
+test('where it is not configured, neither field is written, and both are removed all the same', async (t) => {
   assert.deepEqual(policyOf({}).routes[0]?.forward.clientCertificate, []);
   const gateway = await startTestGateway(t, { listener: VERIFYING, routes: ROUTES });
   await gateway.request('GET', '/open/1', { client: CLIENT, fields: forged });
@@ -100,7 +100,7 @@ test('a chain never goes without Client-Cert: a field of another name carries th
   assert.deepEqual(names('X-Certificate'), ['X-Certificate']);
 });
 
-test('an answer has neither field, and one that varies by them is for nobody else', async (t) => {
+test('an answer has neither field, and one that varies by them is for no other client', async (t) => {
   const gateway = await startTestGateway(t, ALL);
   gateway.upstream.answer = (_request, response) =>
     response.writeHead(200, ['Client-Cert', ':AAAA:', 'client-cert-chain', ':AAAA:', 'Vary', 'Client-Cert']).end();

@@ -127,7 +127,7 @@ suite('config/examples/', () => {
   for (const [name, { files, warnings, play }] of Object.entries(PLAYS)) {
     test(`${name} says its task, what it protects against, what to change, its files and how to start it`, () => {
       const [head = ''] = readExample(name).split('\nversion: 1\n', 1);
-      const parts = ['Task: ', 'Protects against: ', 'Change: ', 'Files beside this one: ', 'Start: '];
+      const parts = ['Task: ', 'Protects against: ', 'Change: ', 'Files next to this one: ', 'Start: '];
       for (const part of parts) assert.match(head, new RegExp(`^# ${part}`, 'm'));
       for (const file of Object.keys(files)) assert.match(head, new RegExp(`\\b${file}\\b`));
       assert.ok(head.includes(`npm run --silent holdfast -- check --config config/examples/${name}`));

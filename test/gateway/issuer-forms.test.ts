@@ -233,7 +233,7 @@ describe('answers of issuers that are asked', () => {
     assert.equal(await inactive.send(), 'token_inactive');
   });
 
-  test('unsigned ones, and those that somebody else signed, say nothing where signed ones are expected', async (t) => {
+  test('unsigned ones, and those signed by another key, say nothing where signed ones are expected', async (t) => {
     const forged = await signing(t, { token_introspection: SAYS }, await makeKey('ES256', 'k1'));
     assert.equal(await forged.send(), 'issuer_unavailable');
     const elsewhere = await signing(t, { token_introspection: SAYS, aud: 'another server' });

@@ -82,7 +82,7 @@ export const BINDING: readonly Refusal[] = [
   {
     ...binding,
     reason: 'binding_downgraded',
-    when: 'a key-bound token is presented as Bearer with a good proof beside it',
+    when: 'a key-bound token is presented as Bearer together with a good proof',
     challenges: onDpop('invalid_token'),
     send: holder('/dpop/1', { scheme: 'Bearer' }),
   },
@@ -143,7 +143,7 @@ export const PROOF: readonly Refusal[] = [
   {
     ...proof,
     reason: 'proof_key_mismatch',
-    when: 'a thief signed it with a key of his own (figure 16)',
+    when: 'a thief signed it with another key (figure 16)',
     challenges: onDpop('invalid_token'),
     send: holder('/dpop/1', { proving: { key: THIEF } }),
   },

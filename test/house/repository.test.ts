@@ -40,3 +40,17 @@ test('relative links between Markdown files lead to files that exist', () => {
   );
   assert.deepEqual(broken, []);
 });
+
+test('README, CHANGELOG and docs keep to plain words: not "nobody", "whoever", "anew", "beside", "of its own", "is no X"', () => {
+  const avoided =
+    /\b(?:[Nn]obody|[Ww]hoever|anew|[Bb]eside|of (?:its|their) own|(?<![Tt]here )(?:is|are) no (?!longer|more))\b/g;
+  assert.equal('Whoever holds it is no owner, beside a key of its own.'.match(avoided)?.length, 4);
+  assert.equal("There is no other, and it is no longer there. checks.md's own.".match(avoided), null);
+  const found = globSync(['*.md', 'docs/*.md'], { cwd: ROOT }).flatMap((page) =>
+    readFileSync(join(ROOT, page), 'utf8')
+      .split('\n')
+      .map((line, index) => ({ line: line.replaceAll(/`[^`]*`|"[^"]*"/g, ''), place: `${page}:${index + 1}` }))
+      .flatMap(({ line, place }) => (line.match(avoided) ?? []).map((word) => `${place} ${word}`)),
+  );
+  assert.deepEqual(found, [], 'expected plainer words: who, no one, again, next to, separate, is not a');
+});

@@ -200,7 +200,7 @@ describe('discovery', () => {
     }
   });
 
-  test('follows no jwks_uri on another origin without TLS, and none that is no URI', async (t) => {
+  test('follows no jwks_uri on another origin without TLS, and none that is not a URI', async (t) => {
     const server = await serve(t);
     const other = await serve(t);
     for (const uri of [`${other.origin}/jwks`, 'file:///keys.json', '/jwks', 7]) {
@@ -238,7 +238,7 @@ describe('the way to the keys', () => {
     assert.match(lax.keys.lastError ?? '', /^http:\/\/keys\.invalid\/jwks: (?:ENOTFOUND|EAI_AGAIN|no answer)/);
   });
 
-  test('is verified TLS: an unknown CA is refused, the CA of the issuer is taken beside the usual ones', async (t) => {
+  test('is verified TLS: an unknown CA is refused, the CA of the issuer is taken in addition to the usual ones', async (t) => {
     const ca = await makeCa();
     const certificate = await makeCertificate({ names: ['127.0.0.1'], ca });
     const server = await serve(t, { cert: certificate.chain, key: certificate.key });

@@ -76,7 +76,10 @@ describe('nothing is sent on, and nothing is remembered, after an answer', () =>
       answer: issuing({ token_type: 'DPoP' }),
       error: /token_type is not/,
     },
-    'with N_A, which is no token to be shown': { answer: issuing({ token_type: 'N_A' }), error: /token_type is not/ },
+    'with N_A, which is not a token to be shown': {
+      answer: issuing({ token_type: 'N_A' }),
+      error: /token_type is not/,
+    },
     'without token_type': { answer: issuing({ token_type: undefined }), error: /token_type is not Bearer/ },
     'without issued_token_type': {
       answer: issuing({ issued_token_type: undefined }),

@@ -73,7 +73,7 @@ describe('DPoP proof', () => {
       'white space': (proof) => ` ${proof}`,
       'a line break inside': (proof) => proof.replace('.', '\n.'),
       'base64 instead of base64url': (proof) => `${proof.slice(0, -4)}+/==`,
-      'a header that is no JSON': (proof) => proof.replace(/^[^.]+/, Buffer.from('{').toString('base64url')),
+      'a header that is not JSON': (proof) => proof.replace(/^[^.]+/, Buffer.from('{').toString('base64url')),
       'a header that is an array': (proof) => proof.replace(/^[^.]+/, Buffer.from('[]').toString('base64url')),
       'a payload that is null': (proof) => proof.replace(/\.[^.]+\./, `.${Buffer.from('null').toString('base64url')}.`),
       'a payload with a byte order mark': (proof) =>
@@ -81,7 +81,7 @@ describe('DPoP proof', () => {
           /\.([^.]+)\./,
           (_, p) => `.${Buffer.from(`\ufeff${Buffer.from(p, 'base64url').toString()}`).toString('base64url')}.`,
         ),
-      'a payload that is no UTF-8': (proof) =>
+      'a payload that is not UTF-8': (proof) =>
         proof.replace(
           /\.[^.]+\./,
           `.${Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]).toString('base64url')}.`,

@@ -31,7 +31,7 @@ describe('confirmation', () => {
       assert.ok(read instanceof Rejection && read.reason === 'confirmation_unsupported');
     });
   }
-  test('both methods are read, unknown members beside them are counted, no cnf means unbound', () => {
+  test('both methods are read, unknown members next to them are counted, no cnf means unbound', () => {
     assert.deepEqual(readConfirmation({ cnf: { jkt: 'a', 'x5t#S256': 'b', kid: 'c' } }), {
       jkt: 'a',
       x5tS256: 'b',

@@ -153,7 +153,7 @@ describe('what opens', () => {
     }
   });
 
-  test('aud counts when it is there, and a route with an audience of its own demands it', async () => {
+  test('aud counts when it is there, and a route with its own audience demands it', async () => {
     const audience = ['urn:orders'];
     assert.equal(await outcomeOf({ aud: undefined }), 'verified');
     assert.equal(await outcomeOf({ aud: 'urn:elsewhere' }), 'token_audience_mismatch');

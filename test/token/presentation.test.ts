@@ -65,7 +65,7 @@ describe('presentation', () => {
     'x;access_token=a',
     'access_token',
   ]) {
-    test(`a token in the query, ${query}: credentials_in_query alone, credentials_repeated beside another`, () => {
+    test(`a token in the query, ${query}: credentials_in_query alone, credentials_repeated with another`, () => {
       assert.equal(outcome([], [], query), 'credentials_in_query');
       assert.equal(outcome([], ['proof'], query), 'credentials_in_query');
       assert.equal(outcome(['Bearer a'], [], query), 'credentials_repeated');

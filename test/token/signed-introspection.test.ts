@@ -90,7 +90,7 @@ describe('nothing is said by', () => {
     });
   }
 
-  test('a signature of somebody else, an unsigned answer, an encrypted one', async () => {
+  test('a signature by another key, an unsigned answer, an encrypted one', async () => {
     assert.match(await problemOf(await answerOf({}, {}, STRANGER)), /token_signature_invalid/);
     for (const text of ['', '{"active":true}', 'a.b.c', 'eyJhbGciOiJSU0EtT0FFUCJ9.a.b.c.d'])
       assert.match(await problemOf(text), /not a signed JWT/);

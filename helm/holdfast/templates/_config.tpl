@@ -119,7 +119,7 @@ holdfast/restart-keys: {{ include "holdfast.restartKeys" . | sha256sum | quote }
 {{- end -}}
 {{- end }}
 
-{{/* Files that the pod has beside the configuration, one a line. */}}
+{{/* Files that the pod has next to the configuration, one a line. */}}
 {{- define "holdfast.presentFiles" -}}
 {{- range $name, $_ := .Values.files }}{{ printf "%s\n" $name }}{{ end -}}
 {{- range $name, $tls := .Values.tls }}{{ if $tls }}{{ printf "tls/%s/tls.crt\ntls/%s/tls.key\n" $name $name }}{{ end }}{{ end -}}

@@ -168,7 +168,7 @@
 {{- toJson $problems -}}
 {{- end }}
 
-{{/* A certificate that only a field states is as good as the proof that nobody else can send the field. */}}
+{{/* A certificate that only a field states is as good as the proof that only the balancer can send the field. */}}
 {{- define "holdfast.badTrust" -}}
 {{- $problems := list -}}
 {{- range $index, $listener := .Values.config.listeners -}}

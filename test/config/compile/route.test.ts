@@ -104,7 +104,7 @@ describe('issuers of a route', () => {
     });
   });
 
-  test('identities of several issuers never go on without the issuer beside them', () => {
+  test('identities of several issuers never go on without their issuer', () => {
     const more: Sections = { issuers: ISSUERS };
     assertRouteProblems(
       'issuers: [login, other], forward: { identity: «{ X-Auth-Issuer: iss } }',

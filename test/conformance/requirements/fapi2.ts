@@ -24,7 +24,7 @@ export const FAPI_2: Specification = {
       level: 'MUST',
       requirement: 'Where the gateway is the client (keys, upstreams) the certificate of the server is checked.',
       tests: [
-        'issuer/key-document > is verified TLS: an unknown CA is refused, the CA of the issuer is taken beside the usual ones',
+        'issuer/key-document > is verified TLS: an unknown CA is refused, the CA of the issuer is taken in addition to the usual ones',
         'issuer/key-document > is TLS for the right name',
         'edge/upstream/upstream > is verified by the name of its target, not by the Host that it is sent',
       ],

@@ -32,10 +32,10 @@ export const RFC_6750: Specification = {
     {
       section: '2.3',
       level: 'stated',
-      requirement: 'Tokens in the query are not accepted (a resource server may), alone or beside others.',
+      requirement: 'Tokens in the query are not accepted (a resource server may), alone or with others.',
       tests: [
         'gateway/reasons > credentials_in_query: access_token stands in the query and nowhere else',
-        'token/presentation > a token in the query, access%5Ftoken=a: credentials_in_query alone, credentials_repeated beside another',
+        'token/presentation > a token in the query, access%5Ftoken=a: credentials_in_query alone, credentials_repeated with another',
       ],
     },
     {
@@ -71,7 +71,7 @@ export const RFC_6750: Specification = {
       level: 'SHOULD',
       requirement: 'Where a token was presented and failed, there is an `error`.',
       tests: [
-        'conformance/challenges > whoever presented a token that failed learns the error, and on the challenge of the scheme presented where that is offered',
+        'conformance/challenges > a client whose token failed learns the error, and on the challenge of the scheme presented where that is offered',
       ],
     },
     {

@@ -34,7 +34,7 @@ export const RFC_7662: Specification = {
       requirement: 'Only `active` as the boolean true opens; what the answer says about the token is checked.',
       tests: [
         'token/opaque-token > says active with true and inactive with false, and nothing else says anything',
-        'token/opaque-token > aud counts when it is there, and a route with an audience of its own demands it',
+        'token/opaque-token > aud counts when it is there, and a route with its own audience demands it',
         'token/opaque-token > something has to say that it is an access token: refresh tokens are active too',
         'gateway/introspection > takes a token bound to a key from its holder alone',
       ],

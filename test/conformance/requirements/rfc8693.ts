@@ -21,12 +21,12 @@ export const RFC_8693: Specification = {
     {
       section: '2.2.1',
       level: 'MUST',
-      requirement: 'An answer says what was issued and how it is used; what is no bearer token is not used as one.',
+      requirement: 'An answer says what was issued and how it is used; what is not a bearer token is not used as one.',
       tests: [
         'issuer/token-exchange > without issued_token_type',
         'issuer/token-exchange > with an ID token',
         'issuer/token-exchange > without token_type',
-        'issuer/token-exchange > with N_A, which is no token to be shown',
+        'issuer/token-exchange > with N_A, which is not a token to be shown',
         'issuer/token-exchange > with a DPoP token, which a key belongs to',
       ],
     },

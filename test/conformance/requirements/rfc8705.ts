@@ -49,7 +49,7 @@ export const RFC_8705: Specification = {
       section: '3.1',
       level: 'SHOULD',
       requirement: 'The binding of a JWT is read from `cnf`, member `x5t#S256`.',
-      tests: ['token/claims > both methods are read, unknown members beside them are counted, no cnf means unbound'],
+      tests: ['token/claims > both methods are read, unknown members next to them are counted, no cnf means unbound'],
     },
     {
       section: '3.1',

@@ -105,7 +105,7 @@ export const RFC_8725: Specification = {
       tests: [
         'conformance/rfc8725 > neither a token nor a proof in UTF-16 little-endian is read (§3.7)',
         'conformance/rfc8725 > neither a token nor a proof in Latin-1 is read (§3.7)',
-        'proof/dpop-proof > a payload that is no UTF-8: proof_malformed',
+        'proof/dpop-proof > a payload that is not UTF-8: proof_malformed',
       ],
     },
     {
@@ -123,7 +123,7 @@ export const RFC_8725: Specification = {
       level: 'MUST',
       requirement: '`sub` is a subject of that issuer: it is not passed on without the issuer where there are several.',
       tests: [
-        'config/compile/route > identities of several issuers never go on without the issuer beside them',
+        'config/compile/route > identities of several issuers never go on without their issuer',
         'token/access-token > sub = null: token_claim_invalid, which names the claim',
       ],
     },
@@ -162,11 +162,11 @@ export const RFC_8725: Specification = {
       section: '3.12',
       level: 'MUST',
       requirement:
-        'The rules for different kinds of JWT exclude each other: ID tokens, logout tokens and proofs are no access tokens.',
+        'The rules for different kinds of JWT exclude each other: ID tokens, logout tokens and proofs are not access tokens.',
       tests: [
         'token/access-token > an ID token or logout token with {"nonce":"x"}: token_type_refused, unless typ says at+jwt',
         'token/access-token > a DPoP proof sent as access token: token_type_refused',
-        'conformance/rfc8725 > an access token is no proof and a proof no access token, whoever signed them (§3.12)',
+        'conformance/rfc8725 > an access token is not a proof and a proof not an access token, whatever key signed them (§3.12)',
       ],
     },
   ],

@@ -76,7 +76,7 @@ export const RFC_9068: Specification = {
       tests: [
         'token/access-token > jwk, jku, x5u and x5c in the header are never used',
         'token/access-token > a cached verification ends with its key',
-        'issuer/key-document > follows no jwks_uri on another origin without TLS, and none that is no URI',
+        'issuer/key-document > follows no jwks_uri on another origin without TLS, and none that is not a URI',
       ],
     },
     {

@@ -3,7 +3,7 @@
 import type { Specification } from '../requirement.ts';
 
 const OWN_OPTIONS =
-  'conformance/rfc9110 > of its own options the gateway names only those of its connection, to the upstream and to the client';
+  'conformance/rfc9110 > the gateway names only the options of its connection, to the upstream and to the client';
 const VIA =
   'conformance/rfc9110 > every message that is forwarded gets one member more, with the version received and a pseudonym, behind the others';
 
@@ -16,15 +16,15 @@ export const RFC_9110: Specification = {
     {
       section: '7.6',
       level: 'stated',
-      requirement: 'Methods, status codes and fields that nobody knows are forwarded.',
-      tests: ['conformance/rfc9110 > methods, fields and status codes that nobody registered are forwarded (§7.6)'],
+      requirement: 'Unknown methods, status codes and fields are forwarded.',
+      tests: ['conformance/rfc9110 > methods, fields and status codes that are not registered are forwarded (§7.6)'],
     },
     {
       section: '7.6',
       level: 'MUST',
       requirement: 'Connection is implemented, and fields that are meant for one connection stay there.',
       tests: [
-        'conformance/rfc9110 > what it names goes with it, in any case, behind it or before it; options that name no field are no harm',
+        'conformance/rfc9110 > what it names goes with it, in any case, behind it or before it; options that name no field do no harm',
         'edge/fields/answer-fields > hop-by-hop fields, those that Connection names and certificate fields are removed',
       ],
     },
@@ -49,7 +49,7 @@ export const RFC_9110: Specification = {
       requirement:
         'Fields that a received Connection names are removed from fields and trailers, and so is Connection.',
       tests: [
-        'conformance/rfc9110 > what it names goes with it, in any case, behind it or before it; options that name no field are no harm',
+        'conformance/rfc9110 > what it names goes with it, in any case, behind it or before it; options that name no field do no harm',
         'edge/fields/request-fields > fields that Connection names are removed, wherever they stand and however they are spelled',
         'edge/forward/forward > keeps the length of its body, or stays chunked without its trailers',
         'edge/forward/forward > loses its trailers',

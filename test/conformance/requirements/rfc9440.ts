@@ -24,7 +24,7 @@ export const RFC_9440: Specification = {
       section: '2.2',
       level: 'MUST',
       requirement: 'Client-Cert is not in answers.',
-      tests: ['conformance/rfc9440 > an answer has neither field, and one that varies by them is for nobody else'],
+      tests: ['conformance/rfc9440 > an answer has neither field, and one that varies by them is for no other client'],
     },
     {
       section: '2.2',
@@ -48,7 +48,7 @@ export const RFC_9440: Specification = {
     {
       section: '2.3',
       level: 'MUST',
-      requirement: 'Client-Cert-Chain is there only beside Client-Cert, and does not repeat its certificate.',
+      requirement: 'Client-Cert-Chain is there only with Client-Cert, and does not repeat its certificate.',
       tests: [
         'conformance/rfc9440 > a chain never goes without Client-Cert: a field of another name carries the certificate alone',
         'gateway/certificate > rfc9440: the DER as byte sequence, and its chain without the leaf',
@@ -59,7 +59,7 @@ export const RFC_9440: Specification = {
       section: '2.3',
       level: 'MUST',
       requirement: 'Client-Cert-Chain is not in answers.',
-      tests: ['conformance/rfc9440 > an answer has neither field, and one that varies by them is for nobody else'],
+      tests: ['conformance/rfc9440 > an answer has neither field, and one that varies by them is for no other client'],
     },
     {
       section: '2.4',
@@ -109,7 +109,7 @@ export const RFC_9440: Specification = {
       requirement: 'A Vary that names one of the fields becomes `*`.',
       tests: [
         NOT_VARIED,
-        'conformance/rfc9440 > an answer has neither field, and one that varies by them is for nobody else',
+        'conformance/rfc9440 > an answer has neither field, and one that varies by them is for no other client',
       ],
     },
     {
@@ -142,7 +142,7 @@ export const RFC_9440: Specification = {
       level: 'SHOULD',
       requirement: 'Writing the fields is configured, and off by default.',
       tests: [
-        'conformance/rfc9440 > where nobody configured it, neither field is written, and both are removed all the same',
+        'conformance/rfc9440 > where it is not configured, neither field is written, and both are removed all the same',
       ],
     },
     {
@@ -154,7 +154,7 @@ export const RFC_9440: Specification = {
     {
       section: '4',
       level: 'MUST',
-      requirement: 'Whoever reads the fields accepts them only from a trusted proxy.',
+      requirement: 'A reader of the fields accepts them only from a trusted proxy.',
       tests: [
         'edge/intake/certificate-field > of a stranger the field counts for nothing, its own certificate does',
         'config/compile/listener > a certificate field is believed only from a trusted peer',

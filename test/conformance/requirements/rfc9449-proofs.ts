@@ -76,7 +76,7 @@ export const PROOFS: readonly Requirement[] = [
     tests: [
       'gateway/reasons > proof_repeated: there are two DPoP lines',
       'gateway/reasons > proof_repeated: one DPoP line has two proofs',
-      'edge/intake/facts > every Authorization and DPoP line is a fact of its own, in any case of the name',
+      'edge/intake/facts > every Authorization and DPoP line is a separate fact, in any case of the name',
     ],
   },
   {
@@ -86,7 +86,7 @@ export const PROOFS: readonly Requirement[] = [
     tests: [
       'proof/dpop-proof > two parts: proof_malformed',
       'proof/dpop-proof > five parts: proof_malformed',
-      'proof/dpop-proof > a header that is no JSON: proof_malformed',
+      'proof/dpop-proof > a header that is not JSON: proof_malformed',
       'proof/dpop-proof > a repeated member in header or payload: proof_malformed',
       'proof/dpop-proof > spare bits in the last character of the signature do not make a second spelling of one proof',
     ],
@@ -191,7 +191,7 @@ export const PROOFS: readonly Requirement[] = [
     tests: [
       'proof/dpop-proof > ath of another access token: proof_token_mismatch',
       'proof/dpop-proof > another key than the one of the token: proof_key_mismatch',
-      'gateway/reasons > proof_key_mismatch: a thief signed it with a key of his own (figure 16)',
+      'gateway/reasons > proof_key_mismatch: a thief signed it with another key (figure 16)',
     ],
   },
   {

@@ -37,7 +37,7 @@ export const RFC_9449: Specification = {
         'With a DPoP-bound token the proof is there, is checked by §4.3, and its key is the key of the token.',
       tests: [
         'gateway/reasons > proof_missing: scheme DPoP comes without a DPoP field',
-        'gateway/reasons > proof_key_mismatch: a thief signed it with a key of his own (figure 16)',
+        'gateway/reasons > proof_key_mismatch: a thief signed it with another key (figure 16)',
         'conformance/rfc9449 > the proof of figure 13 passes for its request, access token and key, and for no other',
         'binding/binding > route token, scheme DPoP, token jkt: J',
       ],
@@ -67,7 +67,7 @@ export const RFC_9449: Specification = {
       requirement:
         'Where a token was presented and failed, the challenge has `error`; `invalid_dpop_proof` where the proof failed.',
       tests: [
-        'conformance/challenges > whoever presented a token that failed learns the error, and on the challenge of the scheme presented where that is offered',
+        'conformance/challenges > a client whose token failed learns the error, and on the challenge of the scheme presented where that is offered',
         'gateway/reasons > proof_stale: iat is too old',
       ],
     },
@@ -97,10 +97,10 @@ export const RFC_9449: Specification = {
     {
       section: '7.2',
       level: 'MUST',
-      requirement: 'A DPoP-bound token presented as Bearer is refused, with a proof beside it or without.',
+      requirement: 'A DPoP-bound token presented as Bearer is refused, with or without a proof.',
       tests: [
         'gateway/reasons > binding_downgraded: a key-bound token is presented as Bearer (RFC 9449 §7.2)',
-        'gateway/reasons > binding_downgraded: a key-bound token is presented as Bearer with a good proof beside it',
+        'gateway/reasons > binding_downgraded: a key-bound token is presented as Bearer together with a good proof',
         'binding/binding > route token, scheme Bearer, token both: binding_downgraded',
       ],
     },
@@ -212,10 +212,10 @@ export const RFC_9449: Specification = {
     {
       section: '11.5',
       level: 'MUST',
-      requirement: 'A signed JWT that was made for another purpose is no proof: `typ` is looked at.',
+      requirement: 'A signed JWT that was made for another purpose is not a proof: `typ` is looked at.',
       tests: [
         'proof/dpop-proof > typ "at+jwt": proof_type_invalid',
-        'conformance/rfc8725 > an access token is no proof and a proof no access token, whoever signed them (§3.12)',
+        'conformance/rfc8725 > an access token is not a proof and a proof not an access token, whatever key signed them (§3.12)',
       ],
     },
     {

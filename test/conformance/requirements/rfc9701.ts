@@ -24,7 +24,7 @@ export const RFC_9701: Specification = {
       tests: [
         'token/signed-introspection > an access token',
         'token/signed-introspection > a JWT of no type',
-        'gateway/issuer-forms > unsigned ones, and those that somebody else signed, say nothing where signed ones are expected',
+        'gateway/issuer-forms > unsigned ones, and those signed by another key, say nothing where signed ones are expected',
       ],
     },
     {
@@ -48,7 +48,7 @@ export const RFC_9701: Specification = {
       level: 'stated',
       requirement: 'Answers that are encrypted as well are nested JWTs.',
       deviation: '0973-dialects-of-introspection',
-      tests: ['token/signed-introspection > a signature of somebody else, an unsigned answer, an encrypted one'],
+      tests: ['token/signed-introspection > a signature by another key, an unsigned answer, an encrypted one'],
     },
     {
       section: '8.1',

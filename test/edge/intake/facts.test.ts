@@ -81,7 +81,7 @@ test('a plain request has the facts of its lines', () => {
   });
 });
 
-test('every Authorization and DPoP line is a fact of its own, in any case of the name', () => {
+test('every Authorization and DPoP line is a separate fact, in any case of the name', () => {
   const { authorization, dpop } = facts([HOST, 'AUTHORIZATION: a', 'dpop: p', 'authorization: b', 'DPoP: q, r']);
   assert.deepEqual(
     [authorization, dpop],
