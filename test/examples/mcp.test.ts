@@ -10,7 +10,7 @@ import { pathToFileURL } from 'node:url';
 import { type Client, SdkHttpError } from '@modelcontextprotocol/client';
 import type { RequestWishes } from '../support/gateway.ts';
 import { USER } from '../support/login-server.ts';
-import { TestProvider } from '../support/mcp-client.ts';
+import { makeFetch, TestProvider } from '../support/mcp-client.ts';
 import { HOLDER, prove, TLS } from './example.ts';
 import { MCP, said, startMcp } from './mcp.ts';
 
@@ -52,21 +52,26 @@ describe('a session', () => {
 });
 
 describe('an event stream', () => {
-  test('brings thousands of events in their order, while other calls are answered', async (t) => {
-    const { connect } = await startMcp(t, TLS);
-    const { client } = await connect();
-    const seen: number[] = [];
-    const counted = client.callTool(
-      { name: 'count', arguments: { to: 3000 } },
-      { onprogress: ({ progress }) => seen.push(progress) },
-    );
-    assert.equal(said(await client.callTool({ name: 'add', arguments: { a: 2, b: 2 } })), '4');
-    assert.equal(said(await counted), '3000');
-    assert.deepEqual(
-      seen,
-      Array.from({ length: 3000 }, (_, at) => at + 1),
-    );
-  });
+  for (const [version, allowH2] of [
+    ['HTTP/1.1', false],
+    ['HTTP/2', true],
+  ] as const) {
+    test(`brings thousands of events in their order over ${version}, while other calls are answered`, async (t) => {
+      const { connect, port } = await startMcp(t, TLS);
+      const { client } = await connect(undefined, { fetch: makeFetch(t, port, [], allowH2) });
+      const seen: number[] = [];
+      const counted = client.callTool(
+        { name: 'count', arguments: { to: 3000 } },
+        { onprogress: ({ progress }) => seen.push(progress) },
+      );
+      assert.equal(said(await client.callTool({ name: 'add', arguments: { a: 2, b: 2 } })), '4');
+      assert.equal(said(await counted), '3000');
+      assert.deepEqual(
+        seen,
+        Array.from({ length: 3000 }, (_, at) => at + 1),
+      );
+    });
+  }
 
   test('that ends before the answer is taken up again by Last-Event-ID, with a proof for the GET', async (t) => {
     const { connect, server } = await startMcp(t, TLS);
@@ -102,7 +107,7 @@ describe('an event stream', () => {
 
 test('the revision without sessions works too, and its fields pass', async (t) => {
   const { connect, server } = await startMcp(t, TLS);
-  const { client, transport } = await connect(new TestProvider(HOLDER), 'stateless');
+  const { client, transport } = await connect(new TestProvider(HOLDER), { revision: 'stateless' });
   assert.equal(said(await client.callTool({ name: 'add', arguments: { a: 20, b: 1 } })), '21');
   assert.equal(transport.sessionId, undefined);
   const called = server.seen.at(-1)?.headers;

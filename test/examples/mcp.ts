@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { UnauthorizedError } from '@modelcontextprotocol/client';
 import { startLoginServer, USER } from '../support/login-server.ts';
-import { connectMcp, makeFetch, TestProvider, type Trace } from '../support/mcp-client.ts';
+import { type ClientWishes, connectMcp, makeFetch, TestProvider, type Trace } from '../support/mcp-client.ts';
 import { startMcpServer } from '../support/mcp-server.ts';
 import { HOLDER, type ProofWishes, prove, startExample, THIEF } from './example.ts';
 
@@ -22,8 +22,8 @@ export async function startMcp(t: TestContext, files: Files, other?: { readonly 
   const example = await startExample(t, 'mcp-server.yaml', files, [], urls);
   const trace: Trace = [];
   const fetch = makeFetch(t, example.port, trace);
-  const connect = (provider = new TestProvider(HOLDER), revision: 'sessions' | 'stateless' = 'sessions') =>
-    connectMcp(t, { url: MCP, fetch, provider, browser: login.browse(), revision });
+  const connect = (provider = new TestProvider(HOLDER), wishes: Partial<ClientWishes> = {}) =>
+    connectMcp(t, { url: MCP, fetch, provider, browser: login.browse(), ...wishes });
   return { ...example, server, login, trace, fetch, connect };
 }
 

@@ -158,3 +158,19 @@ export function findTraefik(): { readonly file: string } | { readonly skip: stri
   const failed = run(import.meta.dirname, 'sh', ['neighbours/build-traefik.sh', TRAEFIK, file]);
   return failed === undefined ? { file } : { skip: `Traefik ${TRAEFIK} is built with Go: ${failed}` };
 }
+
+/** The official suite of the Model Context Protocol; the first version that knows the revision 2026-07-28. */
+const MCP_CONFORMANCE = '@modelcontextprotocol/conformance@0.2.0-alpha.12';
+
+/** Fetches 50 MB the first time. */
+export function findMcpConformance(): Found {
+  const folder = join(CACHE, 'mcp-conformance-0.2.0-alpha.12');
+  const file = join(folder, 'node_modules/@modelcontextprotocol/conformance/dist/index.js');
+  if (!existsSync(file)) {
+    mkdirSync(folder, { recursive: true });
+    const npm = ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--prefix', folder, MCP_CONFORMANCE];
+    const failed = run(folder, 'npm', npm);
+    if (failed !== undefined) return { skip: `${MCP_CONFORMANCE} is fetched with npm: ${failed}` };
+  }
+  return { file: process.execPath, args: [file] };
+}

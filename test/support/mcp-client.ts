@@ -25,10 +25,11 @@ export type Trace = {
   readonly headers: Headers;
 }[];
 
-/** `fetch` of a client to which api.example.com is the gateway, and which keeps what it saw. */
-export function makeFetch(t: TestContext, port: number, trace: Trace = []): typeof fetch {
-  const connect = buildConnector({ ca: SERVER_CA.cert });
+/** `fetch` of a client to which api.example.com is the gateway, and which keeps what it saw. @param allowH2 HTTP/2, where the other side has it */
+export function makeFetch(t: TestContext, port: number, trace: Trace = [], allowH2 = false): typeof fetch {
+  const connect = buildConnector({ ca: SERVER_CA.cert, allowH2 });
   const agent = new Agent({
+    allowH2,
     connect(options, callback) {
       const gateway = options.hostname === HOST;
       connect(

@@ -54,6 +54,7 @@ export async function startMcpServer(t: TestContext): Promise<TestMcpServer> {
     if (headers['mcp-method'] !== undefined)
       return void withoutSessions(request as Parameters<typeof withoutSessions>[0], response);
     const session = sessions.get(String(headers['mcp-session-id']));
+    if (session === undefined && headers['mcp-session-id'] !== undefined) return void response.writeHead(404).end();
     void (async () => {
       const { transport } = session ?? (await open());
       await transport.handleRequest(request, response);
@@ -83,29 +84,52 @@ export async function startMcpServer(t: TestContext): Promise<TestMcpServer> {
 
 const text = (value: unknown) => ({ content: [{ type: 'text' as const, text: String(value) }] });
 
+const progress = ({ mcpReq }: ServerContext, at: number) =>
+  mcpReq.notify({
+    method: 'notifications/progress',
+    params: { progressToken: mcpReq._meta?.progressToken ?? 0, progress: at },
+  });
+
 function makeServer(): McpServer {
   const server = new McpServer({ name: 'tools', version: '1.0.0' }, { capabilities: { logging: {} } });
-  const progress = (ctx: ServerContext, at: number) =>
-    ctx.mcpReq.notify({
-      method: 'notifications/progress',
-      params: { progressToken: ctx.mcpReq._meta?.progressToken ?? 0, progress: at },
-    });
-  server.registerTool('add', { inputSchema: z.object({ a: z.number(), b: z.number() }) }, ({ a, b }) => text(a + b));
-  // Who calls, as the gateway says it.
-  server.registerTool('whoami', {}, (ctx) => text(ctx.http?.req?.headers.get('x-auth-subject')));
-  // A long answer, one event for each number.
-  server.registerTool('count', { inputSchema: z.object({ to: z.number() }) }, async ({ to }, ctx) => {
+  const sum = { description: 'Adds two numbers', inputSchema: z.object({ a: z.number(), b: z.number() }) };
+  server.registerTool('add', sum, ({ a, b }) => text(a + b));
+  server.registerTool('whoami', { description: 'Says who calls, as the gateway has it' }, (ctx) =>
+    text(ctx.http?.req?.headers.get('x-auth-subject')),
+  );
+  const upTo = { description: 'A long answer: an event for each number', inputSchema: z.object({ to: z.number() }) };
+  server.registerTool('count', upTo, async ({ to }, ctx) => {
     for (let at = 1; at <= to; at++) await progress(ctx, at);
     return text(to);
   });
-  // The stream ends before the answer is there, and the client has to ask for the rest.
-  server.registerTool('interrupted', {}, async (ctx) => {
+  const cut = { description: 'Ends the stream before the answer is there: the client has to ask for the rest' };
+  server.registerTool('interrupted', cut, async (ctx) => {
     await progress(ctx, 1);
     ctx.http?.closeSSE?.();
     await progress(ctx, 2);
     return text('resumed');
   });
+  addSuiteTools(server);
   return server;
+}
+
+/** Tools that the official conformance suite calls, by its names and with its texts. */
+function addSuiteTools(server: McpServer): void {
+  const description = 'Of the conformance suite';
+  server.registerTool('test_simple_text', { description }, () => text('This is a simple text response for testing.'));
+  server.registerTool('test_error_handling', { description }, () => {
+    throw new Error('This tool intentionally returns an error for testing');
+  });
+  server.registerTool('test_tool_with_progress', { description }, async (ctx) => {
+    for (const at of [0, 50, 100]) await progress(ctx, at);
+    return text('done');
+  });
+  server.registerTool('test_tool_with_logging', { description }, async (ctx) => {
+    for (const data of ['Tool execution started', 'Tool processing data', 'Tool execution completed']) {
+      await ctx.mcpReq.notify({ method: 'notifications/message', params: { level: 'info', data } });
+    }
+    return text('done');
+  });
 }
 
 /** Events by their place; one list for all streams of a session. */
