@@ -10,6 +10,7 @@ import { RFC_8725 } from './requirements/rfc8725.ts';
 import { RFC_9068 } from './requirements/rfc9068.ts';
 import { RFC_9110 } from './requirements/rfc9110.ts';
 import { RFC_9440 } from './requirements/rfc9440.ts';
+import { RFC_9470 } from './requirements/rfc9470.ts';
 import { RFC_9701 } from './requirements/rfc9701.ts';
 import { RFC_9449 } from './requirements/rfc9449.ts';
 import type { Specification } from './requirement.ts';
@@ -26,5 +27,6 @@ export const SPECIFICATIONS: readonly Specification[] = [
   RFC_7662,
   RFC_9701,
   RFC_8693,
+  RFC_9470,
   RFC_9728,
 ];
