@@ -45,7 +45,7 @@ test('an answer that was on its way says it too, as long as it has not begun', a
 });
 
 test('an HTTP/2 client is served through the delay, and told when it is over which streams still are', async (t) => {
-  const gateway = await startTestGateway(t, { routes: OPEN, more: 'drain: { delay: 500ms, grace: 5s }' });
+  const gateway = await startTestGateway(t, { routes: OPEN, more: 'drain: { delay: 1500ms, grace: 5s }' });
   const raw = await openStreams(t, gateway);
   const drained = gateway.running.drain();
   raw.write(request(1));
@@ -77,7 +77,7 @@ test('one that connects while the gateway drains is served as ever', async (t) =
 });
 
 test('when the delay is over, that one is told too, and its connection ends behind the last answer', async (t) => {
-  const gateway = await startTestGateway(t, { routes: OPEN, more: 'drain: { delay: 500ms, grace: 5s }' });
+  const gateway = await startTestGateway(t, { routes: OPEN, more: 'drain: { delay: 1500ms, grace: 5s }' });
   const held = Promise.withResolvers<() => void>();
   gateway.upstream.answer = (_request, response) => held.resolve(() => response.end('at last'));
   const drained = gateway.running.drain();

@@ -70,7 +70,7 @@ test('keys that are not required_for_ready do not hold a gateway back', async (t
 });
 
 test('a gateway that drains is not ready, and still serves until the delay is over', async (t) => {
-  const gateway = await startTestGateway(t, { ...WISHES, more: 'drain: { delay: 2s, grace: 5s }' });
+  const gateway = await startTestGateway(t, { ...WISHES, more: 'drain: { delay: 1h, grace: 5s }' });
   assert.equal((await readiness(gateway)).status, 200);
   void gateway.running.drain();
   const { status, state } = await readiness(gateway);

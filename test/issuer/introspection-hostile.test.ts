@@ -109,7 +109,7 @@ describe('accepts nothing and remembers nothing', () => {
     test(`from an issuer that gives ${what}`, async (t) => {
       const server = await serve(t);
       server.answer = answering([], answer);
-      const { asking, errors } = introspector(t, server, { limits: { size: 4096, timeout: 0.3 } });
+      const { asking, errors } = introspector(t, server, { limits: { size: 4096, timeout: 1 } });
       assert.equal(await asking.ask('s3cret-token', NOW), 'unavailable');
       assert.equal(server.seen.length, calls);
       assert.match(errors()[0] ?? '', error);

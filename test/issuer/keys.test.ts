@@ -143,7 +143,7 @@ describe('in the background', () => {
     assert.equal(keys.lastError, undefined);
   });
 
-  test('stop ends it, and a reading in flight', { timeout: 3000 }, async (t) => {
+  test('stop ends it, and a reading in flight', { timeout: 20_000 }, async (t) => {
     const { server, keys, events } = await loadedKeys(t);
     const arrived = new Promise<void>((resolve) => {
       server.answer = () => resolve();

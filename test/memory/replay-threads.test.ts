@@ -74,14 +74,16 @@ describe('four threads with the same proofs', () => {
   });
 });
 
+/** How often threads are killed, at least, and how many proofs have been won by then. */
+const [DEATHS, WINS] = [20, 400];
+
 describe('threads that are killed again and again', () => {
   test('hold nobody up, let no proof pass twice, and cost one place each at most', async (t) => {
     const capacity = 1000;
     const plan = makePlan(1_000_000, capacity, { threads: 1, perSecond: 100, lasts: 5, again: 3 });
     let deaths = 0;
-    const end = performance.now() + 2000;
     const killing = async () => {
-      while (performance.now() < end) {
+      while (deaths < DEATHS || (tally(plan)[1] ?? 0) < WINS) {
         const worker = startThread(t, plan);
         const answered = plan.answered[0]!;
         while (plan.answered[0] === answered) await pause(1);
@@ -91,14 +93,10 @@ describe('threads that are killed again and again', () => {
       }
     };
     await Promise.all([killing(), killing(), killing()]);
-    assert.ok(deaths >= 10, `${deaths} deaths`);
     const { 0: untouched = 0, 1: won = 0, ...more } = tally(plan);
     assert.deepEqual(more, {}, 'more than one winner');
     const lost = Math.max(0, plan.place[0]! - won);
-    assert.ok(
-      won > 300 && lost < won / 10,
-      `${won} won, ${lost} without winner, ${untouched} untouched, ${deaths} deaths`,
-    );
+    assert.ok(lost < won / 10, `${won} won, ${lost} without winner, ${untouched} untouched, ${deaths} deaths`);
     const store = new ProcessReplayStore(plan.memory);
     const later = START + 1_000_000;
     let room = 0;

@@ -51,7 +51,7 @@ interface DemoDocument {
   readonly scenes: readonly { readonly tried: string; readonly passed: boolean }[];
 }
 
-suite('the quickstart', { timeout: 60_000 }, () => {
+suite('the quickstart', { timeout: 180_000 }, () => {
   test('the demo starts everything itself, every scene comes out as it must, and nothing is left running', async () => {
     const env = await freePorts();
     const { code, out, err } = await outcomeOf(run(process.execPath, ['quickstart/demo.ts', '--json'], env));

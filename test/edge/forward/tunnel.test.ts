@@ -94,7 +94,7 @@ test('a side that says no more after the other has ended is waited for two secon
   client.end('bye');
   await once(upstream, 'end');
   assert.equal((await ended).end, 'client');
-  assert.ok(performance.now() - started < 10_000);
+  assert.ok(performance.now() - started < 30_000);
   await gone;
 });
 

@@ -131,7 +131,7 @@ test('a body that never comes does not hold the connection for long', async (t) 
   const started = performance.now();
   const raw = await sendRaw(port, `POST / HTTP/1.1\r\n${HOST}Content-Length: 10\r\n\r\nabc`);
   assert.equal(reasonOf(raw), 'route_not_found');
-  assert.ok(performance.now() - started < 5000);
+  assert.ok(performance.now() - started < 20_000);
 });
 
 test('a client that was never told to continue gets the final answer alone, and its connection ends', async (t) => {

@@ -206,7 +206,7 @@ test('an answer before the end of the body is passed on, and the rest is not sen
 });
 
 test('a server that says nothing: the request times out, and the connection with it when PING gets no answer', {
-  timeout: 15_000,
+  timeout: 50_000,
 }, async (t) => {
   const { port, opened } = await rig(t, () => {}, { timeouts: { responseHeader: 0.1 } });
   assert.match(await send(t, port, GET).until(/\r\n\r\n./), /upstream_timed_out$/);
