@@ -34,6 +34,7 @@ import { type Encoding, readIdentity } from '../../src/token/identity.ts';
 import { StoreNonces } from '../../src/memory/replica-nonces.ts';
 import { isJsonObject, readCompactJws, readJsonObject, readJsonPart } from '../../src/jose/jws.ts';
 import { readKeySet } from '../../src/jose/key-set.ts';
+import { readExchangedToken } from '../../src/token/exchanged-token.ts';
 import { readAnswer, readIntrospection } from '../../src/token/opaque-token.ts';
 import { readSignedIntrospection } from '../../src/token/signed-introspection.ts';
 import { makeIssuer } from '../support/enforcing.ts';
@@ -162,6 +163,13 @@ export const READERS: Readonly<Record<string, Reader>> = {
   readAnswer: {
     read: (text) => readAnswer(json(text)),
     samples: ['{"active":true,"cnf":{"jkt":"a"}}', '{"active":false}'],
+  },
+  readExchangedToken: {
+    read: (text) => readExchangedToken(text, 'A'),
+    samples: [
+      '{"access_token":"B","issued_token_type":"urn:ietf:params:oauth:token-type:access_token","token_type":"Bearer","expires_in":60}',
+      '{"access_token":"A","token_type":"N_A"}',
+    ],
   },
   readSignedIntrospection: {
     read: async (text) => [
