@@ -107,7 +107,7 @@ test('config/reference.yaml compiles as it is, so that what docs/configuration.m
     'secrets/introspection': 'a-secret-of-the-gateway\n',
     'secrets/assertion.pem': CA.key,
     'secrets/metadata.pem': CA.key,
-    'secrets/exchange.jwk': FAPI_FILES['secrets/introspection.jwk'],
+    'secrets/exchange.jwk': FAPI_FILES['secrets/introspection.jwk'] ?? '',
     'secrets/redis': 'a-password-of-the-redis-user\n',
   };
   const { warnings } = compileExample(copyExample(t, '../reference.yaml', files), {});
