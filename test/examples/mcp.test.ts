@@ -57,7 +57,7 @@ describe('an event stream', () => {
     ['HTTP/2', true],
   ] as const) {
     test(`brings thousands of events in their order over ${version}, while other calls are answered`, async (t) => {
-      const { connect, port } = await startMcp(t, TLS);
+      const { connect, port, server } = await startMcp(t, TLS);
       const { client } = await connect(undefined, { fetch: makeFetch(t, port, [], allowH2) });
       const seen: number[] = [];
       const counted = client.callTool(
@@ -65,6 +65,7 @@ describe('an event stream', () => {
         { onprogress: ({ progress }) => seen.push(progress) },
       );
       assert.equal(said(await client.callTool({ name: 'add', arguments: { a: 2, b: 2 } })), '4');
+      assert.match(server.seen.at(-1)?.headers.via ?? '', new RegExp(`^${version.slice(5)}\\S* `));
       assert.equal(said(await counted), '3000');
       assert.deepEqual(
         seen,
