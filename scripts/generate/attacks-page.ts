@@ -25,7 +25,7 @@ ${head('sorted').join('\n')}
 ${summary(outcomes, products).join('\n')}
 
 ${Object.entries(UNSTOPPABLE)
-  .map(([product, { why }]) => `What passes ${product}: ${why}. Tell the server behind it to ignore them, as most do.`)
+  .map(([product, { why }]) => `- What passes ${product}: ${why}. The server behind it must ignore them, as most do.`)
   .join('\n')}
 ${tables.join('\n')}
 `;

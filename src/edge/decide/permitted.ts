@@ -2,6 +2,7 @@
 
 import type { Permit } from '../../binding/permit.ts';
 import type { ManagedFields, Route } from '../../policy/policy.ts';
+import { checkFieldName } from '../../policy/managed-fields.ts';
 import { quotaFields } from '../../rate/quota.ts';
 import type { FieldRules } from '../fields/fields.ts';
 import type { AssertedRequest } from '../fields/assertion.ts';
@@ -26,10 +27,15 @@ export interface UpstreamFields {
   readonly set: readonly string[];
   /** Managed and never set: the front removes them. */
   readonly remove: readonly string[];
+  /** All of these, and those of the front. */
+  readonly known: ReadonlySet<string>;
+  readonly managed: ManagedFields;
 }
 
 /** The front writes these itself, for every request. */
 const OF_THE_FRONT = new Set(['forwarded', 'x-forwarded', 'x-real-ip']);
+/** And these, of a family whose other members are the client's own. */
+const FORWARDING = ['x-forwarded-for', 'x-forwarded-proto'];
 
 /** @param routes all that a listener can reach: what one of them sets must not come from the client on another one */
 export function compileUpstreamFields(routes: readonly Route[], managed: ManagedFields): UpstreamFields {
@@ -41,7 +47,17 @@ export function compileUpstreamFields(routes: readonly Route[], managed: Managed
   const chain = configured.some((field) => field.toLowerCase() === 'client-cert') ? ['client-cert-chain'] : [];
   const set = new Set(['authorization', 'dpop', ...configured.map((field) => field.toLowerCase()), ...chain]);
   const remove = [...managed.names].filter((name) => !set.has(name) && !OF_THE_FRONT.has(name));
-  return { set: [...set], remove };
+  return { set: [...set], remove, known: new Set([...set, ...remove, ...OF_THE_FRONT, ...FORWARDING]), managed };
+}
+
+/** Lower-cased names that the client sent and that are managed by their beginning, such as X-Forwarded-Anything. */
+function membersOf(question: Passing['question'], { known, managed }: UpstreamFields): readonly string[] {
+  const found = new Set<string>();
+  for (let at = 0; at < question.rawHeaders.length; at += 2) {
+    const name = question.rawHeaders[at] ?? '';
+    if (checkFieldName(managed, name) === 'managed' && !known.has(name.toLowerCase())) found.add(name.toLowerCase());
+  }
+  return [...found];
 }
 
 /**
@@ -70,5 +86,9 @@ export function permittedFields(passing: Passing, rules: FieldRules, fields: Ups
     ...cors,
   ];
   const empty = [...values.values()].filter(([, value]) => value === '').map(([name]) => name);
-  return { set: [...values.values()].flat(), remove: [...fields.remove, ...empty], answer };
+  return {
+    set: [...values.values()].flat(),
+    remove: [...fields.remove, ...membersOf(question, fields), ...empty],
+    answer,
+  };
 }

@@ -70,6 +70,8 @@ export const MANAGED: readonly string[] = [
   'X-Forwarded-Host: evil.example',
   'X-Forwarded-Proto: http',
   'X-Forwarded-Prefix: /admin',
+  'X-Forwarded-Anything: evil',
+  'X-MS-Client-Principal-Anything: evil',
   'X-Forwarded: for=10.0.0.1',
   'X-Real-IP: 10.0.0.1',
   'X-Original-URL: /admin/1',

@@ -14,12 +14,19 @@ export const readOutcomes = (): Outcomes => JSON.parse(readFileSync(FILE, 'utf8'
 /** Preflights that Holdfast answers come out with this status where the proxy passes refusals on as they are. */
 export const PREFLIGHT: Readonly<Record<string, number>> = { Traefik: 403 };
 
+const BY_NAME = {
+  what: /^X-(?:Forwarded|MS-Client-Principal)-Anything: /i,
+  why: 'it removes fields by name, not by their beginning, so that members of a family that no product is known to write stay',
+};
+
 /** What no answer of Holdfast can stop, by product. */
 export const UNSTOPPABLE: Readonly<Record<string, { readonly what: RegExp; readonly why: string }>> = {
+  nginx: BY_NAME,
   HAProxy: {
     what: /^trailers: /,
     why: 'it forwards trailers, which come after the decision, and has no rule that removes them',
   },
+  Traefik: BY_NAME,
 };
 
 /** Who stopped each attack, as it is recorded. */
