@@ -1,6 +1,6 @@
 // The cost of a decision alone: CPU per question, against a hello world of the same protocol.
 //
-// node bench/decide.ts [--questions 20000] [--rounds 5]
+// node bench/decide.ts [--questions 8000] [--rounds 5]
 
 import { generateKeyPairSync, sign, verify } from 'node:crypto';
 import { once } from 'node:events';
@@ -212,7 +212,7 @@ const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[M
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { questions: { type: 'string', default: '20000' }, rounds: { type: 'string', default: '5' } },
+    options: { questions: { type: 'string', default: '8000' }, rounds: { type: 'string', default: '5' } },
   });
   const count = Math.ceil(Number(values.questions) / IN_FLIGHT) * IN_FLIGHT;
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-bench-'));

@@ -74,7 +74,10 @@ const decisionsOf = (all: readonly TestGateway[]) =>
 
 before(() => findProgram('redis-server'), INSTALLING);
 
-test('several replicas behind one Envoy', { skip: 'skip' in ENVOY ? ENVOY.skip : false }, async (t) => {
+test('several replicas behind one Envoy', {
+  skip: 'skip' in ENVOY ? ENVOY.skip : false,
+  timeout: 180_000,
+}, async (t) => {
   const { redis, all, front } = await startReplicas(t);
 
   await t.test('a proof passes once, whichever of them is asked, and all of them are', async () => {

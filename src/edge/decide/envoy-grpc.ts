@@ -5,6 +5,7 @@ import type { Answer } from '../../rejection/answer.ts';
 import { GRPC_CODES, type Rejection, reject } from '../../rejection/rejection.ts';
 import type { Transaction } from '../transaction/transaction.ts';
 import type { DescribedRequest, Dialect, Permitted } from './dialect.ts';
+import type * as Messages from './ext-authz-messages.ts';
 import type { CheckRequest, CheckResponse, HeaderOption } from './ext-authz-messages.ts';
 
 const CHECK = '/envoy.service.auth.v3.Authorization/Check';
@@ -15,7 +16,7 @@ const LONGEST = 1024 * 1024;
 const PREFIX = 5;
 const OK = 0;
 
-let messages: Promise<typeof import('./ext-authz-messages.ts')> | undefined;
+let messages: Promise<typeof Messages> | undefined;
 /** Loaded with the first question, because most gateways get none; kept, because `import()` looks again each time. */
 const load = () => (messages ??= import('./ext-authz-messages.ts'));
 
