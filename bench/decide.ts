@@ -1,4 +1,4 @@
-// The cost of a decision alone: CPU per question, against a hello world of the same protocol.
+// The cost of a decision alone, against a hello world of the same protocol.
 //
 // node bench/decide.ts [--questions 8000] [--rounds 5]
 

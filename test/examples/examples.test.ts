@@ -9,6 +9,7 @@ import { type Answered, ISSUER_KEY, sendRequest } from '../support/gateway.ts';
 import { makeCa, makeCertificate, makeCrl } from '../support/pki.ts';
 import { makeKey } from '../support/tokens.ts';
 import { startBalancer } from './balancer.ts';
+import { playDecides } from './decides.ts';
 import {
   compileExample,
   copyExample,
@@ -92,6 +93,7 @@ const PLAYS: Readonly<Record<string, Play>> = {
     ],
     play: playFapi,
   },
+  'decides-for-nginx.yaml': { files: TLS, warnings: [], play: playDecides },
   'replicas-with-redis.yaml': {
     files: { ...TLS, 'secrets/redis': 'a-password-of-the-redis-user\n' },
     warnings: [],

@@ -1,4 +1,4 @@
-// The manifests of deploy/istio and deploy/gateway-api against the schemas of those projects.
+// The manifests of deploy/istio and deploy/gateway-api against published schemas.
 
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
