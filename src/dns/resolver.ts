@@ -145,9 +145,10 @@ export class NameResolver {
       ),
     );
     await Promise.race(settled);
-    // Of a name that does not exist there is no other family; of one that has addresses the others are not worth waiting for.
-    if (found.length > 0) await Promise.race([Promise.all(settled), pause(OTHER_FAMILY)]);
-    else if (!failures.includes('ENOTFOUND')) await Promise.all(settled);
+    // Of one that has addresses the others are not worth a long wait. Some servers say of a name with IPv4 addresses that it does not
+    // exist when they are asked for others (RFC 4074 §4.2).
+    const said = found.length > 0 || failures.includes('ENOTFOUND');
+    await (said ? Promise.race([Promise.all(settled), pause(OTHER_FAMILY)]) : Promise.all(settled));
     if (found.length > 0) {
       return { addresses: found.flatMap(({ addresses }) => addresses), ttl: Math.min(...found.map(({ ttl }) => ttl)) };
     }

@@ -107,6 +107,20 @@ describe('an answer', { concurrency: true }, () => {
     assert.deepEqual(await addresses('six.test'), ['2001:db8::1']);
   });
 
+  test('of one family serves though the server denies the name when it is asked for the other (RFC 4074 §4.2)', async (t) => {
+    const { addresses, elsewhere } = await resolver(t, {
+      'four.test': { addresses: ['192.0.2.1'], denied: 'AAAA' },
+      'six.test': { addresses: ['2001:db8::1'], denied: 'A' },
+      'late.test': { addresses: ['192.0.2.1'], mute: 'A', denied: 'AAAA' },
+    });
+    assert.deepEqual(await addresses('four.test'), ['192.0.2.1']);
+    assert.deepEqual(await addresses('six.test'), ['2001:db8::1']);
+    assert.deepEqual(elsewhere, []);
+    // Nothing but a denial came: the name does not exist, as far as DNS says.
+    await rejects(addresses('late.test'), 'ENOTFOUND');
+    assert.deepEqual(elsewhere, ['late.test']);
+  });
+
   test('of both families is given as it is wanted: all, one, or one family', async (t) => {
     const { names } = await resolver(t, { 'both.test': { addresses: ['192.0.2.1', '2001:db8::1'] } });
     const give = (options: LookupOptions) =>

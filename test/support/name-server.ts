@@ -12,6 +12,8 @@ export type Entry =
       readonly addresses: readonly string[];
       readonly ttl?: number /** Of this type nothing is said at all. */;
       readonly mute?: 'A' | 'AAAA';
+      /** Asked for this type the server says that there is no such name (RFC 4074 §4.2). */
+      readonly denied?: 'A' | 'AAAA';
     }
   | 'silent'
   | 'failing';
@@ -37,7 +39,8 @@ export async function startNameServer(t: Pick<TestContext, 'after'>, zone: Zone,
     asked.push(`${type} ${name}`);
     const entry = zone[name];
     if (entry === 'silent' || (typeof entry === 'object' && entry.mute === type)) return;
-    const code = entry === 'failing' ? SERVER_FAILURE : entry === undefined ? NO_SUCH_NAME : NO_ERROR;
+    const isDenied = entry === undefined || (typeof entry === 'object' && entry.denied === type);
+    const code = entry === 'failing' ? SERVER_FAILURE : isDenied ? NO_SUCH_NAME : NO_ERROR;
     const found = typeof entry === 'object' ? entry.addresses.filter((one) => isIPv4(one) === (type === 'A')) : [];
     const ttl = typeof entry === 'object' ? (entry.ttl ?? 30) : 0;
     const records = type === undefined ? [] : found.map((one) => record(one, ttl));

@@ -92,6 +92,8 @@ describe('an iss has one owner', () => {
       'https://LOGIN.example.com',
       'https://login.example.com:443',
       'http://login.example.com',
+      'https://login.example.com.',
+      'https://login.example.com.:443/',
     ]) {
       assert.match(
         same(issuer).join('\n'),
