@@ -12,7 +12,10 @@ export function issuerKey(issuer: string): string {
   const url = URL.parse(issuer);
   const text = url === null ? issuer : `${url.host}${url.pathname}`;
   // A dot at the end of the host makes another one to a resolver at most.
-  return text.replace(/\/+$/, '').replace(/^([^/]*?)\.(?=[:/]|$)/, '$1').toLowerCase();
+  return text
+    .replace(/\/+$/, '')
+    .replace(/^([^/]*?)\.(?=[:/]|$)/, '$1')
+    .toLowerCase();
 }
 
 /** Spellings of one address: by its IP address, every loopback one alike, without a dot at the end of a name. */

@@ -137,6 +137,7 @@ function send(question: Transaction, message: Uint8Array): void {
   question.writeHead(200, FIELDS, 'trailers');
   question.write(frame);
   question.end(['grpc-status', String(OK)]);
+  question.discard();
 }
 
 /** What cannot be said permits nothing: the front takes a broken answer for a failure. */
