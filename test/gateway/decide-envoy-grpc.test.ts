@@ -1,4 +1,4 @@
-// Mode decide asked over gRPC by something that is no Envoy: whatever the message is, only a good request gets code 0.
+// Hostile questions over gRPC (dialect envoy-grpc), of which only a good request gets code 0.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -135,12 +135,12 @@ function readVerdict(message: Buffer): Verdict {
 
 describe('a question over gRPC', () => {
   test('about a good request sets identity and removes credentials, whether its lines are raw or joined', async (t) => {
-    const { gateway, ask: asked } = await start(t);
-    const token = await issue(gateway, TO_KEY);
+    const front = await start(t);
+    const token = await issue(front.gateway, TO_KEY);
     for (const form of ['lines', 'joined'] as const) {
-      const fields = { authorization: `DPoP ${token}`, dpop: await prove(gateway, token, 'GET', '/dpop/1') };
+      const fields = { authorization: `DPoP ${token}`, dpop: await prove(front.gateway, token, 'GET', '/dpop/1') };
       const described = form === 'lines' ? { lines: Object.entries(fields) } : { joined: fields };
-      const { permitted, set, removed } = await asked(framed(question({ path: '/dpop/1?a=b', ...described })));
+      const { permitted, set, removed } = await front.ask(framed(question({ path: '/dpop/1?a=b', ...described })));
       assert.equal(permitted, true, form);
       assert.equal(set.get('x-auth-subject'), SUBJECT);
       for (const name of ['authorization', 'dpop', 'x-forwarded-client-cert', 'remote-user'])
@@ -149,12 +149,12 @@ describe('a question over gRPC', () => {
   });
 
   test('with two credentials or two proofs is refused, raw and joined', async (t) => {
-    const { gateway, ask: asked } = await start(t);
-    const token = await issue(gateway, TO_KEY);
-    const proof = await prove(gateway, token, 'GET', '/dpop/1');
+    const front = await start(t);
+    const token = await issue(front.gateway, TO_KEY);
+    const proof = await prove(front.gateway, token, 'GET', '/dpop/1');
     const [credentials, proofs] = [`DPoP ${token}`, proof];
     const reasonOf = async (described: Described) =>
-      (await asked(framed(question({ path: '/dpop/1', ...described })))).reason;
+      (await front.ask(framed(question({ path: '/dpop/1', ...described })))).reason;
     const raw = (...lines: Lines) => reasonOf({ lines });
     assert.equal(await raw(['authorization', credentials], ['DPoP', proofs], ['dpop', proofs]), 'proof_repeated');
     assert.equal(
@@ -172,7 +172,7 @@ describe('a question over gRPC', () => {
   });
 
   test('is about its attributes: pseudo-fields, Host and forwarding fields among the client’s lines count for nothing', async (t) => {
-    const { ask: asked } = await start(t);
+    const front = await start(t);
     for (const lines of [
       [[':path', '/open/1']],
       [
@@ -185,24 +185,24 @@ describe('a question over gRPC', () => {
       ],
       [[':source-certificate', 'x']],
     ] as const)
-      assert.equal((await asked(framed(question({ path: '/dpop/1', lines })))).reason, 'credentials_missing');
+      assert.equal((await front.ask(framed(question({ path: '/dpop/1', lines })))).reason, 'credentials_missing');
     const host = [
       ['host', HOST],
       ['x-forwarded-host', HOST],
       [':authority', HOST],
     ] as const;
-    assert.equal((await asked(framed(question({ host: 'evil.example', lines: host })))).reason, 'misdirected');
+    assert.equal((await front.ask(framed(question({ host: 'evil.example', lines: host })))).reason, 'misdirected');
     assert.equal(
-      (await asked(framed(question({ scheme: 'http', lines: [['x-forwarded-proto', 'https']] })))).reason,
+      (await front.ask(framed(question({ scheme: 'http', lines: [['x-forwarded-proto', 'https']] })))).reason,
       'misdirected',
     );
   });
 
   for (const forwarding of ['', ', forwarding: x-forwarded', ', forwarding: forwarded']) {
     test(`counts its client by the address of the attributes alone${forwarding}`, async (t) => {
-      const { ask: asked } = await start(t, '127.0.0.0/8', forwarding);
+      const front = await start(t, '127.0.0.0/8', forwarding);
       const from = async (address: string, ...lines: Lines) =>
-        (await asked(framed(question({ address, lines: [['x', 'y'], ...lines] })))).reason ?? 'permitted';
+        (await front.ask(framed(question({ address, lines: [['x', 'y'], ...lines] })))).reason ?? 'permitted';
       assert.equal(await from('198.51.100.1'), 'permitted');
       assert.equal(await from('198.51.100.1', ['forwarded', 'for=203.0.113.1']), 'rate_limited');
       assert.equal(await from('198.51.100.1', ['X-Forwarded-For', '203.0.113.2']), 'rate_limited');
@@ -211,7 +211,7 @@ describe('a question over gRPC', () => {
   }
 
   test('that is no such message permits nothing', async (t) => {
-    const { ask: asked } = await start(t);
+    const front = await start(t);
     const good = question({});
     for (const [what, bytes] of [
       ['nothing', Buffer.alloc(0)],
@@ -233,15 +233,15 @@ describe('a question over gRPC', () => {
       ['with OPTIONS *', framed(question({ method: 'OPTIONS', path: '*' }))],
       ['OPTIONS that goes no further', framed(question({ method: 'OPTIONS', lines: [['Max-Forwards', '0']] }))],
     ] as const)
-      assert.equal((await asked(bytes)).permitted, false, what);
-    assert.equal((await asked(framed(good))).permitted, true);
+      assert.equal((await front.ask(bytes)).permitted, false, what);
+    assert.equal((await front.ask(framed(good))).permitted, true);
   });
 
   test('of a stranger, or to another service, permits nothing', async (t) => {
     const strange = await start(t, '192.0.2.0/24');
     assert.equal((await strange.ask(framed(question({})))).reason, 'peer_unknown');
-    const { ask: asked } = await start(t);
-    assert.equal((await asked(framed(question({})), { ':path': `${CHECK}2` })).reason, 'grpc 12');
-    assert.equal((await asked(framed(question({})), { ':path': '/open/1' })).permitted, false);
+    const front = await start(t);
+    assert.equal((await front.ask(framed(question({})), { ':path': `${CHECK}2` })).reason, 'grpc 12');
+    assert.equal((await front.ask(framed(question({})), { ':path': '/open/1' })).permitted, false);
   });
 });
