@@ -1,5 +1,6 @@
 // Protected resource metadata (RFC 9728): one document per resource identifier.
 
+import { readTargetUri } from '../http/uri.ts';
 import type { Route } from './policy.ts';
 
 const WELL_KNOWN = '/.well-known/oauth-protected-resource';
@@ -8,6 +9,12 @@ const WELL_KNOWN = '/.well-known/oauth-protected-resource';
 export function metadataUri(identifier: string): string {
   const [, origin = '', rest = ''] = /^(https?:\/\/[^/?#]+)(.*)$/i.exec(identifier) ?? [];
   return `${origin}${WELL_KNOWN}${rest === '/' ? '' : rest.replace(/^\/(?=\?)/, '')}`;
+}
+
+/** The same in the form in which request URIs are compared (RFC 3986 §6.2.2): a client leaves out `:443`, and may spell `%7E` as `~`. */
+export function metadataKey(identifier: string): string {
+  const [, uri = '', query = ''] = /^([^?]*)(.*)$/s.exec(metadataUri(identifier)) ?? [];
+  return `${readTargetUri(uri) ?? uri}${query}`;
 }
 
 /** Whether a path may be one of these documents: a cheap look before any other. */
@@ -35,7 +42,7 @@ export function compileMetadata(
     [...resources].map(([identifier, parts]) => {
       const document = documentOf(identifier, parts);
       const signed = signers.get(identifier)?.(document);
-      return [metadataUri(identifier), JSON.stringify({ ...document, signed_metadata: signed })];
+      return [metadataKey(identifier), JSON.stringify({ ...document, signed_metadata: signed })];
     }),
   );
 }

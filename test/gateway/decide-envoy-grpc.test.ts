@@ -1,4 +1,4 @@
-// Hostile questions over gRPC (dialect envoy-grpc), of which only a good request gets code 0.
+// Hostile questions over gRPC (dialect envoy-grpc).
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -64,6 +64,19 @@ describe('the document of a resource', () => {
     });
   });
 
+  test('is where clients ask for it, however the identifier is spelled', async (t) => {
+    const more =
+      '- { name: spelled, match: { path: /spelled/* }, upstream: orders, require: dpop, resource: { identifier: "https://API.example.com:443/%73pelled/%c3%a9?v=%7E" } }\n';
+    const gateway = await start(t, more);
+    for (const path of ['/spelled/%C3%A9?v=%7E', '/%73pelled/%c3%a9?v=%7E'])
+      assert.equal(
+        (await documentAt(gateway, `${WELL_KNOWN}${path}`))['resource'],
+        'https://API.example.com:443/%73pelled/%c3%a9?v=%7E',
+      );
+    for (const path of ['/spelled/%C3%A9', '/spelled/%C3%A9?v=~', '/spelled/%C3%A8?v=%7E', '/Spelled/%C3%A9?v=%7E'])
+      assert.equal((await gateway.request('GET', `${WELL_KNOWN}${path}`)).body, 'from the upstream', path);
+  });
+
   test('is named in every challenge of its routes, behind the error', async (t) => {
     const gateway = await start(t);
     const { fields } = await gateway.request('GET', '/orders/1');
@@ -139,6 +152,24 @@ describe('a configuration', () => {
     assert.match(
       await problem(t, route('{ identifier: "https://other.example.com/x" }')),
       /routes\[4\]\.resource\.identifier: is at no origin of a listener of this route, expected one at https:\/\/api\.example\.com/,
+    );
+  });
+
+  test('that spells another one differently is refused: their documents would be at one place', async (t) => {
+    for (const identifier of [
+      'https://api.example.com:443/orders',
+      'https://API.example.com/orders',
+      'https://api.example.com/%6Frders',
+    ]) {
+      assert.match(
+        await problem(t, route(`{ identifier: "${identifier}" }`)),
+        /resource\.identifier: has its document where that of https:\/\/api\.example\.com\/orders is \(.*holdfast\.yaml:\d+:\d+\)/,
+        identifier,
+      );
+    }
+    assert.match(
+      await problem(t, route('{ identifier: "https://api.example.com" }')),
+      /that of https:\/\/api\.example\.com\/ is/,
     );
   });
 

@@ -2,7 +2,7 @@
 
 import { dirname, resolve, sep } from 'node:path';
 import type { Route, Upstream } from '../../policy/policy.ts';
-import { metadataUri } from '../../policy/protected-resource.ts';
+import { metadataKey } from '../../policy/protected-resource.ts';
 import type { Issuer } from '../../token/issuer.ts';
 import type { ConfigPath } from '../problem.ts';
 import { FILE_KEYS } from '../schema/keys.ts';
@@ -242,7 +242,7 @@ function checkResource(
 
 /** Where the document of a route's resource is, in one spelling; undefined: it has none. */
 function documentOf({ resource }: Route): string | undefined {
-  return resource && metadataUri(resource.identifier).toLowerCase();
+  return resource && metadataKey(resource.identifier).toLowerCase();
 }
 
 function checkGivenUpstreams(compilation: Compilation, upstreams: ReadonlyMap<string, Upstream>): void {

@@ -2,6 +2,7 @@
 
 import { readOrigin } from '../../http/uri.ts';
 import type { Listener, ResourceRules, Route } from '../../policy/policy.ts';
+import { metadataKey } from '../../policy/protected-resource.ts';
 import type { ConfigPath } from '../problem.ts';
 import type { Config } from '../schema/schema.ts';
 import { type Compilation, listed } from './compilation.ts';
@@ -31,7 +32,7 @@ export function compileResource(config: ResourceConfig): ResourceRules {
 
 /**
  * Problems: an identifier at an origin that no listener of its route has, so that its document could never be fetched; two routes
- * that write different things about one resource. Warnings: tokens asked for by the identifier (RFC 8707) that no issuer of the
+ * that write different things about one resource, or spell it in two ways. Warnings: tokens asked for by the identifier (RFC 8707) that no issuer of the
  * route makes for it.
  */
 export function checkResources(
@@ -55,9 +56,16 @@ export function checkResources(
         `is not an audience of ${listed(others.map(({ name }) => name))}: a token that a client asks for by it (RFC 8707) is refused`,
       );
     }
-    const [before, place] = seen.get(resource.identifier) ?? [];
-    if (before !== undefined && place !== undefined) checkAgreement(compilation, here, [resource, before], place);
-    else seen.set(resource.identifier, [resource, here]);
+    const document = metadataKey(resource.identifier);
+    const [before, place] = seen.get(document) ?? [];
+    if (before === undefined || place === undefined) seen.set(document, [resource, here]);
+    else if (before.identifier === resource.identifier) checkAgreement(compilation, here, [resource, before], place);
+    else {
+      compilation.problem(
+        [...here, 'identifier'],
+        `has its document where that of ${before.identifier} is (${compilation.placeOf([...place, 'identifier'])}), expected one spelling`,
+      );
+    }
   }
 }
 

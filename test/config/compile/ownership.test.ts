@@ -310,7 +310,12 @@ describe('what is for all', () => {
       /is at a place.*\n.*is the resource of another file \(holdfast\.yaml:12:\d+\)/,
     );
     const same = /is the resource of another file \(holdfast\.yaml:12:\d+\)/;
-    assert.match(at('https://API.example.com/orders').join(), same);
+    for (const spelled of [
+      'https://API.example.com/orders',
+      'https://api.example.com:443/orders',
+      'https://api.example.com/%6Frders',
+    ])
+      assert.match(at(spelled).join(), same, spelled);
     const whole = '"api.example.com/*", "team.example.com/*"';
     assert.match(at('https://api.example.com/orders', whole).join(), /is at a place.*is the resource of another file/s);
     assert.deepEqual(at('https://api.example.com', whole), []);
