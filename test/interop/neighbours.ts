@@ -3,13 +3,15 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { SCENES } from '../../quickstart/demo-scenes.ts';
+import { sendRequest } from '../support/gateway.ts';
 import { INSTALLING } from '../support/programs.ts';
 import { ATTACKS } from './neighbours/attacks.ts';
 import { PREFLIGHT, record, recorded, UNSTOPPABLE } from './neighbours/outcomes.ts';
 import { PRODUCTS } from './neighbours/products.ts';
 import { startRig } from './neighbours/rig.ts';
 import { playScene, setStage } from './neighbours/scenes.ts';
-import { play, type Verdict } from './neighbours/verdict.ts';
+import { REQUESTS, sendHttp2 } from './neighbours/http2.ts';
+import { harmOf, play, type Verdict } from './neighbours/verdict.ts';
 
 const PATIENCE = { timeout: 300_000 };
 
@@ -45,5 +47,50 @@ for (const { title, holdfast, skip, find, start } of PRODUCTS) {
         'docs/neighbours-attacks.md says otherwise; RECORD=1 npm run test:interop writes it',
       );
     });
+
+    test('nothing of that gets through over HTTP/2 either, and a good request does', PATIENCE, async (t) => {
+      const rig = await startRig(t, holdfast);
+      const port = await start(t, rig);
+      assert.equal(await sendHttp2(t, port, {}), 200);
+      for (const [what, fields] of Object.entries(REQUESTS)) {
+        await sendHttp2(t, port, fields);
+        assert.equal(
+          rig.upstream.requests.map(harmOf).find((harm) => harm !== undefined),
+          undefined,
+          what,
+        );
+      }
+    });
+
+    if (holdfast !== undefined) {
+      test('when Holdfast is gone nothing passes, public routes included', PATIENCE, async (t) => {
+        const rig = await startRig(t, holdfast);
+        const port = await start(t, rig);
+        const seen = rig.upstream.requests.length;
+        await rig.gateway.close();
+        for (const path of ['/healthz', '/orders/1', '/x']) {
+          assert.ok((await sendRequest(port, 'GET', path)).status >= 500, path);
+        }
+        assert.equal(rig.upstream.requests.length, seen);
+      });
+    }
+
+    if (title === 'nginx') {
+      test('a gRPC client reads why it was refused in grpc-status, with the challenge and the nonce', async (t) => {
+        const rig = await startRig(t, holdfast);
+        const port = await start(t, rig);
+        const fields = [
+          ['Content-Type', 'application/grpc'],
+          ['TE', 'trailers'],
+        ] as const;
+        const refused = await sendRequest(port, 'POST', '/orders/1', { fields });
+        assert.deepEqual([refused.status, refused.fields.one('grpc-status')], [200, '16']);
+        assert.equal(refused.fields.one('content-type'), 'application/grpc');
+        assert.match(refused.fields.one('www-authenticate') ?? '', /^DPoP /);
+        const misdirected = await sendRequest(port, 'POST', '/browser/1', { fields, host: 'api.example.com:1' });
+        assert.equal(misdirected.fields.one('grpc-status'), '12');
+        assert.equal(rig.upstream.requests.length, 0);
+      });
+    }
   });
 }

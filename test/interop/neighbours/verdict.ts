@@ -80,7 +80,7 @@ function readForwarded(text: string) {
 const isOwn = (path: unknown, name: string) => OWN_PATHS.test(String(path)) && !name.startsWith('/admin');
 
 /** What is dangerous about a request that an upstream got without any token; undefined: nothing. */
-function harmOf({ start, lines, trailers }: Message): string | undefined {
+export function harmOf({ start, lines, trailers }: Message): string | undefined {
   const [, target = ''] = start.split(' ');
   if (!target.startsWith('/')) return `target ${target}`;
   const path = target.split('?')[0] ?? '';
