@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { type Reason, REASON_NAMES } from '../../src/rejection/rejection.ts';
 import { HOST, startTestGateway } from '../support/gateway.ts';
 import { CLIENT, dpop, HOLDER, THIEF, TO_BOTH } from './credentials.ts';
-import { meet } from './refusal.ts';
+import { assertCounted, meet } from './refusal.ts';
 import { gatewayFor, POLICY_OF_ALL, REFUSALS } from './refusals.ts';
 
 /** Why a reason cannot occur here. */
@@ -25,9 +25,15 @@ test('a refusal occurs with its status, error, challenge and body, and never rea
   const shared = await startTestGateway(t, POLICY_OF_ALL);
   for (const refusal of REFUSALS) {
     await t.test(`${refusal.reason}: ${refusal.when}`, async (each) => {
-      await meet(await gatewayFor(each, refusal, shared), refusal);
+      const gateway = await gatewayFor(each, refusal, shared);
+      await meet(gateway, refusal);
+      if (gateway !== shared) await assertCounted(gateway, [refusal]);
     });
   }
+  await assertCounted(
+    shared,
+    REFUSALS.filter(({ wishes }) => wishes === undefined),
+  );
 });
 
 /** What can be wrong with one request at once, in the order of the table. */

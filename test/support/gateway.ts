@@ -358,7 +358,7 @@ function sumOf(text: string, metric: string, labels: Readonly<Record<string, str
 }
 
 /** Seconds until a line that does not come fails the test. */
-const PATIENCE = 5;
+const PATIENCE = 20;
 
 /** A destination of the log that parses its lines and tells when one comes. */
 class LogLines {
