@@ -187,7 +187,7 @@ const DECISIONS: readonly Decision<Input>[] = [
     applies: either(hasOtherSpelling),
   },
   { name: 'byte order mark', ours: MALFORMED, applies: either(hasByteOrderMark) },
-  { name: 'text that is no UTF-8', ours: MALFORMED, applies: either((jws) => !isUnpaddedUtf8(jws)) },
+  { name: 'text that is not UTF-8', ours: MALFORMED, applies: either((jws) => !isUnpaddedUtf8(jws)) },
   { name: 'backslash in a member name', ours: MALFORMED, applies: either(hasBackslashInName) },
   { name: '`b64` in the header', ours: MALFORMED, applies: either(({ header }) => 'b64' in header) },
   {
@@ -259,7 +259,7 @@ const DECISIONS: readonly Decision<Input>[] = [
       /^(?:application\/)?jwt$/i.test(typeof header.typ === 'string' ? header.typ : 'JWT'),
   },
   {
-    name: 'an unbound token beside a stray proof',
+    name: 'an unbound token with a stray proof',
     ours: ['accepted'],
     applies: ({ asked, sent, token }) =>
       methodsOf(token) === undefined && sent.dpop.length > 0 && /^bearer$/i.test(asked.scheme),
