@@ -23,6 +23,26 @@ export function caption(text: string): string | undefined {
   return comment.length === 0 ? undefined : comment.join(' ');
 }
 
+/** What readers look for first, and the files to open, the first of them first. */
+const TASKS: readonly (readonly [task: string, ...files: string[]])[] = [
+  ['a reason: its status, challenge and words', 'src/rejection/rejection.ts', 'docs/rejections.md'],
+  ['a check of the DPoP proof (`htm`, `htu`, `iat`, `ath`, nonce)', 'src/proof/dpop-proof.ts', 'docs/checks.md'],
+  ['a format of certificate headers, to add one', 'src/certificate/formats.ts', 'src/edge/intake/certificate-field.ts'],
+  ['what happens when Redis is away', 'docs/scaling.md', 'src/worker/replica-store.ts', 'src/memory/redis/trouble.ts'],
+  ['a key of a route: declared, then compiled', 'src/config/schema/route.ts', 'src/config/compile/route.ts'],
+  ['what a retry may send again', 'src/edge/upstream/loss.ts', 'src/edge/upstream/sending.ts'],
+  ['which fields the upstream gets', 'src/edge/fields/request-fields.ts', 'src/policy/managed-fields.ts'],
+  ['a metric, or a member of the log', 'src/observe/metrics.ts', 'src/observe/log.ts'],
+  ['what a reload changes, and what needs a restart', 'docs/reload.md', 'src/config/report/restart.ts'],
+  ['why a rule is as it is', 'docs/decisions/README.md'],
+];
+
+/** A path from the root as a link from docs/. */
+const linked = (path: string): string =>
+  path.startsWith('docs/')
+    ? `[${path}](${path.slice('docs/'.length)})`
+    : `[\`${path.slice('src/'.length)}\`](../${path})`;
+
 /** The page: one section per room of src/, in the order of rooms, with its purpose and one line per file. */
 export function treePage(root: string): string {
   const page = [
@@ -32,6 +52,10 @@ export function treePage(root: string): string {
     '',
     'Start with [`src/enforce.ts`](../src/enforce.ts): it is the path that every request takes. A room imports from those before it.',
     'The tests of a file are at the same path below `test/`; `test/gateway` and `test/hostile` run the whole gateway.',
+    '',
+    '| to find | begin with |',
+    '| --- | --- |',
+    ...TASKS.map(([task, ...files]) => `| ${task} | ${files.map(linked).join(', ')} |`),
   ];
   const paths = sourceFiles(root, ['src']);
   for (const { name, purpose } of ROOMS) {

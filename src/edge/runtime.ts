@@ -7,7 +7,7 @@ import type { Log } from '../observe/log.ts';
 import type { TrafficMetrics } from '../observe/metrics.ts';
 import type { Policy, Route } from '../policy/policy.ts';
 import type { Rejection } from '../rejection/rejection.ts';
-import type { ExchangeTerms } from '../token/exchanged-token.ts';
+import type { TokenExchangeTerms } from '../token/exchanged-token.ts';
 import type { Deciding } from './decide/decide.ts';
 import type { RouteAtWork } from './forward/route-at-work.ts';
 import type { IntakeRules } from './intake/facts.ts';
@@ -36,7 +36,7 @@ export interface Runtime {
  */
 export type ExchangeToken = (
   permit: PermitFacts,
-  terms: ExchangeTerms,
+  terms: TokenExchangeTerms,
   now: number,
 ) => string | Rejection | Promise<string | Rejection>;
 

@@ -60,7 +60,8 @@ export function issuerAgent(
   });
 }
 
-export interface Exchange {
+/** How one document is asked for. */
+export interface FetchTerms {
   readonly agent: Dispatcher;
   readonly limits: FetchLimits;
   /** Ends it early. */
@@ -77,16 +78,16 @@ const REDIRECTS = 3;
  * One document. Redirects are followed on the same origin alone, of a POST only those that keep it one (RFC 9110 §15.4).
  * @throws IssuerFailure unless the answer is 200, complete, in time and not too large, with the issuer's `error` if it gave one
  */
-export async function fetchText(url: URL, exchange: Exchange): Promise<IssuerDocument> {
-  const { timeout: seconds } = exchange.limits;
+export async function fetchText(url: URL, terms: FetchTerms): Promise<IssuerDocument> {
+  const { timeout: seconds } = terms.limits;
   const timeout = AbortSignal.timeout(seconds * 1000);
-  const signal = AbortSignal.any([timeout, exchange.signal]);
+  const signal = AbortSignal.any([timeout, terms.signal]);
   let at = url;
   try {
     for (let followed = 0; ; followed++) {
-      const answer = await send(at, exchange, signal);
-      if (answer.statusCode === 200) return await readDocument(answer, at, exchange.limits);
-      const next = followed < REDIRECTS ? redirectOf(answer, at, exchange) : undefined;
+      const answer = await send(at, terms, signal);
+      if (answer.statusCode === 200) return await readDocument(answer, at, terms.limits);
+      const next = followed < REDIRECTS ? redirectOf(answer, at, terms) : undefined;
       if (next === undefined) throw await refusal(answer, at);
       discard(answer);
       at = next;
@@ -98,7 +99,7 @@ export async function fetchText(url: URL, exchange: Exchange): Promise<IssuerDoc
   }
 }
 
-function send(url: URL, { agent, post, accept }: Exchange, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+function send(url: URL, { agent, post, accept }: FetchTerms, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
   return request(url, {
     dispatcher: agent,
     ...(post === undefined ? {} : { method: 'POST', body: post.body }),
@@ -119,7 +120,7 @@ async function readDocument(
   return { text: decodeText(content), maxAge: readMaxAge(headers['cache-control']), mediaType: mediaTypeOf(headers) };
 }
 
-function redirectOf({ statusCode, headers }: Dispatcher.ResponseData, at: URL, { post }: Exchange): URL | undefined {
+function redirectOf({ statusCode, headers }: Dispatcher.ResponseData, at: URL, { post }: FetchTerms): URL | undefined {
   if (!(post === undefined ? [301, 302, 303, 307, 308] : [307, 308]).includes(statusCode)) return undefined;
   const { location } = headers;
   const next = typeof location === 'string' && URL.canParse(location, at) ? new URL(location, at) : undefined;

@@ -4,7 +4,12 @@ import { hash } from 'node:crypto';
 import type { LookupFunction } from 'node:net';
 import { LRUCache } from 'lru-cache';
 import { type Rejection, reject } from '../rejection/rejection.ts';
-import { type ExchangeTerms, exchangeParameters, isAboutToken, readExchangedToken } from '../token/exchanged-token.ts';
+import {
+  type TokenExchangeTerms,
+  exchangeParameters,
+  isAboutToken,
+  readExchangedToken,
+} from '../token/exchanged-token.ts';
 import type { Issuer, TokenExchangeRules } from '../token/issuer.ts';
 import { type EndpointLimits, IssuerEndpoint } from './endpoint.ts';
 import { FairTurns, type TurnLimits } from './fair-turns.ts';
@@ -96,7 +101,11 @@ export class TokenExchanger {
    * @returns Rejection: token_exchange_refused, token_exchange_unavailable, token_exchange_queue_full
    * NOT checked: that the token of the client counts, now: a Permit says so.
    */
-  exchange(from: Exchangeable, terms: ExchangeTerms, now: number): string | Rejection | Promise<string | Rejection> {
+  exchange(
+    from: Exchangeable,
+    terms: TokenExchangeTerms,
+    now: number,
+  ): string | Rejection | Promise<string | Rejection> {
     // A form has no line break, so that no two pairs make one text.
     const name = hash('sha256', `${terms.form}\n${from.token}`, 'base64url');
     const known = this.#remembered(name, now);
@@ -130,7 +139,7 @@ export class TokenExchanger {
   async #exchangeInTurn(
     name: string,
     from: Exchangeable,
-    terms: ExchangeTerms,
+    terms: TokenExchangeTerms,
     now: number,
   ): Promise<string | Rejection> {
     const signal = this.#endpoint.signal();
@@ -147,7 +156,7 @@ export class TokenExchanger {
     name: string,
     call: {
       readonly from: Exchangeable;
-      readonly terms: ExchangeTerms;
+      readonly terms: TokenExchangeTerms;
       readonly now: number;
       readonly signal: AbortSignal;
     },

@@ -9,7 +9,7 @@ import type { DpopRules } from '../proof/dpop-proof.ts';
 import type { ChallengeTerms } from '../rejection/challenge.ts';
 import type { ClaimRule } from '../token/claims.ts';
 import type { Encoding, IdentityRule } from '../token/identity.ts';
-import type { ExchangeTerms } from '../token/exchanged-token.ts';
+import type { TokenExchangeTerms } from '../token/exchanged-token.ts';
 import type { Issuer } from '../token/issuer.ts';
 import type { RateLimit } from '../rate/limit.ts';
 import type { Origin } from '../http/origin.ts';
@@ -39,7 +39,7 @@ export interface ForwardRules {
   readonly host: 'preserve' | 'upstream';
   readonly authorization: 'remove' | 'as-received' | 'bearer' | 'exchange';
   /** For whom a token is asked for in exchange; undefined: none is. */
-  readonly exchange: ExchangeTerms | undefined;
+  readonly exchange: TokenExchangeTerms | undefined;
   readonly identity: readonly IdentityRule[];
   readonly encoding: Encoding;
   /** Lower-cased names, beside the managed ones, that never pass. */

@@ -3,7 +3,7 @@
 import { readJsonObject } from '../jose/jws.ts';
 
 /** For whom a route's upstream wants a token; at least one audience or resource. */
-export interface ExchangeTerms {
+export interface TokenExchangeTerms {
   readonly audience: readonly string[];
   readonly resource: readonly string[];
   readonly scope: readonly string[];

@@ -1,4 +1,4 @@
-// The replica replay store of one thread, kept over reloads.
+// The replica replay store of one thread, over reloads: `unavailable` while Redis is away.
 
 import type { LookupFunction } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';

@@ -4,12 +4,12 @@ import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
 import { type TokenExchangeEvent, type TokenExchangeLimits, TokenExchanger } from '../../src/issuer/token-exchange.ts';
 import { Rejection } from '../../src/rejection/rejection.ts';
-import type { ExchangeTerms } from '../../src/token/exchanged-token.ts';
+import type { TokenExchangeTerms } from '../../src/token/exchanged-token.ts';
 import { answering, type Asked, JSON_FIELDS, NOW, SECRET } from '../support/introspector.ts';
 import { breakOff, json, makeIssuer, type Served, serve, status } from '../support/issuer-server.ts';
 
-const ORDERS: ExchangeTerms = { audience: ['orders'], resource: [], scope: [], form: 'audience=orders' };
-const INVOICES: ExchangeTerms = { audience: ['invoices'], resource: [], scope: [], form: 'audience=invoices' };
+const ORDERS: TokenExchangeTerms = { audience: ['orders'], resource: [], scope: [], form: 'audience=orders' };
+const INVOICES: TokenExchangeTerms = { audience: ['invoices'], resource: [], scope: [], form: 'audience=invoices' };
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 const ISSUED = { access_token: 'for-orders', issued_token_type: ACCESS_TOKEN, token_type: 'Bearer', expires_in: 300 };
 

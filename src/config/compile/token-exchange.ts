@@ -1,6 +1,6 @@
 // Compilation of token exchange: the issuer's endpoint, and the audience of each route.
 
-import type { ExchangeTerms } from '../../token/exchanged-token.ts';
+import type { TokenExchangeTerms } from '../../token/exchanged-token.ts';
 import type { Issuer, TokenExchangeRules } from '../../token/issuer.ts';
 import { compileClient } from './client.ts';
 import { type Compilation, merged } from './compilation.ts';
@@ -32,7 +32,7 @@ export function compileExchangeTerms(
   at: ConfigPath,
   config: RouteConfig,
   issuers: readonly Issuer[],
-): ExchangeTerms | undefined {
+): TokenExchangeTerms | undefined {
   const { defaults } = compilation.read.config;
   const { require = defaults.require, forward } = config;
   const { authorization, token_exchange: terms } = merged(defaults.forward, forward);
@@ -58,7 +58,7 @@ export function compileExchangeTerms(
   return undefined;
 }
 
-function termsOf({ audience = [], resource = [], scope = [] }: TermsConfig): ExchangeTerms {
+function termsOf({ audience = [], resource = [], scope = [] }: TermsConfig): TokenExchangeTerms {
   const form = new URLSearchParams([
     ...audience.map((name) => ['audience', name]),
     ...resource.map((uri) => ['resource', uri]),
