@@ -8,9 +8,10 @@ import { createInterface } from 'node:readline';
 import { describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { type Client, SdkHttpError } from '@modelcontextprotocol/client';
-import type { RequestWishes } from '../support/gateway.ts';
-import { USER } from '../support/login-server.ts';
-import { makeFetch, TestProvider } from '../support/mcp-client.ts';
+import { portOf, type RequestWishes, startTestGateway } from '../support/gateway.ts';
+import { startLoginServer, USER } from '../support/login-server.ts';
+import { connectMcp, makeFetch, TestProvider, type Trace } from '../support/mcp-client.ts';
+import { startMcpServer } from '../support/mcp-server.ts';
 import { HOLDER, prove, TLS } from './example.ts';
 import { MCP, said, startMcp } from './mcp.ts';
 
@@ -177,6 +178,34 @@ test('what the server itself refuses reaches the client as it is', async (t) => 
   const { client, transport } = await connect();
   await transport.terminateSession();
   await assert.rejects(client.ping(), (error) => error instanceof SdkHttpError && error.status === 400);
+});
+
+test('with nonces demanded the client repeats one request with the nonce, and none after it', async (t) => {
+  const server = await startMcpServer(t);
+  const login = await startLoginServer(t, { resources: { [MCP]: ['mcp:tools'] } });
+  const { running } = await startTestGateway(t, {
+    issuers: `login: { issuer: "${login.issuer}", audience: ["${MCP}"] }`,
+    upstreams: `mcp: { targets: ["${server.url}"] }`,
+    routes: `- name: mcp
+  match: { path: /mcp }
+  upstream: mcp
+  require: dpop
+  scope: [mcp:tools]
+  dpop: { nonce: required }
+  forward: { host: upstream }
+  resource: { identifier: "${MCP}" }`,
+  });
+  const trace: Trace = [];
+  const fetch = makeFetch(t, portOf(running.listeners[0]?.bind), trace);
+  const provider = new TestProvider(HOLDER);
+  const { client } = await connectMcp(t, { url: MCP, fetch, provider, browser: login.browse() });
+  for (const a of [1, 2, 3]) {
+    assert.equal(said(await client.callTool({ name: 'add', arguments: { a, b: 1 } })), String(a + 1));
+  }
+  const refused = trace.filter(({ status }) => status === 401).map(({ headers }) => headers.get('WWW-Authenticate'));
+  assert.equal(refused.length, 2);
+  assert.match(refused[0] ?? '', /^DPoP algs=/);
+  assert.match(refused[1] ?? '', /^DPoP error="use_dpop_nonce"/);
 });
 
 test('the server and the client of docs/mcp.md find one another through the gateway', async (t) => {
