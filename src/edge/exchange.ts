@@ -224,7 +224,7 @@ class Exchange implements ExchangeOwner {
   #report({ outcome, status, sent, rejection, grpcStatus, tunnel }: Ending): void {
     if (this.#settled) return;
     this.#settled = true;
-    const { metrics, log } = this.#runtime;
+    const { metrics, log, recent } = this.#runtime;
     const { transaction, connection } = this.#arrival;
     const permitted = this.#permit?.facts;
     const facts = this.#facts;
@@ -235,7 +235,7 @@ class Exchange implements ExchangeOwner {
     metrics.countRequest(this.#route, scheme, binding, outcome, ((this.#opened ?? now) - this.#started) / 1000);
     if (this.#shadowed !== undefined) metrics.countRejection(this.#route, this.#shadowed, 'shadow');
     if (permitted?.unknownConfirmations) metrics.countUnknownConfirmations(permitted.unknownConfirmations);
-    log.request({
+    const line: RequestLine = {
       requestId: this.#requestId,
       interactionId: readInteractionId(this.#interactionField, transaction.rawHeaders),
       listener: { name: this.#listener },
@@ -255,7 +255,9 @@ class Exchange implements ExchangeOwner {
       sent,
       tunnel,
       attempts: this.#attempts,
-    });
+    };
+    log.request(line);
+    recent.count(line, this.#runtime.now());
   }
 
   /** Fails closed: nothing more is forwarded, and an answer that has begun, or cannot be made, is broken off. */

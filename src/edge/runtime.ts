@@ -4,6 +4,7 @@ import type { PermitFacts } from '../binding/permit.ts';
 import type { Ports } from '../enforce.ts';
 import { type GrpcCall, readGrpcCall } from '../http/grpc.ts';
 import type { Log } from '../observe/log.ts';
+import type { RecentTraffic } from '../observe/recent.ts';
 import type { TrafficMetrics } from '../observe/metrics.ts';
 import type { Policy, Route } from '../policy/policy.ts';
 import type { Rejection } from '../rejection/rejection.ts';
@@ -22,6 +23,7 @@ export interface Runtime {
   readonly listeners: ReadonlyMap<string, ListenerAtWork>;
   readonly metrics: TrafficMetrics;
   readonly log: Log;
+  readonly recent: RecentTraffic;
   /** Seconds since the epoch. */
   readonly now: () => number;
   /** Whether new requests are refused because the process stops. */

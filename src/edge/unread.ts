@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { Answer } from '../rejection/answer.ts';
 import { rejectionAnswer } from '../rejection/answer.ts';
 import { grpcCodeOf, type Rejection } from '../rejection/rejection.ts';
+import type { RequestLine } from '../observe/log.ts';
 import type { Refused } from './listen/serve.ts';
 import { grpcCallOf, type Runtime } from './runtime.ts';
 
@@ -12,7 +13,7 @@ import { grpcCallOf, type Runtime } from './runtime.ts';
  * Counted and logged like a refused request; its method and target are not known.
  */
 export function refuseUnread(runtime: Runtime, listener: string, rejection: Rejection, refused: Refused): Answer {
-  const { metrics, log } = runtime;
+  const { metrics, log, recent } = runtime;
   const { connection, transaction } = refused;
   const grpc = transaction && grpcCallOf(runtime.listeners.get(listener), transaction);
   const requestId = randomUUID();
@@ -27,7 +28,7 @@ export function refuseUnread(runtime: Runtime, listener: string, rejection: Reje
   });
   metrics.countRejection(undefined, rejection, 'enforced');
   metrics.countRequest(undefined, 'none', 'none', 'rejected', 0);
-  log.request({
+  const line: RequestLine = {
     requestId,
     interactionId: undefined,
     listener: { name: listener },
@@ -47,6 +48,8 @@ export function refuseUnread(runtime: Runtime, listener: string, rejection: Reje
     sent: 0,
     tunnel: undefined,
     attempts: undefined,
-  });
+  };
+  log.request(line);
+  recent.count(line, runtime.now());
   return own;
 }

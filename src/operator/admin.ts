@@ -4,7 +4,7 @@ import type { Bind } from '../policy/policy.ts';
 import { isOwnHost } from './own-host.ts';
 import { type OpenPages, openPages, type Page, type PageSources, PLAIN, plainPage } from './pages.ts';
 import { shareWork } from './shared-work.ts';
-import { type Status, statusJson } from './status.ts';
+import { refusalsJson, type Status, statusJson } from './status.ts';
 import { CONTENT_SECURITY_POLICY, statusPage } from './status-page.ts';
 
 export interface AdminSources extends Pick<PageSources, 'onFailure'> {
@@ -22,7 +22,7 @@ const FIELDS = {
 };
 
 /**
- * Opens the port of /status (HTML, or JSON for those who accept it before HTML), /status.json and /config. A Host that is neither
+ * Opens the port of /status (HTML, or JSON for those who accept it before HTML), /status.json, /refusals.json and /config. A Host that is neither
  * loopback, nor where the port is bound, nor an address where it is bound to all of them, gets 421: a name could be one that
  * somebody else's page has made resolve here.
  * @throws Error that names the address, where it cannot be bound (bind.ts)
@@ -38,10 +38,12 @@ export async function openAdmin(bind: Bind, { config, onFailure, ...sources }: A
         return prefersJson(headers.accept) ? json(await status()) : page(await status());
       case '/status.json':
         return json(await status());
+      case '/refusals.json':
+        return { status: 200, type: 'application/json', body: refusalsJson(await status()) };
       case '/config':
         return { status: 200, type: PLAIN, body: config() };
       default:
-        return plainPage(404, 'Here are /status, /status.json and /config.');
+        return plainPage(404, 'Here are /status, /status.json, /refusals.json and /config.');
     }
   };
   const answer = async (asked: Asked): Promise<Page> => ({

@@ -1,45 +1,37 @@
-// The status page: one HTML document without scripts or other resources.
+// The status page: one HTML document without scripts or other resources, in the order of an operator's questions.
 
 import { hash } from 'node:crypto';
 import type { RouteDescription } from '../config/report/describe.ts';
+import { Html, html, type Inner, list, mark, sparkline, table } from './html.ts';
+import { elapsed, exactTime, milliseconds, moment, percent, perSecond, shortCount } from './shown.ts';
 import type { IssuerStatus, Reload, Status, UpstreamStatus, WorkerStatus } from './status.ts';
-
-/** Text that is HTML already; only `html` makes it, so that nothing gets into a page without being escaped. */
-class Html {
-  readonly text: string;
-
-  constructor(text: string) {
-    this.text = text;
-  }
-}
-
-type Inner = string | number | Html | readonly Html[];
-
-function html(parts: TemplateStringsArray, ...values: readonly Inner[]): Html {
-  const shown = (value: Inner | undefined): string => {
-    if (value instanceof Html) return value.text;
-    if (typeof value === 'object') return value.map(({ text }) => text).join('');
-    return String(value ?? '').replaceAll(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
-  };
-  return new Html(parts.map((part, index) => `${part}${index < values.length ? shown(values[index]) : ''}`).join(''));
-}
+import type { LastRefusal, Rates, RefusalStatus } from './traffic.ts';
 
 const STYLE = `
-:root { color-scheme: light dark; --line: #8884; --good: #187a3c; --bad: #b3261e; }
-@media (prefers-color-scheme: dark) { :root { --good: #6fd08c; --bad: #ff8a80; } }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 0 auto; padding: 1rem; overflow-wrap: anywhere; }
-h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; } p { margin: .25rem 0; }
+:root { color-scheme: light dark; --line: #8884; --soft: #8882; --good: #187a3c; --bad: #b3261e; --warn: #8a5a00; --dim: #666; }
+@media (prefers-color-scheme: dark) { :root { --good: #6fd08c; --bad: #ff8a80; --warn: #e0b050; --dim: #aaa; } }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 80rem; margin: 0 auto; padding: 1rem; }
+h1 { font-size: 1.4rem; margin: 0; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; } p { margin: .25rem 0; }
+h2 small, .dim { color: var(--dim); font-weight: 400; }
 table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); }
-ul { margin: 0; padding-left: 1.1rem; } code { font: .9em ui-monospace, monospace; }
+th, td { text-align: left; vertical-align: top; padding: .35rem .8rem .35rem 0; border-bottom: 1px solid var(--line); }
+td.n, th.n { text-align: right; } code { font: .9em ui-monospace, monospace; overflow-wrap: anywhere; }
+ul { margin: 0; padding-left: 1.1rem; } summary { padding: .3rem 0; cursor: pointer; }
 .good { color: var(--good); font-weight: 600; } .bad { color: var(--bad); font-weight: 600; }
-@media (max-width: 40rem) {
-  thead { display: none; } tr { display: block; padding: .4rem 0; border-bottom: 1px solid var(--line); }
-  td { display: block; border: 0; padding: 0; } td::before { content: attr(data-name) ": "; font-weight: 600; }
+.warn { color: var(--warn); font-weight: 600; } .unknown { color: var(--dim); }
+.box { border-left: 4px solid var(--bad); background: var(--soft); padding: .6rem .9rem; margin: 1rem 0; }
+.box.mild { border-color: var(--warn); }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(10.5rem, 1fr)); gap: .6rem; margin: 1rem 0; }
+.tile { border: 1px solid var(--line); border-radius: 6px; padding: .6rem .75rem; }
+.tile b { display: block; font-size: 1.3rem; } .tile svg { display: block; width: 100%; }
+@media (max-width: 48rem) {
+  thead { display: none; } tr { display: block; padding: .5rem 0; border-bottom: 1px solid var(--line); }
+  td, td.n { display: block; border: 0; padding: 0; text-align: left; }
+  td:not(:empty)::before { content: attr(data-name) ": "; color: var(--dim); }
 }
 `;
 
-/** Nothing may be loaded, run, framed or sent anywhere; the one style is the page's own. */
+/** Nothing may be loaded, run, framed or sent anywhere; the one style is the page's. */
 export const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   `style-src 'sha256-${hash('sha256', STYLE, 'base64')}'`,
@@ -48,108 +40,175 @@ export const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
+/** Seconds until a browser asks again. */
+const AGAIN = 10;
+
 /** The page for people. Everything in it that came from a configuration or from outside is escaped. */
 export function statusPage(status: Status): string {
-  const { version, policy, state, now, startedAt, replay } = status;
+  const { version, policy, state, now, startedAt } = status;
   const page = html`<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Holdfast: ${state}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><style>${new Html(STYLE)}</style></head><body>
-<h1>Holdfast ${version}: ${mark(status.ready, status.ready ? 'ready' : 'not ready')}</h1>
-<p>${state}, up ${elapsed(now - startedAt)}, since ${moment(startedAt)}</p>
-<p>Policy <code>${policy.id}</code> of <code>${policy.file}</code>, in force since ${moment(policy.since)}</p>
-${reloadLines(status.lastReload)}
-<p>Proofs remembered: ${replay.entries} of ${replay.capacity} (${percent(replay.entries / Math.max(1, replay.capacity))})</p>
-${section('Workers', ['Worker', 'State', 'Restarts', 'Busy'], status.workers.map(workerRow))}
-${section(
-  'Listeners',
-  ['Listener', 'Connections'],
-  status.listeners.map(({ description, connections }) => [description, connections]),
+<html lang="en"><head><meta charset="utf-8"><title>Holdfast: ${status.ready ? state : 'not ready'}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><meta http-equiv="refresh" content="${AGAIN}">
+<style>${new Html(STYLE)}</style></head><body>
+<h1>Holdfast ${version} <span aria-hidden="true">●</span> ${mark(status.ready ? 'good' : 'bad', status.ready ? 'ready' : 'not ready')}</h1>
+<p class="dim">${state} · policy <code>${policy.id}</code> of <code>${policy.file}</code> since ${moment(policy.since)} · up ${elapsed(now - startedAt)}
+ · ${reloadLine(status.lastReload, now)} · page of ${moment(now)}, again in ${AGAIN} s</p>
+${troubleBox(status)}
+${tiles(status)}
+${refusalTable(status.refusals)}
+${lastTable(status.lastRefusals)}
+<h2>Routes <small>(last 5 min)</small></h2>
+${table(
+  ['Route', 'Match', 'Demands', 'Req/s', 'Refused', 'p99', 'Upstream'],
+  status.routes.map((route) => routeRow(route, status)),
 )}
-${section('Routes', ['Route', 'Demands', 'Upstream', 'Not enforced'], status.routes.map(routeRow))}
-${section(
-  'Issuers',
+<details><summary>What each route does and does not enforce</summary>
+${table(
+  ['Route', 'Demands', 'Forwards', 'Not enforced'],
+  status.routes.map(({ name, demands, forwards, shadow, notEnforced }) => [
+    html`<strong>${name}</strong>`,
+    html`${list(demands)}${shadow.length > 0 ? html`<p>Shadow:</p>${list(shadow)}` : html``}`,
+    list(forwards),
+    list(notEnforced),
+  ]),
+)}</details>
+<details><summary>Issuers, upstreams, workers, listeners, certificates</summary>
+${table(
   ['Issuer', 'Keys', 'Loaded', 'Last attempt'],
   status.issuers.map((one) => issuerRow(one, now)),
 )}
-${section('Upstreams', ['Upstream', 'Target', 'Health', 'Pending'], status.upstreams.flatMap(upstreamRows))}
-<p>The same as <a href="/status.json">JSON</a>; the <a href="/config">configuration</a> in force.</p>
+${table(['Upstream', 'Target', 'Health', 'Pending'], status.upstreams.flatMap(upstreamRows))}
+${table(['Worker', 'State', 'Restarts', 'Busy'], status.workers.map(workerRow))}
+${table(
+  ['Listener', 'Connections'],
+  status.listeners.map(({ description, connections }) => [description, connections]),
+)}
+${table(
+  ['Certificate', 'Listener', 'Ends'],
+  status.certificates.map(({ file, listener, ends }) => [html`<code>${file}</code>`, listener, moment(ends)]),
+)}
+${reloadDetails(status.lastReload)}</details>
+<p>The same as <a href="/status.json">JSON</a>; the <a href="/refusals.json">refusals</a>; the <a href="/config">configuration</a> in force.</p>
 </body></html>
 `;
   return page.text;
 }
 
-function section(title: string, names: readonly string[], rows: readonly (readonly Inner[])[]): Html {
-  if (rows.length === 0) return html``;
-  const cells = (row: readonly Inner[]) =>
-    row.map((cell, index) => html`<td data-name="${names[index] ?? ''}">${cell}</td>`);
-  return html`<h2>${title}</h2><table><thead><tr>${names.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
-<tbody>${rows.map((row) => html`<tr>${cells(row)}</tr>`)}</tbody></table>`;
+function troubleBox({ troubles }: Status): Html {
+  if (troubles.length === 0) return html``;
+  const grave = troubles.some((one) => one.grave);
+  const lines = troubles.map(({ what, more }) => html`<p><strong>${what}</strong> ${more}</p>`);
+  return html`<div class="box${grave ? '' : ' mild'}" role="alert">${lines}</div>`;
 }
 
-function reloadLines(reload: Reload | undefined): Html {
-  if (reload === undefined) return html`<p>No reload since the start</p>`;
+function tiles({ traffic, replay, certificates, now }: Status): Html {
+  const { refused, failed, p50, p99, requestsByMinute, refusedByMinute } = traffic;
+  const full = replay.entries / Math.max(1, replay.capacity);
+  const [next] = certificates;
+  const days = next === undefined ? undefined : (next.ends - now) / 86_400;
+  const tile = (name: string, value: Inner, picture: Html = html``) =>
+    html`<div class="tile"><span class="dim">${name}</span><b>${value}</b>${picture}</div>`;
+  return html`<div class="tiles">${[
+    tile('requests/s, 5 min', perSecond(traffic.perSecond), sparkline(requestsByMinute, 'unknown')),
+    tile('refused, 5 min', shareMark(refused, 0.02), sparkline(refusedByMinute, 'bad')),
+    tile('upstream failed, 5 min', shareMark(failed, 0.001)),
+    tile('p50 / p99, 5 min', `${milliseconds(p50)} / ${milliseconds(p99)}`),
+    tile('proofs remembered', html`${shortCount(replay.entries)} <small class="dim">${percent(full)}</small>`),
+    tile('next certificate ends', days === undefined ? mark('unknown', 'none') : daysMark(days)),
+  ]}</div>`;
+}
+
+function shareMark(share: number | undefined, high: number): Html {
+  if (share === undefined) return mark('unknown', 'no requests');
+  return share > high ? mark('bad', percent(share)) : html`${percent(share)}`;
+}
+
+function daysMark(days: number): Html {
+  const text = `${Math.floor(days)} d`;
+  return days < 3 ? mark('bad', text) : days < 14 ? mark('warn', text) : html`${text}`;
+}
+
+function refusalTable(refusals: readonly RefusalStatus[]): Html {
+  if (refusals.length === 0)
+    return html`<h2>Why requests were refused</h2><p class="unknown">None in the last hour.</p>`;
+  return html`<h2>Why requests were refused</h2>${table(
+    ['Reason', 'Route', 'Last 5 min', 'Last hour', 'Last at', 'What to look at'],
+    refusals.map(({ reason, route, last5Minutes, lastHour, lastAt, lookAt }) => [
+      html`<code>${reason}</code>`,
+      route,
+      last5Minutes,
+      lastHour,
+      exactTime(lastAt),
+      lookAt,
+    ]),
+  )}`;
+}
+
+function lastTable(refusals: readonly LastRefusal[]): Html {
+  if (refusals.length === 0) return html``;
+  return html`<h2>The last refusals <small>(50 are kept, in memory only)</small></h2>${table(
+    ['At', 'Request', 'Route', 'Reason', 'Expected', 'Received', 'From', 'request_id'],
+    refusals.map(({ at, method, path, route, reason, expected, received, client = '', requestId }) => [
+      exactTime(at),
+      html`<code>${method} ${path}</code>`,
+      route,
+      html`<code>${reason}</code>`,
+      html`<code>${expected}</code>`,
+      html`<code>${received}</code>`,
+      client,
+      html`<code title="${requestId}">${requestId.slice(0, 8)}</code>`,
+    ]),
+  )}`;
+}
+
+const NO_RATES: Rates = { perSecond: 0, refused: undefined, failed: undefined, p50: undefined, p99: undefined };
+
+function routeRow(
+  { name, match, demands, upstream }: RouteDescription,
+  { traffic, upstreams }: Status,
+): readonly Inner[] {
+  const rates = Object.hasOwn(traffic.routes, name) ? (traffic.routes[name] ?? NO_RATES) : NO_RATES;
+  const known = upstreams.find((one) => upstream.startsWith(`${one.name} (`));
+  return [
+    html`<strong>${name}</strong>`,
+    html`<code>${match}</code>`,
+    demands[0] ?? '',
+    perSecond(rates.perSecond),
+    shareMark(rates.refused, 0.02),
+    milliseconds(rates.p99),
+    known === undefined ? upstream : html`${known.name} ${healthMark(known)}`,
+  ];
+}
+
+function healthMark({ targets }: UpstreamStatus): Html {
+  const up = targets.filter(({ health }) => health !== 'unhealthy').length;
+  if (targets.every(({ health }) => health === 'unknown')) return mark('unknown', `${targets.length} not checked`);
+  return mark(up === targets.length ? 'good' : 'bad', `${up} of ${targets.length} up`);
+}
+
+function reloadLine(reload: Reload | undefined, now: number): Html {
+  if (reload === undefined) return html`no reload since the start`;
+  return html`last reload ${elapsed(now - reload.at)} ago: ${mark(reload.result === 'refused' ? 'bad' : 'good', reload.result)}`;
+}
+
+function reloadDetails(reload: Reload | undefined): Html {
+  if (reload === undefined) return html``;
   const { at, cause, result, changes, problems } = reload;
   const why = cause === 'signal' ? 'by SIGHUP' : 'because files changed';
-  const what = changes.length > 0 ? html`: ${changes.join(', ')}` : html``;
-  return html`<p>Last reload ${moment(at)}, ${why}: ${mark(result !== 'refused', result)}${what}</p>${list(problems)}`;
+  return html`<p>Last reload ${moment(at)}, ${why}: ${result}</p>${list(changes)}${list(problems)}`;
 }
 
 function workerRow({ index, state, restarts, utilization }: WorkerStatus): readonly Inner[] {
-  return [index, mark(state === 'serving', state), restarts, percent(utilization)];
-}
-
-function routeRow({ name, match, upstream, demands, shadow, notEnforced }: RouteDescription): readonly Inner[] {
-  const beside = shadow.length > 0 ? html`<p>Shadow:</p>${list(shadow)}` : html``;
-  return [html`<strong>${name}</strong><br>${match}`, html`${list(demands)}${beside}`, upstream, list(notEnforced)];
+  return [index, mark(state === 'serving' ? 'good' : 'bad', state), restarts, percent(utilization)];
 }
 
 function issuerRow({ name, issuer, keys, loadedAt, lastError }: IssuerStatus, now: number): readonly Inner[] {
-  const loaded = loadedAt === undefined ? mark(false, 'never') : `${elapsed(now - loadedAt)} ago`;
-  const last = lastError === undefined ? mark(true, 'good') : mark(false, lastError);
+  const loaded = loadedAt === undefined ? mark('bad', 'never') : `${elapsed(now - loadedAt)} ago`;
+  const last = lastError === undefined ? mark('good', 'good') : mark('bad', lastError);
   return [html`<strong>${name}</strong><br>${issuer}`, keys, loaded, last];
 }
 
 function upstreamRows({ name, targets }: UpstreamStatus): readonly (readonly Inner[])[] {
-  return targets.map(({ target, health, pending }) => [name, target, mark(health !== 'unhealthy', health), pending]);
-}
-
-function list(items: readonly string[]): Html {
-  return items.length === 0 ? html`` : html`<ul>${items.map((item) => html`<li>${item}</li>`)}</ul>`;
-}
-
-function mark(good: boolean, text: string): Html {
-  return html`<span class="${good ? 'good' : 'bad'}">${text}</span>`;
-}
-
-function percent(share: number): string {
-  return `${Math.round(share * 100)} %`;
-}
-
-function moment(seconds: number): Html {
-  const text = new Date(seconds * 1000).toISOString().replace(/\.\d+/, '');
-  return html`<time datetime="${text}">${text.replace('T', ' ').replace('Z', ' UTC')}</time>`;
-}
-
-/** The two largest units: `3 d 4 h`. */
-function elapsed(seconds: number): string {
-  const units = [
-    ['d', 86_400],
-    ['h', 3600],
-    ['min', 60],
-    ['s', 1],
-  ] as const;
-  let rest = Math.max(0, Math.round(seconds));
-  const parts = units.map(([unit, size]) => {
-    const count = Math.floor(rest / size);
-    rest -= count * size;
-    return [count, unit] as const;
-  });
-  const first = parts.findIndex(([count]) => count > 0);
-  return first === -1
-    ? '0 s'
-    : parts
-        .slice(first, first + 2)
-        .filter(([count]) => count > 0)
-        .map((part) => part.join(' '))
-        .join(' ');
+  const standing = { healthy: 'good', unhealthy: 'bad', unknown: 'unknown' } as const;
+  return targets.map(({ target, health, pending }) => [name, target, mark(standing[health], health), pending]);
 }

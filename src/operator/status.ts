@@ -1,5 +1,7 @@
 // The status of a gateway as plain data without secrets.
 
+import type { LastRefusal, RefusalStatus, TrafficStatus } from './traffic.ts';
+import type { Trouble } from './troubles.ts';
 import type { RouteDescription } from '../config/report/describe.ts';
 
 /** Times are seconds since the epoch. */
@@ -20,6 +22,20 @@ export interface Status {
   /** Of the replay store. */
   readonly replay: { readonly entries: number; readonly capacity: number };
   readonly upstreams: readonly UpstreamStatus[];
+  /** Of listeners with TLS, the next one to end first. */
+  readonly certificates: readonly CertificateStatus[];
+  readonly traffic: TrafficStatus;
+  readonly refusals: readonly RefusalStatus[];
+  /** The newest first. */
+  readonly lastRefusals: readonly LastRefusal[];
+  readonly troubles: readonly Trouble[];
+}
+
+export interface CertificateStatus {
+  readonly listener: string;
+  readonly file: string;
+  /** Seconds since the epoch. */
+  readonly ends: number;
 }
 
 export interface Reload {
@@ -68,6 +84,11 @@ export interface UpstreamStatus {
     /** Requests that wait for their answers. */
     readonly pending: number;
   }[];
+}
+
+/** Why requests were refused lately, and the last refusals in full. */
+export function refusalsJson({ now, refusals, lastRefusals }: Status): string {
+  return `${JSON.stringify(snakeCased({ now, refusals, lastRefusals }), undefined, 2)}\n`;
 }
 
 /** The same, with member names as in the other JSON of this gateway: `started_at`. */

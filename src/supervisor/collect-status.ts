@@ -1,13 +1,20 @@
 // The status that the admin port shows, collected from supervisor and workers.
 
-import type { IssuerStatus, Status, UpstreamStatus } from '../operator/status.ts';
+import { X509Certificate } from 'node:crypto';
+import type { CertificateStatus, IssuerStatus, Status, UpstreamStatus } from '../operator/status.ts';
+import { lastRefusals, mergeRecent, refusalStatus, trafficStatus } from '../operator/traffic.ts';
+import { findTroubles } from '../operator/troubles.ts';
+import type { Recent } from '../observe/recent.ts';
 import { METRICS, type Snapshot } from '../observe/metrics.ts';
 import { describePolicy, formatTarget } from '../config/report/describe.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Mask } from '../config/report/mask.ts';
 import type { IssuerKeys } from '../issuer/keys.ts';
 
-export interface StatusSources extends Omit<Status, 'policy' | 'listeners' | 'routes' | 'issuers' | 'upstreams'> {
+type Collected = 'certificates' | 'traffic' | 'refusals' | 'lastRefusals' | 'troubles';
+
+export interface StatusSources
+  extends Omit<Status, 'policy' | 'listeners' | 'routes' | 'issuers' | 'upstreams' | Collected> {
   readonly file: string;
   readonly policy: Policy;
   /** Hides what came from the environment, and passwords in addresses. */
@@ -16,10 +23,13 @@ export interface StatusSources extends Omit<Status, 'policy' | 'listeners' | 'ro
   readonly keys: readonly IssuerKeys[];
   /** Of the workers. */
   readonly snapshots: readonly Snapshot[];
+  readonly recents: readonly Recent[];
 }
 
-export function collectStatus({ file, policy, mask, adoptedAt, keys, snapshots, ...rest }: StatusSources): Status {
+export function collectStatus(sources: StatusSources): Status {
+  const { file, policy, mask, adoptedAt, keys, snapshots, recents, ...rest } = sources;
   const { listeners, routes } = describePolicy(policy);
+  const recent = mergeRecent(recents);
   const shown = {
     listeners: policy.listeners.map(({ name }, index) => ({
       name,
@@ -30,8 +40,23 @@ export function collectStatus({ file, policy, mask, adoptedAt, keys, snapshots, 
     issuers: keys.map((one) => issuerStatus(one, rest.now)),
     upstreams: policy.upstreams.map((upstream) => upstreamStatus(upstream, snapshots)),
     lastReload: rest.lastReload,
+    certificates: certificatesOf(policy),
+    traffic: trafficStatus(recent),
+    refusals: refusalStatus(recent),
+    lastRefusals: lastRefusals(recent),
   };
-  return { ...rest, policy: { id: policy.id, file, since: adoptedAt }, ...mask(shown) };
+  const status = { ...rest, policy: { id: policy.id, file, since: adoptedAt }, ...mask(shown) };
+  return { ...status, troubles: findTroubles(status) };
+}
+
+function certificatesOf({ listeners }: Policy): readonly CertificateStatus[] {
+  const all = listeners.flatMap(({ name: listener, tls }) =>
+    (tls?.certificates ?? []).map(({ cert, certFile: file }) => {
+      const ends = new X509Certificate(cert).validToDate.getTime() / 1000;
+      return { listener, file, ends };
+    }),
+  );
+  return all.toSorted((a, b) => a.ends - b.ends);
 }
 
 function issuerStatus({ issuer, state, ageSeconds, lastError }: IssuerKeys, now: number): IssuerStatus {

@@ -1,6 +1,7 @@
 // The worker threads of a gateway: started together, watched, and replaced when one dies.
 
 import type { Log } from '../observe/log.ts';
+import { NOTHING_RECENT, type Recent } from '../observe/recent.ts';
 import type { Snapshot } from '../observe/metrics.ts';
 import type { StoreState } from '../memory/redis/replay-store.ts';
 import type { Order, PolicyInForce, Report, StartOrder } from '../worker/messages.ts';
@@ -82,6 +83,11 @@ export class Crew {
   /** The metrics of each worker; of one that does not answer in time those it reported last. */
   async snapshots(): Promise<readonly Snapshot[]> {
     return await Promise.all(this.#members.map((member) => member.snapshot()));
+  }
+
+  /** What happened lately in each worker; nothing of one that does not answer in time. */
+  async recents(): Promise<readonly Recent[]> {
+    return await Promise.all(this.#members.map((member) => member.recent()));
   }
 
   /** Settles when no worker has a request in flight. */
@@ -208,6 +214,12 @@ class Member {
     this.post({ type: 'snapshot' });
     await this.#until((one) => one.type === 'snapshot', SNAPSHOT_PATIENCE);
     return this.#last;
+  }
+
+  async recent(): Promise<Recent> {
+    this.post({ type: 'recent' });
+    const report = await this.#until((one) => one.type === 'recent', SNAPSHOT_PATIENCE);
+    return report?.type === 'recent' ? report.recent : NOTHING_RECENT;
   }
 
   /** Between scrapes, so that little is lost with a worker that dies. */

@@ -288,6 +288,7 @@ class RunningGateway implements Gateway {
       keys: [...this.#keys.values()],
       replay: { entries: this.#replay.entries, capacity },
       snapshots: await this.#crew.snapshots(),
+      recents: await this.#crew.recents(),
     });
   }
 

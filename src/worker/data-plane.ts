@@ -17,6 +17,7 @@ import type { HandshakeRefusal } from '../edge/listen/serve.ts';
 import { reportUpstream } from '../edge/upstream/report.ts';
 import { type OpenUpstream, openUpstream, type UpstreamEvent } from '../edge/upstream/upstream.ts';
 import type { Log } from '../observe/log.ts';
+import { type Recent, RecentTraffic } from '../observe/recent.ts';
 import { createTrafficMetrics, type TrafficMetrics } from '../observe/metrics.ts';
 import type { Bind, Listener, Policy, Upstream } from '../policy/policy.ts';
 import { NonceKeys, type Nonces } from '../proof/nonce.ts';
@@ -50,6 +51,7 @@ export interface DataPlaneOptions {
 
 export class DataPlane {
   readonly metrics: TrafficMetrics;
+  readonly #recent = new RecentTraffic();
   readonly #options: DataPlaneOptions;
   readonly #order: StartOrder;
   readonly #replay: ProcessReplayStore;
@@ -116,6 +118,11 @@ export class DataPlane {
     for (const upstream of before.values()) if (!kept.has(upstream)) void upstream.close();
   }
 
+  /** What happened lately in this thread. */
+  recentTraffic(): Recent {
+    return this.#recent.snapshot(this.#options.now());
+  }
+
   updateKeys(issuer: string, keys: Parameters<MirroredKeys['update']>[0]): void {
     this.#keys.get(issuer)?.update(keys);
   }
@@ -178,6 +185,7 @@ export class DataPlane {
       listeners: this.#listenersAtWork(policy),
       metrics: this.metrics,
       log,
+      recent: this.#recent,
       now,
       stopping: () => this.#stopping,
       cutting: () => this.#cutting,

@@ -1,5 +1,6 @@
 // The messages between supervisor and workers, and the memory that they share.
 
+import type { Recent } from '../observe/recent.ts';
 import type { Bind, Policy } from '../policy/policy.ts';
 import type { ShorterMemory } from '../proof/dpop-proof.ts';
 import type { KeyState } from '../issuer/held-keys.ts';
@@ -49,6 +50,7 @@ export type Order =
   /** Answers `refresh`; new keys, if there are any, were sent before. */
   | { readonly type: 'refreshed'; readonly ticket: number }
   | { readonly type: 'snapshot' }
+  | { readonly type: 'recent' }
   /** Session tickets of before are no longer taken. */
   | { readonly type: 'tickets'; readonly secret: Uint8Array }
   /** Clients are told that their connections end; everything is still served. */
@@ -71,4 +73,6 @@ export type Report =
   | { readonly type: 'replay-store'; readonly state: StoreState }
   /** Its metrics, as prom-client hands them out. */
   | { readonly type: 'snapshot'; readonly metrics: readonly object[] }
+  /** What happened lately, when it was asked for. */
+  | { readonly type: 'recent'; readonly recent: Recent }
   | { readonly type: 'stopped' };

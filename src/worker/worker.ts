@@ -1,6 +1,7 @@
 // A worker: a data plane that obeys the supervisor's messages.
 
 import type { LookupFunction } from 'node:net';
+import { NOTHING_RECENT } from '../observe/recent.ts';
 import type { Log } from '../observe/log.ts';
 import { DataPlane } from './data-plane.ts';
 import type { Order, Report } from './messages.ts';
@@ -52,6 +53,8 @@ export class Worker {
         report({ type: 'snapshot', metrics: (await this.#plane?.metrics.snapshot()) ?? [] });
         if (this.#plane?.hasEbbed() === true) await this.#options.giveBack?.();
         return;
+      case 'recent':
+        return report({ type: 'recent', recent: this.#plane?.recentTraffic() ?? NOTHING_RECENT });
       case 'tickets':
         return this.#plane?.setTicketSecret(order.secret);
       case 'drain':

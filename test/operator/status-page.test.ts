@@ -18,15 +18,24 @@ function readable(page: string): string {
 test('the page says what runs, since when, and what became of the last reload', () => {
   const text = readable(statusPage(STATUS));
   for (const part of [
-    'Holdfast 0.2.0: ready',
-    'serving, up 1 d 3 h, since 2027-01-15 08:00:00 UTC',
-    'Policy abcd1234 of /etc/holdfast/holdfast.yaml',
+    'Holdfast 0.2.0 ● ready',
+    'serving · policy abcd1234 of /etc/holdfast/holdfast.yaml since 2027-01-15 21:53:20 UTC · up 1 d 3 h',
+    'Issuer other has no keys: its tokens get 503. no answer in 5 s',
+    'requests/s, 5 min 412',
+    'refused, 5 min 3.1 %',
+    'upstream failed, 5 min 0.02 %',
+    'p50 / p99, 5 min 4.0 ms / 61 ms',
+    'proofs remembered 500 25 %',
+    'next certificate ends 6 d',
+    'proof_uri_mismatch orders 742 751',
+    'htu has another scheme: the clients, or X-Forwarded-Proto of the balancer',
+    'https://api.example.com/orders/1 http://api.example.com/orders/1 198.51.100.7 df47f920',
+    'orders GET api.example.com /orders/* an access token bound to a DPoP key 390 3.2 % 61 ms orders 1 of 2 up',
     'because files changed: refused',
     'holdfast.yaml:7:11 listeners[0].bind: needs a restart',
-    'Proofs remembered: 500 of 2000 (25 %)',
     '2 starting 3 0 %',
     'public: 0.0.0.0:8443 as https://api.example.com 12',
-    'orders GET api.example.com /orders/* an access token bound to a DPoP key Shadow: and a certificate',
+    'an access token bound to a DPoP key Shadow: and a certificate',
     'login https://login.example.com 2 10 min ago good',
     'other https://other.example.com 0 never no answer in 5 s',
     'http://127.0.0.1:9001 unhealthy 0',
@@ -35,7 +44,7 @@ test('the page says what runs, since when, and what became of the last reload', 
   }
   assert.match(
     readable(statusPage({ ...STATUS, lastReload: undefined, ready: false })),
-    /not ready .* No reload since the start/,
+    /not ready .* no reload since the start/,
   );
 });
 
@@ -65,7 +74,7 @@ test('the page needs nothing else: no script, no other resource, and the one sty
   assert.doesNotMatch(page, /<(?:script|link|img|iframe|form)\b| style="| on[a-z]+="|src=/);
   assert.deepEqual(
     [...page.matchAll(/href="([^"]*)"/g)].map(([, href]) => href),
-    ['/status.json', '/config'],
+    ['/status.json', '/refusals.json', '/config'],
   );
   assert.match(page, /<meta name="viewport"/);
 });
