@@ -13,6 +13,8 @@ export const USAGE = `holdfast: an edge gateway for OAuth tokens that cannot be 
   holdfast explain -c FILE --method GET --url URL
                    [--token-file F|-] [--proof-file F] [--cert-file F] [--at TIME] [--json]
                                         decide about one request as the gateway would, and show every check
+  holdfast why     REQUEST_ID [--admin URL] [--json]
+                                        what a running gateway knows about one of its last refusals
   holdfast schema                       print the JSON Schema of the configuration
   holdfast version [--json]             print the version
 
@@ -23,6 +25,7 @@ export const USAGE = `holdfast: an edge gateway for OAuth tokens that cannot be 
   --proof-file F      holds the DPoP proof
   --cert-file F       PEM of the client's certificate, issuers after it
   --at TIME           the moment of the request, as in 2026-11-21T12:00:00Z; now by default
+  --admin URL         the admin port of the gateway; http://127.0.0.1:9901 by default
   --json              the same for programs
   -h, --help          this text
 
@@ -44,6 +47,7 @@ const OPTIONS = {
   'proof-file': { type: 'string' },
   'cert-file': { type: 'string' },
   at: { type: 'string' },
+  admin: { type: 'string' },
 } as const;
 type Option = keyof typeof OPTIONS;
 
@@ -52,6 +56,7 @@ const COMMANDS = {
   serve: ['config', 'json'],
   check: ['config', 'without-files', 'json'],
   explain: ['config', 'json', 'method', 'url', 'token-file', 'proof-file', 'cert-file', 'at'],
+  why: ['admin', 'json'],
   schema: ['json'],
   version: ['json'],
 } as const satisfies Record<string, readonly Option[]>;
@@ -59,6 +64,8 @@ export type CommandName = keyof typeof COMMANDS;
 
 export interface CommandLine {
   readonly command: CommandName | 'help';
+  /** Of `why`; '': none was given. */
+  readonly id: string;
   readonly options: { readonly [O in Option]?: (typeof OPTIONS)[O]['type'] extends 'boolean' ? boolean : string };
 }
 
@@ -66,10 +73,11 @@ export interface CommandLine {
 export function readCommandLine(argv: readonly string[]): CommandLine {
   const { values, positionals, tokens } = parse(argv);
   const [command, ...others] = positionals;
-  if (values.help || command === 'help') return { command: 'help', options: {} };
+  if (values.help || command === 'help') return { command: 'help', id: '', options: {} };
   if (command === undefined) throw new UsageError('a command is missing');
   if (!isCommand(command)) throw new UsageError(`there is no command "${command}"`);
   const config = command === 'check' && values.config === undefined ? others.shift() : undefined;
+  const id = command === 'why' ? (others.shift() ?? '') : '';
   if (others.length > 0) throw new UsageError(`"${others[0]}" is one argument too many`);
   const named = tokens.flatMap((token) => (token.kind === 'option' ? [token.name] : []));
   const repeated = named.find((option, index) => named.indexOf(option) < index);
@@ -77,7 +85,7 @@ export function readCommandLine(argv: readonly string[]): CommandLine {
   const taken: readonly string[] = COMMANDS[command];
   const foreign = Object.keys(values).find((option) => !taken.includes(option));
   if (foreign !== undefined) throw new UsageError(`"${command}" takes no --${foreign}`);
-  return { command, options: config === undefined ? values : { ...values, config } };
+  return { command, id, options: config === undefined ? values : { ...values, config } };
 }
 
 function isCommand(text: string): text is CommandName {

@@ -1,4 +1,4 @@
-// The commands: argv → serve, check, explain, schema, version, help.
+// The commands: argv → serve, check, explain, why, schema, version, help.
 
 import { readFileSync } from 'node:fs';
 import { check } from './check.ts';
@@ -6,6 +6,7 @@ import { type CommandLine, demand, EXIT, readCommandLine, USAGE, UsageError } fr
 import { explain } from './explain/explain.ts';
 import { type Printed, printFailure } from './load.ts';
 import { serveUntilSignal } from './serve.ts';
+import { why } from './why.ts';
 import { jsonSchema } from '../config/schema/json-schema.ts';
 
 const printed = (stdout: string): Printed => ({ exit: EXIT.ok, stdout, stderr: '' });
@@ -25,6 +26,8 @@ async function runCommand(argv: readonly string[]): Promise<Printed> {
       return checkFile(line, json);
     case 'explain':
       return explain(line);
+    case 'why':
+      return why(line.id, line.options.admin, json);
     case 'schema':
       return printed(`${JSON.stringify(jsonSchema(), undefined, 2)}\n`);
     case 'version':

@@ -49,5 +49,5 @@ export function sparkline(values: readonly number[], standing: Standing): Html {
     const x = (at / Math.max(1, values.length - 1)) * width;
     return `${x.toFixed(1)},${(height - 2 - (value / most) * (height - 4)).toFixed(1)}`;
   });
-  return html`<svg class="${standing}" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="the last hour"><polyline points="${points.join(' ')}" fill="none" stroke="currentColor" stroke-width="1.5"/></svg>`;
+  return html`<svg class="${standing}" viewBox="0 0 ${width} ${height}" height="${height}" preserveAspectRatio="none" role="img" aria-label="the last hour"><polyline points="${points.join(' ')}" fill="none" stroke="currentColor" stroke-width="1.5" vector-effect="non-scaling-stroke"/></svg>`;
 }

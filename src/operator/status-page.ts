@@ -15,7 +15,7 @@ h1 { font-size: 1.4rem; margin: 0; } h2 { font-size: 1.1rem; margin: 2rem 0 .5re
 h2 small, .dim { color: var(--dim); font-weight: 400; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .35rem .8rem .35rem 0; border-bottom: 1px solid var(--line); }
-td.n, th.n { text-align: right; } code { font: .9em ui-monospace, monospace; overflow-wrap: anywhere; }
+code { font: .9em ui-monospace, monospace; overflow-wrap: anywhere; }
 ul { margin: 0; padding-left: 1.1rem; } summary { padding: .3rem 0; cursor: pointer; }
 .good { color: var(--good); font-weight: 600; } .bad { color: var(--bad); font-weight: 600; }
 .warn { color: var(--warn); font-weight: 600; } .unknown { color: var(--dim); }
@@ -26,7 +26,7 @@ ul { margin: 0; padding-left: 1.1rem; } summary { padding: .3rem 0; cursor: poin
 .tile b { display: block; font-size: 1.3rem; } .tile svg { display: block; width: 100%; }
 @media (max-width: 48rem) {
   thead { display: none; } tr { display: block; padding: .5rem 0; border-bottom: 1px solid var(--line); }
-  td, td.n { display: block; border: 0; padding: 0; text-align: left; }
+  td { display: block; border: 0; padding: 0; }
   td:not(:empty)::before { content: attr(data-name) ": "; color: var(--dim); }
 }
 `;
@@ -167,7 +167,7 @@ function routeRow(
   { name, match, demands, upstream }: RouteDescription,
   { traffic, upstreams }: Status,
 ): readonly Inner[] {
-  const rates = Object.hasOwn(traffic.routes, name) ? (traffic.routes[name] ?? NO_RATES) : NO_RATES;
+  const rates = traffic.routes.find(({ route }) => route === name) ?? NO_RATES;
   const known = upstreams.find((one) => upstream.startsWith(`${one.name} (`));
   return [
     html`<strong>${name}</strong>`,

@@ -1,5 +1,6 @@
 // Recent traffic of all workers, added up and put into the words that an operator looks for.
 
+import type { Reason } from '../rejection/rejection.ts';
 import {
   type CountedRefusals,
   DURATIONS,
@@ -23,7 +24,7 @@ export interface Rates {
 export interface TrafficStatus extends Rates {
   readonly requestsByMinute: readonly number[];
   readonly refusedByMinute: readonly number[];
-  readonly routes: Readonly<Record<string, Rates>>;
+  readonly routes: readonly (Rates & { readonly route: string })[];
 }
 
 export interface RefusalStatus extends CountedRefusals {
@@ -91,7 +92,7 @@ export function trafficStatus({ routes }: Recent): TrafficStatus {
     ...ratesOf(all),
     requestsByMinute: all.requests,
     refusedByMinute: all.refused,
-    routes: Object.fromEntries(routes.map((one) => [one.route, ratesOf(one)])),
+    routes: routes.map((one) => ({ route: one.route, ...ratesOf(one) })),
   };
 }
 
@@ -127,13 +128,9 @@ export function refusalStatus({ refusals }: Recent): readonly RefusalStatus[] {
     .toSorted((a, b) => b.last5Minutes - a.last5Minutes || b.lastHour - a.lastHour || b.lastAt - a.lastAt);
 }
 
-/** By reason, and by reason and the fact `what` of all of them. */
-const LOOK_AT: Readonly<Record<string, string>> = {
-  'proof_uri_mismatch scheme': 'htu has another scheme: the clients, or X-Forwarded-Proto of the balancer',
-  'proof_uri_mismatch host': 'htu has another host: the clients, or Host of the balancer',
-  'proof_uri_mismatch port': 'htu has another port: the clients, or Host of the balancer',
-  'proof_uri_mismatch path':
-    'htu has another path: clients that decode or rewrite paths, or a prefix that the balancer strips',
+/** What an operator looks at where a reason comes often: for the page alone. What a client is told stands in rejection.ts. */
+const LOOK_AT: Readonly<Partial<Record<Reason, string>>> = {
+  proof_uri_mismatch: 'htu of the clients, or Host and X-Forwarded-Proto of the balancer',
   proof_stale: 'clocks of clients, or proofs that are kept and sent again',
   proof_from_future: 'clocks of clients',
   proof_replayed: 'clients that send a proof twice, retries among them, or a thief',
@@ -155,8 +152,16 @@ const LOOK_AT: Readonly<Record<string, string>> = {
   replay_store_unavailable: 'Redis',
 };
 
-function lookAt({ reason, what, client }: CountedRefusals): string {
-  const known = LOOK_AT[`${reason} ${what ?? ''}`] ?? LOOK_AT[reason];
+/** By the fact `what` of every refusal of a reason, where all have the same. */
+const LOOK_AT_HTU: Readonly<Record<string, string>> = {
+  scheme: 'htu has another scheme: the clients, or X-Forwarded-Proto of the balancer',
+  host: 'htu has another host: the clients, or Host of the balancer',
+  port: 'htu has another port: the clients, or Host of the balancer',
+  path: 'htu has another path: clients that decode or rewrite paths, or a prefix that the balancer strips',
+};
+
+function lookAt({ reason, what = '', client }: CountedRefusals): string {
+  const known = (reason === 'proof_uri_mismatch' ? LOOK_AT_HTU[what] : undefined) ?? LOOK_AT[reason];
   return [known, client === undefined ? undefined : `one client, ${client}`]
     .filter((part) => part !== undefined)
     .join('; ');

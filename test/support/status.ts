@@ -55,7 +55,7 @@ export const STATUS: Status = {
     p99: 0.061,
     requestsByMinute: Array.from({ length: 60 }, (_, at) => 24_000 + 60 * at + 400 * (at % 3)),
     refusedByMinute: Array.from({ length: 60 }, (_, at) => (at < 50 ? 10 : 10 + 15 * (at - 50))),
-    routes: { orders: { perSecond: 390, refused: 0.032, failed: 0, p50: 0.004, p99: 0.061 } },
+    routes: [{ route: 'orders', perSecond: 390, refused: 0.032, failed: 0, p50: 0.004, p99: 0.061 }],
   },
   refusals: [
     {
