@@ -10,12 +10,12 @@ import type { LastRefusal, Rates, RefusalStatus } from './traffic.ts';
 const STYLE = `
 :root { color-scheme: light dark; --line: #8884; --soft: #8882; --good: #187a3c; --bad: #b3261e; --warn: #8a5a00; --dim: #666; }
 @media (prefers-color-scheme: dark) { :root { --good: #6fd08c; --bad: #ff8a80; --warn: #e0b050; --dim: #aaa; } }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 80rem; margin: 0 auto; padding: 1rem; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 80rem; margin: 0 auto; padding: 1rem; overflow-wrap: anywhere; }
 h1 { font-size: 1.4rem; margin: 0; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; } p { margin: .25rem 0; }
 h2 small, .dim { color: var(--dim); font-weight: 400; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .35rem .8rem .35rem 0; border-bottom: 1px solid var(--line); }
-code { font: .9em ui-monospace, monospace; overflow-wrap: anywhere; }
+code { font: .9em ui-monospace, monospace; }
 ul { margin: 0; padding-left: 1.1rem; } summary { padding: .3rem 0; cursor: pointer; }
 .good { color: var(--good); font-weight: 600; } .bad { color: var(--bad); font-weight: 600; }
 .warn { color: var(--warn); font-weight: 600; } .unknown { color: var(--dim); }

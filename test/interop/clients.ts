@@ -1,10 +1,8 @@
 // The clients of docs/clients.md in other languages, and in a real browser.
 
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, test, type TestContext } from 'node:test';
@@ -19,6 +17,7 @@ import {
   startNonceGateway,
 } from '../examples/client-programs.ts';
 import { issue } from '../gateway/credentials.ts';
+import { startBrowser } from '../support/browser.ts';
 import { serve } from '../support/issuer-server.ts';
 import { findProgram, INSTALLING } from '../support/programs.ts';
 import { findGo, findJava, findKotlin, findPython, type Found } from './programs.ts';
@@ -69,23 +68,6 @@ const PAGE = `<!doctype html><script type="module">
     await post('/done', String(error));
   }
 </script>`;
-
-/** @param ended called when it has ended, which it does with the test */
-async function startBrowser(t: TestContext, file: string, url: string, ended: () => void): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), 'holdfast-browser-'));
-  const flags = ['--no-sandbox', '--disable-gpu', '--ignore-certificate-errors', `--user-data-dir=${folder}`];
-  // A group, because Debian's command is a script that starts the browser.
-  const how = { stdio: 'ignore', detached: true } as const;
-  const child = spawn(file, [...flags, '--remote-debugging-port=0', url], how).once('close', ended);
-  t.after(async () => {
-    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) {
-      process.kill(-child.pid, 'SIGKILL');
-      await once(child, 'close');
-    }
-    rmSync(folder, { recursive: true, maxRetries: 20 });
-  });
-  await once(child, 'spawn');
-}
 
 const browser = await findProgram('chromium-headless-shell').catch((error: unknown) => ({ skip: String(error) }));
 
