@@ -1,7 +1,6 @@
 // The status of a gateway as plain data without secrets.
 
 import type { LastRefusal, RefusalStatus, TrafficStatus } from './traffic.ts';
-import type { Trouble } from './troubles.ts';
 import type { RouteDescription } from '../config/report/describe.ts';
 
 /** Times are seconds since the epoch. */
@@ -29,6 +28,14 @@ export interface Status {
   /** The newest first. */
   readonly lastRefusals: readonly LastRefusal[];
   readonly troubles: readonly Trouble[];
+}
+
+/** Something that an operator should do something about. */
+export interface Trouble {
+  readonly what: string;
+  /** Why, and what to do. */
+  readonly more: string;
+  readonly grave: boolean;
 }
 
 export interface CertificateStatus {

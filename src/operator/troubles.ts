@@ -1,13 +1,6 @@
 // What is wrong now, in sentences, and what to do about it: the box at the top of the status page.
 
-import type { Status } from './status.ts';
-
-export interface Trouble {
-  readonly what: string;
-  /** Why, and what to do. */
-  readonly more: string;
-  readonly grave: boolean;
-}
+import type { Status, Trouble } from './status.ts';
 
 const DAY = 86_400;
 /** Seconds before its end from which a certificate is mentioned. */

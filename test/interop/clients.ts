@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { describe, test, type TestContext } from 'node:test';
+import { describe, test } from 'node:test';
 import { calculateJwkThumbprint, type JWK } from 'jose';
 import {
   beRefused,
