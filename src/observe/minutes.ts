@@ -1,4 +1,4 @@
-// Counts of the last hour, minute by minute, in a ring that is as large from the first request on.
+// Counts of the last hour, minute by minute, in a ring of fixed size.
 
 const MINUTES = 60;
 

@@ -1,4 +1,4 @@
-// What happened lately, in memory: traffic of the last hour by route, refusals by reason, and the last ones in full.
+// Traffic and refusals of the last hour, in memory, and the last refusals in full.
 
 import type { Reason } from '../rejection/rejection.ts';
 import { shownFacts } from '../rejection/shown-facts.ts';

@@ -1,4 +1,4 @@
-// The status page: one HTML document without scripts or other resources, in the order of an operator's questions.
+// The status page: one HTML document, in the order of an operator's questions.
 
 import { hash } from 'node:crypto';
 import type { RouteDescription } from '../config/report/describe.ts';

@@ -1,4 +1,4 @@
-// What is wrong now, in sentences, and what to do about it: the box at the top of the status page.
+// Everything that is wrong now, in sentences: the box at the top of the status page.
 
 import type { Status, Trouble } from './status.ts';
 

@@ -1,4 +1,4 @@
-// A refusal is found where people look: on the status page, in /refusals.json and by `holdfast why`.
+// Refusals where people look: the status page, /refusals.json and `holdfast why`.
 
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';

@@ -1,4 +1,4 @@
-// Recent traffic: true counts of the last hour, and as much memory as before whatever clients send.
+// Recent traffic: true counts of the last hour, in bounded memory.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

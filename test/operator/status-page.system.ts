@@ -1,4 +1,4 @@
-// The status page in a real Chromium: light and dark, wide and narrow, by keyboard, and with nothing that its policy forbids.
+// The status page in a real Chromium: light, dark, wide, narrow, by keyboard.
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';

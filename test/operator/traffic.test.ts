@@ -1,4 +1,4 @@
-// Traffic of several workers: added up, with true shares and percentiles, and with words that lead to the cause.
+// Traffic of several workers: sums, shares, percentiles, and words that lead to the cause.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

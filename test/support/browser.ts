@@ -1,4 +1,4 @@
-// A real Chromium for tests: started, led over its debugging protocol, and ended with the test.
+// A real Chromium for tests: started, led, and ended with the test.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
