@@ -29,19 +29,19 @@ export function table(names: readonly string[], rows: readonly (readonly Inner[]
 <tbody>${rows.map((row) => html`<tr>${cells(row)}</tr>`)}</tbody></table>`;
 }
 
-export function list(items: readonly string[]): Html {
+export function bullets(items: readonly string[]): Html {
   return items.length === 0 ? html`` : html`<ul>${items.map((item) => html`<li>${item}</li>`)}</ul>`;
 }
 
 /** `unknown` is grey: it is never good. */
-export type Standing = 'good' | 'bad' | 'warn' | 'unknown';
+export type Tone = 'good' | 'bad' | 'warn' | 'unknown';
 
-export function mark(standing: Standing, text: string): Html {
-  return html`<span class="${standing}">${text}</span>`;
+export function mark(tone: Tone, text: string): Html {
+  return html`<span class="${tone}">${text}</span>`;
 }
 
 /** A line over equal steps, the newest at the right end; no picture where there is nothing to see. */
-export function sparkline(values: readonly number[], standing: Standing): Html {
+export function sparkline(values: readonly number[], tone: Tone): Html {
   const most = Math.max(...values);
   if (!(most > 0)) return html``;
   const [width, height] = [120, 24];
@@ -49,5 +49,5 @@ export function sparkline(values: readonly number[], standing: Standing): Html {
     const x = (at / Math.max(1, values.length - 1)) * width;
     return `${x.toFixed(1)},${(height - 2 - (value / most) * (height - 4)).toFixed(1)}`;
   });
-  return html`<svg class="${standing}" viewBox="0 0 ${width} ${height}" height="${height}" preserveAspectRatio="none" role="img" aria-label="the last hour"><polyline points="${points.join(' ')}" fill="none" stroke="currentColor" stroke-width="1.5" vector-effect="non-scaling-stroke"/></svg>`;
+  return html`<svg class="${tone}" viewBox="0 0 ${width} ${height}" height="${height}" preserveAspectRatio="none" role="img" aria-label="the last hour"><polyline points="${points.join(' ')}" fill="none" stroke="currentColor" stroke-width="1.5" vector-effect="non-scaling-stroke"/></svg>`;
 }

@@ -30,7 +30,7 @@ export function exactTime(seconds: number): Html {
   return html`<time datetime="${text}">${text.slice(11, 19)}</time>`;
 }
 
-export function moment(seconds: number): Html {
+export function shownTime(seconds: number): Html {
   const text = new Date(seconds * 1000).toISOString().replace(/\.\d+/, '');
   return html`<time datetime="${text}">${text.replace('T', ' ').replace('Z', ' UTC')}</time>`;
 }

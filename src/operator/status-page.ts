@@ -2,8 +2,8 @@
 
 import { hash } from 'node:crypto';
 import type { RouteDescription } from '../config/report/describe.ts';
-import { Html, html, type Inner, list, mark, sparkline, table } from './html.ts';
-import { elapsed, exactTime, milliseconds, moment, percent, perSecond, shortCount } from './shown.ts';
+import { Html, html, type Inner, bullets, mark, sparkline, table } from './html.ts';
+import { elapsed, exactTime, milliseconds, shownTime, percent, perSecond, shortCount } from './shown.ts';
 import type { IssuerStatus, Reload, Status, UpstreamStatus, WorkerStatus } from './status.ts';
 import type { LastRefusal, Rates, RefusalStatus } from './traffic.ts';
 
@@ -51,8 +51,8 @@ export function statusPage(status: Status): string {
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta http-equiv="refresh" content="${AGAIN}">
 <style>${new Html(STYLE)}</style></head><body>
 <h1>Holdfast ${version} <span aria-hidden="true">●</span> ${mark(status.ready ? 'good' : 'bad', status.ready ? 'ready' : 'not ready')}</h1>
-<p class="dim">${state} · policy <code>${policy.id}</code> of <code>${policy.file}</code> since ${moment(policy.since)} · up ${elapsed(now - startedAt)}
- · ${reloadLine(status.lastReload, now)} · page of ${moment(now)}, again in ${AGAIN} s</p>
+<p class="dim">${state} · policy <code>${policy.id}</code> of <code>${policy.file}</code> since ${shownTime(policy.since)} · up ${elapsed(now - startedAt)}
+ · ${reloadLine(status.lastReload, now)} · page of ${shownTime(now)}, again in ${AGAIN} s</p>
 ${troubleBox(status)}
 ${tiles(status)}
 ${refusalTable(status.refusals)}
@@ -67,9 +67,9 @@ ${table(
   ['Route', 'Demands', 'Forwards', 'Not enforced'],
   status.routes.map(({ name, demands, forwards, shadow, notEnforced }) => [
     html`<strong>${name}</strong>`,
-    html`${list(demands)}${shadow.length > 0 ? html`<p>Shadow:</p>${list(shadow)}` : html``}`,
-    list(forwards),
-    list(notEnforced),
+    html`${bullets(demands)}${shadow.length > 0 ? html`<p>Shadow:</p>${bullets(shadow)}` : html``}`,
+    bullets(forwards),
+    bullets(notEnforced),
   ]),
 )}</details>
 <details><summary>Issuers, upstreams, workers, listeners, certificates</summary>
@@ -85,7 +85,7 @@ ${table(
 )}
 ${table(
   ['Certificate', 'Listener', 'Ends'],
-  status.certificates.map(({ file, listener, ends }) => [html`<code>${file}</code>`, listener, moment(ends)]),
+  status.certificates.map(({ file, listener, ends }) => [html`<code>${file}</code>`, listener, shownTime(ends)]),
 )}
 ${reloadDetails(status.lastReload)}</details>
 <p>The same as <a href="/status.json">JSON</a>; the <a href="/refusals.json">refusals</a>; the <a href="/config">configuration</a> in force.</p>
@@ -195,7 +195,7 @@ function reloadDetails(reload: Reload | undefined): Html {
   if (reload === undefined) return html``;
   const { at, cause, result, changes, problems } = reload;
   const why = cause === 'signal' ? 'by SIGHUP' : 'because files changed';
-  return html`<p>Last reload ${moment(at)}, ${why}: ${result}</p>${list(changes)}${list(problems)}`;
+  return html`<p>Last reload ${shownTime(at)}, ${why}: ${result}</p>${bullets(changes)}${bullets(problems)}`;
 }
 
 function workerRow({ index, state, restarts, utilization }: WorkerStatus): readonly Inner[] {
@@ -209,6 +209,6 @@ function issuerRow({ name, issuer, keys, loadedAt, lastError }: IssuerStatus, no
 }
 
 function upstreamRows({ name, targets }: UpstreamStatus): readonly (readonly Inner[])[] {
-  const standing = { healthy: 'good', unhealthy: 'bad', unknown: 'unknown' } as const;
-  return targets.map(({ target, health, pending }) => [name, target, mark(standing[health], health), pending]);
+  const tone = { healthy: 'good', unhealthy: 'bad', unknown: 'unknown' } as const;
+  return targets.map(({ target, health, pending }) => [name, target, mark(tone[health], health), pending]);
 }
