@@ -40,8 +40,8 @@ const LIMITS: TokenExchangeLimits = {
   endpoint: { keep: 600, retry: 1 },
 };
 
-/** What came of an exchange. `cached`: the issuer was not called; `queue_full`: neither, for too many wait. `error` is fit for logs. */
-export type TokenExchangeEvent = { readonly issuer: string } & (
+/** What came of an exchange. `audience`: for whom; `cached`: the issuer was not called; `queue_full`: neither, for too many wait. `error` is fit for logs. */
+export type TokenExchangeEvent = { readonly issuer: string; readonly audience: string } & (
   | { readonly result: 'cached' | 'queue_full' }
   | { readonly result: 'issued' | 'refused'; readonly seconds: number }
   | { readonly result: 'failed'; readonly seconds: number; readonly error: string }
@@ -108,7 +108,7 @@ export class TokenExchanger {
   ): string | Rejection | Promise<string | Rejection> {
     // A form has no line break, so that no two pairs make one text.
     const name = hash('sha256', `${terms.form}\n${from.token}`, 'base64url');
-    const known = this.#remembered(name, now);
+    const known = this.#remembered(name, terms, now);
     if (known !== undefined) return known;
     const calling = this.#calls.get(name);
     if (calling !== undefined) return calling;
@@ -123,15 +123,15 @@ export class TokenExchanger {
   }
 
   /** By distance, so that a clock that steps back prolongs nothing. */
-  #remembered(name: string, now: number): string | Rejection | undefined {
+  #remembered(name: string, terms: TokenExchangeTerms, now: number): string | Rejection | undefined {
     const issued = this.#issued.get(name);
     if (issued !== undefined && Math.abs(now - issued.at) < issued.keep) {
-      this.#tell({ result: 'cached' });
+      this.#tell(terms, { result: 'cached' });
       return issued.token;
     }
     const refused = this.#refused.get(name);
     if (refused === undefined || Math.abs(now - refused.at) >= this.#limits.refused) return undefined;
-    this.#tell({ result: 'cached' });
+    this.#tell(terms, { result: 'cached' });
     return reject('token_exchange_refused', { what: refused.error });
   }
 
@@ -146,7 +146,7 @@ export class TokenExchanger {
     const claimant = { client: from.client, known: false, signal };
     const turn = this.#turns.take(claimant);
     if (turn !== true && !(await turn)) {
-      this.#tell({ result: 'queue_full' });
+      this.#tell(terms, { result: 'queue_full' });
       return reject('token_exchange_queue_full', { what: this.#options.issuer.name, retryAfter: 1 });
     }
     return await this.#call(name, { from, terms, now, signal }).finally(() => this.#turns.end(claimant));
@@ -170,10 +170,10 @@ export class TokenExchanger {
       const read = readExchangedToken(text, from.token);
       if ('problem' in read) throw new IssuerFailure(`the answer is refused: ${read.problem}`);
       this.#remember(name, read.token, now, read.lifetime);
-      this.#tell({ result: 'issued', seconds: seconds() });
+      this.#tell(terms, { result: 'issued', seconds: seconds() });
       return read.token;
     } catch (error) {
-      return this.#fail(name, error, { now, seconds: seconds() });
+      return this.#fail(name, error, { terms, now, seconds: seconds() });
     }
   }
 
@@ -185,21 +185,25 @@ export class TokenExchanger {
     else this.#issued.delete(name);
   }
 
-  #fail(name: string, error: unknown, at: { readonly now: number; readonly seconds: number }): Rejection {
+  #fail(
+    name: string,
+    error: unknown,
+    at: { readonly terms: TokenExchangeTerms; readonly now: number; readonly seconds: number },
+  ): Rejection {
     const { name: issuer } = this.#options.issuer;
-    const { now, seconds } = at;
+    const { terms, now, seconds } = at;
     const failure = error instanceof IssuerFailure ? error : new IssuerFailure('internal error');
     if (isAboutToken(failure.error)) {
       this.#refused.set(name, { error: failure.error, at: now });
-      this.#tell({ result: 'refused', seconds });
+      this.#tell(terms, { result: 'refused', seconds });
       return reject('token_exchange_refused', { what: failure.error });
     }
-    this.#tell({ result: 'failed', seconds, error: failure.message });
+    this.#tell(terms, { result: 'failed', seconds, error: failure.message });
     return reject('token_exchange_unavailable', { what: issuer, retryAfter: RETRY_AFTER });
   }
 
-  #tell(event: DistributedOmit<TokenExchangeEvent, 'issuer'>): void {
-    this.#options.onEvent({ issuer: this.#options.issuer.name, ...event });
+  #tell(terms: TokenExchangeTerms, event: DistributedOmit<TokenExchangeEvent, 'issuer' | 'audience'>): void {
+    this.#options.onEvent({ issuer: this.#options.issuer.name, audience: terms.name, ...event });
   }
 }
 

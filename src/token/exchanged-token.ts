@@ -7,6 +7,8 @@ export interface TokenExchangeTerms {
   readonly audience: readonly string[];
   readonly resource: readonly string[];
   readonly scope: readonly string[];
+  /** For people: `orders, https://orders.internal/`. */
+  readonly name: string;
   /** The three as parameters of a form (RFC 8693 §2.1): also the name by which tokens of these terms are remembered. */
   readonly form: string;
 }

@@ -83,18 +83,23 @@ export class IssuerCalls {
     await Promise.all(this.#open.map((one) => one.close()));
   }
 
-  /** Failures are logged when they begin, change or end: one outage is not a line per token. */
-  #tell(
-    event: { readonly issuer: string; readonly result: string; readonly error?: string },
-    words: typeof ABOUT_TOKENS,
-  ) {
-    const { issuer, result, error = '' } = event;
+  /** Failures are logged when they begin, change or end: one outage is not a line per token, and one audience does not hide another. */
+  #tell(event: IssuerCall, words: typeof ABOUT_TOKENS) {
+    const { issuer, audience, result, error = '' } = event;
     if (result === 'cached') return;
-    const what = `${words.failed} ${issuer}`;
+    const what = [words.failed, issuer, audience].join(' ');
     const before = this.#news.get(what) ?? '';
     if (error === before) return;
     this.#news.set(what, error);
-    if (error === '') this.#options.log.event('info', words.again, { issuer });
-    else this.#options.log.event('warn', words.failed, { issuer, error });
+    if (error === '') this.#options.log.event('info', words.again, { issuer, audience });
+    else this.#options.log.event('warn', words.failed, { issuer, audience, error });
   }
+}
+
+interface IssuerCall {
+  readonly issuer: string;
+  /** For whom a token was wanted. */
+  readonly audience?: string;
+  readonly result: string;
+  readonly error?: string;
 }

@@ -308,7 +308,7 @@ const exchanging =
       credentials: { method: 'client_secret_basic', secret: 'MARK-secret' },
       cache: 30,
     };
-    const exchange = { audience: ['orders'], resource: [], scope: [], form: 'audience=orders' };
+    const exchange = { audience: ['orders'], resource: [], scope: [], name: 'orders', form: 'audience=orders' };
     for (const issuer of next.issuers) Object.assign(issuer, { tokenExchange });
     for (const { name, forward } of next.routes) {
       if (name === 'any') Object.assign(forward, { authorization: 'exchange', exchange });

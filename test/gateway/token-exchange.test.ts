@@ -110,8 +110,17 @@ describe('a token of a client', () => {
       [503, 'token_exchange_unavailable', '5'],
     );
     assert.equal(gateway.upstream.seen.length, 1);
-    const { error } = await gateway.logged({ msg: 'the issuer gave no token for an upstream' });
+    const msg = 'the issuer gave no token for an upstream';
+    const { error, audience } = await gateway.logged({ msg });
     assert.match(String(error), /\/token: answered 400 \(invalid_target\)$/);
+    assert.equal(audience, 'somebody else');
+    // An audience that is served does not end the outage of another one, which would be a line for each request.
+    for (const path of ['/any/2', '/elsewhere/2', '/any/3', '/elsewhere/3'])
+      await gateway.request('GET', path, { token: await server.issue() });
+    const said = gateway.log.filter(
+      (line) => String(line['msg']).includes('for upstreams again') || line['msg'] === msg,
+    );
+    assert.equal(said.length, 1);
   });
 
   test('that the issuer does not exchange any more is refused with a challenge, and not asked about again at once', async (t) => {

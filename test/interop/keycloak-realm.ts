@@ -4,6 +4,8 @@ import type { JWK } from 'jose';
 import { AUDIENCE } from '../support/tokens.ts';
 
 export const REALM = 'holdfast';
+/** The client that stands for the upstream. */
+export const UPSTREAM = 'orders-service';
 export const SECRET = 'a secret of the interop tests';
 export const USER = { username: 'alice', password: 'a password of the interop tests' };
 /** Where the browser application takes its codes; nothing is there. */
@@ -54,6 +56,13 @@ export function realm(gateway: JWK): object {
       scope('nonce', false, [mapper('nonce', 'oidc-nonce-backwards-compatible-mapper', {})]),
       // The client is an API as well, and the audience of its own tokens.
       scope('self', false, [mapper('self', 'oidc-audience-mapper', { 'included.client.audience': 'self' })]),
+      // Tokens of clients name the gateway that exchanges them, and those that it gets name the upstream.
+      scope('for-exchanger', false, [
+        mapper('exchanger', 'oidc-audience-mapper', { 'included.client.audience': 'exchanger' }),
+      ]),
+      scope('for-upstream', false, [
+        mapper('upstream', 'oidc-audience-mapper', { 'included.client.audience': UPSTREAM }),
+      ]),
     ],
     users: [
       {
@@ -82,6 +91,18 @@ export function realm(gateway: JWK): object {
           defaultClientScopes: ['basic', 'orders:read', 'orders-api', 'nonce'],
         },
       ),
+      client('exchangeable', {}, { defaultClientScopes: ['basic', 'orders-api', 'for-exchanger'] }),
+      client(
+        'exchangeable-dpop',
+        { 'dpop.bound.access.tokens': 'true' },
+        { defaultClientScopes: ['basic', 'orders-api', 'for-exchanger'] },
+      ),
+      client(
+        'exchanger',
+        { 'standard.token.exchange.enabled': 'true' },
+        { defaultClientScopes: ['basic', 'for-upstream'] },
+      ),
+      client(UPSTREAM),
       client('gateway'),
       client(
         'gateway-by-key',

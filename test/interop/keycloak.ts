@@ -12,7 +12,7 @@ import { CLIENT_CA, CLIENT_ROOT, type GatewayWishes, startTestGateway } from '..
 import { makeCa, makeCertificate, type TestCertificate } from '../support/pki.ts';
 import { freePort, startProgram } from '../support/programs.ts';
 import { AUDIENCE, makeKey, makeProof, type TestKey } from '../support/tokens.ts';
-import { CALLBACK, REALM, realm, SECRET, USER } from './keycloak-realm.ts';
+import { CALLBACK, REALM, realm, SECRET, UPSTREAM, USER } from './keycloak-realm.ts';
 import { findKeycloak } from './programs.ts';
 
 const found = findKeycloak();
@@ -179,11 +179,15 @@ describe('Keycloak', { skip: 'skip' in found ? found.skip : false, timeout: PATI
       form,
     );
 
-  async function start(t: TestContext, introspection?: string, { audience = AUDIENCE, setting = '' } = {}) {
+  async function start(
+    t: TestContext,
+    introspection?: string,
+    { audience = AUDIENCE, setting = '', routes = ROUTES } = {},
+  ) {
     const asked = introspection === undefined ? '' : `, introspection: { ${introspection} }`;
     const wishes: GatewayWishes = {
       listener: 'client_certificate: { request: optional, verify: chain, ca_file: clients.pem }',
-      routes: ROUTES,
+      routes,
       issuers: `login: { issuer: "${issuer}", audience: ["${audience}"], ca_file: issuer-ca.pem${asked}${setting} }`,
       files: {
         'issuer-ca.pem': ca.cert,
@@ -237,6 +241,38 @@ describe('Keycloak', { skip: 'skip' in found ? found.skip : false, timeout: PATI
 
   const claimsOf = (token: string): Record<string, unknown> =>
     JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
+  const EXCHANGE = {
+    setting: ', token_exchange: { client_id: exchanger, client_secret_file: gateway.secret }',
+    routes: [UPSTREAM, 'nobody']
+      .map(
+        (audience) => `
+- name: ${audience}
+  match: { path: /${audience}/* }
+  upstream: orders
+  require: token
+  forward: { authorization: exchange, token_exchange: { audience: [${audience}] } }
+  weaker_than_defaults: [require, authorization]
+`,
+      )
+      .join(''),
+  };
+
+  test('exchanges tokens that name the gateway for those of the upstream, bound ones too, and no others', async (t) => {
+    const gateway = await start(t, undefined, EXCHANGE);
+    const token = await issue({ client: 'exchangeable' });
+    assert.equal(await outcome(gateway.request('GET', `/${UPSTREAM}/1`, { token })), 200);
+    const bearer = () => (gateway.upstream.seen.at(-1)?.fields.one('authorization') ?? '').replace(/^Bearer /, '');
+    const { aud, azp, sub } = claimsOf(bearer());
+    assert.deepEqual([aud, azp, sub], [UPSTREAM, 'exchanger', claimsOf(token).sub]);
+    const bound = await issue({ client: 'exchangeable-dpop', key: HOLDER });
+    assert.equal(await outcome(dpop(gateway, 'GET', `/${UPSTREAM}/1`, { token: bound })), 200);
+    assert.equal(claimsOf(bearer()).cnf, undefined);
+    // It answers invalid_client to the one, access_denied to the other.
+    assert.equal(await outcome(gateway.request('GET', '/nobody/1', { token })), 'token_exchange_unavailable');
+    const stranger = gateway.request('GET', `/${UPSTREAM}/1`, { token: await issue() });
+    assert.equal(await outcome(stranger), 'token_exchange_refused');
+  });
+
   const MARKED = { setting: ', access_token: { typ: [Bearer, DPoP] }' };
 
   test('gives a client without scopes an empty one, which is no scope and no field', async (t) => {

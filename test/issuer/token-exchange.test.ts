@@ -8,8 +8,20 @@ import type { TokenExchangeTerms } from '../../src/token/exchanged-token.ts';
 import { answering, type Asked, JSON_FIELDS, NOW, SECRET } from '../support/introspector.ts';
 import { breakOff, json, makeIssuer, type Served, serve, status } from '../support/issuer-server.ts';
 
-const ORDERS: TokenExchangeTerms = { audience: ['orders'], resource: [], scope: [], form: 'audience=orders' };
-const INVOICES: TokenExchangeTerms = { audience: ['invoices'], resource: [], scope: [], form: 'audience=invoices' };
+const ORDERS: TokenExchangeTerms = {
+  audience: ['orders'],
+  resource: [],
+  scope: [],
+  name: 'one',
+  form: 'audience=orders',
+};
+const INVOICES: TokenExchangeTerms = {
+  audience: ['invoices'],
+  resource: [],
+  scope: [],
+  name: 'one',
+  form: 'audience=invoices',
+};
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 const ISSUED = { access_token: 'for-orders', issued_token_type: ACCESS_TOKEN, token_type: 'Bearer', expires_in: 300 };
 
@@ -132,6 +144,7 @@ describe('an exchange', () => {
       audience: ['orders', 'invoices'],
       resource: ['https://orders.internal/'],
       scope: ['read', 'write'],
+      name: 'all',
       form,
     };
     assert.equal(await exchange({ terms, token: 'a+b&c=d' }), 'for-orders');

@@ -64,5 +64,5 @@ function termsOf({ audience = [], resource = [], scope = [] }: TermsConfig): Tok
     ...resource.map((uri) => ['resource', uri]),
     ...(scope.length === 0 ? [] : [['scope', scope.join(' ')]]),
   ]).toString();
-  return { audience, resource, scope, form };
+  return { audience, resource, scope, name: [...audience, ...resource].join(', '), form };
 }

@@ -226,14 +226,14 @@ function signedBy({ signedBy: issuer }: NonNullable<Route['resource']>): string 
 
 /** `for orders (scope read), got from https://login.example.com in exchange for the client's (RFC 8693)`. */
 function describeExchange(terms: Route['forward']['exchange'], issuers: Demand['issuers']): string {
-  const { audience = [], resource = [], scope = [] } = terms ?? {};
+  const { name = '', scope = [] } = terms ?? {};
   const scopes = scope.length === 0 ? '' : ` (scope ${scope.join(' ')})`;
   const from = issuers.map(({ issuer, tokenExchange }) => {
     const { clientId, credentials, cache, endpoint = 'its metadata' } = tokenExchange ?? {};
     const where = `at the endpoint of ${endpoint}`.replace('the endpoint of http', 'http');
     return `${issuer} ${where} by ${clientId} with ${credentials?.method}, used ${cache} s at most`;
   });
-  return `for ${[...audience, ...resource].join(', ')}${scopes}, got in exchange for the client's (RFC 8693) from ${from.join('; ')}`;
+  return `for ${name}${scopes}, got in exchange for the client's (RFC 8693) from ${from.join('; ')}`;
 }
 
 function revocation({ issuers, audience }: Demand): string[] {

@@ -21,6 +21,7 @@ describe('a route that exchanges tokens', () => {
       audience: ['orders', 'b c'],
       resource: [],
       scope: ['read', 'write'],
+      name: 'orders, b c',
       form: 'audience=orders&audience=b+c&scope=read+write',
     });
     assert.deepEqual(compiled[0]?.tokenExchange, {
