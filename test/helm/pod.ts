@@ -47,8 +47,8 @@ const CONTENTS: Readonly<Record<string, string>> = {
 const NONCE_SECRET = 'n'.repeat(48);
 const ENVIRONMENT = { AUDIENCE: 'https://api.example.com', TENANT: 'acme' };
 
-/** Mounts the pod's volume. @returns the folder that stands for /etc/holdfast */
-function mount(t: TestContext, rendering: Rendering, upstream: string): string {
+/** Mounts the pod's volume. Each file has an upstream to itself, for an address belongs to one. @returns the folder that stands for /etc/holdfast */
+async function mount(t: TestContext, rendering: Rendering): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-pod-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const write = (path: string, content: string) => {
@@ -61,7 +61,7 @@ function mount(t: TestContext, rendering: Rendering, upstream: string): string {
     const { name, items } = source.configMap ?? source.secret;
     const map = rendering.objects.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === name);
     for (const [file, content] of Object.entries(map?.['data'] ?? {}))
-      write(file, String(content).replaceAll(TARGETS, upstream));
+      write(file, String(content).replaceAll(TARGETS, (await startUpstream(t)).origin));
     for (const { key, path } of items ?? []) write(path, CONTENTS[key] ?? NONCE_SECRET);
   }
   return folder;
@@ -89,8 +89,7 @@ export interface CallWishes {
  * machine, keys of the issuer from a file.
  */
 export async function startPod(t: TestContext, rendering: Rendering): Promise<StartedPod> {
-  const upstream = await startUpstream(t);
-  const folder = mount(t, rendering, upstream.origin);
+  const folder = await mount(t, rendering);
   writeFileSync(join(folder, 'test-keys.json'), CONTENTS['jwks'] ?? '');
   const policy = await here(t, compile(folder), join(folder, 'test-keys.json'));
   const log = createLog(policy.log, { write() {} });
