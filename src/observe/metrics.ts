@@ -82,7 +82,7 @@ export const METRICS = {
   connections: { name: 'holdfast_connections', help: 'Open client connections.', labels: ['listener'] },
   refusedConnections: {
     name: 'holdfast_refused_connections_total',
-    help: 'Connections closed at once, by reason: limit (limits.connections are open) or descriptors (those of the process run out).',
+    help: 'Connections closed for want of room. New ones: limit (limits.connections are open), descriptors (of the process). Open ones: share (room for a client with fewer), handshakes (for others of the same client).',
     labels: ['listener', 'reason'],
   },
   tunnels: { name: 'holdfast_tunnels', help: 'Open tunnels of WebSockets.', labels: ['route'] },
@@ -179,8 +179,8 @@ const HANDSHAKE_FAILURES: readonly (readonly [RegExp, string])[] = [
 /** Seconds. A refusal takes a fraction of a millisecond, a slow upstream its timeout. */
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-/** Why a connection was closed at once: `limits.connections` are open, or the descriptors of the process are running out. */
-export type ConnectionRefusal = 'limit' | 'descriptors';
+/** Why a connection was closed: a new one at `limits.connections` or without descriptors, or an open one for others (decision 9151). */
+export type ConnectionRefusal = 'limit' | 'descriptors' | 'share' | 'handshakes';
 
 /** What the gauges of a worker are read from. */
 export interface TrafficSources {

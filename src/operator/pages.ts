@@ -3,9 +3,10 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { Admission } from '../edge/listen/admission.ts';
 import { bindServer } from '../edge/listen/bind.ts';
+import { unmapped } from '../http/address.ts';
 import type { Bind } from '../policy/policy.ts';
-import { admitAll } from './admission.ts';
 
 export interface Page {
   readonly status: number;
@@ -62,7 +63,15 @@ export async function openPages(bind: Bind, who: string, sources: PageSources): 
     maxHeaderSize: HEADERS,
   });
   answerRequests(server, sources);
-  admitAll(server, CONNECTIONS);
+  const admission = new Admission({
+    most: CONNECTIONS,
+    ceiling: Number.POSITIVE_INFINITY,
+    takesAll: true,
+    displaced: () => {},
+  });
+  server.prependListener('connection', (socket: Socket) => {
+    if (typeof admission.enter(socket, unmapped(socket.remoteAddress) ?? '') === 'string') socket.destroy();
+  });
   const bound = await bindServer(server, bind, who);
   server.on('error', sources.onFailure); // of accept(2): without a listener it would end the process
   return {

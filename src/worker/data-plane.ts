@@ -255,9 +255,9 @@ export class DataPlane {
         request: (transaction, connection) => serve(this.#runtime, name, { transaction, connection }),
         refused: (rejection, refused) => refuseUnread(this.#runtime, name, rejection, refused),
         refusedHandshake: (refusal, code) => this.#onHandshake(name, refusal, code),
-        refusedConnection: (refusal) => {
-          this.metrics.countRefusedConnection({ name }, refusal);
-          this.#refused.add(name, refusal);
+        refusedConnection: (reason, client) => {
+          this.metrics.countRefusedConnection({ name }, reason);
+          this.#refused.add(name, { reason, client });
         },
       },
       reusePort,

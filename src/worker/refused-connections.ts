@@ -1,4 +1,4 @@
-// Log lines about connections that are closed at once, one a minute at most.
+// Log lines about connections closed for want of room, one a minute at most.
 
 import type { Log } from '../observe/log.ts';
 import type { ConnectionRefusal } from '../observe/metrics.ts';
@@ -11,6 +11,12 @@ interface Told {
   since: number;
 }
 
+export interface RefusedConnection {
+  readonly reason: ConnectionRefusal;
+  /** Whose it was, an address or an IPv6 network, where that is known; a line has that of the newest one. */
+  readonly client?: string | undefined;
+}
+
 export class RefusedConnections {
   readonly #log: Pick<Log, 'event'>;
   readonly #told = new Map<string, Told>();
@@ -20,14 +26,19 @@ export class RefusedConnections {
   }
 
   /** @param now milliseconds, of a clock that never goes back */
-  add(listener: string, reason: ConnectionRefusal, now = performance.now()): void {
+  add(listener: string, { reason, client }: RefusedConnection, now = performance.now()): void {
     const key = `${reason} ${listener}`;
     const told = this.#told.get(key);
     if (told !== undefined && now - told.at < QUIET) {
       told.since += 1;
       return;
     }
-    this.#log.event('warn', 'connections are refused', { listener, reason, refused: (told?.since ?? 0) + 1 });
+    this.#log.event('warn', 'connections are refused', {
+      listener,
+      reason,
+      ...(client !== undefined && { client }),
+      refused: (told?.since ?? 0) + 1,
+    });
     this.#told.set(key, { at: now, since: 0 });
   }
 }

@@ -110,7 +110,9 @@ const limits = z.strictObject({
   rate_grace: requestLimits.rate_grace.prefault('10s'),
   connections: automatic(1, 1_000_000)
     .prefault('auto')
-    .describe('Open connections, per worker; auto: as many as fit into half of the free memory, at most 10000.'),
+    .describe(
+      'Open connections, per worker; the client with the most makes room where all are taken. auto: as many as fit into half of the free memory, at most 10000.',
+    ),
   streams_per_connection: count(1, 100_000).prefault(100).describe('HTTP/2 streams open at once on one connection.'),
   header_timeout: duration().prefault('10s').describe('From the first byte of a request to its last field line.'),
   idle_timeout: duration().prefault('75s').describe('A connection without a request.'),

@@ -1,19 +1,18 @@
 // The generations of a listener: a reload opens a new door, and old ones empty.
 
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
-import type { ConnectionRefusal } from '../../observe/metrics.ts';
 import type { Bind, Listener } from '../../policy/policy.ts';
+import { Admission } from './admission.ts';
 import { bindServer } from './bind.ts';
-import { readDescriptorCeiling, takesReserve } from './descriptors.ts';
+import { readDescriptorCeiling } from './descriptors.ts';
 
 /** Serves connections by one version of a listener's configuration, from the handshake to their end. */
 export interface Door {
   readonly listener: Listener;
-  /** Connections of this door that are open, handshakes included. */
-  readonly connections: number;
   /** From now on sockets may be taken. */
   open(): void;
+  /** Serves it, where there is a place for it. */
   take(socket: Socket): void;
   /**
    * The listener has become another: connections for which this changes whom they are from, or how they came, end gracefully;
@@ -68,20 +67,25 @@ interface Making {
   readonly reusePort: boolean;
   readonly ticketSecret: Uint8Array;
   /** Throws an Error for people where the listener cannot be served so. */
-  readonly door: (listener: Listener, ticketSecret: Uint8Array) => Door;
+  readonly door: (listener: Listener, ticketSecret: Uint8Array, admission: Admission) => Door;
   /** Told of connections that could not be accepted. */
   readonly onError: (error: NodeJS.ErrnoException) => void;
-  /** Told of connections that were closed at once. */
-  readonly refused: (refusal: ConnectionRefusal) => void;
+  /** Told whose connection made room for another one. */
+  readonly displaced: (client: string) => void;
 }
 
 /** Binds a listener's address, and hands every socket that comes in to the newest door. */
 export async function openDoors(first: Listener, making: Making): Promise<OpenListener> {
-  const { reusePort, ticketSecret, door, onError, refused } = making;
+  const { reusePort, ticketSecret, door, onError, displaced } = making;
   let secret = ticketSecret;
-  const doors = new Doors(door(first, secret));
-  const { acceptor, takePeak } = openAcceptor(doors, refused);
-  acceptor.maxConnections = first.limits.connections;
+  const admission = new Admission({
+    most: first.limits.connections,
+    ceiling: readDescriptorCeiling(),
+    takesAll: false,
+    displaced,
+  });
+  const doors = new Doors(door(first, secret, admission));
+  const acceptor = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => doors.newest.take(socket));
   const bind = await bindServer(acceptor, first.bind, `listener "${first.name}"`, reusePort).catch((error: unknown) => {
     doors.stop();
     throw error;
@@ -97,14 +101,14 @@ export async function openDoors(first: Listener, making: Making): Promise<OpenLi
   };
   return {
     bind,
-    connections: () => doors.connections,
-    takePeak,
+    connections: () => admission.count,
+    takePeak: () => admission.takePeak(),
     prepare(wanted) {
       const listener = { ...wanted, bind: first.bind };
       if (isDeepStrictEqual(listener, doors.newest.listener)) return () => {};
-      const next = door(listener, secret);
+      const next = door(listener, secret, admission);
       return () => {
-        acceptor.maxConnections = listener.limits.connections;
+        admission.most = listener.limits.connections;
         doors.replace(next);
       };
     },
@@ -122,27 +126,6 @@ export async function openDoors(first: Listener, making: Making): Promise<OpenLi
   };
 }
 
-/** Sockets for the newest door, unless there are too many (Node counts them) or the process runs out of descriptors. */
-function openAcceptor(doors: Doors, refused: Making['refused']): { acceptor: Server; takePeak: () => number } {
-  const ceiling = readDescriptorCeiling();
-  let peak = 0;
-  const acceptor = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
-    if (takesReserve(socket, ceiling)) {
-      socket.destroy();
-      return refused('descriptors');
-    }
-    doors.newest.take(socket);
-    peak = Math.max(peak, doors.connections);
-  });
-  acceptor.on('drop', () => refused('limit'));
-  const takePeak = () => {
-    const highest = peak;
-    peak = doors.connections;
-    return highest;
-  };
-  return { acceptor, takePeak };
-}
-
 /** Every door that still has connections, the newest last. */
 class Doors {
   readonly #all = new Set<Door>();
@@ -156,10 +139,6 @@ class Doors {
 
   get newest(): Door {
     return this.#newest;
-  }
-
-  get connections(): number {
-    return [...this.#all].reduce((sum, door) => sum + door.connections, 0);
   }
 
   replace(next: Door): void {

@@ -15,16 +15,19 @@ import {
   readConnection,
   type Standing,
 } from './connection.ts';
+import type { Admission } from './admission.ts';
 import type { Door } from './generations.ts';
+import { type Handshakes, takeTurns } from './handshakes.ts';
 import { createServer } from './http1-server.ts';
-import { awaitAnswer, endsConnection, Http1Transaction, isOver, isPending, mayAnswer } from '../transaction/http1.ts';
+import { awaitAnswer, endsConnection, Http1Transaction, isPending, mayAnswer } from '../transaction/http1.ts';
 import { Http2Connection } from './http2-connection.ts';
-import { finish, HANDSHAKE_REFUSALS, type Open, PARSER_REFUSALS } from './open-connection.ts';
+import { finish, HANDSHAKE_REFUSALS, type Open, openConnection, PARSER_REFUSALS } from './open-connection.ts';
 import { type ProxiedSockets, requireProxyHeaders } from './proxied-socket.ts';
 import { awaitPreface } from './prior-knowledge.ts';
 import type { HandshakeRefusal, Serve } from './serve.ts';
 import { compileTicketKeys, compileTlsMaterial } from './tls-material.ts';
 import type { Upgrade } from '../transaction/transaction.ts';
+import { Seating } from './seating.ts';
 import { compileTrustedPeers } from './trusted-peer.ts';
 import { hasUnknownMethod, type ParserError } from '../../http/method.ts';
 import { prepareUpgrade, readUpgrade } from '../transaction/upgrade.ts';
@@ -46,20 +49,24 @@ export class HttpDoor implements Door {
   readonly #rules: ConnectionRules;
   readonly #server: Server;
   readonly #serve: Serve;
-  /** Sockets as accepted, in the middle of a handshake or past it. */
-  readonly #accepted = new Set<Socket>();
+  readonly #seating: Seating;
   readonly #open = new Map<Duplex, Open>();
   readonly #http2 = new Map<Duplex, Http2Connection>();
   /** Without a byte that tells the version. */
   readonly #undecided = new Map<Socket, Connection>();
   #proxied: ProxiedSockets | undefined;
+  #handshakes: Handshakes | undefined;
   #draining = false;
   #stopped = false;
   /** Told when the last connection of a retired door has ended. */
   #emptied: (() => void) | undefined;
   #stands: Standing = () => true;
 
-  constructor(listener: Listener, serve: Serve, ticketSecret: Uint8Array) {
+  constructor(
+    listener: Listener,
+    { serve, admission }: { readonly serve: Serve; readonly admission: Admission },
+    ticketSecret: Uint8Array,
+  ) {
     const material = listener.tls && compileTlsMaterial(listener, listener.tls);
     this.listener = listener;
     this.#serve = serve;
@@ -68,6 +75,12 @@ export class HttpDoor implements Door {
     const { verify } = listener.clientCertificate;
     const peers = compileTrustedPeers(listener.trustedPeers);
     this.#rules = { verify, authorities: material?.authorities ?? [], peers };
+    this.#seating = new Seating({
+      admission,
+      peers,
+      refused: (shortage, client) => serve.refusedConnection(shortage, client),
+      left: () => this.#checkEmpty(),
+    });
     this.#listen(material === undefined ? 'connection' : 'secureConnection');
   }
 
@@ -82,7 +95,10 @@ export class HttpDoor implements Door {
 
   take(socket: Socket): void {
     socket.allowHalfOpen = this.listener.tls === undefined; // as node:http and node:https have it
-    this.#server.emit('connection', socket);
+    // Behind a PROXY header who may connect at all is looked at first.
+    if (this.#proxied !== undefined || this.#seating.enter(socket, socket.remoteAddress)) {
+      this.#server.emit('connection', socket);
+    }
   }
 
   #listen(ready: 'connection' | 'secureConnection'): void {
@@ -96,14 +112,8 @@ export class HttpDoor implements Door {
       else if (ready === 'connection' && this.listener.http2) this.#awaitVersion(socket, connection, serveHttp1);
       else this.#serveHttp1(socket, connection, serveHttp1);
     });
+    if (ready === 'secureConnection') this.#handshakes = this.#takeTurns();
     if (this.listener.proxyProtocol) this.#proxied = this.#requireProxyHeaders();
-    server.prependListener('connection', (socket: Socket) => {
-      this.#accepted.add(socket);
-      socket.once('close', () => {
-        this.#accepted.delete(socket);
-        this.#checkEmpty();
-      });
-    });
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => this.#failed(error, socket));
     server.on('request', (request, response) => this.#request(request, response, false));
     server.on('checkContinue', (request, response) => this.#request(request, response, true));
@@ -113,10 +123,21 @@ export class HttpDoor implements Door {
     server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#clientError(error, socket));
   }
 
+  #takeTurns(): Handshakes {
+    return takeTurns(this.#server, {
+      timeout: this.listener.limits.headerTimeout * 1000,
+      seatOf: (socket) => this.#seating.of(socket),
+      refused: (refusal, code) => this.#serve.refusedHandshake(refusal, code),
+      displaced: (client) => this.#serve.refusedConnection('handshakes', client),
+    });
+  }
+
   #requireProxyHeaders(): ProxiedSockets {
     return requireProxyHeaders(this.#server, {
       timeout: this.listener.limits.headerTimeout * 1000,
       trusts: (peer) => maySendHeader(peer, this.#rules.peers),
+      enters: (peer) => this.#seating.enter(peer, undefined),
+      found: (peer, address) => this.#seating.identify(peer, address),
       refused: (refusal) => this.#serve.refusedHandshake(refusal, refusal.toUpperCase()),
     });
   }
@@ -124,14 +145,18 @@ export class HttpDoor implements Door {
   #admit(socket: Socket): Connection | undefined {
     if (socket instanceof TLSSocket) socket.disableRenegotiation();
     const ends = this.#proxied === undefined ? socket : this.#proxied.endsOf(socket);
-    if (ends === undefined) return void socket.destroy();
+    const seat = this.#seating.of(socket);
+    if (ends === undefined || seat === undefined) return void socket.destroy();
+    this.#handshakes?.end(seat);
     const connection = readConnection(socket, this.#rules, ends);
     const { request } = this.listener.clientCertificate;
     if (connection === 'unreadable') this.#refuseHandshake(socket, 'certificate_unreadable');
     else if (request === 'required' && connection.evidence === undefined) {
       this.#refuseHandshake(socket, 'certificate_missing');
-    } else if (this.#stands(connection, socket)) return connection;
-    else hangUp(socket); // the handshake was under way when the listener changed
+    } else if (this.#stands(connection, socket)) {
+      if (connection.trustedUntil > 0) this.#seating.exempt(socket);
+      return connection;
+    } else hangUp(socket); // the handshake was under way when the listener changed
     return undefined;
   }
 
@@ -153,6 +178,7 @@ export class HttpDoor implements Door {
     this.#undecided.delete(socket);
     const http2 = new Http2Connection(socket, connection, this.listener.limits, this.#serve);
     this.#http2.set(socket, http2);
+    this.#seating.ready(socket, http2);
     socket.once('close', () => this.#http2.delete(socket));
     if (this.#stopped) http2.stop();
   }
@@ -160,18 +186,9 @@ export class HttpDoor implements Door {
   /** Facts are there when the first byte is parsed. */
   #serveHttp1(socket: Socket, connection: Connection, serveHttp1: readonly ServeSocket[]): void {
     this.#undecided.delete(socket);
-    const open: Open = {
-      connection,
-      newest: undefined,
-      waiting: 0,
-      answered: () => {
-        open.waiting -= 1;
-        if (open.waiting === 0 && !open.last && isOver(open.newest)) open.newest = undefined;
-      },
-      last: false,
-      broken: false,
-    };
+    const open = openConnection(connection);
     this.#open.set(socket, open);
+    this.#seating.ready(socket, open);
     socket.once('close', () => this.#open.delete(socket));
     socket.allowHalfOpen = true; // over TLS as well (RFC 8446 §6.1)
     socket.once('end', () => awaitAnswer(socket, open.newest));
@@ -247,10 +264,6 @@ export class HttpDoor implements Door {
     else hangUp(socket);
   }
 
-  get connections(): number {
-    return this.#accepted.size;
-  }
-
   retire(now: Listener, emptied: () => void): void {
     this.#stands = compileStanding(this.listener, now);
     this.#emptied = emptied;
@@ -261,7 +274,7 @@ export class HttpDoor implements Door {
   }
 
   #checkEmpty(): void {
-    if (this.#emptied === undefined || this.#accepted.size > 0) return;
+    if (this.#emptied === undefined || this.#seating.size > 0) return;
     this.#server.close();
     this.#emptied();
   }
@@ -289,6 +302,6 @@ export class HttpDoor implements Door {
   }
 
   close(): void {
-    for (const socket of [...this.#open.keys(), ...this.#accepted]) socket.destroy();
+    for (const socket of [...this.#open.keys(), ...this.#seating.sockets()]) socket.destroy();
   }
 }

@@ -75,6 +75,11 @@ export class Http2Connection {
     this.#session.once('close', () => clearTimeout(this.#idle));
   }
 
+  /** A request is under way. */
+  get busy(): boolean {
+    return this.#streams > 0;
+  }
+
   /**
    * GOAWAY with the last stream that is served: those in flight finish, later ones are the client's to repeat elsewhere (RFC 9113 §6.8).
    * Not the two GOAWAY of that section: nghttp2 would ignore the streams between them, and Node has no notice without that.

@@ -23,8 +23,8 @@ export async function openListener(
   return await openDoors(first, {
     reusePort,
     ticketSecret,
-    door: (listener, secret) => new HttpDoor(listener, serve, secret),
+    door: (listener, secret, admission) => new HttpDoor(listener, { serve, admission }, secret),
     onError: ({ name, code = name }) => serve.refusedHandshake('failed', code), // of accept(2)
-    refused: (refusal) => serve.refusedConnection(refusal),
+    displaced: (client) => serve.refusedConnection('share', client),
   });
 }

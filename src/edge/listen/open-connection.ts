@@ -3,7 +3,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { hangUp } from '../transaction/answer.ts';
-import { isPending } from '../transaction/http1.ts';
+import { isOver, isPending } from '../transaction/http1.ts';
 import { readUpgrade } from '../transaction/upgrade.ts';
 import type { Connection } from './connection.ts';
 import type { HandshakeRefusal } from './serve.ts';
@@ -20,6 +20,26 @@ export interface Open {
   last: boolean;
   /** The parser gave up. */
   broken: boolean;
+  /** A request is under way. */
+  readonly busy: boolean;
+}
+
+export function openConnection(connection: Connection): Open {
+  const open: Open = {
+    connection,
+    newest: undefined,
+    waiting: 0,
+    answered: () => {
+      open.waiting -= 1;
+      if (open.waiting === 0 && !open.last && isOver(open.newest)) open.newest = undefined;
+    },
+    last: false,
+    broken: false,
+    get busy() {
+      return isPending(open.newest);
+    },
+  };
+  return open;
 }
 
 /** Ends a connection behind the answers on their way; what else comes is no request. A tunnel knows no end of its own: it is cut. */

@@ -12,6 +12,10 @@ export interface ProxyHeaderRules {
   readonly timeout: number;
   /** Whether this TCP peer may send a header at all. */
   trusts(peer: Socket): boolean;
+  /** Whether there is a place for one that may send a header; where not, it is closed. */
+  enters(peer: Socket): boolean;
+  /** Told when the header is read, before anybody gets the connection. @param address of the client; undefined: the header does not say */
+  found(peer: Socket, address: string | undefined): void;
   refused(refusal: ProxyHeaderRefusal): void;
 }
 
@@ -42,12 +46,14 @@ export function requireProxyHeaders(server: Server, rules: ProxyHeaderRules): Pr
       socket.destroy();
       return rules.refused('proxy_peer_untrusted');
     }
+    if (!rules.enters(socket)) return;
     awaitHeader(socket, rules, (header) => {
       const key = keyOf(socket);
       headers.set(key, header);
       socket.once('close', () => {
         if (headers.get(key) === header) headers.delete(key);
       });
+      rules.found(socket, header.ends?.remoteAddress);
       for (const listener of onward) Reflect.apply(listener, server, [socket]);
     });
   });

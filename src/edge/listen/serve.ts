@@ -30,5 +30,6 @@ export interface Serve {
   refused(rejection: Rejection, refused: Refused): Answer;
   /** @param code of OpenSSL or Node, for the log: a name, nothing of the peer's */
   refusedHandshake(refusal: HandshakeRefusal, code: string): void;
-  refusedConnection(refusal: ConnectionRefusal): void;
+  /** @param client whose connection it was, where that is known */
+  refusedConnection(refusal: ConnectionRefusal, client?: string): void;
 }

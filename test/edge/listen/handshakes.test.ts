@@ -1,0 +1,68 @@
+// Turns of handshakes: how many one client has under way, who waits, and who ends when others wait.
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { Socket } from 'node:net';
+import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Seat } from '../../../src/edge/listen/admission.ts';
+import { Handshakes } from '../../../src/edge/listen/handshakes.ts';
+
+function line(timeout = 10_000) {
+  const told: string[] = [];
+  const started: Seat[] = [];
+  const handshakes = new Handshakes({
+    timeout,
+    refused: (refusal) => told.push(refusal),
+    displaced: (client) => told.push(`displaced ${client}`),
+  });
+  const begin = (client: string | undefined, count = 1): Seat[] =>
+    Array.from({ length: count }, () => {
+      const socket = new Socket();
+      const seat: Seat = { socket, client, top: socket, work: undefined };
+      handshakes.begin(seat, () => started.push(seat));
+      return seat;
+    });
+  return { handshakes, told, started, begin };
+}
+
+test('sixteen of one client begin at once, the next when one is over, in their order', async () => {
+  const { handshakes, started, begin } = line();
+  const seats = begin('a', 20);
+  assert.deepEqual(started, seats.slice(0, 16));
+  handshakes.end(seats[3]!);
+  seats[5]!.socket.destroy();
+  seats[17]!.socket.destroy(); // it was to be the next but one
+  await once(seats[17]!.socket, 'close');
+  await turn();
+  await turn();
+  assert.deepEqual(started.slice(16), [seats[16], seats[18]]);
+});
+
+test('those of another client, and of peers that speak for many, do not wait for them', () => {
+  const { started, begin } = line();
+  begin('a', 100);
+  const [other] = begin('b');
+  const many = begin(undefined, 100);
+  assert.deepEqual(started.slice(16), [other, ...many]);
+});
+
+test('a handshake that waits for its client for a second ends when another of the same client waits, no more of them than wait', async () => {
+  const { told, started, begin } = line();
+  const seats = begin('a', 16);
+  const [waiting] = begin('a');
+  const [oldest] = seats;
+  await once(oldest!.socket, 'close');
+  while (started.length < 17) await turn();
+  assert.deepEqual([started.at(-1), told], [waiting, ['displaced a']]);
+  assert.equal(seats.filter(({ socket }) => socket.destroyed).length, 1);
+});
+
+test('one that waits longer than the timeout is closed and told', async () => {
+  const { told, started, begin } = line(300);
+  const seats = begin('a', 16);
+  const [waiting] = begin('a');
+  await once(waiting!.socket, 'close');
+  assert.deepEqual(told, ['timed_out']);
+  assert.deepEqual(started, seats);
+});
