@@ -1,4 +1,4 @@
-// Clients that take all connections of a listener or all of its handshakes, and another client beside them that is served all the same.
+// Attacks on the connections and handshakes of a listener, and a bystander who is served.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -18,7 +18,7 @@ export interface Seat {
 type Held = { -readonly [Name in keyof Seat]: Seat[Name] };
 
 /** Why there is no place: all are taken, or the descriptors of the process are running out. */
-export type Shortage = 'limit' | 'descriptors';
+export type NoPlace = 'limit' | 'descriptors';
 
 export interface AdmissionTerms {
   /** Connections at once. */
@@ -74,7 +74,7 @@ export class Admission {
   }
 
   /** Gives a place to a connection that was just accepted, until it closes. Leaves the socket to the caller where there is none. */
-  enter(socket: Socket, client: string | undefined): Seat | Shortage {
+  enter(socket: Socket, client: string | undefined): Seat | NoPlace {
     const isFull = this.count >= this.most;
     if (isFull || takesReserve(socket, this.#terms.ceiling)) {
       const wanted = isFull ? Math.min(AT_ONCE, this.count - this.most + 1) : 1;

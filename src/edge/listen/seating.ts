@@ -3,14 +3,14 @@
 import type { Socket } from 'node:net';
 import { unmapped } from '../../http/address.ts';
 import { networkOf } from '../../rate/limit.ts';
-import type { Admission, Seat, Shortage } from './admission.ts';
+import type { Admission, Seat, NoPlace } from './admission.ts';
 import { type TrustedPeers, trustedUntil } from './trusted-peer.ts';
 
 export interface SeatingTerms {
   readonly admission: Admission;
   readonly peers: TrustedPeers;
   /** Told of a connection for which there was no place, and which is closed. */
-  readonly refused: (shortage: Shortage, client: string | undefined) => void;
+  readonly refused: (reason: NoPlace, client: string | undefined) => void;
   /** Told when a connection has closed. */
   readonly left: () => void;
 }

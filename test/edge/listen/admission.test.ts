@@ -1,4 +1,4 @@
-// Who gets a place where all are taken, and whose connection ends for it.
+// Places for connections: who gets one when all are taken, and who makes room.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// Whether the first bytes of a connection are a whole ClientHello.
+// Readers of first bytes: whole ClientHellos, pieces of them, and other things.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

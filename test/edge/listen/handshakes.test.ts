@@ -1,4 +1,4 @@
-// Turns of handshakes: how many one client has under way, who waits, and who ends when others wait.
+// Turns of handshakes: those under way, those that wait, and those that end for them.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
