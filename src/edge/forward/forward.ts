@@ -99,7 +99,8 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
     this.#exchange = exchange;
     this.client = permit.facts.client;
     this.route = exchange.route.share;
-    this.wantsTunnel = exchange.transaction.upgrade !== undefined;
+    // HTTP/2 has no Upgrade (RFC 9113 §8.6), and it may be ignored (RFC 9110 §7.8).
+    this.wantsTunnel = exchange.transaction.upgrade !== undefined && !exchange.route.upstream.http2;
     this.#deadline = new Deadline(exchange.route.timeouts.total, this);
   }
 
@@ -152,7 +153,7 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
       method: facts.method,
       path: forwardedTarget(facts, route.stripPrefix),
       headers: this.#fields,
-      upgrade: transaction.upgrade === undefined ? null : 'websocket',
+      upgrade: this.wantsTunnel ? 'websocket' : null,
     };
     this.#sending = upstream.sending(options, this);
     const rejection = this.#sending.start();

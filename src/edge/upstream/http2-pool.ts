@@ -34,11 +34,6 @@ export interface Http2PoolOptions {
   readonly connect: buildConnector.connector;
 }
 
-/** RFC 9113 §8.6: HTTP/2 has no Upgrade. */
-class NoUpgrade extends Error {
-  readonly code = 'HTTP2_NO_UPGRADE';
-}
-
 /** One connection and the requests on it. */
 interface Open extends Carrier {
   readonly running: Set<Http2Request>;
@@ -91,7 +86,6 @@ export class Http2Pool {
       handler,
     );
     if (this.#ended) request.fail(new Error('the pool is closed'));
-    else if (options.upgrade) request.fail(new NoUpgrade());
     else {
       this.#waiting.add(request);
       this.#assign();

@@ -3,7 +3,7 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2';
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import { Closed, RefusedStream } from './loss.ts';
+import { Closed, OVERBURDENED, RefusedStream } from './loss.ts';
 import type { ResetBudget } from './resets.ts';
 
 export interface Http2RequestOptions {
@@ -160,6 +160,7 @@ export class Http2Request implements Dispatcher.DispatchController {
     if (this.#answered) return new StreamFailure(code);
     const refused = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM;
     if (refused || this.#unsent || stream.id === undefined || stream.id > lastStream) return new RefusedStream(code);
+    if (code === OVERBURDENED) session?.close(); // the connection takes no more requests
     return this.#reused && session?.destroyed === true ? new Closed(code) : new StreamFailure(code);
   }
 

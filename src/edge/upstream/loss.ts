@@ -8,6 +8,12 @@
  */
 export type Loss = 'unconnected' | 'refused' | 'closed';
 
+/**
+ * The code of a stream whose server has too much of its connection (RFC 9113 §7), which requests of many clients share: for answers
+ * that they do not read, or for one with more fields than it takes. Nothing is sent again after it; the next requests get another connection.
+ */
+export const OVERBURDENED = 'HTTP2_ENHANCE_YOUR_CALM';
+
 /** A request that the upstream did not process. */
 export class RefusedStream extends Error {
   readonly code: string;

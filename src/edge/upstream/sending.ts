@@ -7,7 +7,7 @@ import { type Reason, type Rejection, reject } from '../../rejection/rejection.t
 import type { Outcome } from '../outcome.ts';
 import { ConnectFailure } from './connect.ts';
 import { MASKED_CONTINUE } from './http1-socket.ts';
-import { Closed, type Loss, RefusedStream } from './loss.ts';
+import { Closed, type Loss, OVERBURDENED, RefusedStream } from './loss.ts';
 import type { Carried, Http1Connection } from './http1-pool.ts';
 import type { FailureReason, OpenTarget } from './target.ts';
 
@@ -37,6 +37,7 @@ const FAULT: Partial<Readonly<Record<Reason, Exclude<FailureReason, 'broken'>>>>
   upstream_timed_out: 'timed_out',
   upstream_invalid: 'invalid',
 };
+const NO_REJECTION: { readonly reason?: Reason; readonly facts?: Rejection['facts'] } = {};
 /** Times that a request is sent again after it was refused, whatever `retries` says but 0: upstreams that restart refuse in a row. */
 const MOST_REFUSALS = 3;
 /** Times after a connection was closed: the next attempt has a connection that nothing can have closed as idle (RFC 9110 §9.2.2). */
@@ -114,9 +115,12 @@ export class Sending {
     if (attempt === undefined) return;
     this.#attempt = undefined;
     attempt.end();
-    const fault = outcome.kind === 'rejected' ? FAULT[outcome.rejection.reason] : undefined;
-    // A server that closes while it is still being sent a body may have had enough of that body: no client opens a circuit so.
-    if (fault === 'unreachable' && attempt.isUploading) attempt.target.failedOnce(fault);
+    const { reason, facts } = outcome.kind === 'rejected' ? outcome.rejection : NO_REJECTION;
+    const fault = reason && FAULT[reason];
+    // A server that closes while it is still being sent a body may have had enough of that body: no client opens a circuit so, nor by
+    // what it does to a connection.
+    const isOfClients = (fault === 'unreachable' && attempt.isUploading) || facts?.what === OVERBURDENED;
+    if (fault !== undefined && isOfClients) attempt.target.failedOnce(fault);
     else if (fault !== undefined) attempt.target.failed(fault, attempt.isTrial);
     else if (outcome.kind === 'upstream_broke') attempt.target.failedOnce('broken');
   }
