@@ -143,7 +143,7 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
   }
 
   admitted(): void {
-    const { transaction, facts, route } = this.#exchange;
+    const { facts, route } = this.#exchange;
     const { timeouts, upstream, rules } = route;
     this.#phase = 'connecting';
     this.#upstreamsTurn = performance.now();
