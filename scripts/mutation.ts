@@ -15,7 +15,7 @@ const ROOMS: Readonly<Record<string, string | undefined>> = {
   certificate: undefined,
   proof: undefined,
   policy: undefined,
-  enforce: 'test/enforce.test.ts test/truth/*.test.ts',
+  enforce: 'test/enforce/*.test.ts test/truth/*.test.ts',
 };
 
 const named = process.argv.slice(2);

@@ -13,7 +13,7 @@ const CHECKED: Readonly<Record<string, readonly string[]>> = {
   'src/token/access-claims.ts': ['checkTimes'],
   'src/proof/dpop-proof.ts': ['verifyProof', 'findProofKey', 'checkRequest', 'checkFreshness'],
 };
-const TESTS = ['test/enforce.test.ts', 'test/truth/*.test.ts', 'test/token/*.test.ts', 'test/proof/*.test.ts'];
+const TESTS = ['test/enforce/*.test.ts', 'test/truth/*.test.ts', 'test/token/*.test.ts', 'test/proof/*.test.ts'];
 
 interface Swap {
   readonly file: string;

@@ -2,18 +2,18 @@
 
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import { Permit } from '../src/binding/permit.ts';
-import { readCertificate } from '../src/certificate/leaf.ts';
-import { enforce, type Ports } from '../src/enforce.ts';
-import { createReplayMemory, ProcessReplayStore } from '../src/memory/process-replay-store.ts';
-import type { Demand, Route } from '../src/policy/policy.ts';
-import { rateKey } from '../src/rate/limit.ts';
-import { type Reason, REASON_NAMES, REASONS, type Stage } from '../src/rejection/rejection.ts';
-import type { CertificateFacts, RequestFacts } from '../src/request-facts.ts';
-import { makeIssuer, makePorts, makeRoute } from './support/enforcing.ts';
-import { makeFacts } from './support/facts.ts';
-import { makeCertificate } from './support/pki.ts';
-import { ISSUER, makeKey, makeToken, proofParts, signParts, type TestKey } from './support/tokens.ts';
+import { Permit } from '../../src/binding/permit.ts';
+import { readCertificate } from '../../src/certificate/leaf.ts';
+import { enforce, type Ports } from '../../src/enforce.ts';
+import { createReplayMemory, ProcessReplayStore } from '../../src/memory/process-replay-store.ts';
+import type { Demand, Route } from '../../src/policy/policy.ts';
+import { rateKey } from '../../src/rate/limit.ts';
+import { type Reason, REASON_NAMES, REASONS, type Stage } from '../../src/rejection/rejection.ts';
+import type { CertificateFacts, RequestFacts } from '../../src/request-facts.ts';
+import { makeIssuer, makePorts, makeRoute } from '../support/enforcing.ts';
+import { makeFacts } from '../support/facts.ts';
+import { makeCertificate } from '../support/pki.ts';
+import { ISSUER, makeKey, makeToken, proofParts, signParts, type TestKey } from '../support/tokens.ts';
 
 const NOW = 1_800_000_000.5;
 const LADDER_STAGES: readonly Stage[] = [
