@@ -1,4 +1,4 @@
-// What a decision leaves behind: the facts of a Permit, and what was counted and remembered.
+// What a decision leaves behind: facts of a Permit, and what was counted and remembered.
 
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
@@ -95,8 +95,7 @@ describe('a Permit', () => {
     source: { fact },
   }));
   const telling = () => routeOf({ forward: { ...makeRoute(makeIssuer()).forward, identity: IDENTITY } });
-  const identityOf = ({ identity }: Permit['facts']) =>
-    Object.fromEntries(identity.map(([field, value]) => [field, String(value)]));
+  const identityOf = ({ identity }: Permit['facts']) => Object.fromEntries(identity);
 
   test('says which key confirmed the token, and until when it is good', async () => {
     const facts = await permitOf(await requestOf(), telling());
