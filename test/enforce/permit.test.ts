@@ -1,4 +1,4 @@
-// What a decision leaves behind: facts of a Permit, and what was counted and remembered.
+// The facts of a Permit, and everything that a decision counts and remembers.
 
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
