@@ -17,6 +17,16 @@ export class ConnectFailure extends Error {
   }
 }
 
+const OF_OURS = /^(?:EMFILE|ENFILE|ENOBUFS|ENOMEM)$/;
+
+/**
+ * Whether a connection failed because this process or its machine has no descriptors or memory left, which says nothing about
+ * the target and which clients can bring about. Local ports are not among them: their code is also that of an address that is not here.
+ */
+export function isShortage(code: string): boolean {
+  return OF_OURS.test(code);
+}
+
 /** The server does not speak HTTP/2, and nothing else was asked for. */
 export class NotHttp2 extends Error {
   readonly code = 'HTTP2_NOT_SPOKEN';

@@ -2,7 +2,7 @@
 
 import { Client } from 'undici';
 import type { HealthRules, Target, Upstream } from '../../policy/policy.ts';
-import type { Connector } from './connect.ts';
+import { type Connector, isShortage } from './connect.ts';
 import { prepareSocket } from './http1-socket.ts';
 import type { OpenTarget } from './target.ts';
 
@@ -48,7 +48,7 @@ export class HealthChecks {
   async #check(): Promise<void> {
     const wrong = await this.#ask();
     if (this.#stopped) return;
-    this.#believe(wrong);
+    if (wrong === undefined || !isShortage(wrong)) this.#believe(wrong);
     this.#schedule(this.#rules.interval * (0.9 + 0.2 * Math.random()));
   }
 

@@ -5,7 +5,7 @@ import type { Dispatcher } from 'undici';
 import type { Attempts } from '../../observe/log.ts';
 import { type Reason, type Rejection, reject } from '../../rejection/rejection.ts';
 import type { Outcome } from '../outcome.ts';
-import { ConnectFailure } from './connect.ts';
+import { ConnectFailure, isShortage } from './connect.ts';
 import { MASKED_CONTINUE } from './http1-socket.ts';
 import { Closed, type Loss, OVERBURDENED, RefusedStream } from './loss.ts';
 import type { Carried, Http1Connection } from './http1-pool.ts';
@@ -105,7 +105,8 @@ export class Sending {
     }
     attempt.end();
     const reason = TIMED_OUT.test(code) ? 'timed_out' : 'unreachable';
-    attempt.target.failed(reason, attempt.isTrial);
+    if (isShortage(code)) attempt.target.failedOnce(reason);
+    else attempt.target.failed(reason, attempt.isTrial);
     return this.#retry(loss, reason);
   }
 

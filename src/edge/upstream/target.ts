@@ -5,7 +5,7 @@ import { formatTarget } from '../../config/report/describe.ts';
 import type { CircuitRules, Target, Upstream } from '../../policy/policy.ts';
 import { Http1Pool } from './http1-pool.ts';
 import { Http2Pool } from './http2-pool.ts';
-import type { Connector } from './connect.ts';
+import { type Connector, isShortage } from './connect.ts';
 
 /** Milliseconds after which a target to which connecting failed is tried again; doubled each time it fails then. */
 const FIRST_PAUSE = 500;
@@ -71,7 +71,8 @@ export class OpenTarget {
     this.#circuit = upstream.circuit;
     const connect: Connector = (options, callback) => {
       connector(options, (...result) => {
-        if (result[0] !== null) this.pause();
+        const [error] = result;
+        if (error !== null && !isShortage('code' in error ? String(error.code) : '')) this.pause();
         callback(...result);
       });
     };
@@ -146,7 +147,7 @@ export class OpenTarget {
     }
   }
 
-  /** It failed in a way that a client can bring about alone, as by a body that it does not want: counted, and nothing follows from it. */
+  /** It failed in a way that clients can bring about, as by a body that it does not want: counted, and nothing follows from it. */
   failedOnce(reason: FailureReason): void {
     this.tell({ kind: 'failed', reason });
   }

@@ -1,6 +1,7 @@
 // The circuit of a target: what opens it, its one trial, and what clients are told.
 
 import assert from 'node:assert/strict';
+import type { LookupFunction } from 'node:net';
 import { describe, it } from 'node:test';
 import { script, send } from '../../support/forwarding.ts';
 import { type Balanced, openBalanced, openTargets, until } from '../../support/targets.ts';
@@ -231,5 +232,38 @@ describe('a failure', () => {
     await assert.rejects(balanced.ask('/'));
     assert.deepEqual(balanced.events.failures, ['broken', 'broken']);
     assert.equal(balanced.events.count('circuit_opened'), 0);
+  });
+});
+
+/** Names that cannot be asked for, for one reason or another, until they are told where the target is. */
+function failingNames(code: string) {
+  let failing = true;
+  const lookup: LookupFunction = (_name, _options, answer) => {
+    if (failing) answer(Object.assign(new Error(code), { code }), []);
+    else answer(null, [{ address: '127.0.0.1', family: 4 }]);
+  };
+  return { lookup, mend: () => (failing = false) };
+}
+
+describe('a connection that could not be opened', () => {
+  for (const code of ['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']) {
+    it(`for want of our own descriptors or memory (${code}) says nothing about the target`, async (t) => {
+      const [target] = await openTargets(t, 1);
+      assert.ok(target);
+      const { lookup, mend } = failingNames(code);
+      const balanced = await openBalanced(t, [`http://orders.test:${target.port}`], CIRCUIT, { open: { lookup } });
+      for (const path of ['/1', '/2', '/3', '/4'])
+        assert.equal((await balanced.ask(path)).body, 'upstream_unreachable');
+      assert.equal(balanced.events.count('circuit_opened'), 0);
+      mend();
+      assert.equal((await balanced.ask('/5')).status, 200, 'it is not paused either');
+    });
+  }
+
+  it('because nothing listens there opens the circuit', async (t) => {
+    const { lookup } = failingNames('ECONNREFUSED');
+    const balanced = await openBalanced(t, ['http://orders.test:1'], CIRCUIT, { open: { lookup } });
+    for (const path of ['/1', '/2', '/3']) await balanced.ask(path);
+    assert.equal(balanced.events.count('circuit_opened'), 1);
   });
 });
