@@ -70,7 +70,7 @@ Where the column *error* says something, there is one \`WWW-Authenticate\` chall
 - otherwise \`error\` stands on the challenge of the scheme that the client presented, which comes first, and the other schemes
   are offered without it. Where the presented scheme is none of the route's, or credentials came twice, every challenge has it;
 - in a challenge \`error\` and \`error_description\` come first, then the rest
-  ([decision 941](decisions/0941-challenges-that-every-client-reads.md));
+  ([decision 71](decisions/0071-challenges-that-every-client-reads.md));
 - \`use_dpop_nonce\` is one challenge, that of DPoP, and comes with a \`DPoP-Nonce\` field: make a new proof with that value as
   \`nonce\` and send the request again (RFC 9449 §9);
 - \`Bearer\` has \`realm\`, \`DPoP\` has \`algs\`; \`scope\`, \`acr_values\` and \`max_age\` say what a new token needs.
@@ -79,7 +79,7 @@ Where the column *error* says something, there is one \`WWW-Authenticate\` chall
 
 A call of gRPC or gRPC-Web gets the same refusal as 200 with fields alone (“trailers only”), because gRPC clients drop the fields of any other
 status: \`grpc-status\` by the column *gRPC*, \`grpc-message\` with title, what to do next, reason and request_id, and the challenge
-and nonce as metadata of the status ([decision 942](decisions/0942-refusals-to-grpc-clients.md)). The log has \`status: 200\` and
+and nonce as metadata of the status ([decision 72](decisions/0072-refusals-to-grpc-clients.md)). The log has \`status: 200\` and
 \`grpc_status\`.
 
 \`\`\`

@@ -50,7 +50,7 @@ interface Known {
 
 /**
  * Resolves names as the C library does (hosts file, search list, DNS), but by c-ares: its questions wait on sockets. `getaddrinfo` waits in
- * threads, of which libuv lets few wait at a time for the whole process, so that one silent name stops all others (decision 932). It
+ * threads, of which libuv lets few wait at a time for the whole process, so that one silent name stops all others (decision 68). It
  * is asked, for one name at a time, only about names that DNS says do not exist: other sources of the system may know them.
  *
  * One question at a time per name; an answer serves for its TTL, at most a second; a failure counts for a second.

@@ -123,7 +123,7 @@ export class IssuerKeys implements KeySource {
   /**
    * Reads the set once more for a kid that is not in it (undefined: for a token without kid), unless one of these was
    * done within the cooldown. The cooldown counts for all kids together and nothing is remembered of a kid that was not found:
-   * so strangers cause two readings a minute at most, and cannot delay a key that is new by more than one cooldown (decision 931).
+   * so strangers cause two readings a minute at most, and cannot delay a key that is new by more than one cooldown (decision 67).
    */
   async refreshFor(kid: string | undefined): Promise<void> {
     // The worker that asks may have an older copy: the set came while the question was on its way.

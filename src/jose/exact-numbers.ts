@@ -19,7 +19,7 @@ const MARK = randomUUID();
 /**
  * Parses JSON. An integer beyond 2^53 becomes a bigint, and any other number that a double would change becomes NaN, which no check
  * accepts; times at the top level (`exp`, `nbf`, `iat`, `auth_time`) stay doubles
- * (docs/decisions/0961-numbers-that-a-double-cannot-hold.md). Takes time linear in the length of the text, whatever is in it.
+ * (docs/decisions/0077-numbers-that-a-double-cannot-hold.md). Takes time linear in the length of the text, whatever is in it.
  * @throws SyntaxError
  * NOT checked: repeated members (jws.ts).
  */

@@ -179,7 +179,7 @@ const HANDSHAKE_FAILURES: readonly (readonly [RegExp, string])[] = [
 /** Seconds. A refusal takes a fraction of a millisecond, a slow upstream its timeout. */
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-/** Why a connection was closed: a new one at `limits.connections` or without descriptors, or an open one for others (decision 9151). */
+/** Why a connection was closed: a new one at `limits.connections` or without descriptors, or an open one for others (decision 94). */
 export type ConnectionRefusal = 'limit' | 'descriptors' | 'share' | 'handshakes';
 
 /** What the gauges of a worker are read from. */

@@ -38,7 +38,7 @@ const CLOSING: ReadonlySet<Reason> = new Set(['draining', 'request_malformed']);
  * Makes the answer to a refusal. Nothing of the request is repeated in it but, with `explain`, `htu` without query and
  * the clock offset. The body is the same text for every client: what to do next is in `detail`.
  * To a gRPC call it is 200 with fields alone, grpc-status by the table of reasons: gRPC clients drop the fields of any other status,
- * challenges and nonces too (decision 942).
+ * challenges and nonces too (decision 72).
  */
 export function rejectionAnswer(rejection: Rejection, terms: AnswerTerms): Answer {
   return terms.grpc ? grpcAnswer(rejection, terms, terms.grpc) : problemAnswer(rejection, terms);

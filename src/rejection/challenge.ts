@@ -26,7 +26,7 @@ export interface ChallengeTerms {
  * figure 19), every challenge has it: a client that understands only one of them must still learn why.
  * `use_dpop_nonce` is the DPoP challenge alone (RFC 9449 figure 24): the client needs no other scheme, only a new proof.
  * In each challenge `error` and `error_description` come before the rest, as in the figures of RFC 9449: some clients find
- * nothing behind a first comma (decision 941).
+ * nothing behind a first comma (decision 71).
  * @param presented the scheme of the request
  * @param realm host by which the client calls; checked against the grammar before
  * @returns values of WWW-Authenticate fields, in order

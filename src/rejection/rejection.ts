@@ -43,7 +43,7 @@ export type GrpcStatus = keyof typeof GRPC_CODES;
 
 /**
  * The gRPC status that says what an HTTP status says: the mapping of google.rpc.Code, and for statuses that it leaves out the nearest.
- * 504 is DEADLINE_EXCEEDED and not UNAVAILABLE, which clients send again: the upstream may have done what it was asked (decision 942).
+ * 504 is DEADLINE_EXCEEDED and not UNAVAILABLE, which clients send again: the upstream may have done what it was asked (decision 72).
  */
 const GRPC_STATUS = {
   400: 'INVALID_ARGUMENT',
@@ -304,7 +304,7 @@ export const REASON_NAMES = Object.keys(REASONS) as readonly Reason[];
 
 /**
  * What a refusal may tell the operator. No field here fits a token, proof, nonce or key; the only values that come from
- * outside are `htu` without userinfo, query and fragment and, once its signature is verified, the token's `aud` (decision 943).
+ * outside are `htu` without userinfo, query and fragment and, once its signature is verified, the token's `aud` (decision 73).
  */
 export interface RejectionFacts {
   /** Name of the claim, field, parameter or configured key that was wrong: a name from us or from the policy, never a value. */

@@ -38,7 +38,7 @@ const SINGLE = new Set([
 /**
  * Makes the identity fields of a request. A claim that is absent, null or empty makes no field. No text passes for an array: `strict`
  * joins the items of an array by commas and refuses a text with one, but for claims that are never arrays; the other encodings
- * encode item by item (docs/decisions/0961-numbers-that-a-double-cannot-hold.md).
+ * encode item by item (docs/decisions/0077-numbers-that-a-double-cannot-hold.md).
  * @returns Rejection: identity_unforwardable, which names the field, for objects, for numbers without exact text, for array items
  * that contain their separator and, under `strict`, for values that are no clean field value (RFC 9110 §5.5: visible ASCII, inner
  * spaces)

@@ -87,7 +87,7 @@ export async function introspectToken(
 /**
  * Checks the claims of an active token. `exp`, `nbf`, `aud` and `iss` count when present; a route with an audience of its own
  * demands `aud`. Servers call refresh tokens active too: so `token_type`, an audience of ours or a mark of the issuer must say that
- * this is an access token (docs/decisions/0047-what-an-introspection-answer-must-say.md, decision 973).
+ * this is an access token (docs/decisions/0047-what-an-introspection-answer-must-say.md, decision 83).
  * @returns Rejection: token_issuer_unknown, token_type_refused, token_claim_invalid, token_expired, token_not_yet_valid,
  * token_audience_mismatch, confirmation_unsupported
  * NOT checked: scope, and whether the sender meets `cnf`.

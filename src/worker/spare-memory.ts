@@ -14,7 +14,7 @@ export function spareMemory(): void {
   collect({ type: 'major', flavor: 'last-resort' });
 }
 
-/** The same, and what the C library has kept of memory that was freed, by all threads (decision 953). */
+/** The same, and what the C library has kept of memory that was freed, by all threads (decision 76). */
 export async function giveBackMemory(): Promise<void> {
   spareMemory();
   (await loadTrim())?.(0n);

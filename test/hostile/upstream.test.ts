@@ -191,7 +191,7 @@ test('an upstream that only ever sends interim answers, or nothing, or its answe
   for (const [script, expected] of [
     [() => {}, /^HTTP\/1\.1 504 [^]*upstream_timed_out/],
     [drip('HTTP/1.1 100 Continue\r\n\r\n'), /^HTTP\/1\.1 504 [^]*upstream_timed_out/],
-    // As many as came in time, eight at most (decision 922).
+    // As many as came in time, eight at most (decision 64).
     [
       drip('HTTP/1.1 103 Early Hints\r\n\r\n'),
       /^(?:HTTP\/1\.1 103 Early Hints\r\nVia: [^\r]*\r\n\r\n){0,8}HTTP\/1\.1 504 [^]*upstream_timed_out/,
@@ -236,7 +236,7 @@ test('fields that are not for the client do not reach it; its own, repeated ones
   assert.deepEqual(answer && fieldOf(answer, 'www-authenticate'), ['Basic']);
 });
 
-/** How a kept connection ends under a request, and how often a GET is sent then: once more where no byte of an answer came (decision 921). */
+/** How a kept connection ends under a request, and how often a GET is sent then: once more where no byte of an answer came (decision 63). */
 const BREAKS: readonly (readonly [breakOff: (socket: Socket) => unknown, gets: number])[] = [
   [(socket) => socket.destroy(), 2],
   [(socket) => socket.resetAndDestroy(), 2],
@@ -273,7 +273,7 @@ const COLLECTED_CHUNK = `${COLLECTED.length.toString(16)}\r\n${COLLECTED}\r\n`;
 const CHUNKED = 'Transfer-Encoding: chunked\r\n';
 /**
  * What a client has sent, and the upstream answered, when the client breaks off; and the rest of the answer. A client that ends its side
- * behind a whole request may still read (decision 923), so its upstream connection is free when the answer is complete.
+ * behind a whole request may still read (decision 65), so its upstream connection is free when the answer is complete.
  */
 const STAGES: readonly (readonly [what: string, sent: string, answered: string, rest?: string])[] = [
   ['half a header section', `GET /gone HTTP/1.1\r\n${HOST}X: `, ''],

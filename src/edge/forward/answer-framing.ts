@@ -9,7 +9,7 @@ import type { OpenUpstream } from '../upstream/upstream.ts';
 /**
  * Why the end of an answer could not be told from its being cut off; undefined: it can. Node does not tell a TLS connection that was
  * closed from one that was cut (RFC 9112 §9.8), so that an answer which ends with its connection could be a half one; such are
- * taken where the upstream says so (decision 924). A transfer coding for which nobody asked is not undone.
+ * taken where the upstream says so (decision 66). A transfer coding for which nobody asked is not undone.
  * @param received field lines, names and values in turn
  */
 export function undelimitedBy(

@@ -44,7 +44,7 @@ import type { SendingOwner, Sending } from '../upstream/sending.ts';
  * An answer that ends with its connection is complete when that is closed and broken when it is reset (RFC 9112 §8); over TLS,
  * where Node shows no difference, it is `upstream_invalid` unless the upstream has `insecure_close_delimited`.
  * Dropped: trailers of the request, 100 and interim answers beyond the eighth, the upstream's reason phrase. What was not processed is sent again where that
- * cannot make it happen twice, as long as no byte of an answer came and the body is still kept (upload.ts, docs/decisions/0921).
+ * cannot make it happen twice, as long as no byte of an answer came and the body is still kept (upload.ts, docs/decisions/0063).
  * Does not decide anything about the request: the permit says that it was decided. Does not check its framing (facts.ts), and
  * does not rewrite Location or cookies.
  */

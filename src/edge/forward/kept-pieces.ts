@@ -11,7 +11,7 @@ const PER_PIECE = 256;
 const memory = new BodyMemory(MOST_OF_ALL);
 
 /**
- * The pieces of one body, all of them or none: one that grows too large, or for which its client has no more room (decision 911), is not
+ * The pieces of one body, all of them or none: one that grows too large, or for which its client has no more room (decision 59), is not
  * kept.
  */
 export class KeptPieces {

@@ -52,7 +52,7 @@ const NO_LONGER_WANTED = new Error('the request ended while it waited for a conn
 
 /**
  * Sends one request. A connection that fails, or does not come in time, is tried `retries` times more, at another target where
- * there is one. A request that has been sent is sent again only where that cannot make it happen twice (loss.ts, docs/decisions/0921).
+ * there is one. A request that has been sent is sent again only where that cannot make it happen twice (loss.ts, docs/decisions/0063).
  */
 export class Sending {
   readonly #targets: Targets;

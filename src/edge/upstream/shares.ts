@@ -3,7 +3,7 @@
 /**
  * One that holds nothing takes whatever is free. One that holds some may hold `weight` times as much as remains free, and never the
  * last of it: k that want everything leave 1 / (1 + k × weight) of it to others, without a limit that somebody has to choose, and
- * nothing lies idle that is asked for by many. Bounded by what is held: one that holds nothing takes no memory (decision 911).
+ * nothing lies idle that is asked for by many. Bounded by what is held: one that holds nothing takes no memory (decision 59).
  */
 export class Shares {
   readonly #weight: number;

@@ -1,4 +1,4 @@
-// The retention of proofs that replicas agree on in Redis (decision 933).
+// The retention of proofs that replicas agree on in Redis (decision 69).
 
 import type { ShorterMemory } from '../../proof/dpop-proof.ts';
 import type { Retention } from '../../proof/replay-store.ts';

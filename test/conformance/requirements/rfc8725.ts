@@ -31,7 +31,7 @@ export const RFC_8725: Specification = {
       level: 'MUST',
       requirement:
         'Each key is for the algorithm that its JWK names, and that is checked when it is used; one that names none is for those of its type.',
-      deviation: '0971-keys-without-an-algorithm',
+      deviation: '0081-keys-without-an-algorithm',
       tests: [
         'jose/key-set > is for one algorithm: any other is refused, however well the key type fits',
         'jose/key-set > are all that RSA can where nothing in the set says anything of the key',

@@ -47,7 +47,7 @@ export const RFC_9701: Specification = {
       section: '5',
       level: 'stated',
       requirement: 'Answers that are encrypted as well are nested JWTs.',
-      deviation: '0973-dialects-of-introspection',
+      deviation: '0083-dialects-of-introspection',
       tests: ['token/signed-introspection > a signature by another key, an unsigned answer, an encrypted one'],
     },
     {
