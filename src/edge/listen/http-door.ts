@@ -21,7 +21,7 @@ import { type Handshakes, takeTurns } from './handshakes.ts';
 import { createServer } from './http1-server.ts';
 import { awaitAnswer, endsConnection, Http1Transaction, isPending, mayAnswer } from '../transaction/http1.ts';
 import { Http2Connection } from './http2-connection.ts';
-import { finish, HANDSHAKE_REFUSALS, type Open, openConnection, PARSER_REFUSALS } from './open-connection.ts';
+import { finish, handshakeRefusal, type Open, openConnection, parserRefusal } from './open-connection.ts';
 import { type ProxiedSockets, requireProxyHeaders } from './proxied-socket.ts';
 import { awaitPreface } from './prior-knowledge.ts';
 import type { HandshakeRefusal, Serve } from './serve.ts';
@@ -29,7 +29,7 @@ import { compileTicketKeys, compileTlsMaterial } from './tls-material.ts';
 import type { Upgrade } from '../transaction/transaction.ts';
 import { Seating } from './seating.ts';
 import { compileTrustedPeers } from './trusted-peer.ts';
-import { hasUnknownMethod, type ParserError } from '../../http/method.ts';
+import type { ParserError } from '../../http/method.ts';
 import { prepareUpgrade, readUpgrade } from '../transaction/upgrade.ts';
 
 /** Node's own way of serving a connection. */
@@ -202,11 +202,8 @@ export class HttpDoor implements Door {
 
   #failed(error: NodeJS.ErrnoException, socket: TLSSocket): void {
     socket.destroy();
-    const code = error.code ?? error.name;
-    // A code, whatever its type says. Node ends the handshake of an untrusted certificate without an error of its own.
-    const untrusted = socket.authorizationError as unknown as string | null;
-    if (untrusted !== null) this.#serve.refusedHandshake('certificate_untrusted', untrusted);
-    else if (code !== 'ECONNRESET') this.#serve.refusedHandshake(HANDSHAKE_REFUSALS[code] ?? 'failed', code);
+    const why = handshakeRefusal(error, socket);
+    if (why !== undefined) this.#serve.refusedHandshake(why.refusal, why.code);
   }
 
   #request(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean, upgrade?: Upgrade): void {
@@ -256,8 +253,7 @@ export class HttpDoor implements Door {
     open.broken = open.last = true;
     // The end of the connection in the middle of a body: that request is under way and says itself that its client is gone.
     if (code === 'HPE_INVALID_EOF_STATE' && open.newest?.req.complete === false) return void socket.destroy();
-    const malformed = code.startsWith('HPE_') ? 'request_malformed' : undefined;
-    const reason = hasUnknownMethod(error) ? 'method_unknown' : (PARSER_REFUSALS[code] ?? malformed);
+    const reason = parserRefusal(error);
     if (reason === undefined || !socket.writable) return void socket.destroy();
     const answer = this.#serve.refused(reject(reason), open);
     if (mayAnswer(open.newest)) answerRaw(socket, answer);
@@ -293,10 +289,7 @@ export class HttpDoor implements Door {
   }
 
   #lastCall(socket: Socket, newest: ServerResponse | undefined): void {
-    if (newest === undefined || !isPending(newest)) {
-      socket.setTimeout(LAST_CALL);
-      return;
-    }
+    if (newest === undefined || !isPending(newest)) return void socket.setTimeout(LAST_CALL);
     newest.shouldKeepAlive = false;
     newest.once('close', () => this.#server.closeIdleConnections());
   }

@@ -2,6 +2,8 @@
 
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import { hasUnknownMethod, type ParserError } from '../../http/method.ts';
 import { hangUp } from '../transaction/answer.ts';
 import { isOver, isPending } from '../transaction/http1.ts';
 import { readUpgrade } from '../transaction/upgrade.ts';
@@ -53,13 +55,29 @@ export function finish(socket: Duplex, open: Open): void {
 }
 
 /** By codes of Node and OpenSSL. */
-export const HANDSHAKE_REFUSALS: Readonly<Record<string, HandshakeRefusal>> = {
+const HANDSHAKE_REFUSALS: Readonly<Record<string, HandshakeRefusal>> = {
   ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE: 'certificate_missing',
   ERR_TLS_HANDSHAKE_TIMEOUT: 'timed_out',
 };
 
 /** By codes of Node's parser. */
-export const PARSER_REFUSALS: Readonly<Record<string, 'header_too_large' | 'request_timed_out'>> = {
+const PARSER_REFUSALS: Readonly<Record<string, 'header_too_large' | 'request_timed_out'>> = {
   HPE_HEADER_OVERFLOW: 'header_too_large',
   ERR_HTTP_REQUEST_TIMEOUT: 'request_timed_out',
 };
+
+/** Why a handshake failed; undefined: the client went away, which is no refusal. */
+export function handshakeRefusal(error: NodeJS.ErrnoException, socket: TLSSocket) {
+  const code = error.code ?? error.name;
+  // A code, whatever its type says. Node ends the handshake of an untrusted certificate without an error of its own.
+  const untrusted = socket.authorizationError as unknown as string | null;
+  if (untrusted !== null) return { refusal: 'certificate_untrusted', code: untrusted } as const;
+  return code === 'ECONNRESET' ? undefined : { refusal: HANDSHAKE_REFUSALS[code] ?? ('failed' as const), code };
+}
+
+/** What Node's parser means by giving up; undefined: nothing that could be answered. */
+export function parserRefusal(error: ParserError) {
+  const { code = '' } = error;
+  if (hasUnknownMethod(error)) return 'method_unknown';
+  return PARSER_REFUSALS[code] ?? (code.startsWith('HPE_') ? 'request_malformed' : undefined);
+}
