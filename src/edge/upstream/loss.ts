@@ -1,4 +1,4 @@
-// Retries: what the loss of a request proves, and what may be sent again after it.
+// Retries: what the loss of a request proves, and which methods are idempotent.
 
 /**
  * Why an attempt ended without an answer, where a request may be sent again.
