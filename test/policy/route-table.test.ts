@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { chooseGroup, chooseRoute, compileRouteTable } from '../../src/policy/route-table.ts';
+import { chooseGroup, chooseRoute, compileRouteTable, isDisguised } from '../../src/policy/route-table.ts';
 import type { Route, RouteMatch, RouteTable } from '../../src/policy/policy.ts';
 import { Rejection } from '../../src/rejection/rejection.ts';
 import { makeFacts } from '../support/facts.ts';
@@ -47,6 +47,39 @@ function chosen(
   const choice = chooseRoute(table, asked(listener, host, path, method));
   return choice instanceof Rejection ? choice.reason : choice.name;
 }
+
+describe('paths that mean two things', () => {
+  const table = tableOf({ path: '/*' }, { path: '/admin/*' }, { path: '/admin' });
+  /** What is wrong with it, or the route. */
+  const judged = (of: RouteTable, path: string, encodedSlash = false) => {
+    const choice = chooseRoute(of, { ...asked('public', 'api.example.com', path, 'GET'), encodedSlash });
+    return choice instanceof Rejection ? `${choice.reason} ${choice.facts.what ?? ''}` : choice.name;
+  };
+
+  test('a path that belongs to a more specific route for servers that decode delimiters is refused', () => {
+    for (const path of ['/admin%2Fusers', '/admin%3Bx=1/users', '/admin%3Fx', '/admin%23x', '/%2Fadmin']) {
+      assert.equal(judged(table, path), 'request_malformed encoded delimiter', path);
+    }
+  });
+
+  test('a near miss passes: the same route, a less specific one, or none', () => {
+    for (const path of ['/public%2Fusers', '/administer%2Fusers', '/x%3Fadmin'])
+      assert.equal(judged(table, path), '/*', path);
+    const other = tableOf({ path: '/a/*' }, { path: '/b/*' });
+    assert.equal(judged(other, '/a%2Fb'), 'route_not_found ', 'a path without a route is only that');
+    assert.equal(judged(other, '/a/x%2Fy'), '/a/*');
+    assert.equal(isDisguised(other, 'public', 'api.example.com', { path: '/a%2Fb', matchPath: '/a%2Fb' }), false);
+  });
+
+  test('an encoded slash is refused where the route does not admit it, and where there is none', () => {
+    assert.equal(judged(table, '/x%2Fy', true), 'request_malformed %2F');
+    assert.equal(judged(tableOf({ path: '/orders' }), '/x%2Fy', true), 'request_malformed %2F');
+    const admitting = { ...route({ path: '/files/*' }), encodedSlash: true };
+    const compiled = compileRouteTable([admitting], ['public']);
+    assert.ok('table' in compiled);
+    assert.equal(judged(compiled.table, '/files/a%2Fb', true), '/files/*');
+  });
+});
 
 describe('paths', () => {
   test('an exact path fits itself alone: a trailing slash, another case or anything below is another path', () => {
@@ -309,4 +342,14 @@ test('for any set of routes in any order, the choice is the one that the rules n
     }),
     { numRuns: 500 },
   );
+});
+
+test('two pairs of routes that are ambiguous are told apart, each once', () => {
+  const found = ambiguitiesOf(
+    { name: 'a', path: '/a' },
+    { name: 'b', path: '/a' },
+    { name: 'c', path: '/c' },
+    { name: 'd', path: '/c' },
+  );
+  assert.deepEqual(found, ['b and a: both take every method', 'd and c: both take every method']);
 });
