@@ -9,7 +9,8 @@ import { ROOT } from './generate.ts';
 /** Where the order of checks is a rule (docs/rejections.md): file → functions. */
 const CHECKED: Readonly<Record<string, readonly string[]>> = {
   'src/enforce.ts': ['enforce', 'examine', 'checkCertificateEvidence'],
-  'src/token/access-token.ts': ['verifySignedToken', 'findKey', 'checkUse'],
+  'src/token/access-token.ts': ['verifySignedToken', 'checkUse'],
+  'src/token/issuer-signature.ts': ['verifyIssuerSignature'],
   'src/token/access-claims.ts': ['checkTimes'],
   'src/proof/dpop-proof.ts': ['verifyProof', 'findProofKey', 'checkRequest', 'checkFreshness'],
 };

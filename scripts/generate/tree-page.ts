@@ -27,10 +27,24 @@ export function caption(text: string): string | undefined {
 const TASKS: readonly (readonly [task: string, ...files: string[]])[] = [
   ['a reason: its status, challenge and words', 'src/rejection/rejection.ts', 'docs/rejections.md'],
   ['a check of the DPoP proof (`htm`, `htu`, `iat`, `ath`, nonce)', 'src/proof/dpop-proof.ts', 'docs/checks.md'],
-  ['a format of certificate headers from balancers, to add one', 'src/certificate/formats.ts', 'src/edge/intake/certificate-field.ts'],
-  ['what happens when Redis is away', 'docs/scaling.md', 'src/worker/replica-store.ts', 'src/memory/redis/replay-store.ts'],
+  [
+    'a format of certificate headers from balancers, to add one',
+    'src/certificate/formats.ts',
+    'src/edge/intake/certificate-field.ts',
+  ],
+  [
+    'what happens when Redis is away',
+    'docs/scaling.md',
+    'src/worker/replica-store.ts',
+    'src/memory/redis/replay-store.ts',
+  ],
   ['a key of a route: declared, then compiled', 'src/config/schema/route.ts', 'src/config/compile/route.ts'],
-  ['what a retry may send again', 'docs/decisions/0063-what-is-sent-again.md', 'src/edge/forward/forward.ts', 'src/edge/upstream/loss.ts'],
+  [
+    'what a retry may send again',
+    'docs/decisions/0063-what-is-sent-again.md',
+    'src/edge/forward/forward.ts',
+    'src/edge/upstream/loss.ts',
+  ],
   ['which fields the upstream gets', 'src/edge/fields/request-fields.ts', 'src/policy/managed-fields.ts'],
   ['a metric, or a member of the log', 'src/observe/metrics.ts', 'src/observe/log.ts'],
   ['what a reload changes, and what needs a restart', 'docs/reload.md', 'src/config/report/restart.ts'],
