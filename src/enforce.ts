@@ -81,7 +81,7 @@ export async function enforce(request: RequestFacts, route: Route, ports: Ports)
   // 9. The rate of the route counts what would pass: no challenge, and nothing that was refused.
   const { claims } = examined.token;
   const thumbprint = thumbprintOf(examined.obligation);
-  const sender = { claims, thumbprint, address: request.clientAddress };
+  const sender = { issuer: examined.token.issuer.issuer, claims, thumbprint, address: request.clientAddress };
   const counted = countRequest(request, route, sender, ports.rates);
   const quota = counted instanceof Promise ? await counted : counted;
   if (quota instanceof Rejection) return quota;
@@ -301,7 +301,7 @@ async function decidePublic(
   certificate: CertificateEvidence | undefined,
   { rates }: Ports,
 ): Promise<Permit | Rejection> {
-  const sender = { claims: undefined, thumbprint: undefined, address: request.clientAddress };
+  const sender = { issuer: undefined, claims: undefined, thumbprint: undefined, address: request.clientAddress };
   const counted = countRequest(request, route, sender, rates);
   const quota = counted instanceof Promise ? await counted : counted;
   if (quota instanceof Rejection) return quota;

@@ -22,6 +22,8 @@ export interface RateLimit {
 
 /** Who sends a request: verified values only. */
 export interface Sender {
+  /** Of the token, as configured: one that was asked about its token need not say `iss`. undefined on public routes. */
+  readonly issuer: string | undefined;
   /** undefined on public routes. */
   readonly claims: JsonObject | undefined;
   /** Thumbprint of the key or certificate to which the token is bound; undefined: to none. */
@@ -37,10 +39,9 @@ const CLIENT_CLAIMS = ['client_id', 'azp', 'cid', 'appid'];
  * The text by which requests are counted together. Clients and subjects belong to their issuer; IPv6 addresses count by their
  * /64, of which one host has every address. Whoever lacks what is counted shares one key with all who do, of the same issuer.
  */
-export function rateKey(key: RateKey, { claims = {}, thumbprint, address }: Sender): string {
+export function rateKey(key: RateKey, { issuer = '', claims = {}, thumbprint, address }: Sender): string {
   if (key === 'thumbprint') return `thumbprint ${thumbprint ?? ''}`;
   if (key === 'address') return `address ${address === undefined ? '' : networkOf(address)}`;
-  const issuer = String(claims.iss);
   const names = key === 'client' ? CLIENT_CLAIMS : ['sub'];
   const values = names.map((name) => claims[name]).filter((claim) => typeof claim === 'string');
   const value = values.find((claim) => claim !== '');

@@ -229,7 +229,7 @@ async function decideWith(...rungs: readonly Rung[]): Promise<'permit' | Reason>
   for (let sent = 0; sent < draft.sentBefore; sent += 1) {
     await ports.rates.take(
       LIMIT,
-      rateKey(LIMIT.key, { claims: { iss: ISSUER, sub: 'alice' }, thumbprint: undefined, address: undefined }),
+      rateKey(LIMIT.key, { issuer: ISSUER, claims: { sub: 'alice' }, thumbprint: undefined, address: undefined }),
       NOW,
     );
   }

@@ -5,8 +5,8 @@ import { describe, test } from 'node:test';
 import { clientKey, rateKey, type RateKey, type Sender } from '../../src/rate/limit.ts';
 
 const key = (by: RateKey, over: Partial<Sender> = {}) =>
-  rateKey(by, { claims: { iss: 'https://login.example.com' }, thumbprint: 'abc', address: '192.0.2.1', ...over });
-const claims = (more: Record<string, unknown>, iss = 'https://login.example.com') => ({ claims: { iss, ...more } });
+  rateKey(by, { issuer: 'https://login.example.com', claims: {}, thumbprint: 'abc', address: '192.0.2.1', ...over });
+const claims = (more: Record<string, unknown>, issuer = 'https://login.example.com') => ({ issuer, claims: more });
 
 describe('client', () => {
   test('is the first of client_id, azp, cid and appid that is a string', () => {
@@ -37,6 +37,11 @@ describe('subject and client', () => {
       assert.equal(key(by, claims({ [name]: '' })), without);
       assert.notEqual(key(by, claims({}, 'https://other.example.com')), without);
       for (const value of ['undefined', ' ', 'null']) assert.notEqual(key(by, claims({ [name]: value })), without);
+    });
+    test(`${by}: an issuer whose tokens say no iss is another one than its neighbour, whatever iss a token claims`, () => {
+      const same = { [name]: 'a', iss: 'https://claimed.example.com' };
+      assert.equal(key(by, claims(same)), key(by, claims({ [name]: 'a' })));
+      assert.notEqual(key(by, claims({ [name]: 'a' }, 'https://other.example.com')), key(by, claims({ [name]: 'a' })));
     });
     test(`${by}: an issuer and a value that are split at another place are others`, () => {
       assert.notEqual(key(by, claims({ [name]: 'b c' }, 'a')), key(by, claims({ [name]: 'c' }, 'a b')));
@@ -92,9 +97,8 @@ describe('address', () => {
 });
 
 test('one client, where something is shared fairly, is a subject, else a client of the issuer, else an address', () => {
-  const [iss, thumbprint] = ['https://login.example.com', 'x'];
   const at = (address: string | undefined, claims?: Record<string, string>) =>
-    clientKey({ claims: claims && { iss, ...claims }, thumbprint, address });
+    clientKey({ issuer: claims && 'https://login.example.com', claims, thumbprint: 'x', address });
   assert.equal(at('192.0.2.1', { sub: 'ann', client_id: 'app' }), at('192.0.2.2', { sub: 'ann', client_id: 'other' }));
   assert.notEqual(at('192.0.2.1', { sub: 'ann' }), at('192.0.2.1', { sub: 'bob' }));
   assert.equal(at('192.0.2.1', { client_id: 'app' }), at('192.0.2.2', { azp: 'app', sub: '' }));
