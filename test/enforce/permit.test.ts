@@ -153,10 +153,15 @@ describe('a Permit', () => {
   });
 });
 
-test('a certificate field that cannot be read is refused where anything is demanded', async () => {
+test('a certificate field that cannot be read is refused where anything is demanded, before anything else is looked at', async () => {
   const request = await requestOf({ request: { certificate: 'malformed' } });
   const { reason } = await rejectionOf(request, routeOf(), await makePorts([issuerKey]));
   assert.equal(reason, 'certificate_field_malformed');
+  const bare = makeFacts({ certificate: 'malformed', now: NOW });
+  assert.equal(
+    (await rejectionOf(bare, routeOf(), await makePorts([issuerKey]))).reason,
+    'certificate_field_malformed',
+  );
 });
 
 test('a shadow says what it would have refused, and remembers nothing', async () => {
