@@ -70,9 +70,11 @@ function lookFor(name: ProgramName): string | undefined {
 
 /** flock, because apt-get does not wait for another one that updates; RUNLEVEL, because nobody wants the service started. */
 async function install(packages: readonly string[]): Promise<string> {
-  const missing = `dpkg-query -W ${packages.join(' ')} >/dev/null 2>&1`;
+  // dpkg knows packages that are not installed, too.
+  const states = `dpkg-query -W -f='\${db:Status-Status} ' ${packages.join(' ')} 2>/dev/null`;
+  const there = `[ "$(${states})" = '${'installed '.repeat(packages.length)}' ]`;
   const get = 'apt-get -q -y -o DPkg::Lock::Timeout=120';
-  const script = `${missing} || { ${get} update && ${get} install --no-install-recommends ${packages.join(' ')}; }`;
+  const script = `${there} || { ${get} update && ${get} install --no-install-recommends ${packages.join(' ')}; }`;
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
   const lock = join(tmpdir(), 'holdfast-programs.lock');
   const child = spawn('flock', [lock, 'sh', '-c', script], { env, stdio: ['ignore', 'pipe', 'pipe'] });
