@@ -42,7 +42,7 @@ export interface SeenRefusal {
 export interface CountedRefusals {
   readonly reason: Reason;
   readonly route: string;
-  readonly last5Minutes: number;
+  readonly lastFiveMinutes: number;
   readonly lastHour: number;
   readonly lastAt: number;
   /** The only client of the last hour; undefined: there were several, or it is not known. */
@@ -158,7 +158,7 @@ function countedOf({ reason, route, minutes, lastAt, client, what }: Pair, now: 
   return {
     reason,
     route,
-    last5Minutes: sum(hour.slice(-5)),
+    lastFiveMinutes: sum(hour.slice(-5)),
     lastHour: sum(hour),
     lastAt,
     client: client ?? undefined,

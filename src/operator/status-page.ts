@@ -133,10 +133,10 @@ function refusalTable(refusals: readonly RefusalStatus[]): Html {
     return html`<h2>Why requests were refused</h2><p class="unknown">None in the last hour.</p>`;
   return html`<h2>Why requests were refused</h2>${table(
     ['Reason', 'Route', 'Last 5 min', 'Last hour', 'Last at', 'What to look at'],
-    refusals.map(({ reason, route, last5Minutes, lastHour, lastAt, lookAt }) => [
+    refusals.map(({ reason, route, lastFiveMinutes, lastHour, lastAt, lookAt }) => [
       html`<code>${reason}</code>`,
       route,
-      last5Minutes,
+      lastFiveMinutes,
       lastHour,
       exactTime(lastAt),
       lookAt,

@@ -78,7 +78,7 @@ function addRefusals(parts: readonly CountedRefusals[]): CountedRefusals {
   return {
     reason: first.reason,
     route: first.route,
-    last5Minutes: sum(parts.map((part) => part.last5Minutes)),
+    lastFiveMinutes: sum(parts.map((part) => part.lastFiveMinutes)),
     lastHour: sum(parts.map((part) => part.lastHour)),
     lastAt: Math.max(...parts.map((part) => part.lastAt)),
     client: same('client'),
@@ -125,7 +125,7 @@ function quantile(durations: readonly number[], share: number): number | undefin
 export function refusalStatus({ refusals }: Recent): readonly RefusalStatus[] {
   return refusals
     .map((one) => ({ ...one, lookAt: lookAt(one) }))
-    .toSorted((a, b) => b.last5Minutes - a.last5Minutes || b.lastHour - a.lastHour || b.lastAt - a.lastAt);
+    .toSorted((a, b) => b.lastFiveMinutes - a.lastFiveMinutes || b.lastHour - a.lastHour || b.lastAt - a.lastAt);
 }
 
 /** What an operator looks at where a reason comes often: for the page alone. What a client is told stands in rejection.ts. */

@@ -29,7 +29,7 @@ test('a refusal is listed in full, without its query, and counted by reason with
   const { refusals, id } = await refuseOnce(t, false);
   const { refusals: counted, last_refusals: last } = await refusals();
   assert.deepEqual(
-    counted.map(({ reason, route, last5_minutes: recently, look_at: lookAt }) => [reason, route, recently, lookAt]),
+    counted.map(({ reason, route, last_five_minutes: recently, look_at: lookAt }) => [reason, route, recently, lookAt]),
     [
       [
         'proof_uri_mismatch',

@@ -80,7 +80,7 @@ test('a reason names its client and its cause where all refusals of the hour had
     recent.count(line({ ...REFUSED, client, rejection: reject('proof_uri_mismatch', { what }) }), now);
   const seen = (now: number) => {
     const [only] = recent.snapshot(now).refusals;
-    return [only?.client, only?.what, only?.last5Minutes, only?.lastHour];
+    return [only?.client, only?.what, only?.lastFiveMinutes, only?.lastHour];
   };
   refuse('192.0.2.7', 'scheme', NOW);
   refuse('192.0.2.7', 'scheme', NOW + 1);

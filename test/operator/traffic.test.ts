@@ -26,7 +26,7 @@ function refusals(change: Partial<CountedRefusals>): CountedRefusals {
   return {
     reason: 'proof_uri_mismatch',
     route: 'orders',
-    last5Minutes: 1,
+    lastFiveMinutes: 1,
     lastHour: 1,
     lastAt: 1,
     client,
@@ -58,14 +58,17 @@ test('requests of all workers are added up, and percentiles are of all of them',
 test('reasons of all workers are added up, and the one client is named only where every worker saw it alone', () => {
   const parts = (other: Partial<CountedRefusals>) =>
     mergeRecent([part({ refusals: [refusals({})] }), part({ refusals: [refusals({ lastAt: 9, ...other })] })]);
-  assert.deepEqual(parts({}).refusals, [refusals({ last5Minutes: 2, lastHour: 2, lastAt: 9 })]);
+  assert.deepEqual(parts({}).refusals, [refusals({ lastFiveMinutes: 2, lastHour: 2, lastAt: 9 })]);
   const [two] = parts({ client: '198.51.100.9', what: 'host' }).refusals;
   assert.deepEqual([two?.client, two?.what], [undefined, undefined]);
   assert.equal(parts({ route: 'payments' }).refusals.length, 2);
 });
 
 test('the most frequent reason comes first, with what to look at: by the part of htu that differs', () => {
-  const [frequent, rare] = [refusals({ last5Minutes: 7, client: undefined }), refusals({ reason: 'internal_error' })];
+  const [frequent, rare] = [
+    refusals({ lastFiveMinutes: 7, client: undefined }),
+    refusals({ reason: 'internal_error' }),
+  ];
   const status = refusalStatus(part({ refusals: [rare, frequent] }));
   assert.deepEqual(
     status.map(({ reason, lookAt }) => [reason, lookAt]),

@@ -61,7 +61,7 @@ export const STATUS: Status = {
     {
       reason: 'proof_uri_mismatch',
       route: 'orders',
-      last5Minutes: 742,
+      lastFiveMinutes: 742,
       lastHour: 751,
       lastAt: 1_800_099_999,
       client: undefined,
@@ -71,7 +71,7 @@ export const STATUS: Status = {
     {
       reason: 'proof_replayed',
       route: 'payments',
-      last5Minutes: 2,
+      lastFiveMinutes: 2,
       lastHour: 2,
       lastAt: 1_800_099_900,
       client: '203.0.113.9',
