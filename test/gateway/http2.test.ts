@@ -13,17 +13,7 @@ import {
 } from 'node:http2';
 import { test, type TestContext } from 'node:test';
 import { connect as connectTls } from 'node:tls';
-import {
-  ERROR,
-  FLAG,
-  FRAME,
-  frame,
-  GET,
-  openHttp2,
-  request as requestFrame,
-  reset,
-  serveHttp2,
-} from '../support/frames.ts';
+import { ERROR, FLAG, FRAME, frame, GET, openHttp2, request as requestFrame, reset } from '../support/frames.ts';
 import { HOST, ORIGIN, portOf, SERVER_CA, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import type { TestCertificate } from '../support/pki.ts';
 import { CLIENT, issue, prove, TO_CERTIFICATE, TO_KEY } from './credentials.ts';
@@ -337,19 +327,6 @@ test('trailers may be named as members of every object are, and may be repeated'
   const { body, trailers } = await ask(session, { ':path': '/open/1' });
   assert.equal(body, 'body');
   assert.deepEqual([trailers?.['constructor'], trailers?.['__proto__'], trailers?.etag], ['one', 'two', '"a"']);
-});
-
-test('a WebSocket cannot go to an upstream over HTTP/2, and is refused', async (t) => {
-  const origin = await serveHttp2(t, () => {});
-  const gateway = await startTestGateway(t, {
-    upstreams: `only: { targets: ["${origin}"], http2: true }`,
-    routes:
-      '- { name: open, match: { path: /open/* }, upstream: only, require: public, weaker_than_defaults: [require] }',
-  });
-  const fields =
-    'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==';
-  const { status, reason } = await gateway.raw(`GET /open/1 HTTP/1.1\r\nHost: ${HOST}\r\n${fields}\r\n\r\n`);
-  assert.deepEqual([status, reason], [502, 'upstream_unreachable']);
 });
 
 test('a drain sends GOAWAY, lets streams in flight finish, and closes the connection', async (t) => {
