@@ -7,7 +7,7 @@ ARG NODE_IMAGE=docker.io/library/node:26-slim
 FROM ${NODE_IMAGE} AS compiled
 WORKDIR /holdfast
 COPY package.json package-lock.json .npmrc ./
-RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm install --no-save --ignore-scripts
+RUN --mount=type=secret,id=npmrc NPM_CONFIG_USERCONFIG=/run/secrets/npmrc npm install --no-save --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY src src
 RUN npm run build
@@ -17,7 +17,7 @@ RUN npm run build
 FROM ${NODE_IMAGE} AS assembled
 WORKDIR /holdfast
 COPY package.json package-lock.json .npmrc ./
-RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm install --no-save --ignore-scripts --omit=dev --omit=optional \
+RUN --mount=type=secret,id=npmrc NPM_CONFIG_USERCONFIG=/run/secrets/npmrc npm install --no-save --ignore-scripts --omit=dev --omit=optional \
   && rm node_modules/.package-lock.json \
   && npm pkg delete devDependencies optionalDependencies \
   && npm sbom --sbom-format=cyclonedx --sbom-type=application > sbom.cdx.json

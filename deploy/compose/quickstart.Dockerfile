@@ -3,7 +3,7 @@ ARG NODE_IMAGE=docker.io/library/node:26-slim
 FROM ${NODE_IMAGE}
 WORKDIR /quickstart
 COPY package.json package-lock.json .npmrc ./
-RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm install --no-save --ignore-scripts --omit=optional
+RUN --mount=type=secret,id=npmrc NPM_CONFIG_USERCONFIG=/run/secrets/npmrc npm install --no-save --ignore-scripts --omit=optional
 COPY src src
 COPY quickstart quickstart
 # The user of the gateway's image: both read the keys in the volume, which starts as a copy of this folder.
