@@ -2,6 +2,8 @@
 
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import packageJson from '../package.json' with { type: 'json' };
+import { manualPage } from '../src/cli/manual-page.ts';
 import { jsonSchema } from '../src/config/schema/json-schema.ts';
 import { attacksPage } from './generate/attacks-page.ts';
 import { chartSchema } from './generate/chart-schema.ts';
@@ -27,6 +29,7 @@ export const GENERATED: Readonly<Record<string, () => string | Promise<string>>>
   'docs/configuration.md': () => configurationPage(ROOT),
   'docs/conformance.md': conformancePage,
   'docs/decisions/README.md': () => decisionsPage(ROOT),
+  'docs/holdfast.1': () => manualPage(packageJson.version),
   'docs/metrics.md': metricsPage,
   'docs/neighbours-attacks.md': attacksPage,
   'docs/rejections.md': rejectionsPage,

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import type { Problem } from '../config/problem.ts';
-import { EXIT } from './arguments.ts';
+import { EXIT } from './commands.ts';
 import { type Loaded, loadPolicy, type Printed, printFailure } from './load.ts';
 
 /** The key of a ConfigMap that holds a configuration; other keys are files beside it. */

@@ -8,7 +8,7 @@ import {
 } from '../config/report/describe.ts';
 import { compileMask } from '../config/report/mask.ts';
 import { formatProblem, type Problem } from '../config/problem.ts';
-import { EXIT } from './arguments.ts';
+import { EXIT } from './commands.ts';
 import { checkManifests } from './check-manifests.ts';
 import { type Loaded, loadPolicy, type Printed, printProblems } from './load.ts';
 

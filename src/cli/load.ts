@@ -7,7 +7,7 @@ import { formatProblem, inOrder, type Problem } from '../config/problem.ts';
 import { type ReadPolicy, readPolicyFile } from '../config/read/read.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Sources } from '../config/read/sources.ts';
-import { EXIT } from './arguments.ts';
+import { EXIT } from './commands.ts';
 
 /** What a command prints, and how it ends. */
 export interface Printed {

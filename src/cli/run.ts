@@ -1,9 +1,12 @@
-// The commands: argv → serve, check, explain, why, schema, version, help.
+// The commands: argv → serve, check, explain, why, schema, completion, version, help.
 
 import { readFileSync } from 'node:fs';
 import { check } from './check.ts';
-import { type CommandLine, demand, EXIT, readCommandLine, USAGE, UsageError } from './arguments.ts';
+import { type CommandLine, demand, readCommandLine, UsageError } from './arguments.ts';
+import { EXIT, isCommand } from './commands.ts';
+import { completionScript, SHELLS } from './completion.ts';
 import { explain } from './explain/explain.ts';
+import { helpOf, overview } from './help.ts';
 import { type Printed, printFailure } from './load.ts';
 import { serveUntilSignal } from './serve.ts';
 import { why } from './why.ts';
@@ -27,21 +30,29 @@ async function runCommand(argv: readonly string[]): Promise<Printed> {
     case 'explain':
       return explain(line);
     case 'why':
-      return why(line.id, line.options.admin, json);
+      return why(line.operand, line.options.admin, json);
     case 'schema':
       return printed(`${JSON.stringify(jsonSchema(), undefined, 2)}\n`);
     case 'version':
       return printed(
         json ? `${JSON.stringify({ version: version(), node: process.version })}\n` : `holdfast ${version()}\n`,
       );
+    case 'completion':
+      return completion(line.operand);
     case 'help':
-      return printed(USAGE);
+      return printed(isCommand(line.operand) ? helpOf(line.operand) : overview());
   }
 }
 
 function checkFile(line: CommandLine, json: boolean): Printed {
   const file = demand(line, 'config');
   return check(file, file === '-' ? readFileSync(0, 'utf8') : undefined, json, line.options['without-files']);
+}
+
+function completion(name: string): Printed {
+  const shell = SHELLS.find((one) => one === name);
+  if (shell !== undefined) return printed(completionScript(shell));
+  throw new UsageError(`"completion" knows ${SHELLS.join(', ')}`, { command: 'completion' });
 }
 
 function version(): string {
@@ -51,8 +62,10 @@ function version(): string {
 
 function failure(error: unknown): Printed {
   const json = process.argv.includes('--json');
-  const hint = 'Try holdfast --help.\n';
-  if (error instanceof UsageError) return printFailure(EXIT.usage, error.message, json, hint);
+  if (error instanceof UsageError) {
+    const about = error.command === undefined ? '' : ` ${error.command}`;
+    return printFailure(EXIT.usage, error.message, json, `Try holdfast${about} --help.\n`);
+  }
   // Of an error that nobody expected only the kind is told: its message may quote a file.
   const kind = error instanceof Error ? error.name : 'unknown error';
   return printFailure(EXIT.failed, `failed unexpectedly (${kind}); please report this`, json);

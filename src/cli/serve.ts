@@ -8,7 +8,7 @@ import { effectiveConfig } from '../config/report/effective.ts';
 import { compileMask } from '../config/report/mask.ts';
 import type { Policy } from '../policy/policy.ts';
 import { spareMemory } from '../worker/spare-memory.ts';
-import { EXIT } from './arguments.ts';
+import { EXIT } from './commands.ts';
 import { type Good, loadPolicy, type Printed, printFailure, printProblems } from './load.ts';
 import { Reloading } from './reloading.ts';
 import { Signals } from './signals.ts';

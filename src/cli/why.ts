@@ -1,7 +1,9 @@
 // `holdfast why`: what the status of a running gateway knows about one refusal.
 
 import { type Reason, REASON_NAMES, reject, wordingOf } from '../rejection/rejection.ts';
-import { EXIT, UsageError } from './arguments.ts';
+import { UsageError } from './arguments.ts';
+import { EXIT } from './commands.ts';
+import { printable } from './layout.ts';
 import { type Printed, printFailure } from './load.ts';
 
 /** Where `admin.bind` is by default. */
@@ -58,12 +60,6 @@ async function askAdmin(admin: string): Promise<Asked> {
   } catch {
     return { failed: `${address.href} does not answer; --admin URL says where admin.bind is` };
   }
-}
-
-/** What a client wrote must not steer a terminal. */
-function printable(text: string): string {
-  const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  return text.replaceAll(/[^\x20-\x7e]/g, escaped);
 }
 
 function describe(refusal: Refusal): string {

@@ -25,7 +25,7 @@ const GOOD = {
 test('wrong usage says what is wrong and where help is, on stderr or as JSON, with 64', async (t) => {
   const { exit, stdout, stderr } = await run(t, ['check', '--token', MARK]);
   assert.deepEqual([exit, stdout], [64, '']);
-  assert.match(stderr, /^holdfast: .*--token.*\nTry holdfast --help\.\n$/);
+  assert.match(stderr, /^holdfast: .*--token.*\nTry holdfast check --help\.\n$/);
   const json = await run(t, ['serve', '--json']);
   assert.deepEqual([json.exit, JSON.parse(json.stdout)], [64, { error: '"serve" needs --config' }]);
   assert.ok(!stderr.includes(MARK), 'an argument that may be a secret was repeated');

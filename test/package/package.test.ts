@@ -36,7 +36,7 @@ describe('npm pack', () => {
 
   test('packs the program, the schema and the configurations, and nothing that only a checkout needs', () => {
     const wanted = ['bin/holdfast.cjs', 'dist/main.js', 'dist/worker/thread.js', 'schema/holdfast.schema.json'];
-    for (const path of [...wanted, 'config/quickstart.yaml', 'LICENSE', 'README.md']) {
+    for (const path of [...wanted, 'config/quickstart.yaml', 'docs/holdfast.1', 'LICENSE', 'README.md']) {
       assert.ok(packed.paths.includes(path), path);
     }
     const foreign = packed.paths.filter((path) =>
@@ -49,6 +49,7 @@ describe('npm pack', () => {
     const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
     for (const key of ['optionalDependencies', 'devDependencies', 'scripts']) assert.equal(manifest[key], undefined);
     assert.deepEqual(manifest.bin, { holdfast: 'bin/holdfast.cjs' });
+    assert.equal(manifest.man, 'docs/holdfast.1');
     assert.equal(manifest.engines.node, engines.node);
     assert.equal(packed.manifests[1], packed.manifests[0]);
   });

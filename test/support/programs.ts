@@ -23,6 +23,9 @@ const PROGRAMS = {
   ip: { packages: ['iproute2'], beside: undefined },
   unshare: { packages: ['util-linux'], beside: undefined },
   'chromium-headless-shell': { packages: ['chromium-headless-shell'], beside: undefined },
+  bash: { packages: ['bash'], beside: undefined },
+  zsh: { packages: ['zsh'], beside: undefined },
+  fish: { packages: ['fish'], beside: undefined },
   promtool: { packages: ['prometheus'], beside: undefined },
 } as const;
 

@@ -18,7 +18,8 @@ import { type Answer, rejectionAnswer } from '../../rejection/answer.ts';
 import type { JsonObject } from '../../jose/jws.ts';
 import { presentedScheme } from '../../token/presentation.ts';
 import type { CertificateEvidence } from '../../request-facts.ts';
-import { type CommandLine, demand, EXIT, UsageError } from '../arguments.ts';
+import { type CommandLine, demand, UsageError } from '../arguments.ts';
+import { EXIT } from '../commands.ts';
 import { openPorts } from './ports.ts';
 import { loadPolicy, type Printed, printProblems } from '../load.ts';
 
@@ -168,7 +169,7 @@ function readText(file: string | 0, option: string): string {
   try {
     return readFileSync(file, 'utf8').trim();
   } catch (error) {
-    throw new UsageError(`${option}: the file cannot be read`, { cause: error });
+    throw new UsageError(`${option}: the file cannot be read`, { command: 'explain', cause: error });
   }
 }
 

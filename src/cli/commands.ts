@@ -1,0 +1,180 @@
+// The table of commands and options: what reads arguments, helps, completes and documents.
+
+/** sysexits.h: EX_USAGE and EX_CONFIG. */
+export const EXIT = { ok: 0, refused: 1, failed: 1, usage: 64, configuration: 78 } as const;
+
+/** One option, wherever it is taken. */
+export interface OptionRow {
+  readonly type: 'string' | 'boolean';
+  readonly short?: string;
+  /** It may be given more than once. */
+  readonly multiple?: true;
+  /** The word that stands for its value in texts. */
+  readonly value?: string;
+  /** What shells complete as its value: names of files, or these words. */
+  readonly completes?: 'files' | readonly string[];
+  readonly about: string;
+}
+
+const file = { type: 'string', completes: 'files' } as const;
+
+export const OPTIONS = {
+  config: {
+    ...file,
+    short: 'c',
+    value: 'FILE',
+    about: 'the configuration; it can be named without -c where the command takes no other argument',
+  },
+  'without-files': {
+    type: 'boolean',
+    about: 'certificates, keys and secrets that the configuration names may be absent',
+  },
+  method: {
+    type: 'string',
+    value: 'METHOD',
+    completes: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    about: 'its method',
+  },
+  url: { type: 'string', value: 'URL', about: 'the absolute URL that the client calls' },
+  'token-file': {
+    ...file,
+    value: 'FILE',
+    about: 'holds the access token, alone or after its scheme ("DPoP ..."); - reads standard input',
+  },
+  'proof-file': { ...file, value: 'FILE', about: 'holds the DPoP proof' },
+  'cert-file': { ...file, value: 'FILE', about: "PEM of the client's certificate, issuers after it" },
+  at: {
+    type: 'string',
+    value: 'TIME',
+    about: 'the moment of the request, as in 2026-11-21T12:00:00Z; now by default',
+  },
+  admin: {
+    type: 'string',
+    value: 'URL',
+    about: 'the admin port of the gateway; http://127.0.0.1:9901 by default',
+  },
+  json: { type: 'boolean', about: 'the same for programs, on standard output' },
+  version: { type: 'boolean', short: 'V', about: 'the version, as the command version prints it' },
+  help: { type: 'boolean', short: 'h', about: 'what the command does, its options and an example' },
+} as const satisfies Record<string, OptionRow>;
+export type Option = keyof typeof OPTIONS;
+
+/** One command; all take --help. */
+export interface CommandRow {
+  /** Half a sentence, for the list of commands. */
+  readonly summary: string;
+  /** What stands behind the command without an option; `optional`: it can be left out. */
+  readonly operand?: { readonly name: string; readonly completes?: OptionRow['completes']; readonly optional?: true };
+  readonly options: readonly Option[];
+  /** Options without which it cannot run, as the usage line shows them. */
+  readonly needs?: readonly Option[];
+  /** Paragraphs. */
+  readonly about: readonly string[];
+  /** A call that works, and what it is for. */
+  readonly examples: readonly { readonly call: string; readonly about: string }[];
+  readonly exits: Readonly<Record<number, string>>;
+}
+
+const WRONG_USAGE = { 64: 'the command line is wrong' } as const;
+const BAD_CONFIGURATION = { 78: 'the configuration has problems, which are listed' } as const;
+
+export const COMMANDS = {
+  serve: {
+    summary: 'run the gateway',
+    operand: { name: 'FILE', completes: 'files', optional: true },
+    options: ['config', 'json'],
+    about: [
+      'Reads the configuration, opens the ports and serves until a signal ends it. The log goes to standard output, one line of JSON for each request.',
+      'SIGTERM, SIGINT and SIGQUIT drain: open requests are answered, then the process ends; a second signal ends it at once. SIGHUP, or a change of the files, loads the configuration again; one with problems changes nothing.',
+    ],
+    examples: [{ call: 'holdfast serve -c /etc/holdfast/holdfast.yaml', about: 'Run the gateway:' }],
+    exits: {
+      0: 'it was told to end, and did',
+      1: 'it could not start, or broke',
+      ...WRONG_USAGE,
+      ...BAD_CONFIGURATION,
+    },
+  },
+  check: {
+    summary: 'list all problems of a configuration, or say what each route demands',
+    operand: { name: 'FILE', completes: 'files', optional: true },
+    options: ['config', 'without-files', 'json'],
+    about: [
+      'Reads and compiles the configuration as serve would, and opens no port. All problems come at once, with file, line and column. Without problems it says what each route demands, forwards and does not enforce.',
+      'The name - reads standard input: a configuration, or what helm template or kustomize build print, in whose ConfigMaps all configurations are checked.',
+    ],
+    examples: [
+      { call: 'holdfast check holdfast.yaml', about: 'Before a reload:' },
+      { call: 'helm template gw helm/holdfast -f values.yaml | holdfast check -', about: 'Before a rollout:' },
+    ],
+    exits: { 0: 'the configuration is good', ...WRONG_USAGE, ...BAD_CONFIGURATION },
+  },
+  explain: {
+    summary: 'decide about one request as the gateway would, and show every check',
+    options: ['config', 'method', 'url', 'token-file', 'proof-file', 'cert-file', 'at', 'json'],
+    needs: ['config', 'method', 'url'],
+    about: [
+      'Decides about one request with the code and the configuration of the gateway. Keys are loaded from the issuers, and issuers are asked about opaque tokens. No replay store is asked: a proof that was used before looks new.',
+      'Tokens and proofs are read from files or standard input and never printed: arguments can be seen by others on the machine.',
+    ],
+    examples: [
+      {
+        call: 'holdfast explain -c holdfast.yaml --method GET --url https://api.example.com/orders/1 --token-file token --proof-file proof',
+        about: 'Why is this refused?',
+      },
+    ],
+    exits: { 0: 'the request would be permitted', 1: 'it would be refused', ...WRONG_USAGE, ...BAD_CONFIGURATION },
+  },
+  why: {
+    summary: 'say what a running gateway knows about one of its last refusals',
+    operand: { name: 'REQUEST_ID' },
+    options: ['admin', 'json'],
+    about: [
+      'Asks the admin port of a running gateway about a refusal. REQUEST_ID is in the answer that the client got and in the log; its first eight characters are enough.',
+    ],
+    examples: [{ call: 'holdfast why 5d35ef2f', about: 'A client reports a refusal:' }],
+    exits: {
+      0: 'the refusal was found',
+      1: 'it is not among the last ones, or the gateway does not answer',
+      ...WRONG_USAGE,
+    },
+  },
+  schema: {
+    summary: 'print the JSON Schema of the configuration',
+    options: ['json'],
+    about: ['Prints the JSON Schema of the configuration, for editors and other programs.'],
+    examples: [{ call: 'holdfast schema > holdfast.schema.json', about: 'For an editor:' }],
+    exits: { 0: 'always', ...WRONG_USAGE },
+  },
+  completion: {
+    summary: 'print what makes a shell complete these commands',
+    operand: { name: 'SHELL', completes: ['bash', 'zsh', 'fish'] },
+    options: [],
+    about: ['Prints a script that makes bash, zsh or fish complete commands, options and names of files.'],
+    examples: [
+      { call: 'source <(holdfast completion bash)', about: 'In ~/.bashrc:' },
+      { call: 'holdfast completion zsh > "${fpath[1]}/_holdfast"', about: 'For zsh, before a new shell:' },
+      { call: 'holdfast completion fish > ~/.config/fish/completions/holdfast.fish', about: 'For fish:' },
+    ],
+    exits: { 0: 'always', ...WRONG_USAGE },
+  },
+  version: {
+    summary: 'print the version',
+    options: ['json'],
+    about: ['Prints the version, as --version does; with --json the one of Node as well.'],
+    examples: [{ call: 'holdfast --version', about: 'The version:' }],
+    exits: { 0: 'always', ...WRONG_USAGE },
+  },
+} as const satisfies Record<string, CommandRow>;
+export type CommandName = keyof typeof COMMANDS;
+
+export const COMMAND_NAMES = Object.keys(COMMANDS) as readonly CommandName[];
+
+export function isCommand(text: string): text is CommandName {
+  return Object.hasOwn(COMMANDS, text);
+}
+
+/** Options of a command, --help last. */
+export function optionsOf(command: CommandName): readonly Option[] {
+  return [...COMMANDS[command].options, 'help'];
+}

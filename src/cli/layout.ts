@@ -1,0 +1,34 @@
+// The layout of texts for terminals: wrapped lines, columns, and what may not steer a terminal.
+
+/** Columns of help and reports. */
+export const WIDTH = 100;
+
+/** A paragraph in lines of at most `width` columns; a word that is longer has a line for itself. */
+export function wrap(text: string, width = WIDTH): readonly string[] {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1);
+    if (last === undefined || last.length + 1 + word.length > width) lines.push(word);
+    else lines[lines.length - 1] = `${last} ${word}`;
+  }
+  return lines;
+}
+
+/** Pairs in two columns, the second one wrapped; two spaces stand before and between them. */
+export function columns(pairs: readonly (readonly [string, string])[]): string {
+  const first = Math.max(0, ...pairs.map(([left]) => left.length));
+  return pairs
+    .flatMap(([left, right]) =>
+      wrap(right, WIDTH - first - 4).map((line, index) =>
+        `  ${(index === 0 ? left : '').padEnd(first)}  ${line}`.trimEnd(),
+      ),
+    )
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
+/** What a client wrote must not steer a terminal. */
+export function printable(text: string): string {
+  const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  return text.replaceAll(/[^\x20-\x7e]/g, escaped);
+}
