@@ -1,4 +1,4 @@
-// The layout of texts for terminals: wrapped lines, columns, and what may not steer a terminal.
+// The layout of texts for terminals: wrapped lines, columns, escaped control characters.
 
 /** Columns of help and reports. */
 export const WIDTH = 100;

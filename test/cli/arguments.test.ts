@@ -1,4 +1,4 @@
-// The command line: what is taken, what is refused with which hint, and help for each command.
+// The command line: its arguments, the hints of its refusals, and help for each command.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
