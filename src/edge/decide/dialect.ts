@@ -14,8 +14,10 @@ export interface DescribedRequest extends ReceivedRequest {
 export interface Permitted {
   /** For the upstream: every one replaces all of the client's lines; empty where there is no value. */
   readonly set: readonly string[];
-  /** Names, in lower case, that must not reach the upstream from the client. */
-  readonly remove: readonly string[];
+  /** Names, in lower case, that must not reach the upstream from the client, whatever the request: the same array each time. */
+  readonly removeAlways: readonly string[];
+  /** The others, which depend on the request; asked only by dialects that can say them. */
+  readonly remove: () => readonly string[];
   /** For the client: nonce, rate limit, CORS. */
   readonly answer: readonly string[];
 }

@@ -4,9 +4,9 @@ import { ATTRIBUTE_FIELD } from '../../certificate/formats.ts';
 import type { Answer } from '../../rejection/answer.ts';
 import { GRPC_CODES, type Rejection, reject } from '../../rejection/rejection.ts';
 import type { Transaction } from '../transaction/transaction.ts';
-import type { DescribedRequest, Dialect, Permitted } from './dialect.ts';
+import type { DescribedRequest, Dialect } from './dialect.ts';
 import type * as Messages from './ext-authz-messages.ts';
-import type { CheckRequest, CheckResponse, HeaderOption } from './ext-authz-messages.ts';
+import type { CheckRequest, HeaderOption } from './ext-authz-messages.ts';
 
 const CHECK = '/envoy.service.auth.v3.Authorization/Check';
 const HEALTH = '/grpc.health.v1.Health/Check';
@@ -35,14 +35,18 @@ export const ENVOY_GRPC: Dialect = {
   },
 
   permit(question, permitted) {
-    respond(question, { status: { code: OK }, okResponse: okResponse(permitted) });
+    const { set, remove, removeAlways, answer } = permitted;
+    const named = optionsOf(set).filter(({ header }) => header.value !== '');
+    const ok = { headers: named, headersToRemove: remove(), responseHeadersToAdd: optionsOf(answer) };
+    respond(question, ({ writePermit }) => writePermit(ok, removeAlways));
   },
 
   /** Envoy denies whatever the code is, but for 0; it takes status, fields and body as they are, and translates for gRPC clients. */
   refuse(question, { status, fields, body }: Answer) {
     const headers = fields.filter(([name]) => name !== 'Content-Length').map(([name, value]) => option(name, value));
     const deniedResponse = { status: { code: status }, headers, body };
-    respond(question, { status: { code: GRPC_CODES.PERMISSION_DENIED }, deniedResponse });
+    const denial = { status: { code: GRPC_CODES.PERMISSION_DENIED }, deniedResponse };
+    respond(question, ({ writeDenial }) => writeDenial(denial));
   },
 
   async answerItself(question) {
@@ -87,17 +91,11 @@ function isOfClient(name: string): boolean {
   return !(lower.startsWith(':') || lower === 'host' || lower === 'x-forwarded-proto' || lower === 'x-forwarded-for');
 }
 
-function okResponse({ set, remove, answer }: Permitted) {
-  const options = pairs(set).filter(([, value]) => value !== '');
-  return {
-    headers: options.map(([name, value]) => option(name, value)),
-    headersToRemove: remove,
-    responseHeadersToAdd: pairs(answer).map(([name, value]) => option(name, value)),
-  };
-}
-
-function pairs(fields: readonly string[]): (readonly [string, string])[] {
-  return fields.flatMap((name, at) => (at % 2 === 0 ? [[name, fields[at + 1] ?? ''] as const] : []));
+/** @param fields names and values in turn */
+function optionsOf(fields: readonly string[]): HeaderOption[] {
+  const options: HeaderOption[] = [];
+  for (let at = 0; at < fields.length; at += 2) options.push(option(fields[at] ?? '', fields[at + 1] ?? ''));
+  return options;
 }
 
 const option = (key: string, value: string): HeaderOption => ({ header: { key, value }, append: { value: false } });
@@ -141,9 +139,9 @@ function send(question: Transaction, message: Uint8Array): void {
 }
 
 /** What cannot be said permits nothing: the front takes a broken answer for a failure. */
-function respond(question: Transaction, response: CheckResponse): void {
+function respond(question: Transaction, write: (messages: typeof Messages) => Uint8Array): void {
   load().then(
-    ({ writeCheckResponse }) => send(question, writeCheckResponse(response)),
+    (messages) => send(question, write(messages)),
     () => question.breakOff(),
   );
 }

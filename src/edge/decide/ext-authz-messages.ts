@@ -36,19 +36,22 @@ export interface HeaderOption {
   readonly append: { readonly value: boolean };
 }
 
-export interface CheckResponse {
-  /** google.rpc.Status: 0 permits. */
+/** CheckResponse with a DeniedHttpResponse. */
+export interface Denial {
+  /** google.rpc.Status: anything but 0. */
   readonly status: { readonly code: number };
-  readonly deniedResponse?: {
+  readonly deniedResponse: {
     readonly status: { readonly code: number };
     readonly headers: readonly HeaderOption[];
     readonly body: string;
   };
-  readonly okResponse?: {
-    readonly headers: readonly HeaderOption[];
-    readonly headersToRemove: readonly string[];
-    readonly responseHeadersToAdd: readonly HeaderOption[];
-  };
+}
+
+/** OkHttpResponse. */
+export interface OkResponse {
+  readonly headers: readonly HeaderOption[];
+  readonly headersToRemove: readonly string[];
+  readonly responseHeadersToAdd: readonly HeaderOption[];
 }
 
 const field = (id: number, type: string) => ({ id, type });
@@ -86,7 +89,8 @@ const ROOT = protobuf.Root.fromJSON({
       },
     },
     CheckResponse: {
-      fields: { status: field(1, 'Status'), deniedResponse: field(2, 'Denied'), okResponse: field(3, 'Ok') },
+      // On the wire a message is its bytes: a permit is put together from two pieces, of which one is always the same.
+      fields: { status: field(1, 'Status'), deniedResponse: field(2, 'Denied'), okResponse: field(3, 'bytes') },
     },
     HealthCheckResponse: { fields: { status: field(1, 'int32') } },
   },
@@ -94,6 +98,10 @@ const ROOT = protobuf.Root.fromJSON({
 
 const CHECK_REQUEST = ROOT.lookupType('CheckRequest');
 const CHECK_RESPONSE = ROOT.lookupType('CheckResponse');
+const OK = ROOT.lookupType('Ok');
+
+/** google.rpc.Status. */
+const PERMITTED = { code: 0 };
 
 /** @returns undefined: not such a message */
 export function readCheckRequest(bytes: Uint8Array): CheckRequest | undefined {
@@ -104,8 +112,20 @@ export function readCheckRequest(bytes: Uint8Array): CheckRequest | undefined {
   }
 }
 
-export function writeCheckResponse(response: CheckResponse): Uint8Array {
-  return CHECK_RESPONSE.encode(CHECK_RESPONSE.create(response)).finish();
+export function writeDenial(denial: Denial): Uint8Array {
+  return CHECK_RESPONSE.encode(denial).finish();
+}
+
+/** `headersToRemove` by array, encoded: it is most of a permit, and the same in all of a listener. */
+const encoded = new WeakMap<readonly string[], Uint8Array>();
+
+/** @param removeAlways more names to remove; the same array in every permit of a listener */
+export function writePermit(ok: OkResponse, removeAlways: readonly string[]): Uint8Array {
+  let constant = encoded.get(removeAlways);
+  if (constant === undefined)
+    encoded.set(removeAlways, (constant = OK.encode({ headersToRemove: removeAlways }).finish()));
+  const okResponse = Buffer.concat([OK.encode(ok).finish(), constant]);
+  return CHECK_RESPONSE.encode({ status: PERMITTED, okResponse }).finish();
 }
 
 /** HealthCheckResponse with SERVING. */

@@ -15,21 +15,17 @@ type Describe = (request: ReceivedRequest) => DescribedRequest | Rejection;
 /** X-Forwarded-Method, -Proto, -Host and -Uri describe the request; its fields are those of the question. */
 export const FORWARDED: Dialect = httpDialect(
   (request) => {
-    const [method, scheme, host, target] = METHOD_SCHEME_HOST_URI.map((name) => oneLine(request, name));
-    for (const [at, value] of [method, scheme, host, target].entries()) {
-      if (value === undefined) return reject('request_malformed', { what: METHOD_SCHEME_HOST_URI[at] ?? '' });
-    }
-    return describedBy(request, METHOD_SCHEME_HOST_URI, { method, scheme, host, target });
+    const { values, others } = takeLines(request, METHOD_SCHEME_HOST_URI);
+    const missing = values.indexOf(undefined);
+    if (missing !== -1) return reject('request_malformed', { what: METHOD_SCHEME_HOST_URI[missing] ?? '' });
+    const [method, scheme, host, target] = values;
+    return describedBy(others, { method, scheme, host, target });
   },
   (status) => status < 300,
 );
 
-const METHOD_SCHEME_HOST_URI = [
-  'x-forwarded-method',
-  'x-forwarded-proto',
-  'x-forwarded-host',
-  'x-forwarded-uri',
-] as const;
+const METHOD_SCHEME_HOST_URI = ['x-forwarded-method', 'x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-uri'];
+const SCHEME_HOST = ['x-forwarded-proto', 'host'];
 
 /**
  * Method, Host and target are those of the question, the target below `pathPrefix`; X-Forwarded-Proto has the scheme. Envoy
@@ -38,22 +34,25 @@ const METHOD_SCHEME_HOST_URI = [
 export function envoyHttp(pathPrefix: string): Dialect {
   const dialect = httpDialect(
     (request) => {
-      const [scheme, host] = [oneLine(request, 'x-forwarded-proto'), oneLine(request, 'host')];
+      const {
+        values: [scheme, host],
+        others,
+      } = takeLines(request, SCHEME_HOST);
       if (scheme === undefined) return reject('request_malformed', { what: 'x-forwarded-proto' });
       if (host === undefined) return reject('request_malformed', { what: 'host' });
       const below = request.target.startsWith(`${pathPrefix}/`);
       if (!below) return reject('request_malformed', { what: 'path_prefix' });
       const target = request.target.slice(pathPrefix.length);
-      return describedBy(request, ['x-forwarded-proto'], { method: request.method, scheme, host, target });
+      return describedBy(others, { method: request.method, scheme, host, target });
     },
     (status) => status === 200,
   );
   return {
     ...dialect,
     permit: (question, permitted) => {
-      const remove =
-        permitted.remove.length === 0 ? [] : ['x-envoy-auth-headers-to-remove', permitted.remove.join(',')];
-      dialect.permit(question, { ...permitted, answer: [...permitted.answer, ...remove] });
+      const remove = [...permitted.removeAlways, ...permitted.remove()];
+      const named = remove.length === 0 ? [] : ['x-envoy-auth-headers-to-remove', remove.join(',')];
+      dialect.permit(question, { ...permitted, answer: [...permitted.answer, ...named] });
     },
   };
 }
@@ -78,15 +77,28 @@ function write(question: Transaction, fields: readonly string[]): void {
   question.answer(200, [...fields, 'Cache-Control', 'no-store', 'Content-Length', '0'], '');
 }
 
-/** The value of the only line of a field; undefined: there is none, it is empty, or there are more. */
-function oneLine({ rawHeaders }: ReceivedRequest, wanted: string): string | undefined {
-  let found: string | undefined;
+interface TakenLines {
+  /** Of the names, in their order: the value of the only line; undefined: there is none, it is empty, or there are more. */
+  readonly values: readonly (string | undefined)[];
+  /** All other fields, names and values in turn. */
+  readonly others: string[];
+}
+
+/** Takes the lines that describe the request out of those of its client, in one walk. `Host` is that of the front. */
+function takeLines({ rawHeaders }: ReceivedRequest, names: readonly string[]): TakenLines {
+  const values = names.map((): string | undefined => undefined);
+  const repeated = new Set<number>();
+  const others: string[] = [];
   for (let at = 0; at < rawHeaders.length; at += 2) {
-    if (rawHeaders[at]?.toLowerCase() !== wanted) continue;
-    if (found !== undefined) return undefined;
-    found = rawHeaders[at + 1];
+    const [name = '', value = ''] = [rawHeaders[at], rawHeaders[at + 1]];
+    const lower = name.toLowerCase();
+    const nth = names.indexOf(lower);
+    if (nth === -1) {
+      if (lower !== 'host') others.push(name, value);
+    } else if (values[nth] === undefined) values[nth] = value;
+    else repeated.add(nth);
   }
-  return found === '' ? undefined : found;
+  return { values: values.map((value, nth) => (value === '' || repeated.has(nth) ? undefined : value)), others };
 }
 
 interface Parts {
@@ -96,20 +108,13 @@ interface Parts {
   readonly target: string | undefined;
 }
 
-/** @param spent fields that described the request and are not the client's */
+/** @param others fields of the client, names and values in turn */
 function describedBy(
-  request: ReceivedRequest,
-  spent: readonly string[],
+  others: readonly string[],
   { method = '', scheme, host = '', target = '' }: Parts,
 ): DescribedRequest | Rejection {
   if (scheme !== 'http' && scheme !== 'https') return reject('request_malformed', { what: 'x-forwarded-proto' });
   if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(method)) return reject('request_malformed', { what: 'x-forwarded-method' });
-  const rawHeaders = ['Host', host];
-  for (let at = 0; at < request.rawHeaders.length; at += 2) {
-    const [name = '', value = ''] = [request.rawHeaders[at], request.rawHeaders[at + 1]];
-    const lower = name.toLowerCase();
-    if (lower !== 'host' && !spent.includes(lower)) rawHeaders.push(name, value);
-  }
   const stated: StatedOrigin = { scheme, host };
-  return { method, target, scheme, httpVersion: '1.1', rawHeaders, stated };
+  return { method, target, scheme, httpVersion: '1.1', rawHeaders: ['Host', host, ...others], stated };
 }

@@ -23,8 +23,10 @@ export interface Passing {
 
 /** The constant part: names in lower case. */
 export interface UpstreamFields {
-  /** Set by every permitted answer, whatever its route, so that the client's copies are replaced. */
+  /** Set by every permitted answer, whatever its route, so that the client's copies are replaced; names and empty values in turn. */
   readonly set: readonly string[];
+  /** Name → where it stands in `set`. */
+  readonly places: ReadonlyMap<string, number>;
   /** Managed and never set: the front removes them. */
   readonly remove: readonly string[];
   /** All of these, and those of the front. */
@@ -47,7 +49,13 @@ export function compileUpstreamFields(routes: readonly Route[], managed: Managed
   const chain = configured.some((field) => field.toLowerCase() === 'client-cert') ? ['client-cert-chain'] : [];
   const set = new Set(['authorization', 'dpop', ...configured.map((field) => field.toLowerCase()), ...chain]);
   const remove = [...managed.names].filter((name) => !set.has(name) && !OF_THE_FRONT.has(name));
-  return { set: [...set], remove, known: new Set([...set, ...remove, ...OF_THE_FRONT, ...FORWARDING]), managed };
+  return {
+    set: [...set].flatMap((name) => [name, '']),
+    places: new Map([...set].map((name, nth) => [name, 2 * nth])),
+    remove,
+    known: new Set([...set, ...remove, ...OF_THE_FRONT, ...FORWARDING]),
+    managed,
+  };
 }
 
 /** Lower-cased names that the client sent and that are managed by their beginning, such as X-Forwarded-Anything. */
@@ -66,29 +74,27 @@ function membersOf(question: Passing['question'], { known, managed }: UpstreamFi
  */
 export function permittedFields(passing: Passing, rules: FieldRules, fields: UpstreamFields): Permitted {
   const { permit, question, cors } = passing;
-  const values = new Map<string, readonly [string, string]>(fields.set.map((name) => [name, [name, '']]));
-  if (rules.credentials === 'as-received') {
-    for (const name of ['authorization', 'dpop']) {
-      const line = question.rawHeaders.findIndex((one, at) => at % 2 === 0 && one.toLowerCase() === name);
-      if (line !== -1) values.set(name, [name, question.rawHeaders[line + 1] ?? '']);
-    }
-  }
-  const own: string[] = [];
+  const own = rules.credentials === 'as-received' ? credentialsOf(question) : [];
   addOwnFields(own, rules, permit.facts, passing);
+  const set = [...fields.set];
   for (let at = 0; at < own.length; at += 2) {
     const [name = '', value = ''] = [own[at], own[at + 1]];
-    values.set(name.toLowerCase(), [name, value]);
+    const place = fields.places.get(name.toLowerCase()) ?? set.length;
+    set[place] = name;
+    set[place + 1] = value;
   }
   const { freshNonce, quota } = permit.facts;
-  const answer = [
-    ...(freshNonce === undefined ? [] : ['DPoP-Nonce', freshNonce]),
-    ...(quota === undefined ? [] : quotaFields(quota).flat()),
-    ...cors,
-  ];
-  const empty = [...values.values()].filter(([, value]) => value === '').map(([name]) => name);
-  return {
-    set: [...values.values()].flat(),
-    remove: [...fields.remove, ...membersOf(question, fields), ...empty],
-    answer,
-  };
+  const answer = [...cors];
+  if (freshNonce !== undefined) answer.push('DPoP-Nonce', freshNonce);
+  if (quota !== undefined) answer.push(...quotaFields(quota).flat());
+  const empty = () => set.filter((_, at) => at % 2 === 0 && set[at + 1] === '');
+  return { set, removeAlways: fields.remove, remove: () => [...membersOf(question, fields), ...empty()], answer };
+}
+
+/** The first line of each, as received. */
+function credentialsOf({ rawHeaders }: Passing['question']): string[] {
+  return ['authorization', 'dpop'].flatMap((name) => {
+    const line = rawHeaders.findIndex((one, at) => at % 2 === 0 && one.toLowerCase() === name);
+    return line === -1 ? [] : [name, rawHeaders[line + 1] ?? ''];
+  });
 }

@@ -14,10 +14,10 @@ export class Question implements Transaction {
   readonly rawHeaders: readonly string[];
   readonly stated: DescribedRequest['stated'];
   readonly expectsContinue = false;
-  readonly body: Readable = Readable.from([]);
   readonly received = true;
   readonly #asked: Transaction;
   readonly #dialect: Dialect;
+  #body: Readable | undefined;
 
   constructor(asked: Transaction, dialect: Dialect, described: DescribedRequest) {
     this.#asked = asked;
@@ -30,6 +30,10 @@ export class Question implements Transaction {
     this.stated = described.stated;
   }
 
+  /** Made when somebody asks, which hardly anybody does. */
+  get body(): Readable {
+    return (this.#body ??= Readable.from([]));
+  }
   get begun(): boolean {
     return this.#asked.begun;
   }
