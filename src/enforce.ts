@@ -6,8 +6,8 @@ import { checkCertificate, checkThumbprint } from './certificate/evidence.ts';
 import type { SeenCertificates } from './certificate/seen-certificates.ts';
 import type { Demand, Route } from './policy/policy.ts';
 import {
-  type DpopRules,
   type ProofKeyCache,
+  type ProofTerms,
   type ShorterMemory,
   type VerifiedProof,
   verifyProof,
@@ -49,6 +49,14 @@ export interface Ports {
   readonly seenCertificates: SeenCertificates;
 }
 
+/** Measures one request, for the metrics. */
+export interface Watch {
+  /** A stage is over, and good; it began when the one before it ended. */
+  passed(stage: 'token' | 'certificate' | 'proof' | 'policy' | 'replay'): void;
+  /** @param offset seconds by which the clock of a sender with a good signature is ahead */
+  clock(offset: number, result: 'accepted' | 'refused'): void;
+}
+
 /** A request that met a demand; whether its proof was used before is not known yet. */
 interface Examined {
   readonly presentation: Presentation;
@@ -64,14 +72,20 @@ interface Examined {
 
 /**
  * Decides about a request. Only a Permit opens the upstream.
+ * @param watch undefined: this request is not measured
  * NOT checked: anything of stages `edge` and `route`, which come before, except `certificate_field_malformed`.
  */
-export async function enforce(request: RequestFacts, route: Route, ports: Ports): Promise<Permit | Rejection> {
+export async function enforce(
+  request: RequestFacts,
+  route: Route,
+  ports: Ports,
+  watch?: Watch,
+): Promise<Permit | Rejection> {
   const certificate = forwardableCertificate(request);
   if (route.demand.requirement === 'public') return decidePublic(request, route, certificate, ports);
 
   // 1–7. What the sender presents, and whether it meets the demand.
-  const examined = await examine(request, route.demand, ports);
+  const examined = await examine(request, route.demand, ports, watch);
   if (examined instanceof Rejection) return examined;
 
   // 8. Who it is, in fields for the upstream.
@@ -85,6 +99,7 @@ export async function enforce(request: RequestFacts, route: Route, ports: Ports)
   const counted = countRequest(request, route, sender, ports.rates);
   const quota = counted instanceof Promise ? await counted : counted;
   if (quota instanceof Rejection) return quota;
+  watch?.passed('policy');
 
   // 10. Last of all: the proof is remembered, in one atomic call, and only now that everything else is good.
   const replayed = await rememberProof(examined, request.now, ports);
@@ -97,6 +112,7 @@ export async function enforce(request: RequestFacts, route: Route, ports: Ports)
 
   // 11. The way is open.
   const { presentation, obligation, proof, unknownConfirmations } = examined;
+  if (proof !== undefined) watch?.passed('replay');
   return Permit.grant({
     route: route.name,
     scheme: presentation.scheme,
@@ -106,6 +122,7 @@ export async function enforce(request: RequestFacts, route: Route, ports: Ports)
     identity,
     certificate,
     freshNonce: proof?.nonceAges ? ports.nonces.mint(request.now) : undefined,
+    nonceUsed: proof !== undefined && proof.nonce !== 'none',
     expiresAt: expiryOf(examined.token),
     quota,
     client: clientKey(sender),
@@ -125,7 +142,12 @@ export async function shadow(request: RequestFacts, demand: Demand, ports: Ports
 }
 
 /** Steps 1 to 7; they change nothing but caches of what was verified. */
-async function examine(request: RequestFacts, demand: Demand, ports: Ports): Promise<Examined | Rejection> {
+async function examine(
+  request: RequestFacts,
+  demand: Demand,
+  ports: Ports,
+  watch?: Watch,
+): Promise<Examined | Rejection> {
   // 0. A route that demands anything may come to owe the certificate, of which nothing is known here (C5.10).
   const { certificate, now } = request;
   if (certificate === 'malformed') return reject('certificate_field_malformed');
@@ -147,6 +169,7 @@ async function examine(request: RequestFacts, demand: Demand, ports: Ports): Pro
   });
   const token = verified instanceof Promise ? await verified : verified;
   if (token instanceof Rejection) return token;
+  watch?.passed('token');
 
   // 3. Its confirmation (RFC 7800 §3.1).
   const confirmation = readConfirmation(token.claims);
@@ -159,11 +182,14 @@ async function examine(request: RequestFacts, demand: Demand, ports: Ports): Pro
   // 5. The certificate (RFC 8705 §3).
   const unshown = checkCertificateEvidence(certificate, now, obligation.certificate, ports.seenCertificates);
   if (unshown !== undefined) return unshown;
+  if (obligation.certificate !== undefined) watch?.passed('certificate');
 
   // 6. The proof (RFC 9449 §4.3).
   const judgedBy = ports.replay.coverage;
-  const proof = checkProof(request, presentation, { jkt: obligation.proofBy, rules: demand.dpop }, ports);
+  const onClock = watch && ((offset: number, result: 'accepted' | 'refused') => watch.clock(offset, result));
+  const proof = checkProof(request, presentation, { jkt: obligation.proofBy, rules: demand.dpop, onClock }, ports);
   if (proof instanceof Rejection) return proof;
+  if (proof !== undefined) watch?.passed('proof');
 
   // 7. Strength of authentication (RFC 9470), scope (RFC 6750 §3.1), claims.
   const { claims, issuer } = token;
@@ -190,7 +216,7 @@ function checkCertificateEvidence(
 function checkProof(
   request: RequestFacts,
   presentation: Presentation,
-  { jkt, rules }: { readonly jkt: string | undefined; readonly rules: DpopRules },
+  { jkt, rules, onClock }: { readonly jkt: string | undefined } & Pick<ProofTerms, 'rules' | 'onClock'>,
   ports: Ports,
 ): VerifiedProof | Rejection | undefined {
   if (jkt === undefined) return undefined;
@@ -209,6 +235,7 @@ function checkProof(
     shorterMemories: retention.shorterMemories,
     nonces: ports.nonces,
     keys: ports.proofKeys,
+    onClock,
   });
 }
 
@@ -314,6 +341,7 @@ async function decidePublic(
     identity: [],
     certificate,
     freshNonce: undefined,
+    nonceUsed: false,
     expiresAt: undefined,
     quota,
     client: clientKey(sender),

@@ -24,6 +24,8 @@ export interface PermitFacts {
   readonly certificate: CertificateEvidence | undefined;
   /** For the DPoP-Nonce field of the answer: the nonce used is in its last half (RFC 9449 §8.2). */
   readonly freshNonce: string | undefined;
+  /** The proof was fresh by its nonce: perhaps the answer to a challenge. */
+  readonly nonceUsed: boolean;
   /** `exp` of the access token, seconds since the epoch: a tunnel ends with it; undefined on public routes, and where introspection did not say. */
   readonly expiresAt: number | undefined;
   /** What the rate limit of the route leaves the sender; undefined: there is none. */

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { Permit } from '../binding/permit.ts';
 import { enforce, shadow } from '../enforce.ts';
 import type { Attempts, RequestLine } from '../observe/log.ts';
-import type { OutcomeLabel } from '../observe/metrics.ts';
+import { isNonceChallenge, type OutcomeLabel } from '../observe/labels.ts';
 import { chooseRoute, groupOf, routeForMethod } from '../policy/route-table.ts';
 import type { Route } from '../policy/policy.ts';
 import { grpcCodeOf, Rejection, reject } from '../rejection/rejection.ts';
@@ -15,7 +15,7 @@ import { answer } from './transaction/answer.ts';
 import { interactionFields, readInteractionId } from './transaction/interaction-id.ts';
 import { type Deciding, letPass, readQuestion } from './decide/decide.ts';
 import { Question } from './decide/question.ts';
-import { corsFields, preflightAnswer } from './intake/cors.ts';
+import { corsFields, isKeptFromPage, preflightAnswer, preflightResult } from './intake/cors.ts';
 import { type EdgeFacts, readFacts } from './intake/facts.ts';
 import { forward } from './forward/forward.ts';
 import type { ExchangeOwner } from './forward/forward-exchange.ts';
@@ -80,7 +80,7 @@ class Exchange implements ExchangeOwner {
 
   /** The walk: facts → route → decision → token for the upstream → upstream; any Rejection ends it. @param rejection of what was before the facts */
   async walk(rejection?: Rejection): Promise<void> {
-    const { policy, ports, now, stopping } = this.#runtime;
+    const { policy, ports, now, stopping, metrics } = this.#runtime;
     if (stopping()) return this.#refuse(reject('draining'));
     if (rejection !== undefined) return this.#refuse(rejection);
 
@@ -95,20 +95,23 @@ class Exchange implements ExchangeOwner {
 
     const group = groupOf(policy.routeTable, facts);
     const preflight = group && preflightAnswer(group, facts);
-    if (preflight instanceof Rejection) {
-      this.#route = group && routeForMethod(group, facts.preflight?.method ?? '');
+    if (preflight !== undefined) {
+      const asked = group && routeForMethod(group, facts.preflight?.method ?? '');
+      metrics.countPreflight(asked, preflightResult(preflight));
+      if (!(preflight instanceof Rejection)) return this.#answer(preflight);
+      this.#route = asked;
       return this.#refuse(preflight);
     }
-    if (preflight !== undefined) return this.#answer(preflight);
 
     const route = chooseRoute(policy.routeTable, facts, group);
     this.#cors = (route instanceof Rejection ? group?.routes.find(({ cors }) => cors) : route)?.cors;
     if (route instanceof Rejection) return this.#refuse(route);
     this.#route = route;
 
-    const decision = await enforce(facts, route, ports);
+    const decision = await enforce(facts, route, ports, metrics.watch(this.#started));
     if (decision instanceof Rejection) return this.#refuse(decision);
     this.#permit = decision;
+    if (decision.facts.nonceUsed) metrics.countNonceUse(route, facts.authorization[0]);
 
     await this.#evaluateShadow(facts, route);
     const { exchange } = route.forward;
@@ -191,11 +194,12 @@ class Exchange implements ExchangeOwner {
       reasonField: decides,
     });
     metrics.countRejection(this.#route, rejection, 'enforced');
-    if (answerOf.fields.some(([name]) => name === 'DPoP-Nonce')) metrics.countNonceChallenge();
+    if (answerOf.fields.some(([name]) => name === 'DPoP-Nonce'))
+      metrics.countNonceChallenge(this.#route, authorization[0]);
     this.#write({ ...answerOf, fields: [...answerOf.fields, ...this.#corsFields(grpc)] });
     const failed =
       rejection.stage === 'upstream' && rejection.status >= 500 && rejection.reason !== 'upstream_queue_full';
-    const outcome = failed ? 'upstream_failed' : 'rejected';
+    const outcome = failed ? 'upstream_failed' : isNonceChallenge(rejection.reason) ? 'challenged' : 'rejected';
     const { status, body } = answerOf;
     this.#report({ outcome, status, sent: body.length, rejection, grpcStatus: grpc && grpcCodeOf(rejection) });
   }
@@ -231,8 +235,6 @@ class Exchange implements ExchangeOwner {
     const scheme = permitted?.scheme ?? presentedScheme(facts?.authorization ?? []);
     const binding = permitted?.binding ?? 'none';
     const now = performance.now();
-    // A 101 is the whole answer; what follows it in the tunnel is none of HTTP (RFC 9110 §15.2.2).
-    metrics.countRequest(this.#route, scheme, binding, outcome, ((this.#opened ?? now) - this.#started) / 1000);
     if (this.#shadowed !== undefined) metrics.countRejection(this.#route, this.#shadowed, 'shadow');
     if (permitted?.unknownConfirmations) metrics.countUnknownConfirmations(permitted.unknownConfirmations);
     const line: RequestLine = {
@@ -256,6 +258,9 @@ class Exchange implements ExchangeOwner {
       tunnel,
       attempts: this.#attempts,
     };
+    // A 101 is the whole answer; what follows it in the tunnel is none of HTTP (RFC 9110 §15.2.2).
+    metrics.countRequest(line, ((this.#opened ?? now) - this.#started) / 1000);
+    if (isKeptFromPage(this.#route?.cors, facts)) metrics.countCorsRefusal(this.#route);
     log.request(line);
     recent.count(line, this.#runtime.now());
   }

@@ -27,7 +27,6 @@ export function refuseUnread(runtime: Runtime, listener: string, rejection: Reje
     grpc,
   });
   metrics.countRejection(undefined, rejection, 'enforced');
-  metrics.countRequest(undefined, 'none', 'none', 'rejected', 0);
   const line: RequestLine = {
     requestId,
     interactionId: undefined,
@@ -49,6 +48,7 @@ export function refuseUnread(runtime: Runtime, listener: string, rejection: Reje
     tunnel: undefined,
     attempts: undefined,
   };
+  metrics.countRequest(line, 0);
   log.request(line);
   recent.count(line, runtime.now());
   return own;

@@ -1,8 +1,8 @@
 // The metrics of calls to issuers: questions about tokens, and exchanges of tokens.
 
-import { Counter, Histogram, type Registry } from 'prom-client';
 import type { IntrospectionEvent } from '../issuer/introspection.ts';
 import type { TokenExchangeEvent } from '../issuer/token-exchange.ts';
+import { addCounter, addHistogram, type Definition, DURATION_BUCKETS, type MetricRegistry } from './instruments.ts';
 
 export const ISSUER_CALL_METRICS = {
   introspections: {
@@ -43,34 +43,23 @@ export interface IssuerCallCounts {
   countTokenExchange(event: TokenExchangeEvent): void;
 }
 
-/** @param buckets of the durations, in seconds */
-export function createIssuerCallCounts(registry: Registry, buckets: number[]): IssuerCallCounts {
+export function createIssuerCallCounts(registry: MetricRegistry): IssuerCallCounts {
   const { introspections, introspectionDuration, introspectionCacheHits } = ISSUER_CALL_METRICS;
   const { tokenExchanges, tokenExchangeDuration, tokenExchangeCacheHits } = ISSUER_CALL_METRICS;
   return {
-    countIntrospection: countCalls(registry, buckets, [introspections, introspectionDuration, introspectionCacheHits]),
-    countTokenExchange: countCalls(registry, buckets, [tokenExchanges, tokenExchangeDuration, tokenExchangeCacheHits]),
+    countIntrospection: countCalls(registry, [introspections, introspectionDuration, introspectionCacheHits]),
+    countTokenExchange: countCalls(registry, [tokenExchanges, tokenExchangeDuration, tokenExchangeCacheHits]),
   };
 }
 
-interface Definition {
-  readonly name: string;
-  readonly help: string;
-  readonly labels: readonly string[];
-}
-
-const namesOf = ({ name, help, labels }: Definition) => ({ name, help, labelNames: labels });
-
 /** @param definitions of calls by result, of how long they took, and of those that were not needed */
 function countCalls(
-  registry: Registry,
-  buckets: number[],
+  registry: MetricRegistry,
   [calls, duration, hits]: readonly [Definition, Definition, Definition],
 ): (event: IntrospectionEvent | TokenExchangeEvent) => void {
-  const registers = [registry];
-  const counted = new Counter({ ...namesOf(calls), registers });
-  const took = new Histogram({ ...namesOf(duration), registers, buckets });
-  const saved = new Counter({ ...namesOf(hits), registers });
+  const counted = addCounter(registry, calls);
+  const took = addHistogram(registry, duration, DURATION_BUCKETS);
+  const saved = addCounter(registry, hits);
   return (event) => {
     const { issuer, result } = event;
     if (result === 'cached') return saved.inc({ issuer });

@@ -7,7 +7,7 @@ import type { BindingName } from '../binding/permit.ts';
 import type { Listener, LogRules, Route } from '../policy/policy.ts';
 import type { Rejection, RejectionFacts } from '../rejection/rejection.ts';
 import { shownFacts } from '../rejection/shown-facts.ts';
-import type { OutcomeLabel, SchemeLabel } from './metrics.ts';
+import type { OutcomeLabel, SchemeLabel } from './labels.ts';
 import { shortList, shortText } from './short.ts';
 
 /** Why a tunnel ended: a closed set, for the log. `stopped`: the gateway closes its connections. */

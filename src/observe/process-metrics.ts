@@ -2,15 +2,26 @@
 
 import { X509Certificate } from 'node:crypto';
 import { basename } from 'node:path';
-import { AggregatorRegistry, Counter, collectDefaultMetrics, Registry } from 'prom-client';
-import type { Listener, Policy } from '../policy/policy.ts';
+import { collectDefaultMetrics } from 'prom-client';
+import type { Listener } from '../policy/policy.ts';
 import type { IssuerKeys, IssuerKeysEvent } from '../issuer/keys.ts';
-import { addGauge, type Definition, METRICS, type Sample, type Snapshot } from './metrics.ts';
+import { addUp, type ExpositionFormat, expose } from './exposition.ts';
+import {
+  addCounter,
+  addGauge,
+  type Definition,
+  type Sample,
+  type Snapshot,
+  type MetricRegistry,
+  createRegistry,
+} from './instruments.ts';
+import { METRICS } from './metric-table.ts';
+import { type ZeroSources, zerosOf } from './zeros.ts';
 
 /** What gauges are read from, at each scrape; functions where a reload changes the answer. */
 export interface ProcessSources {
   readonly version: string;
-  readonly policy: () => Pick<Policy, 'listeners'>;
+  readonly policy: () => ZeroSources;
   readonly replay: () => { readonly entries: number; readonly capacity: number };
   readonly issuerKeys: () => Iterable<Pick<IssuerKeys, 'issuer' | 'loadedOnce' | 'ageSeconds'>>;
   readonly reload: () => LastReload;
@@ -33,18 +44,21 @@ export interface ProcessMetrics {
   countKeyRefresh(event: IssuerKeysEvent): void;
   /** A worker was lost, and these are the metrics that it reported last: what it counted goes on counting. */
   countLostWorker(last: Snapshot): void;
-  /** The text format of Prometheus. @param snapshots of the workers that there are */
-  text(snapshots: readonly Snapshot[]): Promise<string>;
+  /** All metrics. @param snapshots of the workers that there are */
+  collect(snapshots: readonly Snapshot[]): Promise<Exposition>;
 }
+
+/** What there was at one moment, as text in each format; made when it is asked for, and once. */
+export type Exposition = (format: ExpositionFormat) => Promise<string>;
 
 /** In a registry of their own, with the usual ones of prom-client about the process. */
 export function createProcessMetrics(sources: ProcessSources): ProcessMetrics {
-  const registry = new Registry();
-  const registers = [registry];
-  const counter = ({ name, help, labels }: Definition) => new Counter({ name, help, labelNames: labels, registers });
-  const issuerKeyRefreshes = counter(METRICS.issuerKeyRefreshes);
-  const workerRestarts = counter(METRICS.workerRestarts);
-  const reloads = counter(METRICS.reloads);
+  const registry = createRegistry();
+  const issuerKeyRefreshes = addCounter(registry, METRICS.issuerKeyRefreshes);
+  const workerRestarts = addCounter(registry, METRICS.workerRestarts);
+  const reloads = addCounter(registry, METRICS.reloads);
+  for (const result of ['adopted', 'refused'] as const) reloads.inc({ result }, 0);
+  const zeros = rememberZeros(sources.policy);
   addGauges(registry, sources);
   addDefaults(registry);
   let lost: Promise<Snapshot> = Promise.resolve([]);
@@ -53,27 +67,44 @@ export function createProcessMetrics(sources: ProcessSources): ProcessMetrics {
     countReload: (result) => reloads.inc({ result }),
     countLostWorker(last) {
       workerRestarts.inc();
-      lost = lost.then((before) => addUp([before, last.filter(isCumulative)]).getMetricsAsJSON());
+      lost = lost.then((before) => addUp([before, last.filter(isCumulative)]));
     },
-    text: async (snapshots) => `${await registry.metrics()}\n${await addUp([await lost, ...snapshots]).metrics()}`,
+    async collect(snapshots) {
+      const own = await registry.getMetricsAsJSON();
+      const metrics = await addUp([own, await zeros(), await lost, ...snapshots]);
+      const texts: Partial<Record<ExpositionFormat, Promise<string>>> = {};
+      return (format) => (texts[format] ??= expose(metrics, format));
+    },
+  };
+}
+
+/** They change with the policy alone. */
+function rememberZeros(policy: ProcessSources['policy']): () => Promise<Snapshot> {
+  let of: ZeroSources | undefined;
+  let zeros: Promise<Snapshot> = Promise.resolve([]);
+  return () => {
+    const now = policy();
+    if (now !== of) [of, zeros] = [now, zerosOf(now)];
+    return zeros;
   };
 }
 
 /** What prom-client says of the process, and the version of Node: what else it knows of Node is the supervisor's, which serves no requests. */
-function addDefaults(registry: Registry): void {
+function addDefaults(registry: MetricRegistry): void {
   collectDefaultMetrics({ register: registry });
   const ofThread = registry.getMetricsAsArray().filter(({ name }) => /^nodejs_(?!version_info)/.test(name));
   for (const { name } of ofThread) registry.removeSingleMetric(name);
 }
-
-const addUp = (snapshots: readonly Snapshot[]) => AggregatorRegistry.aggregate(snapshots as object[][]);
 
 /** What a thread has open goes with it; what it counted does not, or the sum would fall and count as a restart. */
 function isCumulative(metric: object): boolean {
   return 'type' in metric && metric.type !== 'gauge';
 }
 
-function addGauges(registry: Registry, { version, policy, replay, issuerKeys, reload, workers }: ProcessSources): void {
+function addGauges(
+  registry: MetricRegistry,
+  { version, policy, replay, issuerKeys, reload, workers }: ProcessSources,
+): void {
   const gauge = (definition: Definition, read: () => readonly Sample[]) => addGauge(registry, definition, read);
   gauge(METRICS.buildInfo, () => [[{ version }, 1]]);
   gauge(METRICS.replayEntries, () => [[{}, replay().entries]]);
@@ -88,7 +119,8 @@ function addGauges(registry: Registry, { version, policy, replay, issuerKeys, re
   );
   gauge(METRICS.lastReload, () => [[{}, reload().result === 'adopted' ? 1 : 0]]);
   gauge(METRICS.policyAdopted, () => [[{}, reload().adoptedAt]]);
-  gauge(METRICS.certificateExpiry, () => readExpiries(policy().listeners));
+  gauge(METRICS.certificateExpiry, () => readDates(policy().listeners, 'validToDate'));
+  gauge(METRICS.certificateStart, () => readDates(policy().listeners, 'validFromDate'));
   gauge(METRICS.workers, () =>
     (['starting', 'serving', 'stopped', 'gone'] as const).map((state) => [
       { state },
@@ -100,13 +132,13 @@ function addGauges(registry: Registry, { version, policy, replay, issuerKeys, re
   );
 }
 
-/** Latest first: of two files with one base name, the earlier end is what stays. */
-function readExpiries(listeners: readonly Listener[]): readonly Sample[] {
+/** Latest first: of two files with one base name, the earlier date is what stays. */
+function readDates(listeners: readonly Listener[], which: 'validFromDate' | 'validToDate'): readonly Sample[] {
   return listeners
     .flatMap(({ name, tls }) =>
       (tls?.certificates ?? []).map(({ cert, certFile }): Sample => {
-        const end = new X509Certificate(cert).validToDate.getTime() / 1000;
-        return [{ listener: name, certificate: basename(certFile) }, end];
+        const date = new X509Certificate(cert)[which].getTime() / 1000;
+        return [{ listener: name, certificate: basename(certFile) }, date];
       }),
     )
     .toSorted(([, one], [, other]) => other - one);

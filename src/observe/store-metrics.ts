@@ -1,7 +1,9 @@
 // The metrics of the replica replay store, as one worker sees it.
 
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, Histogram } from 'prom-client';
 import type { StoreTroubleReason } from '../memory/redis/trouble.ts';
+
+import type { MetricRegistry } from './instruments.ts';
 
 export const STORE_METRICS = {
   replayStoreUp: {
@@ -31,7 +33,7 @@ export interface StoreMetrics {
 }
 
 /** Into the registry of a worker; none of them is there before a store is. */
-export function addStoreMetrics(registry: Registry): StoreMetrics {
+export function addStoreMetrics(registry: MetricRegistry): StoreMetrics {
   const { replayStoreUp, replayStoreDuration, replayStoreErrors } = STORE_METRICS;
   const registers = [registry];
   const up = new Gauge({ name: replayStoreUp.name, help: replayStoreUp.help, registers, aggregator: 'min' });

@@ -1,5 +1,7 @@
 // The telemetry port: liveness, readiness and metrics.
 
+import { EXPOSITION_TYPES, type ExpositionFormat } from '../observe/exposition.ts';
+import type { Exposition } from '../observe/process-metrics.ts';
 import type { Bind } from '../policy/policy.ts';
 import { isOwnHost } from './own-host.ts';
 import { type OpenPages, openPages, type Page, type PageSources, plainPage } from './pages.ts';
@@ -13,8 +15,8 @@ export interface Readiness {
 
 export interface TelemetrySources extends Pick<PageSources, 'onFailure'> {
   readonly ready: () => Readiness;
-  /** The text format of Prometheus. */
-  readonly metrics: () => Promise<string>;
+  /** All metrics at one moment, in each format. */
+  readonly metrics: () => Promise<Exposition>;
   /** The key set that verifies assertions, as JSON text. */
   readonly assertionKeys: () => string;
   /** Names, besides its addresses, by which the port is called, in lower case; none where absent. */
@@ -23,8 +25,6 @@ export interface TelemetrySources extends Pick<PageSources, 'onFailure'> {
 
 export type Telemetry = OpenPages;
 
-/** Prometheus' text format. */
-const EXPOSITION = 'text/plain; version=0.0.4; charset=utf-8';
 const ELSEWHERE = 'Ask by an address of this port, or by a name that telemetry.hosts lists.';
 
 /**
@@ -36,10 +36,10 @@ const ELSEWHERE = 'Ask by an address of this port, or by a name that telemetry.h
  */
 export async function openTelemetry(bind: Bind, sources: TelemetrySources): Promise<Telemetry> {
   const { onFailure, hosts } = sources;
-  const metrics = shareWork(async () => Buffer.from(await sources.metrics()));
-  const read = ({ url = '', headers: { host } }: Asked): Page | Promise<Page> => {
+  const metrics = shareWork(async () => shareTexts(await sources.metrics()));
+  const read = ({ url = '', headers: { host, accept } }: Asked): Page | Promise<Page> => {
     if (host !== undefined && !isOwnHost(host, bind, hosts?.())) return plainPage(421, ELSEWHERE);
-    return readPage(url, sources, metrics);
+    return readPage({ target: url, accept }, sources, metrics);
   };
   return await openPages(bind, 'telemetry', { read, onFailure });
 }
@@ -47,13 +47,34 @@ export async function openTelemetry(bind: Bind, sources: TelemetrySources): Prom
 /** What a page depends on: node:http's IncomingMessage has all of it. */
 interface Asked {
   readonly url?: string | undefined;
-  readonly headers: { readonly host?: string | undefined };
+  readonly headers: { readonly host?: string | undefined; readonly accept?: string | undefined };
+}
+
+/** The octets of each format; made once. */
+type Texts = (format: ExpositionFormat) => Promise<Buffer>;
+
+function shareTexts(exposition: Exposition): Texts {
+  const made: Partial<Record<ExpositionFormat, Promise<Buffer>>> = {};
+  return (format) => (made[format] ??= exposition(format).then((text) => Buffer.from(text)));
+}
+
+/** OpenMetrics where it is asked for, and no less wanted than the text format (RFC 9110 §12.5.1): exemplars are in it alone. */
+export function chooseFormat(accept: string): ExpositionFormat {
+  const ranges = accept.toLowerCase().split(',', 50);
+  const weight = (type: RegExp) => Math.max(0, ...ranges.filter((range) => type.test(range)).map(weightOf));
+  const wanted = weight(/^\s*application\/openmetrics-text\s*(?:;|$)/);
+  return wanted > 0 && wanted >= weight(/^\s*text\/plain\s*(?:;|$)/) ? 'openmetrics' : 'prometheus';
+}
+
+function weightOf(range: string): number {
+  const { weight = '1' } = /;\s*q=(?<weight>[01](?:\.\d{0,3})?)\s*(?:;|$)/.exec(range)?.groups ?? {};
+  return Number(weight);
 }
 
 async function readPage(
-  target: string,
+  { target, accept = '' }: { readonly target: string; readonly accept?: string | undefined },
   { ready, assertionKeys }: TelemetrySources,
-  metrics: () => Promise<Buffer>,
+  metrics: () => Promise<Texts>,
 ): Promise<Page> {
   switch (target.split('?', 1)[0]) {
     case '/livez':
@@ -63,8 +84,10 @@ async function readPage(
       const body = JSON.stringify({ ready: isReady, ...details });
       return { status: isReady ? 200 : 503, type: 'application/json', body: `${body}\n` };
     }
-    case '/metrics':
-      return { status: 200, type: EXPOSITION, body: await metrics() };
+    case '/metrics': {
+      const format = chooseFormat(accept);
+      return { status: 200, type: EXPOSITION_TYPES[format], body: await (await metrics())(format) };
+    }
     case '/assertion-keys':
       return { status: 200, type: 'application/jwk-set+json', body: `${assertionKeys()}\n` };
     default:

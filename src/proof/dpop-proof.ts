@@ -52,6 +52,8 @@ export interface ProofTerms {
   readonly shorterMemories: readonly ShorterMemory[];
   readonly nonces: Nonces;
   readonly keys: ProofKeyCache;
+  /** Told by how many seconds the clock of a sender is ahead, once its signature is verified; undefined: nobody asks. */
+  readonly onClock?: ((offset: number, result: 'accepted' | 'refused') => void) | undefined;
 }
 
 export interface VerifiedProof {
@@ -94,8 +96,15 @@ export function verifyProof(proof: string, terms: ProofTerms): VerifiedProof | R
   const mismatch = checkRequest(claims, terms);
   if (mismatch !== undefined) return mismatch;
   const freshness = checkFreshness(claims, terms);
-  if (freshness instanceof Rejection) return freshness;
+  const { onClock, now } = terms;
+  if (freshness instanceof Rejection) {
+    // A signature is looked at for the sake of a metric, and so of few requests.
+    const ofClock = onClock !== undefined && freshness.facts.clockOffset !== undefined;
+    if (ofClock && verifySignature(key, signingInput, signature)) onClock(claims.iat - now, 'refused');
+    return freshness;
+  }
   if (!verifySignature(key, signingInput, signature)) return reject('proof_signature_invalid');
+  onClock?.(claims.iat - now, 'accepted');
 
   if (header !== undefined && headerText.length <= CACHED_HEADER_CHARACTERS) terms.keys.set(headerText, key);
   return { jkt: key.thumbprint, jti: claims.jti, ...freshness };

@@ -5,7 +5,8 @@ import type { CertificateStatus, IssuerStatus, Status, UpstreamStatus } from '..
 import { lastRefusals, mergeRecent, refusalStatus, trafficStatus } from '../operator/traffic.ts';
 import { findTroubles } from '../operator/troubles.ts';
 import type { Recent } from '../observe/recent.ts';
-import { METRICS, type Snapshot } from '../observe/metrics.ts';
+import type { Snapshot } from '../observe/instruments.ts';
+import { METRICS } from '../observe/metric-table.ts';
 import { describePolicy, formatTarget } from '../config/report/describe.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Mask } from '../config/report/mask.ts';

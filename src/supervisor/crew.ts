@@ -2,7 +2,7 @@
 
 import type { Log } from '../observe/log.ts';
 import { NOTHING_RECENT, type Recent } from '../observe/recent.ts';
-import type { Snapshot } from '../observe/metrics.ts';
+import type { Snapshot } from '../observe/instruments.ts';
 import type { StoreState } from '../memory/redis/replay-store.ts';
 import type { Order, PolicyInForce, Report, StartOrder } from '../worker/messages.ts';
 import type { Spawn, WorkerThread } from './spawn.ts';

@@ -15,6 +15,7 @@ import { describeChanges } from '../config/report/changes.ts';
 import type { Mask } from '../config/report/mask.ts';
 import { collectReadiness } from './collect-readiness.ts';
 import { collectStatus } from './collect-status.ts';
+import { createChallengedMemory } from '../observe/challenged.ts';
 import { createProcessMetrics, type ProcessMetrics } from '../observe/process-metrics.ts';
 import type { Bind, Policy } from '../policy/policy.ts';
 import type { ShorterMemory } from '../proof/dpop-proof.ts';
@@ -142,6 +143,7 @@ class RunningGateway implements Gateway {
     this.#shared = {
       replay,
       rates: createRateMemory(now()),
+      challenged: createChallengedMemory(),
       nonceSecret: randomBytes(SECRET_BYTES),
       ticketSecret: randomBytes(SECRET_BYTES),
     };
@@ -231,7 +233,7 @@ class RunningGateway implements Gateway {
       hosts: () => this.#policy.telemetry.hosts,
       ready: () => this.ready(),
       assertionKeys: () => assertionKeys(this.#policy.routes),
-      metrics: async () => this.#metrics.text(await this.#crew.snapshots()),
+      metrics: async () => this.#metrics.collect(await this.#crew.snapshots()),
       onFailure: (error) => this.#log.failure('the telemetry port failed', error),
     });
     this.#admin = await openAdmin(this.#policy.admin, {

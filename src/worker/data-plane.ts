@@ -1,7 +1,6 @@
 // The data plane of one thread: listeners, policy, upstreams and caches, and its reloads.
 
 import type { LookupFunction } from 'node:net';
-import { LRUCache } from 'lru-cache';
 import { SeenCertificates } from '../certificate/seen-certificates.ts';
 import { serve } from '../edge/exchange.ts';
 import type { Runtime } from '../edge/runtime.ts';
@@ -30,6 +29,8 @@ import { RefusedConnections } from './refused-connections.ts';
 import { Ebb } from './spare-memory.ts';
 import { MirroredKeys } from '../issuer/mirrored-keys.ts';
 import { ReplicaReplayStore, replicaTerms } from './replica-store.ts';
+import { CountedCache } from './counted-cache.ts';
+import { watchLoopDelay } from './loop-delay.ts';
 import { ReplicaRateLimiter } from '../memory/replica-rates.ts';
 import { StoreNonces } from '../memory/replica-nonces.ts';
 
@@ -59,7 +60,8 @@ export class DataPlane {
   /** undefined: `store: memory`; which of both it is needs a restart. */
   readonly #replicaStore: ReplicaReplayStore | undefined;
   /** What is verified by a proof key depends on no policy. */
-  readonly #proofKeys: Runtime['ports']['proofKeys'] = new LRUCache({ max: CACHED_PROOF_KEYS });
+  readonly #proofKeys: Runtime['ports']['proofKeys'];
+  readonly #lookups = { token: { hits: 0, misses: 0 }, proof_key: { hits: 0, misses: 0 } };
   readonly #keys = new Map<string, MirroredKeys>();
   readonly #open = new Map<string, OpenListener>();
   readonly #issuerCalls: IssuerCalls;
@@ -70,6 +72,7 @@ export class DataPlane {
   #cutting = false;
   readonly #refused: RefusedConnections;
   readonly #ebb = new Ebb();
+  #endLoopDelay = () => {};
 
   /** Opens nothing yet. */
   constructor(order: StartOrder, options: DataPlaneOptions) {
@@ -77,10 +80,13 @@ export class DataPlane {
     this.#options = options;
     this.#replay = new ProcessReplayStore(order.shared.replay);
     this.#rates = new SharedRateLimiter(order.shared.rates);
+    this.#proofKeys = new CountedCache(CACHED_PROOF_KEYS, this.#lookups.proof_key);
     this.metrics = createTrafficMetrics({
       connections: () => [...this.#open].map(([name, open]) => [{ name }, open.connections()] as const),
       upstreams: () => this.#upstreams.values(),
+      caches: () => Object.entries(this.#lookups),
       worker: order.worker,
+      challenged: order.shared.challenged,
     });
     this.#refused = new RefusedConnections(options.log);
     const { log, now, replayStore: report, lookup } = options;
@@ -95,6 +101,7 @@ export class DataPlane {
   async open(): Promise<void> {
     const { policy, binds, reusePort } = this.#order;
     await this.#replicaStore?.settled();
+    this.#endLoopDelay = watchLoopDelay((seconds) => this.metrics.observeLoopDelay(seconds));
     for (const listener of policy.listeners) {
       const bind = binds.get(listener.name);
       if (bind !== undefined) this.#open.set(listener.name, await this.#openListener(listener, bind, reusePort));
@@ -154,6 +161,7 @@ export class DataPlane {
   async close(): Promise<void> {
     this.#stopping = true;
     this.#cutting = true;
+    this.#endLoopDelay();
     await Promise.all([...this.#open.values()].map((listener) => listener.close()));
     await this.#issuerCalls.close();
     await Promise.all([...this.#upstreams.values()].map((upstream) => upstream.destroy()));
@@ -170,7 +178,7 @@ export class DataPlane {
       policy,
       ports: {
         keysOf: ({ name }) => this.#keys.get(name) ?? NO_KEYS,
-        tokens: new LRUCache({ max: CACHED_TOKENS }),
+        tokens: new CountedCache(CACHED_TOKENS, this.#lookups.token),
         introspect,
         proofKeys: this.#proofKeys,
         nonces: this.#noncesOf(policy),
@@ -254,6 +262,7 @@ export class DataPlane {
       {
         request: (transaction, connection) => serve(this.#runtime, name, { transaction, connection }),
         refused: (rejection, refused) => refuseUnread(this.#runtime, name, rejection, refused),
+        handshake: (version, resumed) => this.metrics.countHandshake({ name }, version, resumed),
         refusedHandshake: (refusal, code) => this.#onHandshake(name, refusal, code),
         refusedConnection: (reason, client) => {
           this.metrics.countRefusedConnection({ name }, reason);

@@ -12,6 +12,8 @@ import type { ReplayMemory } from '../memory/process-replay-store.ts';
 export interface SharedState {
   readonly replay: ReplayMemory;
   readonly rates: RateMemory;
+  /** Tokens that were challenged for a nonce, for a metric (observe/challenged.ts). */
+  readonly challenged: SharedArrayBuffer;
   /** For nonces where the policy names no secret of its own. */
   readonly nonceSecret: Uint8Array;
   /** Session tickets of one thread are good at the others. */

@@ -1,7 +1,7 @@
 // Log lines about connections closed for want of room, one a minute at most.
 
 import type { Log } from '../observe/log.ts';
-import type { ConnectionRefusal } from '../observe/metrics.ts';
+import type { ConnectionRefusal } from '../observe/labels.ts';
 
 /** Milliseconds between two lines about the same listener and reason. */
 const QUIET = 60_000;

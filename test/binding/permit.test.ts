@@ -13,6 +13,7 @@ const facts: PermitFacts = {
   identity: [['X-Auth-Subject', 'alice']],
   certificate: undefined,
   freshNonce: undefined,
+  nonceUsed: false,
   expiresAt: 1_800_000_600,
   quota: undefined,
   client: 'address 192.0.2.7',

@@ -110,10 +110,19 @@ const LABELS: Readonly<Record<string, Readonly<Record<string, readonly string[]>
     route: NAMES,
     scheme: ['Bearer', 'DPoP', 'other', 'none'],
     binding: ['none', 'dpop', 'mtls', 'dpop+mtls'],
-    outcome: ['forwarded', 'rejected', 'upstream_failed', 'answered', 'client_gone', 'stopped'],
+    outcome: ['forwarded', 'rejected', 'challenged', 'upstream_failed', 'answered', 'client_gone', 'stopped'],
+    status: ['1xx', '2xx', '3xx', '4xx', '5xx', 'none'],
   },
   holdfast_rejections_total: { route: NAMES, reason: REASON_NAMES, stage: STAGES, mode: ['enforced', 'shadow'] },
-  holdfast_nonce_challenges_total: {},
+  holdfast_nonce_challenges_total: { route: NAMES },
+  holdfast_nonce_recoveries_total: { route: NAMES },
+  holdfast_tls_handshakes_total: { listener: ['public'], version: ['1.2', '1.3'], resumed: ['yes', 'no'] },
+  holdfast_cache_lookups_total: { cache: ['token', 'proof_key'], result: ['hit', 'miss'] },
+  holdfast_verification_duration_seconds_count: { stage: ['token', 'certificate', 'proof', 'policy', 'replay'] },
+  holdfast_client_clock_offset_seconds_count: { result: ['accepted', 'refused'] },
+  holdfast_upstream_duration_seconds_count: { upstream: ['orders'] },
+  holdfast_worker_event_loop_delay_seconds_count: { worker: ['0'] },
+
   holdfast_request_duration_seconds_count: { route: NAMES },
   holdfast_replay_entries: {},
   holdfast_issuer_keys_age_seconds: { issuer: ['login'] },
@@ -138,6 +147,16 @@ test('the metrics are there, and whatever clients send, labels take values of cl
   for (const strange of ['strange', 'nowhere', 'BREW', 'Invented', 'NONSENSE', HOST]) {
     assert.ok(!text.includes(strange), `${strange} became a label`);
   }
+  const namesOf = (all: ReturnType<typeof readSeries>) =>
+    new Set(all.map(({ name, labels }) => JSON.stringify([name, labels])));
+  const before = namesOf(series);
+  for (let nth = 0; nth < 3; nth += 1) {
+    const words = { host: `h${nth}.example`, scheme: `Scheme${nth}`, token: `t${nth}` };
+    await Promise.all([`M${nth}`, 'GET'].map((method) => gateway.request(method, `/any/${nth}?q=${nth}`, words)));
+    await dpop(gateway, 'GET', `/any/${nth}`, { claims: { iss: `https://i${nth}.example`, client_id: `c${nth}` } });
+  }
+  const more = namesOf(readSeries((await gateway.page('/metrics')).body)).difference(before);
+  assert.deepEqual([...more], [], 'other words of clients made further series');
 });
 
 test('each number is what happened', async (t) => {
@@ -160,7 +179,7 @@ test('each number is what happened', async (t) => {
       route: 'nonce',
       scheme: 'DPoP',
       binding: 'none',
-      outcome: 'rejected',
+      outcome: 'challenged',
     }),
     await gateway.count('holdfast_requests_total', { route: 'gone', outcome: 'upstream_failed' }),
     await gateway.count('holdfast_requests_total', { route: 'none', outcome: 'answered' }),

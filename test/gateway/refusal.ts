@@ -47,7 +47,8 @@ export async function meet(gateway: TestGateway, refusal: Refusal): Promise<void
   if (allowed !== 'perhaps') assert.equal(gateway.upstream.seen.length, before + allowed, 'the upstream was reached');
   const line = await gateway.logged({ msg: 'request', request_id: JSON.parse(answer.body).request_id });
   const failed = stage === 'upstream' && refusal.status >= 500;
-  const outcome = refusal.outcome ?? (failed ? 'upstream_failed' : 'rejected');
+  const challenged = reason === 'nonce_required' || reason === 'nonce_stale';
+  const outcome = refusal.outcome ?? (failed ? 'upstream_failed' : challenged ? 'challenged' : 'rejected');
   assert.deepEqual([line['reason'], line['stage'], line['status']], [reason, stage, refusal.status]);
   assert.equal(line['outcome'], outcome);
 }

@@ -2,8 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { createTrafficMetrics, METRICS, type TrafficSources } from '../../src/observe/metrics.ts';
-import { createProcessMetrics, type ProcessSources } from '../../src/observe/process-metrics.ts';
+import { METRICS } from '../../src/observe/metric-table.ts';
+import { createTrafficMetrics, type TrafficSources } from '../../src/observe/metrics.ts';
+import type { ExpositionFormat } from '../../src/observe/exposition.ts';
+import type { Snapshot } from '../../src/observe/instruments.ts';
+import { createProcessMetrics, type ProcessMetrics, type ProcessSources } from '../../src/observe/process-metrics.ts';
 import type { Listener } from '../../src/policy/policy.ts';
 import { reject } from '../../src/rejection/rejection.ts';
 import { makeCertificate } from '../support/pki.ts';
@@ -11,7 +14,32 @@ import { makeCertificate } from '../support/pki.ts';
 const ORDERS = { name: 'orders' };
 const PUBLIC = { name: 'public' };
 
-const makePolicy = (listeners: readonly unknown[] = []) => ({ listeners: listeners as Listener[] });
+const NOTHING: ProcessSources = {
+  version: '0.1.0',
+  policy: () => makePolicy(),
+  replay: () => ({ entries: 0, capacity: 0 }),
+  issuerKeys: () => [],
+  workers: () => [],
+  reload: () => ({ result: 'adopted', adoptedAt: 0 }),
+};
+
+const textOf = async (
+  metrics: ProcessMetrics,
+  snapshots: readonly Snapshot[],
+  format: ExpositionFormat = 'prometheus',
+) => await (await metrics.collect(snapshots))(format);
+
+const makePolicy = (listeners: readonly unknown[] = []) => ({
+  listeners: listeners as Listener[],
+  issuers: [],
+  upstreams: [],
+  routes: [],
+  replay: { redis: undefined },
+});
+
+const FORWARDED = { route: ORDERS, scheme: 'DPoP', binding: 'dpop', outcome: 'forwarded', status: 200 } as const;
+const REFUSED = { route: undefined, scheme: 'none', binding: 'none', outcome: 'rejected', status: 404 } as const;
+const TRACE = '0af7651916cd43dd8448eb211c80319c';
 
 /** A supervisor with one worker. */
 const makeMetrics = (over: Partial<ProcessSources & TrafficSources> = {}) => {
@@ -28,26 +56,36 @@ const makeMetrics = (over: Partial<ProcessSources & TrafficSources> = {}) => {
   };
   const process = createProcessMetrics(sources);
   const traffic = createTrafficMetrics(sources);
-  return { ...process, ...traffic, text: async () => process.text([await traffic.snapshot()]) };
+  const text = async (format: ExpositionFormat = 'prometheus') =>
+    await (await process.collect([await traffic.snapshot()]))(format);
+  return { ...process, ...traffic, text };
 };
 
+/** Lines of series that are not at zero. */
 async function samples(metrics: { text(): Promise<string> }, name: string): Promise<string[]> {
-  return (await metrics.text()).split('\n').filter((line) => line.startsWith(name));
+  const lines = (await metrics.text()).split('\n').filter((line) => line.startsWith(name));
+  return lines.filter((line) => !line.endsWith('} 0') || /keys|healthy|circuit/.test(name));
 }
 
 describe('what is counted', () => {
-  test('requests by route, scheme, binding and outcome, and how long they took', async () => {
+  test('requests by route, scheme, binding, outcome and class of status, and how long they took', async () => {
     const metrics = makeMetrics();
-    metrics.countRequest(ORDERS, 'DPoP', 'dpop', 'forwarded', 0.004);
-    metrics.countRequest(ORDERS, 'DPoP', 'dpop', 'forwarded', 0.004);
-    metrics.countRequest(undefined, 'none', 'none', 'rejected', 0.0001);
-    assert.deepEqual(await samples(metrics, METRICS.requests.name), [
-      'holdfast_requests_total{route="orders",scheme="DPoP",binding="dpop",outcome="forwarded"} 2',
-      'holdfast_requests_total{route="none",scheme="none",binding="none",outcome="rejected"} 1',
+    metrics.countRequest(FORWARDED, 0.004);
+    metrics.countRequest(FORWARDED, 0.004);
+    metrics.countRequest({ ...FORWARDED, status: 503 }, 0.004);
+    metrics.countRequest({ ...FORWARDED, outcome: 'client_gone', status: undefined }, 0.004);
+    metrics.countRequest({ ...FORWARDED, status: 999 }, 0.004);
+    metrics.countRequest(REFUSED, 0.0001);
+    assert.deepEqual((await samples(metrics, METRICS.requests.name)).toSorted(), [
+      'holdfast_requests_total{route="none",scheme="none",binding="none",outcome="rejected",status="4xx"} 1',
+      'holdfast_requests_total{route="orders",scheme="DPoP",binding="dpop",outcome="client_gone",status="none"} 1',
+      'holdfast_requests_total{route="orders",scheme="DPoP",binding="dpop",outcome="forwarded",status="2xx"} 2',
+      'holdfast_requests_total{route="orders",scheme="DPoP",binding="dpop",outcome="forwarded",status="5xx"} 1',
+      'holdfast_requests_total{route="orders",scheme="DPoP",binding="dpop",outcome="forwarded",status="none"} 1',
     ]);
-    const duration = await samples(metrics, METRICS.requestDuration.name);
+    const duration = (await metrics.text()).split('\n');
     assert.ok(duration.includes('holdfast_request_duration_seconds_bucket{le="0.0025",route="orders"} 0'));
-    assert.ok(duration.includes('holdfast_request_duration_seconds_bucket{le="0.005",route="orders"} 2'));
+    assert.ok(duration.includes('holdfast_request_duration_seconds_bucket{le="0.005",route="orders"} 5'));
     assert.ok(duration.includes('holdfast_request_duration_seconds_count{route="none"} 1'));
   });
 
@@ -64,10 +102,12 @@ describe('what is counted', () => {
 
   test('nonce challenges, members of cnf that nobody checked, and key refreshes', async () => {
     const metrics = makeMetrics();
-    metrics.countNonceChallenge();
+    metrics.countNonceChallenge(ORDERS, undefined);
     metrics.countUnknownConfirmations(2);
     metrics.countKeyRefresh({ issuer: 'login', result: 'failed', error: 'https://login.example.com/jwks: ENOTFOUND' });
-    assert.deepEqual(await samples(metrics, METRICS.nonceChallenges.name), ['holdfast_nonce_challenges_total 1']);
+    assert.deepEqual(await samples(metrics, METRICS.nonceChallenges.name), [
+      'holdfast_nonce_challenges_total{route="orders"} 1',
+    ]);
     assert.deepEqual(await samples(metrics, METRICS.unknownConfirmations.name), [
       'holdfast_unknown_confirmations_total 2',
     ]);
@@ -76,8 +116,41 @@ describe('what is counted', () => {
     ]);
   });
 
-  test('failures of targets by reason, and retries', async () => {
+  test('preflights by result, and pages whose browsers keep the answer from them', async () => {
     const metrics = makeMetrics();
+    metrics.countPreflight(ORDERS, 'allowed');
+    metrics.countPreflight(undefined, 'method');
+    metrics.countCorsRefusal(ORDERS);
+    assert.deepEqual(await samples(metrics, METRICS.preflights.name), [
+      'holdfast_preflights_total{route="orders",result="allowed"} 1',
+      'holdfast_preflights_total{route="none",result="method"} 1',
+    ]);
+    assert.deepEqual(await samples(metrics, METRICS.corsRefused.name), [
+      'holdfast_cors_refused_total{route="orders"} 1',
+    ]);
+  });
+
+  test('handshakes by version, and nothing that a peer could name', async () => {
+    const metrics = makeMetrics();
+    metrics.countHandshake(PUBLIC, 'TLSv1.3', false);
+    metrics.countHandshake(PUBLIC, 'TLSv1.3', true);
+    metrics.countHandshake(PUBLIC, 'TLSv9', false);
+    metrics.countHandshake(PUBLIC, null, false);
+    assert.deepEqual(await samples(metrics, METRICS.handshakes.name), [
+      'holdfast_tls_handshakes_total{listener="public",version="1.3",resumed="no"} 1',
+      'holdfast_tls_handshakes_total{listener="public",version="1.3",resumed="yes"} 1',
+      'holdfast_tls_handshakes_total{listener="public",version="other",resumed="no"} 2',
+    ]);
+  });
+
+  test('answers of targets by class of status, their failures by reason, and retries', async () => {
+    const metrics = makeMetrics();
+    metrics.countUpstreamAnswer('orders', 'http://127.0.0.1:9000', 200, 0.02);
+    metrics.countUpstreamAnswer('orders', 'http://127.0.0.1:9000', 101, 0.02);
+    assert.deepEqual(await samples(metrics, METRICS.upstreamAnswers.name), [
+      'holdfast_upstream_answers_total{upstream="orders",target="http://127.0.0.1:9000",status="2xx"} 1',
+      'holdfast_upstream_answers_total{upstream="orders",target="http://127.0.0.1:9000",status="1xx"} 1',
+    ]);
     metrics.countUpstreamFailure('orders', 'http://127.0.0.1:9000', 'timed_out');
     metrics.countUpstreamRetry('orders', 'refused');
     assert.deepEqual(await samples(metrics, METRICS.upstreamFailures.name), [
@@ -203,23 +276,15 @@ describe('what is read at each scrape', () => {
 describe('several workers', () => {
   const counted = async (requests: number, connections: number) => {
     const traffic = createTrafficMetrics({ connections: () => [[PUBLIC, connections]], upstreams: () => [] });
-    for (let nth = 0; nth < requests; nth++) traffic.countRequest(ORDERS, 'DPoP', 'dpop', 'forwarded', 0.004);
+    for (let nth = 0; nth < requests; nth++) traffic.countRequest(FORWARDED, 0.004);
     return await traffic.snapshot();
   };
-  const makeProcess = (workers: ProcessSources['workers'] = () => []) =>
-    createProcessMetrics({
-      version: '0.1.0',
-      policy: () => makePolicy(),
-      replay: () => ({ entries: 0, capacity: 0 }),
-      issuerKeys: () => [],
-      workers,
-      reload: () => ({ result: 'adopted', adoptedAt: 0 }),
-    });
+  const makeProcess = (workers: ProcessSources['workers'] = () => []) => createProcessMetrics({ ...NOTHING, workers });
 
   test('are added up: counters, histograms and what is open', async () => {
-    const text = await makeProcess().text([await counted(2, 3), await counted(5, 1)]);
+    const text = await textOf(makeProcess(), [await counted(2, 3), await counted(5, 1)]);
     for (const line of [
-      'holdfast_requests_total{route="orders",scheme="DPoP",binding="dpop",outcome="forwarded"} 7',
+      'holdfast_requests_total{route="orders",scheme="DPoP",binding="dpop",outcome="forwarded",status="2xx"} 7',
       'holdfast_request_duration_seconds_count{route="orders"} 7',
       'holdfast_connections{listener="public"} 4',
     ]) {
@@ -231,9 +296,9 @@ describe('several workers', () => {
     const metrics = makeProcess();
     metrics.countLostWorker(await counted(2, 3));
     metrics.countLostWorker(await counted(4, 1));
-    const text = await metrics.text([await counted(1, 1)]);
+    const text = await textOf(metrics, [await counted(1, 1)]);
     for (const line of [
-      'holdfast_requests_total{route="orders",scheme="DPoP",binding="dpop",outcome="forwarded"} 7',
+      'holdfast_requests_total{route="orders",scheme="DPoP",binding="dpop",outcome="forwarded",status="2xx"} 7',
       'holdfast_request_duration_seconds_bucket{le="0.005",route="orders"} 7',
       'holdfast_connections{listener="public"} 1',
       'holdfast_worker_restarts_total 2',
@@ -247,7 +312,7 @@ describe('several workers', () => {
       { index: 0, state: 'serving', utilization: 0.25 },
       { index: 1, state: 'gone', utilization: 0 },
     ]);
-    const text = await metrics.text([]);
+    const text = await textOf(metrics, []);
     for (const line of [
       'holdfast_workers{state="serving"} 1',
       'holdfast_workers{state="gone"} 1',
@@ -270,4 +335,52 @@ test('every metric of the table is exposed with its help, and none beside it', a
   const byName = (one: { name?: string }, other: { name?: string }) => (one.name ?? '').localeCompare(other.name ?? '');
   assert.deepEqual(exposed.toSorted(byName), table.toSorted(byName));
   assert.match(text, /^process_cpu_seconds_total /m);
+});
+
+describe('OpenMetrics', () => {
+  test('shows a request as an example of a refusal and of a duration, by nothing but the digits of its trace', async () => {
+    const metrics = makeMetrics();
+    metrics.countRejection(ORDERS, reject('proof_stale'), 'enforced', TRACE);
+    metrics.countRejection(ORDERS, reject('proof_replayed'), 'enforced', '"} 1\nevil_total 1');
+    metrics.countRejection(ORDERS, reject('token_expired'), 'enforced');
+    metrics.countRequest(FORWARDED, 0.004, TRACE);
+    const text = await metrics.text('openmetrics');
+    const example = String.raw`# \{trace_id="${TRACE}"\}`;
+    assert.match(text, new RegExp(String.raw`reason="proof_stale",.*\} 1 ${example} 1 \d+\.\d+$`, 'm'));
+    assert.match(text, new RegExp(String.raw`_bucket\{le="0.005",route="orders"\} 1 ${example} 0.004 \d+\.\d+$`, 'm'));
+    assert.doesNotMatch(text, /evil|reason="(?:proof_replayed|token_expired)".*#/);
+    assert.doesNotMatch(await metrics.text(), /trace_id/);
+  });
+
+  test('names a counter without its suffix where it is described, and with one where it is counted', async () => {
+    const metrics = makeMetrics();
+    metrics.countRequest(FORWARDED, 0.004);
+    const text = await metrics.text('openmetrics');
+    assert.match(text, /^# TYPE holdfast_requests counter\n(?:holdfast_requests_total\{.*\} \d\n)+# HELP/m);
+    assert.doesNotMatch(text, /_total_total|\n\n/);
+    assert.match(text, /^process_cpu_seconds_total /m);
+    assert.match(text, /\n# EOF\n$/);
+    // The other format is of the same moment, and its names are whole.
+    assert.match(await metrics.text(), /^# TYPE holdfast_requests_total counter$/m);
+  });
+
+  test('of several workers shows the newest example', async () => {
+    const worker = async (trace: string) => {
+      const traffic = createTrafficMetrics({ connections: () => [], upstreams: () => [] });
+      traffic.countRejection(ORDERS, reject('proof_stale'), 'enforced', trace);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+      return structuredClone(await traffic.snapshot());
+    };
+    const [older, newer] = [await worker('a'.repeat(32)), await worker('b'.repeat(32))];
+    for (const snapshots of [
+      [older, newer],
+      [newer, older],
+    ]) {
+      const text = await textOf(createProcessMetrics(NOTHING), snapshots, 'openmetrics');
+      assert.match(text, /reason="proof_stale",.*\} 2 # \{trace_id="b{32}"\}/);
+    }
+    const metrics = createProcessMetrics(NOTHING);
+    metrics.countLostWorker(newer);
+    assert.match(await textOf(metrics, [older], 'openmetrics'), /\} 2 # \{trace_id="b{32}"\}/);
+  });
 });

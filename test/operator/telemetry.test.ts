@@ -8,12 +8,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { request } from 'undici';
-import { openTelemetry, type TelemetrySources } from '../../src/operator/telemetry.ts';
+import { chooseFormat, openTelemetry, type TelemetrySources } from '../../src/operator/telemetry.ts';
 import { sendRaw, statusOf } from '../support/edge.ts';
 
 const SOURCES: TelemetrySources = {
   ready: () => ({ ready: true, details: { policy: true, listeners: ['public'], issuers: { login: 'loaded' } } }),
-  metrics: () => Promise.resolve('holdfast_build_info{version="0.1.0"} 1\n'),
+  metrics: async () => async () => 'holdfast_build_info{version="0.1.0"} 1\n',
   assertionKeys: () => '{"keys":[]}',
   onFailure: () => assert.fail('nothing fails here'),
 };
@@ -182,7 +182,7 @@ describe('a probe of the telemetry port gets through', () => {
 
   for (const [what, bytes] of Object.entries(CROWDS)) {
     test(`in spite of ${what}`, async (t) => {
-      const { port, get } = await open(t, { metrics: () => Promise.resolve('x'.repeat(4_000_000)) });
+      const { port, get } = await open(t, { metrics: async () => async () => 'x'.repeat(4_000_000) });
       const sockets = await crowd(t, port, 300, bytes);
       for (const socket of sockets) socket.pause();
       for (let probe = 0; probe < 5; probe += 1) {
@@ -218,8 +218,32 @@ test('a connection that sends a second request before the first is answered ends
 
 test('metrics are never older than the question', async (t) => {
   let collections = 0;
-  const { get } = await open(t, { metrics: () => Promise.resolve(`collections ${(collections += 1)}\n`) });
+  const metrics = async () => {
+    collections += 1;
+    const text = `collections ${collections}\n`;
+    return async () => text;
+  };
+  const { get } = await open(t, { metrics });
   await Promise.all(Array.from({ length: 50 }, () => get('/metrics')));
   const before = collections;
   assert.equal((await get('/metrics')).body, `collections ${before + 1}\n`);
 });
+
+for (const [accept, format] of [
+  ['', 'prometheus'],
+  ['*/*', 'prometheus'],
+  ['text/html,application/xhtml+xml', 'prometheus'],
+  ['application/openmetrics-text', 'openmetrics'],
+  ['APPLICATION/OpenMetrics-Text;Version=1.0.0', 'openmetrics'],
+  ['application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3', 'openmetrics'],
+  ['text/plain;version=0.0.4;q=0.5,application/openmetrics-text;version=1.0.0;q=0.3', 'prometheus'],
+  ['application/openmetrics-text;q=0', 'prometheus'],
+  ['application/openmetrics-text;q=abc', 'openmetrics'],
+  ['application/openmetrics-text-like', 'prometheus'],
+  ['application/vnd.google.protobuf;q=0.6,application/openmetrics-text;q=0.5,text/plain;q=0.4', 'openmetrics'],
+  [`${'text/html,'.repeat(5000)}application/openmetrics-text`, 'prometheus'],
+] as const) {
+  test(`Accept: ${accept.slice(0, 60)} gets the format ${format}`, () => {
+    assert.equal(chooseFormat(accept), format);
+  });
+}

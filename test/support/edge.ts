@@ -12,7 +12,7 @@ import { compileIntake, type EdgeFacts, readFacts } from '../../src/edge/intake/
 import { Http1Transaction } from '../../src/edge/transaction/http1.ts';
 import type { OpenListener } from '../../src/edge/listen/generations.ts';
 import { openListener } from '../../src/edge/listen/listener.ts';
-import type { ConnectionRefusal } from '../../src/observe/metrics.ts';
+import type { ConnectionRefusal } from '../../src/observe/labels.ts';
 import type { HandshakeRefusal, Serve } from '../../src/edge/listen/serve.ts';
 import type { Transaction } from '../../src/edge/transaction/transaction.ts';
 import { compileManagedFields } from '../../src/policy/managed-fields.ts';
@@ -77,6 +77,11 @@ export interface Served {
   readonly expectsContinue: boolean;
 }
 
+export interface Secured {
+  readonly version: string | null;
+  readonly resumed: boolean;
+}
+
 /** A listener at work, and what it saw. */
 export interface TestListener {
   readonly open: OpenListener;
@@ -84,6 +89,8 @@ export interface TestListener {
   readonly served: readonly Served[];
   readonly refused: readonly Reason[];
   readonly handshakes: readonly (readonly [HandshakeRefusal, string])[];
+  /** Handshakes that succeeded, in their order. */
+  readonly secured: readonly Secured[];
   /** Of connections that were closed at once. */
   readonly closed: readonly ConnectionRefusal[];
   /** Resolves at the next refused handshake. */
@@ -103,6 +110,7 @@ export async function serveListener(
   const served: Served[] = [];
   const refused: Reason[] = [];
   const handshakes: (readonly [HandshakeRefusal, string])[] = [];
+  const secured: Secured[] = [];
   const closed: ConnectionRefusal[] = [];
   const refusals = new EventTarget();
   const rules = compileIntake(listener, compileManagedFields([], [listener]), 'holdfast-test');
@@ -119,6 +127,9 @@ export async function serveListener(
     refused(rejection) {
       refused.push(rejection.reason);
       return refusal(rejection);
+    },
+    handshake(version, resumed) {
+      secured.push({ version, resumed });
     },
     refusedHandshake(reason, code) {
       handshakes.push([reason, code]);
@@ -137,6 +148,7 @@ export async function serveListener(
     served,
     refused,
     handshakes,
+    secured,
     closed,
     handshakeRefused: async () => void (await once(refusals, 'refused')),
   };

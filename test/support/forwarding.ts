@@ -38,6 +38,7 @@ export function makePermit(over: Partial<PermitFacts> = {}): Permit {
     identity: [],
     certificate: undefined,
     freshNonce: undefined,
+    nonceUsed: false,
     expiresAt: undefined,
     quota: undefined,
     client: 'address 192.0.2.7',

@@ -5,7 +5,8 @@ import { routeForMethod } from '../../policy/route-table.ts';
 import type { Field } from '../../http/field.ts';
 import type { GrpcCall } from '../../http/grpc.ts';
 import type { Answer } from '../../rejection/answer.ts';
-import { type Rejection, reject } from '../../rejection/rejection.ts';
+import type { PreflightResult } from '../../observe/labels.ts';
+import { Rejection, reject } from '../../rejection/rejection.ts';
 import type { EdgeFacts } from './facts.ts';
 
 /** What every client of DPoP must be able to read: nonces and challenges. */
@@ -64,6 +65,23 @@ export function preflightAnswer(
   ];
   return { status: 204, fields, body: '' };
 }
+
+/** For the metrics. */
+export function preflightResult(answered: Answer | Rejection): PreflightResult {
+  if (!(answered instanceof Rejection)) return 'allowed';
+  const { what } = answered.facts;
+  return what === 'cors.origins' ? 'origin' : what === 'match.methods' ? 'method' : 'no_cors';
+}
+
+/** Whether the browser of a page keeps from it what the route answers: the Origin is neither listed nor the route's own (Fetch §4.10). */
+export function isKeptFromPage(cors: CorsRules | undefined, facts: KeptFacts | undefined): boolean {
+  const { browserOrigin, preflight, origin } = facts ?? {};
+  if (cors === undefined || browserOrigin === undefined || preflight !== undefined || origin === undefined)
+    return false;
+  return browserOrigin !== `${origin.scheme}://${origin.authority}` && !cors.origins.includes(browserOrigin);
+}
+
+type KeptFacts = Pick<EdgeFacts, 'browserOrigin' | 'preflight' | 'origin'>;
 
 function allowOrigin(cors: CorsRules, browserOrigin: string | undefined): Field[] {
   if (browserOrigin === undefined || !cors.origins.includes(browserOrigin)) return [];

@@ -21,7 +21,7 @@ import { type Handshakes, takeTurns } from './handshakes.ts';
 import { createServer } from './http1-server.ts';
 import { awaitAnswer, endsConnection, Http1Transaction, isPending, mayAnswer } from '../transaction/http1.ts';
 import { Http2Connection } from './http2-connection.ts';
-import { finish, handshakeRefusal, type Open, openConnection, parserRefusal } from './open-connection.ts';
+import { finish, handshakeRefusal, type Open, openConnection, parserRefusal, settleTls } from './open-connection.ts';
 import { type ProxiedSockets, requireProxyHeaders } from './proxied-socket.ts';
 import { awaitPreface } from './prior-knowledge.ts';
 import type { HandshakeRefusal, Serve } from './serve.ts';
@@ -143,7 +143,7 @@ export class HttpDoor implements Door {
   }
 
   #admit(socket: Socket): Connection | undefined {
-    if (socket instanceof TLSSocket) socket.disableRenegotiation();
+    settleTls(socket, this.#serve);
     const ends = this.#proxied === undefined ? socket : this.#proxied.endsOf(socket);
     const seat = this.#seating.of(socket);
     if (ends === undefined || seat === undefined) return void socket.destroy();

@@ -2,13 +2,14 @@
 
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { hasUnknownMethod, type ParserError } from '../../http/method.ts';
 import { hangUp } from '../transaction/answer.ts';
 import { isOver, isPending } from '../transaction/http1.ts';
 import { readUpgrade } from '../transaction/upgrade.ts';
 import type { Connection } from './connection.ts';
-import type { HandshakeRefusal } from './serve.ts';
+import type { HandshakeRefusal, Serve } from './serve.ts';
 
 /** What is kept per connection that is ready. */
 export interface Open {
@@ -42,6 +43,13 @@ export function openConnection(connection: Connection): Open {
     },
   };
   return open;
+}
+
+/** Where there is TLS, its handshake is over: it is reported, and there is no second one. */
+export function settleTls(socket: Socket, serve: Pick<Serve, 'handshake'>): void {
+  if (!(socket instanceof TLSSocket)) return;
+  socket.disableRenegotiation();
+  serve.handshake(socket.getProtocol(), socket.isSessionReused());
 }
 
 /** Ends a connection behind the answers on their way; what else comes is no request. A tunnel knows no end of its own: it is cut. */

@@ -1,6 +1,6 @@
 // The outputs of a listener: requests, early refusals and failed handshakes.
 
-import type { ConnectionRefusal } from '../../observe/metrics.ts';
+import type { ConnectionRefusal } from '../../observe/labels.ts';
 import type { Answer } from '../../rejection/answer.ts';
 import type { Rejection } from '../../rejection/rejection.ts';
 import type { Transaction } from '../transaction/transaction.ts';
@@ -30,6 +30,8 @@ export interface Serve {
   refused(rejection: Rejection, refused: Refused): Answer;
   /** @param code of OpenSSL or Node, for the log: a name, nothing of the peer's */
   refusedHandshake(refusal: HandshakeRefusal, code: string): void;
+  /** A TLS handshake succeeded. @param version as OpenSSL names it */
+  handshake(version: string | null, resumed: boolean): void;
   /** @param client whose connection it was, where that is known */
   refusedConnection(refusal: ConnectionRefusal, client?: string): void;
 }

@@ -1,19 +1,17 @@
 // Events at upstreams as metrics and log lines: failures, retries, changes of standing.
 
 import type { Log } from '../../observe/log.ts';
-import type { TrafficMetrics } from '../../observe/metrics.ts';
+import type { UpstreamCounts } from '../../observe/upstream-metrics.ts';
 import type { UpstreamEvent } from './upstream.ts';
 
 /** Nothing of any request goes into log and labels: names from the policy, codes and counts alone. */
-export function reportUpstream(
-  event: UpstreamEvent,
-  metrics: Pick<TrafficMetrics, 'countUpstreamFailure' | 'countUpstreamRetry' | 'countUpstreamWait'>,
-  log: Pick<Log, 'event'>,
-): void {
+export function reportUpstream(event: UpstreamEvent, metrics: UpstreamCounts, log: Pick<Log, 'event'>): void {
   const { upstream } = event;
   if (event.kind === 'waited') return metrics.countUpstreamWait(upstream, event.seconds);
   const { target } = event;
   switch (event.kind) {
+    case 'answered':
+      return metrics.countUpstreamAnswer(upstream, target, event.status, event.seconds);
     case 'failed':
       return metrics.countUpstreamFailure(upstream, target, event.reason);
     case 'retried':

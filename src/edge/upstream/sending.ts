@@ -172,6 +172,8 @@ class Attempt implements Carried {
   #sent = false;
   #tunnel = false;
   #released = false;
+  /** When it had a connection, on the monotonic clock. */
+  #connected = 0;
 
   constructor(sending: Sending, target: OpenTarget, sender: SendingOwner, fresh: boolean) {
     this.fresh = fresh;
@@ -201,6 +203,7 @@ class Attempt implements Carried {
   onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
     if (this.#sender === undefined) throw NO_LONGER_WANTED;
     this.#started = true;
+    this.#connected = performance.now();
     this.#reused = this.connection?.begin() ?? false;
     this.target.connected();
     this.#sender.onRequestStart?.(controller, context);
@@ -222,14 +225,19 @@ class Attempt implements Carried {
     this.#tunnel = true;
     this.target.tunnels += 1;
     this.#sender.onRequestUpgrade?.(...answer);
-    if (this.#sender !== undefined) this.target.succeeded(this.isTrial);
+    if (this.#sender !== undefined) this.#answered(101);
   }
 
   onResponseStart(...[controller, status, ...rest]: Parameters<Answering['onResponseStart']>): void {
     if (status === MASKED_CONTINUE) return;
     this.#sender?.onResponseStart?.(controller, status, ...rest);
     // Not where the sender found the answer invalid, or could not pass it on.
-    if (status >= 200 && this.#sender !== undefined) this.target.succeeded(this.isTrial);
+    if (status >= 200 && this.#sender !== undefined) this.#answered(status);
+  }
+
+  #answered(status: number): void {
+    this.target.tell({ kind: 'answered', status, seconds: (performance.now() - this.#connected) / 1000 });
+    this.target.succeeded(this.isTrial);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {

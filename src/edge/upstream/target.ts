@@ -16,6 +16,8 @@ export type FailureReason = 'unreachable' | 'timed_out' | 'invalid' | 'broken';
 
 /** What happened at a target, for log and metrics. */
 export type TargetEvent =
+  /** `seconds` from the connection of the attempt to the header section. */
+  | { readonly kind: 'answered'; readonly status: number; readonly seconds: number }
   | { readonly kind: 'failed'; readonly reason: FailureReason }
   | { readonly kind: 'circuit_opened'; readonly failures: number }
   | { readonly kind: 'circuit_closed' }

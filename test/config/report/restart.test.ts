@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, test } from 'node:test';
-import { METRICS } from '../../../src/observe/metrics.ts';
+import { METRICS } from '../../../src/observe/metric-table.ts';
 import { formatProblem } from '../../../src/config/problem.ts';
 import { changedRestartKeys } from '../../../src/config/report/restart.ts';
 import { RESTART_KEYS } from '../../../src/config/schema/keys.ts';

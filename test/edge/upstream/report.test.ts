@@ -8,6 +8,7 @@ import { reportUpstream } from '../../../src/edge/upstream/report.ts';
 const HERE = { upstream: 'orders', target: 'http://127.0.0.1:9000' };
 
 const TOLD: readonly (readonly [UpstreamEvent, readonly unknown[]])[] = [
+  [{ ...HERE, kind: 'answered', status: 503, seconds: 0.1 }, ['answer', 'orders', HERE.target, 503, 0.1]],
   [{ ...HERE, kind: 'failed', reason: 'broken' }, ['failure', 'orders', HERE.target, 'broken']],
   [{ ...HERE, kind: 'retried', after: 'refused' }, ['retry', 'orders', 'refused']],
   [{ upstream: 'orders', kind: 'waited', seconds: 0.2 }, ['wait', 'orders', 0.2]],
@@ -21,6 +22,7 @@ for (const [event, expected] of TOLD) {
   test(`${event.kind} is told once`, () => {
     const told: unknown[][] = [];
     const metrics = {
+      countUpstreamAnswer: (...said: unknown[]) => void told.push(['answer', ...said]),
       countUpstreamFailure: (...said: unknown[]) => void told.push(['failure', ...said]),
       countUpstreamWait: (...said: unknown[]) => void told.push(['wait', ...said]),
       countUpstreamRetry: (...said: unknown[]) => void told.push(['retry', ...said]),
