@@ -79,7 +79,7 @@ function commandLine(command: CommandName, operands: readonly string[], given: r
     const value = readValue(command, one, type);
     const before = options[option];
     if (before !== undefined && !multiple) throw new UsageError(`--${option} is given twice`, { command });
-    options[option] = multiple ? [...(Array.isArray(before) ? before : []), String(value)] : value;
+    options[option] = multiple ? [...(typeof before === 'object' ? before : []), String(value)] : value;
   }
   const { operand: takes }: CommandRow = COMMANDS[command];
   const isConfig = takes?.name === 'FILE' && options['config'] === undefined;
@@ -90,7 +90,7 @@ function commandLine(command: CommandName, operands: readonly string[], given: r
     throw new UsageError(`"${command}" needs a ${takes.name}`, { command });
   }
   if (isConfig && operand !== '') options['config'] = operand;
-  return { command, operand, options: options as CommandLine['options'] };
+  return { command, operand, options };
 }
 
 /** The option by its name, which the command takes. */
