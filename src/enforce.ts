@@ -25,7 +25,7 @@ import { checkAuthentication, checkClaims } from './token/claims.ts';
 import { readConfirmation } from './token/confirmation.ts';
 import { readIdentity } from './token/identity.ts';
 import type { Issuer } from './token/issuer.ts';
-import { type Presentation, readPresentation } from './token/presentation.ts';
+import { NO_PROOF, type Presentation, readPresentation } from './token/presentation.ts';
 import { clientKey, type RateLimit, rateKey, type Sender } from './rate/limit.ts';
 import type { CertificateEvidence, RequestFacts } from './request-facts.ts';
 import { checkScope, readScopes } from './token/scope.ts';
@@ -150,7 +150,7 @@ async function examine(
 ): Promise<Examined | Rejection> {
   // 0. A route that demands anything may come to owe the certificate, of which nothing is known here (C5.10).
   const { certificate, now } = request;
-  if (certificate === 'malformed') return reject('certificate_field_malformed');
+  if (certificate === 'malformed') return reject('certificate_field_malformed', { what: 'client certificate' });
 
   // 1. Presentation: scheme, access token and proof as sent (RFC 6750 §2, RFC 9449 §7.1).
   const presentation = readPresentation(request);
@@ -209,7 +209,7 @@ function checkCertificateEvidence(
   seen: SeenCertificates,
 ): Rejection | undefined {
   if (thumbprint === undefined) return undefined;
-  if (certificate === undefined) return reject('certificate_missing');
+  if (certificate === undefined) return reject('certificate_missing', { what: 'client certificate' });
   return checkCertificate(certificate, now) ?? checkThumbprint(certificate, thumbprint, seen);
 }
 
@@ -220,7 +220,7 @@ function checkProof(
   ports: Ports,
 ): VerifiedProof | Rejection | undefined {
   if (jkt === undefined) return undefined;
-  if (presentation.proof === undefined) return reject('proof_missing');
+  if (presentation.proof === undefined) return reject('proof_missing', NO_PROOF);
   const { since, noncesSince, retention = ports } = ports.replay.coverage;
   return verifyProof(presentation.proof, {
     method: request.method,
@@ -304,6 +304,13 @@ const REMEMBERED = {
   challenge: 'nonce_stale',
 } as const;
 
+const REPLAY_FACTS = {
+  proof_replayed: { what: 'jti' },
+  replay_store_full: {},
+  replay_store_unavailable: {},
+  nonce_stale: { what: 'nonce' },
+} as const;
+
 /** Which memory knows of a proof is told by its nonce: one that no other process takes was used here or nowhere (decision 42). */
 async function rememberProof(
   { proof, judgedBy }: Pick<Examined, 'proof' | 'judgedBy'>,
@@ -316,9 +323,10 @@ async function rememberProof(
     nonce === 'own' && ownReplay !== undefined
       ? await ownReplay.remember(jkt, jti, rememberUntil, now)
       : await replay.remember(jkt, jti, rememberUntil, now, judgedBy);
-  if (remembered === 'challenge' && nonce === 'none') return reject('nonce_required');
+  if (remembered === 'challenge' && nonce === 'none')
+    return reject('nonce_required', { what: 'nonce', differs: 'missing' });
   const reason = REMEMBERED[remembered];
-  return reason === undefined ? undefined : reject(reason);
+  return reason === undefined ? undefined : reject(reason, REPLAY_FACTS[reason]);
 }
 
 /** Anybody may call a public route, as often as its rate lets an address. */

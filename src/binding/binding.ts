@@ -31,9 +31,11 @@ export function oblige(requirement: Requirement, scheme: Scheme, confirmation: C
   const unbound = jkt === undefined && x5tS256 === undefined;
   if (unbound && requirement !== 'token') return reject('binding_required', { what: 'cnf' });
   if (scheme === 'DPoP' && jkt === undefined) return reject('binding_required', { what: 'scheme' });
-  if (scheme === 'Bearer' && jkt !== undefined) return reject('binding_downgraded');
+  if (scheme === 'Bearer' && jkt !== undefined) return reject('binding_downgraded', DOWNGRADED);
   return { proofBy: jkt, certificate: x5tS256, binding: bindingName(jkt, x5tS256) };
 }
+
+const DOWNGRADED = { what: 'scheme', expected: 'DPoP', received: 'Bearer' } as const;
 
 function bindingName(jkt: string | undefined, x5tS256: string | undefined): BindingName {
   if (jkt !== undefined) return x5tS256 === undefined ? 'dpop' : 'dpop+mtls';

@@ -1,5 +1,6 @@
 // The evidence of a certificate: trusted by the listener, bound to the token (RFC 8705 §3).
 
+import { hashDifference, untrusted } from '../rejection/difference.ts';
 import { type Rejection, reject } from '../rejection/rejection.ts';
 import type { CertificateEvidence } from '../request-facts.ts';
 import type { SeenCertificates } from './seen-certificates.ts';
@@ -11,9 +12,12 @@ import type { SeenCertificates } from './seen-certificates.ts';
  */
 export function checkCertificate({ facts, verify, trusted }: CertificateEvidence, now: number): Rejection | undefined {
   if (verify === 'possession') return undefined;
-  if (!trusted) return reject('certificate_untrusted');
-  if (now < facts.notBefore) return reject('certificate_untrusted', { what: 'notBefore' });
-  if (now > facts.notAfter) return reject('certificate_untrusted', { what: 'notAfter' });
+  if (!trusted) return reject('certificate_untrusted', { what: 'chain' });
+  const { notBefore, notAfter } = facts;
+  if (now < notBefore)
+    return reject('certificate_untrusted', { what: 'notBefore', secondsOver: Math.ceil(notBefore - now) });
+  if (now > notAfter)
+    return reject('certificate_untrusted', { what: 'notAfter', secondsOver: Math.ceil(now - notAfter) });
   return undefined;
 }
 
@@ -29,7 +33,13 @@ export function checkThumbprint(
   seen: SeenCertificates,
 ): Rejection | undefined {
   if (facts.thumbprint !== x5tS256) {
-    return reject('certificate_mismatch', seen.isRenewal(facts, x5tS256) ? { renewedCertificate: true } : {});
+    return reject('certificate_mismatch', {
+      what: 'x5t#S256',
+      differs: hashDifference(x5tS256, facts.thumbprint),
+      expected: untrusted(x5tS256),
+      received: facts.thumbprint,
+      ...(seen.isRenewal(facts, x5tS256) && { renewedCertificate: true }),
+    });
   }
   seen.remember(facts);
   return undefined;

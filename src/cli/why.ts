@@ -1,5 +1,6 @@
 // `holdfast why`: what the status of a running gateway knows about one refusal.
 
+import type { RejectionFacts } from '../rejection/facts.ts';
 import { type Reason, REASON_NAMES, reject, wordingOf } from '../rejection/rejection.ts';
 import { UsageError } from './arguments.ts';
 import { EXIT } from './commands.ts';
@@ -22,7 +23,8 @@ interface Refusal {
   readonly reason: Reason;
   readonly status?: number;
   readonly client?: string;
-  readonly facts: Readonly<Record<string, unknown>>;
+  readonly facts: Pick<RejectionFacts, 'what' | 'differs'>;
+  readonly what: string;
   readonly expected: string;
   readonly received: string;
 }
@@ -62,17 +64,20 @@ async function askAdmin(admin: string): Promise<Asked> {
   }
 }
 
+type Words = ReturnType<typeof wordingOf>;
+const UNKNOWN: Words = { title: 'unknown to this version', remedy: '' };
+
 function describe(refusal: Refusal): string {
-  const { at, request_id: id, method, path, route, reason, status, client, facts, expected, received } = refusal;
-  const what = typeof facts['what'] === 'string' ? { what: facts['what'] } : {};
-  const { title, remedy } = REASON_NAMES.includes(reason)
-    ? wordingOf(reject(reason, what))
-    : { title: 'unknown to this version', remedy: '' };
+  const { at, request_id: id, method, path, route, reason, status, client, facts, what, expected, received } = refusal;
+  const words: Words = REASON_NAMES.includes(reason) ? wordingOf(reject(reason, facts)) : UNKNOWN;
+  const { title, remedy, operator = '' } = words;
   const lines: readonly (readonly [string, string])[] = [
     ['why', title],
+    ['what', what],
     ['expected', expected],
     ['received', received],
-    ['next', remedy],
+    ['client', remedy],
+    ['operator', operator],
     ['request', `${method} ${path}`],
     ['route', route],
     ['from', client ?? ''],

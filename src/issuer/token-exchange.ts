@@ -132,7 +132,7 @@ export class TokenExchanger {
     const refused = this.#refused.get(name);
     if (refused === undefined || Math.abs(now - refused.at) >= this.#limits.refused) return undefined;
     this.#tell(terms, { result: 'cached' });
-    return reject('token_exchange_refused', { what: refused.error });
+    return reject('token_exchange_refused', { name: this.#options.issuer.name, code: refused.error });
   }
 
   /** The time for an answer includes the time in which it waits for its turn. */
@@ -147,7 +147,7 @@ export class TokenExchanger {
     const turn = this.#turns.take(claimant);
     if (turn !== true && !(await turn)) {
       this.#tell(terms, { result: 'queue_full' });
-      return reject('token_exchange_queue_full', { what: this.#options.issuer.name, retryAfter: 1 });
+      return reject('token_exchange_queue_full', { name: this.#options.issuer.name, retryAfter: 1 });
     }
     return await this.#call(name, { from, terms, now, signal }).finally(() => this.#turns.end(claimant));
   }
@@ -196,10 +196,11 @@ export class TokenExchanger {
     if (isAboutToken(failure.error)) {
       this.#refused.set(name, { error: failure.error, at: now });
       this.#tell(terms, { result: 'refused', seconds });
-      return reject('token_exchange_refused', { what: failure.error });
+      return reject('token_exchange_refused', { name: issuer, code: failure.error });
     }
     this.#tell(terms, { result: 'failed', seconds, error: failure.message });
-    return reject('token_exchange_unavailable', { what: issuer, retryAfter: RETRY_AFTER });
+    const code = failure.error === undefined ? {} : { code: failure.error };
+    return reject('token_exchange_unavailable', { name: issuer, ...code, retryAfter: RETRY_AFTER });
   }
 
   #tell(terms: TokenExchangeTerms, event: DistributedOmit<TokenExchangeEvent, 'issuer' | 'audience'>): void {

@@ -5,10 +5,10 @@ import { Socket } from 'node:net';
 import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from 'pino';
 import type { BindingName } from '../binding/permit.ts';
 import type { Listener, LogRules, Route } from '../policy/policy.ts';
-import type { Rejection, RejectionFacts } from '../rejection/rejection.ts';
-import { shownFacts } from '../rejection/shown-facts.ts';
+import type { Rejection } from '../rejection/rejection.ts';
+import { shownFacts } from '../rejection/facts.ts';
+import { shortList, shortText } from '../rejection/short.ts';
 import type { OutcomeLabel, SchemeLabel } from './labels.ts';
-import { shortList, shortText } from './short.ts';
 
 /** Why a tunnel ended: a closed set, for the log. `stopped`: the gateway closes its connections. */
 export type TunnelEnd = 'client' | 'upstream' | 'upstream_broke' | 'idle' | 'total' | 'expired' | 'stopped';
@@ -162,10 +162,9 @@ export function unblockStandardOutput(): boolean {
   return process.stdout instanceof Socket && !process.stdout.isTTY;
 }
 
-/** Bytes of a text, and of a whole list, in an event; and of a list in the facts of a refusal, which may have two. */
+/** Bytes of a text, and of a whole list, in an event. */
 const TEXT_BYTES = 500;
 const LIST_BYTES = 2500;
-const FACT_BYTES = 1000;
 
 function eventFields(fields: EventFields) {
   const short = (value: EventFields[string]) => {
@@ -208,18 +207,7 @@ function pathOf(target: string): string {
 }
 
 function rejectionFields({ reason, stage, facts }: Rejection) {
-  return { reason, stage, ...(Object.keys(facts).length > 0 && { facts: factFields(facts) }) };
-}
-
-function factFields(facts: RejectionFacts) {
-  const { audience } = facts;
-  return {
-    ...shownFacts(facts),
-    audience: audience && {
-      expected: shortList(audience.expected, FACT_BYTES),
-      received: shortList(audience.received, FACT_BYTES),
-    },
-  };
+  return { reason, stage, ...(Object.keys(facts).length > 0 && { facts: shownFacts(facts) }) };
 }
 
 function errorFields(error: unknown) {

@@ -1,10 +1,11 @@
 // Traffic and refusals of the last hour, in memory, and the last refusals in full.
 
 import type { Reason } from '../rejection/rejection.ts';
-import { shownFacts } from '../rejection/shown-facts.ts';
+import type { Difference } from '../rejection/difference.ts';
+import { type ShownFacts, shownFacts } from '../rejection/facts.ts';
 import type { RequestLine } from './log.ts';
 import { Minutes } from './minutes.ts';
-import { shortText } from './short.ts';
+import { shortText } from '../rejection/short.ts';
 
 /** Refusals that are kept in full. */
 const KEPT = 50;
@@ -35,7 +36,7 @@ export interface SeenRefusal {
   readonly status: number | undefined;
   readonly client: string | undefined;
   /** By the names of the log. */
-  readonly facts: Readonly<Record<string, unknown>>;
+  readonly facts: Partial<ShownFacts>;
 }
 
 /** Refusals of one reason on one route. */
@@ -47,8 +48,9 @@ export interface CountedRefusals {
   readonly lastAt: number;
   /** The only client of the last hour; undefined: there were several, or it is not known. */
   readonly client: string | undefined;
-  /** The fact `what` of all of them; undefined: they differ, or have none. */
+  /** These facts of all of them; undefined: they differ, or have none. */
   readonly what: string | undefined;
+  readonly differs: Difference | undefined;
 }
 
 /** Traffic of one route: counters per minute, the newest last. */
@@ -79,6 +81,7 @@ interface Pair {
   /** null: several. */
   client: string | undefined | null;
   what: string | undefined | null;
+  differs: Difference | undefined | null;
 }
 
 /** Of one worker. What is kept is bounded by its own numbers and by the routes of the policy, whatever clients send. */
@@ -121,10 +124,13 @@ export class RecentTraffic {
     if (rejection === undefined) return;
     const pair = this.#pairOf(rejection.reason, route, line, now);
     pair.minutes.add(0, now);
-    if (pair.lastAt < now - 3600) [pair.client, pair.what] = [line.client, rejection.facts.what];
+    const { client } = line;
+    const { what, differs } = rejection.facts;
+    if (pair.lastAt < now - 3600) Object.assign(pair, { client, what, differs });
     pair.lastAt = now;
-    if (pair.client !== line.client) pair.client = null;
-    if (pair.what !== rejection.facts.what) pair.what = null;
+    if (pair.client !== client) pair.client = null;
+    if (pair.what !== what) pair.what = null;
+    if (pair.differs !== differs) pair.differs = null;
     if (this.#last.length >= KEPT) this.#last.shift();
     this.#last.push(seenOf(line, rejection.reason, route, now));
   }
@@ -135,7 +141,8 @@ export class RecentTraffic {
     if (known !== undefined) return known;
     const name = full ? 'other' : route;
     const { client, rejection } = line;
-    const pair = { reason, route: name, minutes: new Minutes(1), lastAt: now, client, what: rejection?.facts.what };
+    const { what, differs } = rejection?.facts ?? {};
+    const pair: Pair = { reason, route: name, minutes: new Minutes(1), lastAt: now, client, what, differs };
     this.#pairs.set(`${reason} ${name}`, pair);
     return pair;
   }
@@ -153,7 +160,7 @@ function trafficOf(route: string, minutes: Minutes, now: number): RouteTraffic {
   return { route, requests: column(REQUESTS), refused: column(REFUSED), failed: column(FAILED), durations };
 }
 
-function countedOf({ reason, route, minutes, lastAt, client, what }: Pair, now: number): CountedRefusals {
+function countedOf({ reason, route, minutes, lastAt, client, what, differs }: Pair, now: number): CountedRefusals {
   const hour = minutes.last(60, now).map(([count = 0]) => count);
   return {
     reason,
@@ -163,6 +170,7 @@ function countedOf({ reason, route, minutes, lastAt, client, what }: Pair, now: 
     lastAt,
     client: client ?? undefined,
     what: what ?? undefined,
+    differs: differs ?? undefined,
   };
 }
 
@@ -178,7 +186,7 @@ function seenOf(line: RequestLine, reason: Reason, route: string, at: number): S
     reason,
     status,
     client,
-    facts: Object.fromEntries(facts.filter(([, value]) => value !== undefined)),
+    facts: Object.fromEntries(facts.filter(([, value]) => value !== undefined)) as Partial<ShownFacts>,
   };
 }
 

@@ -147,12 +147,13 @@ function refusalTable(refusals: readonly RefusalStatus[]): Html {
 function lastTable(refusals: readonly LastRefusal[]): Html {
   if (refusals.length === 0) return html``;
   return html`<h2>The last refusals <small>(50 are kept, in memory only)</small></h2>${table(
-    ['At', 'Request', 'Route', 'Reason', 'Expected', 'Received', 'From', 'request_id'],
-    refusals.map(({ at, method, path, route, reason, expected, received, client = '', requestId }) => [
+    ['At', 'Request', 'Route', 'Reason', 'What', 'Expected', 'Received', 'From', 'request_id'],
+    refusals.map(({ at, method, path, route, reason, what, expected, received, client = '', requestId }) => [
       exactTime(at),
       html`<code>${method} ${path}</code>`,
       route,
       html`<code>${reason}</code>`,
+      what,
       html`<code>${expected}</code>`,
       html`<code>${received}</code>`,
       client,

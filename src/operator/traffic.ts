@@ -1,6 +1,6 @@
 // Recent traffic of all workers, added up and put into the words that an operator looks for.
 
-import type { Reason } from '../rejection/rejection.ts';
+import { type Reason, REASONS, reject, wordingOf } from '../rejection/rejection.ts';
 import {
   type CountedRefusals,
   DURATIONS,
@@ -33,6 +33,8 @@ export interface RefusalStatus extends CountedRefusals {
 }
 
 export interface LastRefusal extends SeenRefusal {
+  /** What was wrong, in words: `htu, host`. */
+  readonly what: string;
   readonly expected: string;
   readonly received: string;
 }
@@ -74,15 +76,16 @@ function addTraffic(parts: readonly RouteTraffic[]): RouteTraffic {
 
 function addRefusals(parts: readonly CountedRefusals[]): CountedRefusals {
   const [first, ...others] = parts as readonly [CountedRefusals, ...CountedRefusals[]];
-  const same = (key: 'client' | 'what') => (others.every((one) => one[key] === first[key]) ? first[key] : undefined);
+  const isSame = (key: 'client' | 'what' | 'differs') => others.every((one) => one[key] === first[key]);
   return {
     reason: first.reason,
     route: first.route,
     lastFiveMinutes: sum(parts.map((part) => part.lastFiveMinutes)),
     lastHour: sum(parts.map((part) => part.lastHour)),
     lastAt: Math.max(...parts.map((part) => part.lastAt)),
-    client: same('client'),
-    what: same('what'),
+    client: isSame('client') ? first.client : undefined,
+    what: isSame('what') ? first.what : undefined,
+    differs: isSame('differs') ? first.differs : undefined,
   };
 }
 
@@ -128,7 +131,7 @@ export function refusalStatus({ refusals }: Recent): readonly RefusalStatus[] {
     .toSorted((a, b) => b.lastFiveMinutes - a.lastFiveMinutes || b.lastHour - a.lastHour || b.lastAt - a.lastAt);
 }
 
-/** What an operator looks at where a reason comes often: for the page alone. What a client is told stands in rejection.ts. */
+/** What an operator should know where a reason comes often, beside what the table of reasons says to operators (rejection.ts). */
 const LOOK_AT: Readonly<Partial<Record<Reason, string>>> = {
   proof_uri_mismatch: 'htu of the clients, or Host and X-Forwarded-Proto of the balancer',
   proof_stale: 'clocks of clients, or proofs that are kept and sent again',
@@ -152,16 +155,12 @@ const LOOK_AT: Readonly<Partial<Record<Reason, string>>> = {
   replay_store_unavailable: 'Redis',
 };
 
-/** By the fact `what` of every refusal of a reason, where all have the same. */
-const LOOK_AT_HTU: Readonly<Record<string, string>> = {
-  scheme: 'htu has another scheme: the clients, or X-Forwarded-Proto of the balancer',
-  host: 'htu has another host: the clients, or Host of the balancer',
-  port: 'htu has another port: the clients, or Host of the balancer',
-  path: 'htu has another path: clients that decode or rewrite paths, or a prefix that the balancer strips',
-};
-
-function lookAt({ reason, what = '', client }: CountedRefusals): string {
-  const known = (reason === 'proof_uri_mismatch' ? LOOK_AT_HTU[what] : undefined) ?? LOOK_AT[reason];
+/** Words of the very cause, where all refusals have the same; else those of the reason. */
+function lookAt({ reason, what, differs, client }: CountedRefusals): string {
+  const same = { ...(what !== undefined && { what }), ...(differs !== undefined && { differs }) };
+  const { title, operator } = wordingOf(reject(reason, same));
+  const ofCause = title === REASONS[reason].title ? undefined : (operator ?? title);
+  const known = (ofCause ?? LOOK_AT[reason] ?? operator)?.replace(/\.$/, '');
   return [known, client === undefined ? undefined : `one client, ${client}`]
     .filter((part) => part !== undefined)
     .join('; ');
@@ -171,25 +170,15 @@ export function lastRefusals({ last }: Recent): readonly LastRefusal[] {
   return last.map((one) => ({ ...one, ...difference(one) }));
 }
 
-/** What was expected and what came, of the facts that say both. */
-function difference({ facts }: SeenRefusal): { readonly expected: string; readonly received: string } {
-  const {
-    htu,
-    audience,
-    clock_offset: offset,
-    allow,
-    what,
-  } = facts as {
-    readonly htu?: { readonly expected: string; readonly received: string };
-    readonly audience?: { readonly expected: readonly string[]; readonly received: readonly string[] };
-    readonly clock_offset?: number;
-    readonly allow?: string;
-    readonly what?: string;
+/** What differed, what was expected and what came, in words. */
+function difference({ facts }: SeenRefusal): Pick<LastRefusal, 'what' | 'expected' | 'received'> {
+  const { what, differs, expected, received, received_in: receivedIn, clock_offset: offset, name, code } = facts;
+  const over = facts.seconds_over === undefined ? [] : [`by ${facts.seconds_over} s`];
+  const apart = offset === undefined ? [] : [`${Math.abs(offset)} s ${offset < 0 ? 'ago' : 'ahead'}`];
+  const from = receivedIn === undefined ? [] : [`in ${receivedIn}`];
+  return {
+    what: [what, differs, name, code].filter((part) => part !== undefined).join(', '),
+    expected: expected ?? facts.allow ?? '',
+    received: [received, ...over, ...apart, ...from].filter((part) => part !== undefined).join(', '),
   };
-  if (htu !== undefined) return htu;
-  if (audience !== undefined) return { expected: audience.expected.join(', '), received: audience.received.join(', ') };
-  if (offset !== undefined)
-    return { expected: 'a proof of now', received: `clock ${Math.abs(offset)} s ${offset < 0 ? 'slow' : 'fast'}` };
-  if (allow !== undefined) return { expected: allow, received: '' };
-  return { expected: '', received: what ?? '' };
 }

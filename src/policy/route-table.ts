@@ -1,6 +1,7 @@
 // The route table: which route a request belongs to, by host, path and method.
 
 import { hostOf, readDecodedPaths } from '../http/uri.ts';
+import type { RejectionFacts } from '../rejection/facts.ts';
 import { reject, type Rejection } from '../rejection/rejection.ts';
 import type { RequestFacts } from '../request-facts.ts';
 import type { HostTables, PathNode, Route, RouteGroup, RouteTable } from './policy.ts';
@@ -130,8 +131,20 @@ export function chooseRoute(
   if (isDisguised(table, listener, hostOf(origin.authority), question)) {
     return reject('request_malformed', { what: 'encoded delimiter' });
   }
-  if (group === undefined) return reject('route_not_found');
-  return route ?? reject('method_not_allowed', { allow: group.allow });
+  if (group === undefined) return reject('route_not_found', { what: 'path', ...nearby(table, question) });
+  const { allow } = group;
+  return route ?? reject('method_not_allowed', { what: 'method', expected: allow, received: method, allow });
+}
+
+/** Whether a path that people take for the same one has a route: what could be found out by asking for it. */
+function nearby(table: RouteTable, question: RouteQuestion): RejectionFacts {
+  const { matchPath } = question;
+  const other = matchPath.endsWith('/') ? matchPath.slice(0, -1) : `${matchPath}/`;
+  if (groupOf(table, { ...question, matchPath: other }) !== undefined) return { differs: 'trailing slash' };
+  const lower = matchPath.toLowerCase();
+  return lower !== matchPath && groupOf(table, { ...question, matchPath: lower }) !== undefined
+    ? { differs: 'case' }
+    : {};
 }
 
 /** `example.com` of `api.example.com`; '' (which no wildcard has) of a name with one label. */

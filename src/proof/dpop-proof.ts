@@ -1,12 +1,21 @@
 // The checks of a DPoP proof (RFC 9449 §4.3): key, `htm`, `htu`, `iat`, `ath`, signature.
 
 import type { LRUCache } from 'lru-cache';
+import {
+  type Difference,
+  hashDifference,
+  isMilliseconds,
+  mismatch,
+  textOf,
+  untrusted,
+} from '../rejection/difference.ts';
+import type { RejectionFacts } from '../rejection/facts.ts';
 import { Rejection, reject } from '../rejection/rejection.ts';
 import { admitsAlgorithm, verifySignature } from '../jose/algorithms.ts';
-import { decodeBase64url, type JsonObject, readJsonPart } from '../jose/jws.ts';
+import { decodeBase64url, isJsonObject, type JsonObject, readJsonPart } from '../jose/jws.ts';
 import { htuMismatch } from './htu-mismatch.ts';
 import type { Nonces } from './nonce.ts';
-import { importProofKey, type ProofKey, readProofKey } from '../jose/jwk.ts';
+import { hasPrivateMember, importProofKey, type ProofKey, readProofKey } from '../jose/jwk.ts';
 import { readTargetUri } from '../http/uri.ts';
 import { sha256 } from '../jose/thumbprint.ts';
 
@@ -103,7 +112,7 @@ export function verifyProof(proof: string, terms: ProofTerms): VerifiedProof | R
     if (ofClock && verifySignature(key, signingInput, signature)) onClock(claims.iat - now, 'refused');
     return freshness;
   }
-  if (!verifySignature(key, signingInput, signature)) return reject('proof_signature_invalid');
+  if (!verifySignature(key, signingInput, signature)) return reject('proof_signature_invalid', { what: 'signature' });
   onClock?.(claims.iat - now, 'accepted');
 
   if (header !== undefined && headerText.length <= CACHED_HEADER_CHARACTERS) terms.keys.set(headerText, key);
@@ -121,17 +130,18 @@ interface ReadProof {
 
 /** Checks 1 to 3: one well-formed JWS with all claims. */
 function readProof(proof: string, terms: ProofTerms): ReadProof | Rejection {
-  const parts = proof.length <= PROOF_BYTES ? proof.split('.', 4) : [];
+  if (proof.length > PROOF_BYTES) return reject('proof_malformed', { what: 'DPoP', differs: 'size' });
+  const parts = proof.split('.', 4);
   const [headerText = '', payloadText = '', signatureText = ''] = parts;
   const known = terms.keys.has(headerText);
   const header = known ? undefined : readJsonPart(headerText);
   const payload = readJsonPart(payloadText);
   const signature = decodeBase64url(signatureText);
   const complete = parts.length === 3 && (known || header !== undefined);
-  if (!complete || payload === undefined || signature === undefined) return reject('proof_malformed');
+  if (!complete || payload === undefined || signature === undefined) return malformed('JWS', 'form');
   // RFC 7515 §4.1.11, RFC 7797: we understand no extension.
   if (header !== undefined && (Object.hasOwn(header, 'crit') || Object.hasOwn(header, 'b64'))) {
-    return reject('proof_malformed', { what: 'crit' });
+    return malformed('crit', 'value');
   }
   const claims = readProofClaims(payload, terms);
   if (claims instanceof Rejection) return claims;
@@ -141,40 +151,57 @@ function readProof(proof: string, terms: ProofTerms): ReadProof | Rejection {
 function readProofClaims(payload: JsonObject, { now, rules }: ProofTerms): ProofClaims | Rejection {
   const { jti, htm, htu, ath, iat, nonce, exp, nbf } = payload;
   if (typeof jti !== 'string' || jti === '' || jti.length > 256 || Buffer.byteLength(jti) > 256)
-    return malformed('jti');
-  if (typeof htm !== 'string') return malformed('htm');
-  if (typeof htu !== 'string') return malformed('htu');
-  if (typeof ath !== 'string') return malformed('ath');
-  if (!isFinite(iat)) return malformed('iat');
-  if (nonce !== undefined && typeof nonce !== 'string') return malformed('nonce');
-  if (exp !== undefined && !(isFinite(exp) && exp + rules.clockTolerance > now)) return malformed('exp');
-  if (nbf !== undefined && !isFinite(nbf)) return malformed('nbf');
+    return malformedClaim(payload, 'jti');
+  if (typeof htm !== 'string') return malformedClaim(payload, 'htm');
+  if (typeof htu !== 'string') return malformedClaim(payload, 'htu');
+  if (typeof ath !== 'string') return malformedClaim(payload, 'ath');
+  if (!isFinite(iat)) return malformedClaim(payload, 'iat');
+  if (nonce !== undefined && typeof nonce !== 'string') return malformedClaim(payload, 'nonce');
+  if (exp !== undefined && !isFinite(exp)) return malformedClaim(payload, 'exp');
+  if (exp !== undefined && exp + rules.clockTolerance <= now) return malformed('exp', 'age');
+  if (nbf !== undefined && !isFinite(nbf)) return malformedClaim(payload, 'nbf');
   return { jti, htm, htu, ath, iat, nonce, nbf };
 }
 
-const malformed = (what: string) => reject('proof_malformed', { what });
+const malformed = (what: string, differs: Difference) => reject('proof_malformed', { what, differs });
+const malformedClaim = (payload: JsonObject, claim: string) =>
+  malformed(claim, Object.hasOwn(payload, claim) ? 'type' : 'missing');
 const isFinite = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
 
 /** Checks 4 to 7: type, algorithm and key, and that the key is the token's before it costs an import. */
 function findProofKey(headerText: string, header: JsonObject | undefined, terms: ProofTerms): ProofKey | Rejection {
   const cached = terms.keys.get(headerText);
   const { typ, alg, jwk } = header ?? { typ: 'dpop+jwt', alg: cached?.alg, jwk: undefined };
-  if (typeof typ !== 'string' || typ.toLowerCase() !== 'dpop+jwt') return reject('proof_type_invalid');
+  if (typeof typ !== 'string' || typ.toLowerCase() !== 'dpop+jwt')
+    return reject('proof_type_invalid', mismatch('typ', ['dpop+jwt'], textOf(typ)));
   if (typeof alg !== 'string' || !admitsAlgorithm(terms.rules.algorithms, alg))
-    return reject('proof_algorithm_refused');
+    return reject('proof_algorithm_refused', mismatch('alg', terms.rules.algorithms, textOf(alg)));
   const thumbprint = cached?.thumbprint ?? readProofKey(jwk, alg);
-  if (thumbprint === undefined) return reject('proof_key_invalid');
-  if (thumbprint !== terms.jkt) return reject('proof_key_mismatch');
-  return cached ?? importProofKey(jwk as JsonObject, alg, thumbprint) ?? reject('proof_key_invalid');
+  if (thumbprint === undefined) return reject('proof_key_invalid', unusableKey(jwk));
+  if (thumbprint !== terms.jkt) return reject('proof_key_mismatch', otherKey(terms.jkt, thumbprint));
+  return cached ?? importProofKey(jwk as JsonObject, alg, thumbprint) ?? reject('proof_key_invalid', { what: 'jwk' });
+}
+
+function unusableKey(jwk: unknown): RejectionFacts {
+  if (!isJsonObject(jwk)) return { what: 'jwk', differs: jwk === undefined ? 'missing' : 'type' };
+  return { what: hasPrivateMember(jwk) ? 'private key' : 'jwk' };
+}
+
+/** Thumbprints are no secrets: of the verified token, and one that was computed here. */
+function otherKey(jkt: string, thumbprint: string): RejectionFacts {
+  const differs = hashDifference(jkt, thumbprint);
+  return { what: 'jkt', differs, expected: untrusted(jkt), received: thumbprint };
 }
 
 /** Checks 8, 9 and 12: made for this method, this URI and this access token. */
 function checkRequest(claims: ProofClaims, terms: ProofTerms): Rejection | undefined {
-  if (claims.htm !== terms.method) return reject('proof_method_mismatch');
+  if (claims.htm !== terms.method) return reject('proof_method_mismatch', mismatch('htm', [terms.method], claims.htm));
   if (claims.htu !== terms.targetUri && readTargetUri(claims.htu) !== terms.targetUri) {
     return reject('proof_uri_mismatch', htuMismatch(terms.targetUri, claims.htu));
   }
-  return claims.ath === sha256(terms.accessToken) ? undefined : reject('proof_token_mismatch');
+  const ath = sha256(terms.accessToken);
+  if (claims.ath === ath) return undefined;
+  return reject('proof_token_mismatch', { what: 'ath', differs: hashDifference(claims.ath, ath) });
 }
 
 /** Checks 10 and 11: fresh by its nonce if it has one, else by `iat` (RFC 9449 §8, §9, §11.1). */
@@ -183,27 +210,46 @@ function checkFreshness(
   terms: ProofTerms,
 ): Pick<VerifiedProof, 'rememberUntil' | 'nonceAges' | 'nonce'> | Rejection {
   const { rules, now } = terms;
-  const clockOffset = Math.round(Math.max(-1e9, Math.min(1e9, claims.iat - now)));
   const latest = now + rules.clockTolerance;
   const notYet = claims.nbf !== undefined && claims.nbf > latest;
   if (claims.nonce !== undefined) {
     const nonce = terms.nonces.read(claims.nonce, now);
     // One minted before this memory began may belong to a proof whose use it does not know.
     if (nonce === undefined || (!nonce.own && nonce.mintedAt < (terms.noncesSince ?? terms.rememberedSince)))
-      return reject('nonce_stale');
-    if (notYet) return reject('proof_from_future', { clockOffset });
+      return reject('nonce_stale', { what: 'nonce' });
+    if (notYet) return reject('proof_from_future', timeFacts('nbf', claims.nbf ?? 0, terms));
     const nonceAges = now > (nonce.mintedAt + nonce.expiresAt) / 2;
     const rememberUntil = nonce.expiresAt + rules.clockTolerance;
     return { rememberUntil, nonceAges, nonce: nonce.own ? 'own' : 'shared' };
   }
   const stale = claims.iat < now - rules.maxAge || isForgotten(claims.iat, terms);
   const future = claims.iat > latest;
-  if (rules.nonce === 'required') return reject('nonce_required');
-  if (rules.nonce === 'on-skew' && (stale || future)) return reject('nonce_required', { clockOffset });
-  if (stale) return reject('proof_stale', { clockOffset });
-  if (future || notYet) return reject('proof_from_future', { clockOffset });
-  if (claims.iat < terms.rememberedSince) return reject('nonce_required');
+  if (rules.nonce === 'required') return reject('nonce_required', NO_NONCE);
+  if (rules.nonce === 'on-skew' && (stale || future))
+    return reject('nonce_required', timeFacts('iat', claims.iat, terms));
+  if (stale) return reject('proof_stale', timeFacts('iat', claims.iat, terms));
+  if (future) return reject('proof_from_future', timeFacts('iat', claims.iat, terms));
+  if (notYet) return reject('proof_from_future', timeFacts('nbf', claims.nbf ?? 0, terms));
+  if (claims.iat < terms.rememberedSince) return reject('nonce_required', NO_NONCE);
   return { rememberUntil: claims.iat + terms.rememberFor, nonceAges: false, nonce: 'none' };
+}
+
+const NO_NONCE = { what: 'nonce', differs: 'missing' } as const;
+
+/** What is wrong with a time of the proof, whose window is that of this very moment: a reload may have narrowed it (C4.28). */
+function timeFacts(what: 'iat' | 'nbf', time: number, terms: ProofTerms): RejectionFacts {
+  const { rules, now, shorterMemories } = terms;
+  const forgotten = shorterMemories.filter(({ until }) => time < until).map(({ rememberedFor }) => now - rememberedFor);
+  const earliest = Math.ceil(Math.max(now - rules.maxAge, ...forgotten));
+  const latest = Math.floor(now + rules.clockTolerance);
+  const future = time > now + rules.clockTolerance;
+  return {
+    what,
+    differs: isMilliseconds(time, now) ? 'milliseconds' : future ? 'future' : 'age',
+    expected: what === 'iat' ? `${earliest} to ${latest}` : `at most ${latest}`,
+    received: untrusted(String(time), 32),
+    clockOffset: Math.round(Math.max(-1e9, Math.min(1e9, time - now))),
+  };
 }
 
 /** A reload that raises `max_age` cannot bring back what was forgotten before it. */

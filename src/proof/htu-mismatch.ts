@@ -1,41 +1,42 @@
-// The part of a proof's `htu` that differs from the target URI, without secrets.
+// The difference between a proof's `htu` and the target URI, without secrets.
 
-import { hostOf, readAuthority, readTargetUri } from '../http/uri.ts';
-import type { RejectionFacts } from '../rejection/rejection.ts';
-
-const LONGEST = 256;
-const PARTS = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)([^?#]*)/i;
+import { readAuthority, readTargetUri } from '../http/uri.ts';
+import {
+  type Difference,
+  firstDifference,
+  type Mismatch,
+  untrusted,
+  uriDifference,
+  uriParts,
+} from '../rejection/difference.ts';
 
 /**
- * The facts of a `proof_uri_mismatch`: `what` is the first part that differs (`scheme`, `host`, `port`, `path`), `userinfo`, which no
- * target URI has, or `htu` where that is not a URI that can be compared; both URIs without userinfo, query and fragment, which may be secrets of a careless client.
+ * The facts of a `proof_uri_mismatch`: the first part that differs, `form` where `htu` is not a URI that can be compared, and both URIs
+ * without userinfo, query and fragment, which may be secrets of a careless client.
  * @param targetUri of the request, normalised
  * @param htu as received
  */
-export function htuMismatch(targetUri: string, htu: string): Pick<RejectionFacts, 'what' | 'htu'> {
-  const read = readTargetUri(htu);
-  const what = read !== undefined ? firstDifference(targetUri, read) : hasUserinfo(htu) ? 'userinfo' : 'htu';
-  return { what, htu: { expected: shown(targetUri), received: shown(htu) } };
+export function htuMismatch(targetUri: string, htu: string): Mismatch {
+  const visible = withoutSecrets(htu);
+  const received = untrusted(visible, undefined, firstDifference(targetUri, visible));
+  return { what: 'htu', differs: partThatDiffers(targetUri, htu, visible), expected: targetUri, received };
 }
 
-function hasUserinfo(htu: string): boolean {
-  return PARTS.exec(htu)?.[2]?.includes('@') === true;
+/** Userinfo first: without it, what is left may be the target URI. */
+function partThatDiffers(targetUri: string, htu: string, visible: string): Difference {
+  const [ours, theirs] = [uriParts(targetUri), uriParts(visible === '' ? '' : (readTargetUri(htu) ?? htu))];
+  if (ours === undefined || theirs === undefined) return 'form';
+  return theirs.userinfo ? 'userinfo' : uriDifference(ours, theirs);
 }
 
-function firstDifference(targetUri: string, read: string): string {
-  const [ours, theirs] = [partsOf(targetUri), partsOf(read)];
-  return (['scheme', 'host', 'port'] as const).find((part) => ours[part] !== theirs[part]) ?? 'path';
-}
-
-function partsOf(uri: string): { scheme: string; host: string; port: string } {
-  const [, scheme = '', authority = ''] = PARTS.exec(uri) ?? [];
-  const host = hostOf(authority);
-  return { scheme, host, port: authority.slice(host.length) };
-}
-
-/** Userinfo ends at the last "@" of an authority; what cannot be one without it is shown to no one. */
-function shown(uri: string): string {
-  const [, scheme = '', authority = '', path = ''] = PARTS.exec(uri) ?? [];
-  const host = authority.slice(authority.lastIndexOf('@') + 1);
-  return readAuthority(host, 'https') === undefined ? '' : `${scheme}://${host}${path}`.slice(0, LONGEST);
+/**
+ * Userinfo ends at the last "@" of an authority and is shown as stars; what cannot be an authority without it is shown to no one, for a
+ * password with a slash in it looks like that. Of a text without scheme and authority a path is shown.
+ */
+function withoutSecrets(htu: string): string {
+  const [, scheme = '', authority = '', path = ''] = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)([^?#]*)/i.exec(htu) ?? [];
+  if (scheme === '') return /^\/(?!\/)[^?#@]*/.exec(htu)?.[0] ?? '';
+  const at = authority.lastIndexOf('@');
+  const host = authority.slice(at + 1);
+  return readAuthority(host, 'https') === undefined ? '' : `${scheme}://${at === -1 ? '' : '***@'}${host}${path}`;
 }

@@ -3,9 +3,9 @@
 import type { Field } from '../http/field.ts';
 import { type GrpcCall, grpcMessage } from '../http/grpc.ts';
 import { type ChallengeTerms, challenges, type Scheme } from './challenge.ts';
+import { toldFacts } from './facts.ts';
 import { quotaFields } from '../rate/quota.ts';
 import { grpcCodeOf, type Reason, REASONS, type Rejection, wordingOf } from './rejection.ts';
-import { shownFacts } from './shown-facts.ts';
 
 /** An answer of ours, ready to be written. */
 export interface Answer {
@@ -35,8 +35,8 @@ export interface AnswerTerms {
 const CLOSING: ReadonlySet<Reason> = new Set(['draining', 'request_malformed']);
 
 /**
- * Makes the answer to a refusal. Nothing of the request is repeated in it but, with `explain`, `htu` without query and
- * the clock offset. The body is the same text for every client: what to do next is in `detail`.
+ * Makes the answer to a refusal: what was wrong, and with `explain` what was expected and received (facts.ts). Of the request nothing is
+ * repeated in a field. What to do next is in `detail`, the same text for every client.
  * To a gRPC call it is 200 with fields alone, grpc-status by the table of reasons: gRPC clients drop the fields of any other status,
  * challenges and nonces too (decision 72).
  */
@@ -54,7 +54,7 @@ function problemAnswer(rejection: Rejection, terms: AnswerTerms): Answer {
     detail: remedy,
     reason: rejection.reason,
     request_id: terms.requestId,
-    ...explained(rejection, terms),
+    ...toldFacts(rejection.facts, terms.explain),
   };
   const fields: Field[] = [['Content-Type', 'application/problem+json'], ...commonFields(rejection, terms)];
   return { status, fields, body: `${JSON.stringify(body)}\n` };
@@ -63,9 +63,9 @@ function problemAnswer(rejection: Rejection, terms: AnswerTerms): Answer {
 /** Trailers only (PROTOCOL-HTTP2.md): everything is in the fields, so that every client finds it among the metadata of the status. */
 function grpcAnswer(rejection: Rejection, terms: AnswerTerms, { contentType }: GrpcCall): Answer {
   const { title, remedy } = wordingOf(rejection);
-  const facts = Object.entries(explained(rejection, terms)).map(
-    ([name, value]) => ` ${name}: ${JSON.stringify(value)}.`,
-  );
+  const facts = Object.entries(toldFacts(rejection.facts, terms.explain))
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => ` ${name}: ${JSON.stringify(value)}.`);
   const message = `${title}. ${remedy}${facts.join('')} (${rejection.reason}, request_id ${terms.requestId})`;
   const fields: Field[] = [
     ['Content-Type', contentType],
@@ -74,13 +74,6 @@ function grpcAnswer(rejection: Rejection, terms: AnswerTerms, { contentType }: G
     ...commonFields(rejection, terms),
   ];
   return { status: 200, fields, body: '' };
-}
-
-/** What was expected and received, where the client may know it. */
-function explained({ facts }: Rejection, { explain }: AnswerTerms): object {
-  if (!explain) return {};
-  const { htu, clock_offset } = shownFacts(facts);
-  return { ...(htu && { htu }), ...(clock_offset !== undefined && { clock_offset }) };
 }
 
 function commonFields(rejection: Rejection, terms: AnswerTerms): Field[] {

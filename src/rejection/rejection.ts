@@ -1,6 +1,7 @@
 // The table of reasons: everything about each refusal, and the value that carries one.
 
-import type { Quota } from '../rate/quota.ts';
+import type { RejectionFacts } from './facts.ts';
+import { GRPC_CODES, GRPC_STATUS, type GrpcStatus, type HttpStatus } from './grpc-status.ts';
 
 /** The stages of the path, in the order in which a request meets them. */
 export const STAGES = [
@@ -27,45 +28,6 @@ export type ChallengeError =
   | 'insufficient_scope'
   | 'insufficient_user_authentication';
 
-/** Codes of gRPC that refusals use, by the names of its status codes. */
-export const GRPC_CODES = {
-  INVALID_ARGUMENT: 3,
-  DEADLINE_EXCEEDED: 4,
-  NOT_FOUND: 5,
-  PERMISSION_DENIED: 7,
-  RESOURCE_EXHAUSTED: 8,
-  UNIMPLEMENTED: 12,
-  INTERNAL: 13,
-  UNAVAILABLE: 14,
-  UNAUTHENTICATED: 16,
-} as const;
-export type GrpcStatus = keyof typeof GRPC_CODES;
-
-/**
- * The gRPC status that says what an HTTP status says: the mapping of google.rpc.Code, and for statuses that it leaves out the nearest.
- * 504 is DEADLINE_EXCEEDED and not UNAVAILABLE, which clients send again: the upstream may have done what it was asked (decision 72).
- */
-const GRPC_STATUS = {
-  400: 'INVALID_ARGUMENT',
-  401: 'UNAUTHENTICATED',
-  403: 'PERMISSION_DENIED',
-  404: 'NOT_FOUND',
-  405: 'UNIMPLEMENTED',
-  408: 'DEADLINE_EXCEEDED',
-  413: 'RESOURCE_EXHAUSTED',
-  414: 'INVALID_ARGUMENT',
-  417: 'INVALID_ARGUMENT',
-  421: 'NOT_FOUND',
-  429: 'RESOURCE_EXHAUSTED',
-  431: 'RESOURCE_EXHAUSTED',
-  500: 'INTERNAL',
-  501: 'UNIMPLEMENTED',
-  502: 'UNAVAILABLE',
-  503: 'UNAVAILABLE',
-  504: 'DEADLINE_EXCEEDED',
-} as const satisfies Record<number, GrpcStatus>;
-type HttpStatus = keyof typeof GRPC_STATUS;
-
 interface ReasonRow {
   readonly stage: Stage;
   readonly status: HttpStatus;
@@ -75,37 +37,34 @@ interface ReasonRow {
   readonly error: ChallengeError | 'none' | false;
   /** Title of the problem document and `error_description`; ASCII without `"` and `\` (RFC 6750 §3). */
   readonly title: string;
-  /** What the person who reads the refusal does next. */
+  /** What the client does next; no key of the configuration, which is none of its business. */
   readonly remedy: string;
-  /** Words for causes that need other ones, by `what` of the facts. */
+  /** What the operator does where it is not the client's to mend. */
+  readonly operator?: string;
+  /** Words for causes that need other ones, by `differs` of the facts, or else by `what`. */
   readonly causes?: Readonly<Record<string, Wording>>;
 }
 
-/** What the answer to a refusal says. */
-type Wording = Pick<ReasonRow, 'title' | 'remedy'>;
+/** What is said about a refusal: to both, and to the operator alone. */
+type Wording = Pick<ReasonRow, 'title' | 'remedy' | 'operator'>;
 
-const row = (
-  stage: Stage,
-  status: HttpStatus,
-  error: ReasonRow['error'],
-  title: string,
-  remedy: string,
-): ReasonRow => ({
+type Words = readonly [title: string, remedy: string, operator?: string];
+
+const row = (stage: Stage, status: HttpStatus, error: ReasonRow['error'], ...words: Words): ReasonRow => ({
   stage,
   status,
   grpcStatus: GRPC_STATUS[status],
   error,
-  title,
-  remedy,
+  ...wording(words),
 });
 
-/** @param causes title and remedy by `what` of the facts */
-const byCause = (
-  reason: ReasonRow,
-  causes: Readonly<Record<string, readonly [title: string, remedy: string]>>,
-): ReasonRow => ({
+const wording = ([title, remedy, operator]: Words): Wording =>
+  operator === undefined ? { title, remedy } : { title, remedy, operator };
+
+/** @param causes words by `differs` or `what` of the facts */
+const byCause = (reason: ReasonRow, causes: Readonly<Record<string, Words>>): ReasonRow => ({
   ...reason,
-  causes: Object.fromEntries(Object.entries(causes).map(([what, [title, remedy]]) => [what, { title, remedy }])),
+  causes: Object.fromEntries(Object.entries(causes).map(([cause, words]) => [cause, wording(words)])),
 });
 
 /**
@@ -115,53 +74,68 @@ const byCause = (
 // biome-ignore format: a table is read by its columns
 export const REASONS = {
   internal_error: row('edge', 500, false, 'The gateway failed to decide',
-    'Report the request_id to the operator: the log of the gateway has the error. Nothing was forwarded.'),
+    'Report the request_id to the operator. Nothing was forwarded.', 'The log has the error under the request_id.'),
   draining: row('edge', 503, false, 'The gateway is stopping',
     'Send the request again: another instance answers.'),
   request_malformed: byCause(row('edge', 400, false, 'The request is malformed or ambiguous',
     'Send one Host, one framing and a path without forbidden bytes, empty segments or dot segments.'), {
     'forwarded and x-forwarded': ['Forwarded and the X-Forwarded fields differ',
-      'Send neither of them, or name in trusted_peers[].forwarding those that the proxy in front writes.'],
+      'Send neither of them.', 'Name in trusted_peers[].forwarding those that the proxy in front writes.'],
+    'empty segment': ['The path has an empty segment',
+      'Leave out the doubled slash: a base URL that ends in one and a path that begins with one make it.'],
+    'dot segment': ['The path has a segment of dots', 'Resolve dot segments before you send the request.'],
+    '%2F': ['The path has an encoded slash', 'Send the slash as it is, or another identifier.',
+      'A route takes it with encoded: [slash].'],
   }),
   header_too_large: row('edge', 431, false, 'The header section is too large',
-    'Send fewer or shorter fields, or raise listeners[].limits.header_size.'),
+    'Send fewer or shorter fields: cookies and tokens are the usual large ones.', 'Raise listeners[].limits.header_size.'),
   method_unknown: row('edge', 501, false, 'The method is not known',
     'Send a registered method in capitals, such as GET, POST or PROPFIND: others are not forwarded.'),
   uri_too_long: row('edge', 414, false, 'The request target is too long',
-    'Shorten the URL, or raise listeners[].limits.url_length.'),
+    'Shorten the URL: send long values in the body.', 'Raise listeners[].limits.url_length.'),
   request_timed_out: byCause(row('edge', 408, false, 'The request did not arrive in time',
-    'Send the whole header section sooner, or raise listeners[].limits.header_timeout.'), {
+    'Send the whole header section sooner.', 'Raise listeners[].limits.header_timeout.'), {
     body: ['The request body did not arrive in time',
-      'Send the body without pauses that are longer than timeouts.idle of the route, or raise that.'],
-    'upload rate': ['The request body comes too slowly',
-      'Send it faster than limits.upload_rate, or lower that on the route.'],
-    total: ['The request body took most of the time that the route allows',
-      'Send the body sooner, or raise timeouts.total of the route.'],
+      'Send the body without long pauses.', 'Raise timeouts.idle of the route.'],
+    'upload rate': ['The request body comes too slowly', 'Send it faster.', 'Lower limits.upload_rate of the route.'],
+    total: ['The request body took most of the time that there is for the request',
+      'Send the body sooner, or in parts.', 'Raise timeouts.total of the route.'],
   }),
   expectation_failed: row('edge', 417, false, 'The expectation cannot be met',
     'Send no Expect field other than 100-continue.'),
   field_forbidden: row('edge', 400, false, 'A field imitates one that the gateway sets',
     'Leave out fields that differ from a managed field only by separators, and do not name managed fields in Connection.'),
   peer_unknown: row('edge', 403, false, 'This peer may not ask for decisions',
-    'The operator adds the proxy in front to the trusted peers of this listener.'),
-  misdirected: row('edge', 421, false, 'This listener does not serve the requested origin',
-    'Call an origin of the listener, or add this one to listeners[].origins.'),
+    'Ask the operator to let this address ask.', 'Add the proxy in front to trusted_peers of this listener.'),
+  misdirected: byCause(row('edge', 421, false, 'This listener does not serve the requested origin',
+    'Call the API by the name, scheme and port that its operator published.',
+    'Add the origin to listeners[].origins, or have the proxy in front pass on Host and X-Forwarded-Proto.'), {
+    scheme: ['This listener serves the requested host by another scheme',
+      'Call it by https where you called http, or the other way round.',
+      'Have the proxy in front send X-Forwarded-Proto, and name it in trusted_peers; or add the origin to listeners[].origins.'],
+    port: ['This listener serves the requested host by another port', 'Call it by the port that its operator published.',
+      'Write the port as clients use it into listeners[].origins, or have the proxy in front pass on Host as it came.'],
+  }),
 
-  route_not_found: row('route', 404, false, 'No route for this path',
-    'Check the path, or add a route for it.'),
+  route_not_found: byCause(row('route', 404, false, 'No route for this path',
+    'Check the path.', 'Add a route for it.'), {
+    'trailing slash': ['A route has this path but for a slash at its end',
+      'Add the slash at the end of the path, or leave it out.', 'A route for /orders/* does not take /orders: add one.'],
+    case: ['A route has this path in lower case', 'Paths are case-sensitive: send it in lower case.'],
+  }),
   preflight_refused: byCause(row('route', 403, false, 'The page may not send this cross-origin request',
-    'Compare the origin and the method of the page with cors of the route.'), {
-    cors: ['The route answers no cross-origin requests of pages',
-      'Add cors with the origin of the page to the route, or call the route from its own origin.'],
-    'cors.origins': ['The origin of the page is not allowed here',
-      'Call from an origin that cors.origins of the route lists, or add this one there.'],
-    'match.methods': ['No route with cors takes the method that the page asks for',
-      'Use a method of a route with cors, or add cors to the route of this one.'],
+    'Compare the origin and the method of the page with those that the API allows.', 'See cors of the route.'), {
+    preflight: ['No page of another origin may call this path',
+      'Call it from a page of the same origin, or from a server.', 'Add cors with the origin of the page to the route.'],
+    Origin: ['The origin of the page is not allowed here',
+      'Call from an origin that the API allows.', 'Add the origin of the page to cors.origins of the route, as browsers write it.'],
+    'Access-Control-Request-Method': ['Pages may not use this method here',
+      'Use another method, or call from a server.', 'Add cors to the route of this method, or the method to match.methods of one with cors.'],
   }),
   method_not_allowed: row('route', 405, false, 'The method is not allowed here',
-    'Use a method named in the Allow field.'),
+    'Use a method named in the Allow field.', 'Add the method to match.methods of the route.'),
   certificate_field_malformed: row('route', 400, false, 'The certificate field of the proxy in front does not parse',
-    'Compare listeners[].client_certificate_from with what the proxy in front sends.'),
+    'Report the request_id to the operator.', 'Compare listeners[].client_certificate_from with what the proxy in front sends.'),
 
   credentials_in_query: row('presentation', 400, 'invalid_request', 'The access token was sent in the query',
     'Send the access token in the Authorization field alone. URLs end up in logs: treat this one as known to others.'),
@@ -181,30 +155,47 @@ export const REASONS = {
   proof_repeated: row('presentation', 401, 'invalid_dpop_proof', 'More than one DPoP proof',
     'Send exactly one DPoP field with exactly one proof.'),
 
-  token_malformed: row('token', 401, 'invalid_token', 'The access token is not a well-formed signed JWT',
-    'Ask the authorization server for a JWT access token: three parts, no crit, no repeated members. Opaque ones need issuers.*.introspection.'),
-  token_issuer_unknown: row('token', 401, 'invalid_token', 'The access token comes from an unknown issuer',
-    'Get the token from an issuer of this route.'),
+  token_malformed: byCause(row('token', 401, 'invalid_token', 'The access token is not a well-formed signed JWT',
+    'Send the token as the authorization server gave it: three parts, no crit, no repeated members.'), {
+    'opaque token': ['The access token is opaque where a JWT is expected',
+      'Ask the authorization server for a JWT access token: many give one where the request names an audience or resource.',
+      'Set introspection on the issuer to take opaque tokens.'],
+    'encrypted token': ['The access token is encrypted', 'Ask the authorization server for a token that is only signed.'],
+  }),
+  token_issuer_unknown: byCause(row('token', 401, 'invalid_token', 'The access token comes from an unknown issuer',
+    'Get the token from an issuer that this API takes tokens of.', 'Compare issuers of the route with the iss of the token.'), {
+    'trailing slash': ['The issuer of the access token differs by a slash at its end',
+      'Ask the operator to compare the issuer, to the letter, with iss of the token.',
+      'Write the issuer exactly as iss of the token has it, slash included.'],
+    case: ['The issuer of the access token differs in capitals',
+      'Ask the operator to compare the issuer, to the letter, with iss of the token.', 'Write the issuer exactly as iss of the token has it.'],
+  }),
   token_algorithm_refused: row('token', 401, 'invalid_token', 'The signature algorithm of the access token is refused',
-    'Have it signed with an algorithm in issuers.*.algorithms that fits the key.'),
+    'Have the authorization server sign with an algorithm that this API takes and that fits its key.', 'Compare issuers.*.algorithms with alg of the token.'),
   token_key_unknown: row('token', 401, 'invalid_token', 'The key of the access token is unknown',
-    'Get a new token; if it persists, compare the kid with the key set of the issuer.'),
+    'Get a new token from the issuer of this environment.', 'Compare the kid with the key set of the issuer.'),
   issuer_unavailable: row('token', 503, 'none', 'The issuer is not available',
-    'Try again after Retry-After; the operator checks the connection to the issuer: its keys, or its answer about this token.'),
+    'Try again after Retry-After.', 'Check the connection to the issuer: its keys, or its answer about this token.'),
   introspection_queue_full: row('token', 503, 'none', 'Too many tokens wait for an answer of the issuer',
-    'Try again after Retry-After, with fewer tokens that are new; the operator looks at holdfast_introspections_total by result.'),
+    'Try again after Retry-After, with fewer tokens that are new.', 'Look at holdfast_introspections_total by result.'),
   token_signature_invalid: row('token', 401, 'invalid_token', 'The signature of the access token is invalid',
     'Get a new token and send it unchanged.'),
   token_type_refused: row('token', 401, 'invalid_token', 'This token is not an access token',
-    'Send the access token, not the ID token, refresh token, logout token or proof. If it is one, the operator names its mark: access_token.'),
+    'Send the access token, not the ID token, refresh token, logout token or proof.', 'If it is one, name its mark in access_token of the issuer.'),
   token_claim_invalid: row('token', 401, 'invalid_token', 'A claim of the access token is missing or of the wrong type',
-    'Have the authorization server issue exp, iss and aud (or set audience_claim), and the other claims with their registered types.'),
+    'Have the authorization server issue exp, iss and aud, and the other claims with their registered types.',
+    'An issuer without aud needs audience_claim.'),
   token_expired: row('token', 401, 'invalid_token', 'The access token expired',
     'Get a new token.'),
-  token_not_yet_valid: row('token', 401, 'invalid_token', 'The access token is not valid yet',
-    'Wait, or compare the clocks of the issuer and the gateway.'),
-  token_audience_mismatch: row('token', 401, 'invalid_token', 'The access token is meant for another audience',
-    'Request a token for an audience of this route (the log names both).'),
+  token_not_yet_valid: byCause(row('token', 401, 'invalid_token', 'The access token is not valid yet',
+    'Wait, or get a new token.', 'Compare the clocks of the issuer and the gateway.'), {
+    milliseconds: ['The nbf of the access token is in milliseconds', 'Have the authorization server write nbf in seconds (RFC 7519).'],
+  }),
+  token_audience_mismatch: byCause(row('token', 401, 'invalid_token', 'The access token is meant for another audience',
+    'Request a token for an audience of this API.', 'Compare audience of the issuer and of the route with aud of the token.'), {
+    'trailing slash': ['The audience of the access token differs by a slash at its end',
+      'Request the token with the audience exactly as this API expects it.', 'Write the audience exactly as aud of the token has it, slash included.'],
+  }),
   token_inactive: row('token', 401, 'invalid_token', 'The access token is not active',
     'Get a new token: this one was revoked or has expired.'),
 
@@ -223,107 +214,124 @@ export const REASONS = {
     'Send it as Authorization: DPoP with a proof.'),
 
   certificate_missing: row('certificate', 401, 'invalid_token', 'A client certificate is required',
-    'Connect with the certificate to which the token is bound.'),
-  certificate_untrusted: row('certificate', 401, 'invalid_token', 'The client certificate is not trusted',
-    'Connect with a certificate that is valid now, not revoked, and issued by an accepted authority.'),
-  certificate_mismatch: row('certificate', 401, 'invalid_token', 'The access token is bound to another certificate',
-    'Connect with that certificate, or request a new token with this one.'),
+    'Connect with the certificate to which the token is bound.', 'See client_certificate of the listener, or of the balancer that ends TLS.'),
+  certificate_untrusted: byCause(row('certificate', 401, 'invalid_token', 'The client certificate is not trusted',
+    'Connect with a certificate that is valid now, not revoked, and issued by an accepted authority.',
+    'Compare client_certificate.ca_file of the listener with the issuer of the certificate.'), {
+    notAfter: ['The client certificate has expired', 'Connect with a certificate that is valid now.'],
+    notBefore: ['The client certificate is not valid yet', 'Connect with a certificate that is valid now, and check the clock of its authority.'],
+  }),
+  certificate_mismatch: byCause(row('certificate', 401, 'invalid_token', 'The access token is bound to another certificate',
+    'Connect with that certificate, or request a new token with this one: each renewal of the certificate needs a new token.'), {
+    encoding: ['The access token names the certificate in another encoding',
+      'Have the authorization server write cnf.x5t#S256 as base64url without padding (RFC 8705).'],
+  }),
 
-  proof_malformed: row('proof', 401, 'invalid_dpop_proof', 'The DPoP proof is not one well-formed JWS with all claims',
-    'Send one compact JWS of at most 8 KiB with jti, htm, htu, iat and ath.'),
+  proof_malformed: byCause(row('proof', 401, 'invalid_dpop_proof', 'The DPoP proof is not one well-formed JWS with all claims',
+    'Send one compact JWS of at most 8 KiB with jti, htm, htu, iat and ath.'), {
+    missing: ['A claim of the DPoP proof is missing', 'Make the proof with jti, htm, htu, iat and ath.'],
+    type: ['A claim of the DPoP proof is of the wrong type',
+      'Write jti (1 to 256 bytes), htm, htu and ath as strings and iat as a number.'],
+    exp: ['The DPoP proof has expired by its own exp', 'Leave out exp, and make a new proof for every request.'],
+  }),
   proof_type_invalid: row('proof', 401, 'invalid_dpop_proof', 'The typ of the DPoP proof is wrong',
     'Set typ to dpop+jwt.'),
   proof_algorithm_refused: row('proof', 401, 'invalid_dpop_proof', 'The algorithm of the DPoP proof is refused',
     'Sign with an algorithm that the algs parameter names.'),
-  proof_key_invalid: row('proof', 401, 'invalid_dpop_proof', 'The key in the DPoP proof cannot be used',
-    'Embed the public key alone, of the type of alg; RSA 2048 to 4096 bits.'),
-  proof_key_mismatch: row('proof', 401, 'invalid_token', 'Invalid DPoP key binding',
-    'Sign the proof with the key to which the token is bound.'),
-  proof_method_mismatch: row('proof', 401, 'invalid_dpop_proof', 'The DPoP proof is for another method',
-    'Set htm to the method of the request, in the same case.'),
-  proof_uri_mismatch: row('proof', 401, 'invalid_dpop_proof', 'The DPoP proof is for another URI',
-    'Set htu to the URL of the request as the client calls it, without query and fragment.'),
-  proof_token_mismatch: row('proof', 401, 'invalid_dpop_proof', 'The DPoP proof is for another access token',
-    'Set ath to the base64url SHA-256 of the access token sent.'),
+  proof_key_invalid: byCause(row('proof', 401, 'invalid_dpop_proof', 'The key in the DPoP proof cannot be used',
+    'Embed the public key alone, of the type of alg; RSA 2048 to 4096 bits.'), {
+    missing: ['The DPoP proof has no key in its header', 'Embed the public key as jwk in the header of the proof.'],
+    'private key': ['The DPoP proof has a private or symmetric key in its header',
+      'Embed the public key alone. Do not use this key again: everybody who saw the proof has it.'],
+  }),
+  proof_key_mismatch: byCause(row('proof', 401, 'invalid_token', 'Invalid DPoP key binding',
+    'Sign the proof with the key to which the token is bound: the one of the proof that went with the token request.'), {
+    encoding: ['The access token names the DPoP key in another encoding',
+      'Have the authorization server write cnf.jkt as base64url without padding (RFC 7638).'],
+  }),
+  proof_method_mismatch: byCause(row('proof', 401, 'invalid_dpop_proof', 'The DPoP proof is for another method',
+    'Set htm to the method of the request, in the same case.'), {
+    case: ['The htm of the DPoP proof is in another case', 'Write htm in capitals, exactly as the method of the request.'],
+  }),
+  proof_uri_mismatch: byCause(row('proof', 401, 'invalid_dpop_proof', 'The DPoP proof is for another URI',
+    'Set htu to the URL of the request as the client calls it, without query and fragment.'), {
+    scheme: ['The htu of the DPoP proof has another scheme', 'Set htu to the URL that the client calls: https or http as there.',
+      'If htu is what the client called, have the balancer send X-Forwarded-Proto and name it in trusted_peers.'],
+    host: ['The htu of the DPoP proof has another host', 'Set htu to the host that the client calls, not to an internal name.',
+      'If htu is what the client called, have the balancer pass on Host and compare listeners[].origins.'],
+    port: ['The htu of the DPoP proof has another port', 'Set htu to the URL that the client calls; leave out the port where it is the default one.',
+      'If htu is what the client called, have the balancer pass on Host and compare listeners[].origins.'],
+    path: ['The htu of the DPoP proof has another path', 'Set htu to the path that the client calls, encoded as in the request.',
+      'If a proxy in front strips a prefix, write it at the end of the origin in listeners[].origins.'],
+    'trailing slash': ['The htu of the DPoP proof differs by a slash at its end', 'Make the proof from the very URL that is requested, slash at its end included.'],
+    case: ['The path in the htu of the DPoP proof is in another case', 'Paths are case-sensitive: make the proof from the very URL that is requested.'],
+    encoding: ['The path in the htu of the DPoP proof is encoded otherwise', 'Take the path for htu as it is sent: encoded, and encoded once.'],
+    query: ['The htu of the DPoP proof has the query in its path', 'Cut the URL at the question mark before anything is encoded.'],
+    userinfo: ['The htu of the DPoP proof has a user name in it', 'Leave user name and password out of htu.'],
+    form: ['The htu of the DPoP proof is not an absolute URL', 'Set htu to scheme, host and path: https://api.example.com/orders.'],
+  }),
+  proof_token_mismatch: byCause(row('proof', 401, 'invalid_dpop_proof', 'The DPoP proof is for another access token',
+    'Set ath to the base64url SHA-256 of the access token sent: after a refresh, of the new one.'), {
+    encoding: ['The ath of the DPoP proof is in another encoding', 'Write ath as base64url of the 32 bytes of the hash, without padding; not as hexadecimal.'],
+  }),
   nonce_required: row('proof', 401, 'use_dpop_nonce', 'A nonce is required in the DPoP proof',
     'Send the request again with a new proof that carries the value of DPoP-Nonce.'),
   nonce_stale: row('proof', 401, 'use_dpop_nonce', 'The nonce of the DPoP proof is unknown or expired',
     'Send the request again with a new proof that carries the value of DPoP-Nonce.'),
   proof_stale: row('proof', 401, 'invalid_dpop_proof', 'The DPoP proof is too old',
     'Make a new proof for every request and set the clock of the client.'),
-  proof_from_future: row('proof', 401, 'invalid_dpop_proof', 'The DPoP proof is dated in the future',
-    'Set the clock of the client.'),
+  proof_from_future: byCause(row('proof', 401, 'invalid_dpop_proof', 'The DPoP proof is dated in the future',
+    'Set the clock of the client.'), {
+    milliseconds: ['The iat of the DPoP proof is in milliseconds', 'Write iat in seconds: divide by 1000 and drop the rest.'],
+  }),
   proof_signature_invalid: row('proof', 401, 'invalid_dpop_proof', 'The signature of the DPoP proof is invalid',
-    'Sign the proof with the private key that belongs to the jwk in its header.'),
+    'Sign the proof with the private key that belongs to the jwk in its header; an ES256 signature is 64 bytes, not DER.'),
 
   authentication_insufficient: row('policy', 401, 'insufficient_user_authentication', 'A stronger or more recent authentication is required',
     'Request a new token with the acr_values and max_age of the challenge.'),
   scope_insufficient: row('policy', 403, 'insufficient_scope', 'The access token lacks a required scope',
     'Request a token with the scope of the challenge.'),
   claim_mismatch: row('policy', 403, 'insufficient_scope', 'A claim of the access token does not meet the policy of this route',
-    'Use an account or client that this route admits (the log names the claim).'),
+    'Use an account or client that this API admits.', 'Compare claims of the route with the claim of the token.'),
   identity_unforwardable: row('policy', 403, 'none', 'A claim cannot be forwarded in a field',
-    'Change the claim, or choose another forward.encoding.'),
+    'Use an account without such characters in its claims.', 'Change the claim, or choose another forward.encoding.'),
   rate_limited: row('policy', 429, 'none', 'Too many requests',
     'Try again after Retry-After.'),
   rate_store_unavailable: row('policy', 503, 'none', 'The counts of the rate limit do not answer',
-    'Try again later; the operator checks the replay store, in which replicas count together.'),
+    'Try again later.', 'Check the replay store, in which replicas count together.'),
 
   proof_replayed: row('replay', 401, 'invalid_dpop_proof', 'The DPoP proof was used before',
     'Make a new proof, with a new jti, for every request.'),
   replay_store_full: row('replay', 503, 'none', 'The replay store is full',
-    'Try again later; the operator raises replay.capacity.'),
+    'Try again later.', 'Raise replay.capacity.'),
   replay_store_unavailable: row('replay', 503, 'none', 'The replay store does not answer',
-    'Try again later; the operator checks the replay store.'),
+    'Try again later.', 'Check the replay store.'),
 
   token_exchange_refused: row('exchange', 401, 'invalid_token', 'The issuer does not exchange the access token for one of the upstream',
-    'Request a new token; the operator compares what the issuer allows with forward.token_exchange (the log names the error).'),
+    'Request a new token.', 'Compare what the issuer allows with forward.token_exchange; the log has the error of the issuer.'),
   token_exchange_unavailable: row('exchange', 503, 'none', 'The issuer gave no token for the upstream',
-    'Try again after Retry-After; the operator looks in the log of the gateway for what the token endpoint of the issuer answered.'),
+    'Try again after Retry-After.', 'Look in the log for what the token endpoint of the issuer answered.'),
   token_exchange_queue_full: row('exchange', 503, 'none', 'Too many tokens wait to be exchanged by the issuer',
-    'Try again after Retry-After, with fewer tokens that are new; the operator looks at holdfast_token_exchanges_total by result.'),
+    'Try again after Retry-After, with fewer tokens that are new.', 'Look at holdfast_token_exchanges_total by result.'),
 
   body_too_large: row('upstream', 413, false, 'The request body is too large',
-    'Send a smaller body, or raise limits.request_body.'),
+    'Send a smaller body, or several requests.', 'Raise limits.request_body.'),
   upstream_queue_full: row('upstream', 503, false, 'The connections to the upstream that this client may use are busy',
-    'Try again after Retry-After, with fewer requests at once; the operator compares upstreams.*.connections with holdfast_upstream_queue_requests.'),
+    'Try again after Retry-After, with fewer requests at once.', 'Compare upstreams.*.connections with holdfast_upstream_queue_requests.'),
   upstream_circuit_open: row('upstream', 503, false, 'The upstream is failing and not called for a moment',
-    'Try again after Retry-After.'),
+    'Try again after Retry-After.', 'Look at the upstream and at circuit of its configuration.'),
   upstream_unreachable: row('upstream', 502, false, 'The upstream cannot be reached',
-    'The operator checks the targets of the upstream.'),
+    'Try again later; report the request_id to the operator.', 'Check the targets of the upstream: the code says how the connection failed.'),
   upstream_invalid: row('upstream', 502, false, 'The upstream gave an invalid answer',
-    'The operator checks what the upstream sends.'),
+    'Report the request_id to the operator.', 'Check what the upstream sends: the code says what is wrong with it.'),
   upstream_timed_out: row('upstream', 504, false, 'The upstream did not answer in time',
-    'Try again; the operator checks the upstream and the timeouts of the route.'),
+    'Try again where the request may be repeated.', 'Check the upstream and the timeouts of the route.'),
 } as const satisfies Record<string, ReasonRow>;
 
 export type Reason = keyof typeof REASONS;
 
 /** Names of all reasons in the order of the checks. */
 export const REASON_NAMES = Object.keys(REASONS) as readonly Reason[];
-
-/**
- * What a refusal may tell the operator. No field here fits a token, proof, nonce or key; the only values that come from
- * outside are `htu` without userinfo, query and fragment and, once its signature is verified, the token's `aud` (decision 73).
- */
-export interface RejectionFacts {
-  /** Name of the claim, field, parameter or configured key that was wrong: a name from us or from the policy, never a value. */
-  readonly what?: string;
-  /** Seconds by which the client's clock is ahead (positive) or behind (negative). */
-  readonly clockOffset?: number;
-  /** The target URI and what the proof has instead, at most 256 characters each; `received` is empty where that is not a URI. */
-  readonly htu?: { readonly expected: string; readonly received: string };
-  /** Audiences accepted by the route and found in the verified token, at most 8 each. */
-  readonly audience?: { readonly expected: readonly string[]; readonly received: readonly string[] };
-  /** The certificate shown has the subject and issuer name of another generation: probably renewed. */
-  readonly renewedCertificate?: boolean;
-  /** Seconds for `Retry-After`. */
-  readonly retryAfter?: number;
-  /** Of the rate limit that refused. */
-  readonly quota?: Quota;
-  /** Value of `Allow`. */
-  readonly allow?: string;
-}
 
 /** A refusal as a value: returned, never thrown. Carries a reason of the table and the facts an operator needs. */
 export class Rejection {
@@ -346,14 +354,14 @@ export function reject(reason: Reason, facts?: RejectionFacts): Rejection {
   return new Rejection(reason, facts);
 }
 
-/** What the answer says: the words of the reason, or of the cause where that has its own. */
+/** What is said: the words of the reason, or of the cause where that has its own. */
 export function wordingOf({ reason, facts }: Rejection): Wording {
   const causes = causesOf(reason);
-  const { what = '' } = facts;
-  return (Object.hasOwn(causes, what) ? causes[what] : undefined) ?? REASONS[reason];
+  const cause = [facts.differs, facts.what].find((one) => one !== undefined && Object.hasOwn(causes, one));
+  return (cause === undefined ? undefined : causes[cause]) ?? REASONS[reason];
 }
 
-/** Words of a reason for causes that need other ones, by `what` of the facts. */
+/** Words of a reason for causes that need other ones, by `differs` of the facts, or else by `what`. */
 export function causesOf(reason: Reason): Readonly<Record<string, Wording>> {
   const row: ReasonRow = REASONS[reason];
   return row.causes ?? {};

@@ -1,5 +1,6 @@
 // Type, claims, times and audience of an access token (RFC 9068 §4, RFC 8725 §3).
 
+import { isMilliseconds, mismatch, mismatchOfAll, textOf } from '../rejection/difference.ts';
 import { type Rejection, reject } from '../rejection/rejection.ts';
 import type { JsonObject } from '../jose/jws.ts';
 import type { Issuer } from './issuer.ts';
@@ -24,7 +25,12 @@ export function checkTokenType(
   const { typ = 'JWT' } = header;
   const vouched = typeof typ === 'string' && ACCESS_TOKEN_TYPE.test(typ);
   const plain = typeof typ === 'string' && PLAIN_TYPE.test(typ) && !requireTyp;
-  if (!vouched && !plain) return reject('token_type_refused', { what: 'typ' });
+  if (!vouched && !plain) {
+    return reject(
+      'token_type_refused',
+      mismatch('typ', requireTyp ? ['at+jwt'] : ['at+jwt', 'JWT'], textOf(header.typ)),
+    );
+  }
   const contrary = contraryClaim(claims, accessToken) ?? (vouched ? undefined : foreignClaim(claims, accessToken));
   return contrary === undefined ? undefined : reject('token_type_refused', { what: contrary });
 }
@@ -61,7 +67,7 @@ type ClaimNames = Pick<Issuer, 'scopeClaim' | 'audienceClaim'>;
  */
 export function checkRequiredClaims(claims: JsonObject, names: ClaimNames): Rejection | undefined {
   const absent = ['exp', audienceClaimOf(claims, names)].find((claim) => !Object.hasOwn(claims, claim));
-  return absent === undefined ? undefined : reject('token_claim_invalid', { what: absent });
+  return absent === undefined ? undefined : reject('token_claim_invalid', { what: absent, differs: 'missing' });
 }
 
 /** `aud` counts wherever it names an audience (RFC 7519 §4.1.3); else the claim that the issuer has in its place. */
@@ -79,7 +85,8 @@ export function checkClaimTypes(claims: JsonObject, names: ClaimNames): Rejectio
   const listed = [...names.scopeClaim, audienceClaimOf(claims, names)];
   const typed = { ...Object.fromEntries(listed.map((claim) => [claim, isStrings])), ...TYPES };
   for (const [claim, isTyped] of Object.entries(typed)) {
-    if (Object.hasOwn(claims, claim) && !isTyped(claims[claim])) return reject('token_claim_invalid', { what: claim });
+    if (Object.hasOwn(claims, claim) && !isTyped(claims[claim]))
+      return reject('token_claim_invalid', { what: claim, differs: 'type' });
   }
   return undefined;
 }
@@ -89,8 +96,12 @@ export function checkClaimTypes(claims: JsonObject, names: ClaimNames): Rejectio
  * @returns Rejection: token_expired, token_not_yet_valid
  */
 export function checkTimes(claims: JsonObject, tolerance: number, now: number): Rejection | undefined {
-  if (!(Number(claims.exp) + tolerance > now)) return reject('token_expired');
-  return Number(claims.nbf ?? 0) > now + tolerance ? reject('token_not_yet_valid') : undefined;
+  const over = now - Number(claims.exp) - tolerance;
+  if (!(over < 0)) return reject('token_expired', { what: 'exp', differs: 'age', secondsOver: Math.floor(over) });
+  const early = Number(claims.nbf ?? 0) - now - tolerance;
+  if (early <= 0) return undefined;
+  const differs = isMilliseconds(Number(claims.nbf), now) ? 'milliseconds' : 'future';
+  return reject('token_not_yet_valid', { what: 'nbf', differs, secondsOver: Math.ceil(early) });
 }
 
 /**
@@ -108,6 +119,5 @@ export function checkAudience(
   const meets = (accepted: readonly string[]) => found.some((one) => accepted.includes(one));
   const expected = [ofRoute, issuer.audience].find((accepted) => accepted !== undefined && !meets(accepted));
   if (expected === undefined) return undefined;
-  const received = found.slice(0, 8).map((one) => one.slice(0, 256));
-  return reject('token_audience_mismatch', { audience: { expected, received } });
+  return reject('token_audience_mismatch', mismatchOfAll(audienceClaimOf(claims, issuer), expected, found));
 }

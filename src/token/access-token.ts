@@ -1,6 +1,7 @@
 // The access token: a JWT verified once and cached (RFC 9068 §4), or an opaque token.
 
 import type { LRUCache } from 'lru-cache';
+import { mismatch } from '../rejection/difference.ts';
 import { Rejection, reject } from '../rejection/rejection.ts';
 import { checkAudience, checkClaimTypes, checkRequiredClaims, checkTimes, checkTokenType } from './access-claims.ts';
 import type { Issuer } from './issuer.ts';
@@ -84,7 +85,7 @@ async function checkActive(token: string, verified: SignedToken, terms: TokenTer
 
 async function verifySignedToken(token: string, terms: TokenTerms): Promise<SignedToken | Rejection> {
   const jws = readCompactJws(token);
-  if (jws === undefined) return reject('token_malformed');
+  if (jws === undefined) return reject('token_malformed', { what: formOf(token) });
   const issuer = chooseIssuer(jws, terms.issuers);
   if (issuer instanceof Rejection) return issuer;
   const key = await verifyIssuerSignature(jws, issuer, terms.keysOf(issuer), terms.now);
@@ -96,6 +97,12 @@ async function verifySignedToken(token: string, terms: TokenTerms): Promise<Sign
   );
 }
 
+/** What a token is that is no JWS, as far as its dots tell (RFC 7516 §7.1). */
+function formOf(token: string): string {
+  const parts = token.split('.', 6).length;
+  return parts === 5 ? 'encrypted token' : parts === 1 ? 'opaque token' : 'JWS';
+}
+
 const UNKNOWN_ISSUER = { requireTyp: false, accessToken: undefined };
 
 /** By `iss`, which is unverified and picks nothing but the key set. */
@@ -103,7 +110,19 @@ function chooseIssuer({ header, payload }: CompactJws, issuers: readonly Issuer[
   const iss = Object.hasOwn(payload, 'iss') ? payload.iss : undefined;
   // Without a name of an issuer no signature can be looked at; a proof sent as access token ends here.
   if (typeof iss !== 'string') {
-    return checkTokenType(header, payload, UNKNOWN_ISSUER) ?? reject('token_claim_invalid', { what: 'iss' });
+    const differs = iss === undefined ? 'missing' : 'type';
+    return checkTokenType(header, payload, UNKNOWN_ISSUER) ?? reject('token_claim_invalid', { what: 'iss', differs });
   }
-  return issuers.find(({ issuer }) => issuer === iss) ?? reject('token_issuer_unknown');
+  const known = issuers.find(({ issuer }) => issuer === iss);
+  return (
+    known ??
+    reject(
+      'token_issuer_unknown',
+      mismatch(
+        'iss',
+        issuers.map(({ issuer }) => issuer),
+        iss,
+      ),
+    )
+  );
 }

@@ -23,7 +23,7 @@ export function checkClaims(rules: readonly ClaimRule[], claims: JsonObject): Re
         anyOf.some((wanted) => one === wanted || (typeof one === 'bigint' && String(one) === wanted)),
       )
     )
-      return reject('claim_mismatch', { what: name });
+      return reject('claim_mismatch', { what: name, differs: value === undefined ? 'missing' : 'value' });
   }
   return undefined;
 }
@@ -51,10 +51,20 @@ export function checkAuthentication(
 ): Rejection | undefined {
   const { acr, auth_time: authTime } = claims;
   if (demand.acr.length > 0 && !(typeof acr === 'string' && demand.acr.includes(acr))) {
-    return reject('authentication_insufficient', { what: 'acr' });
+    const differs = acr === undefined ? 'missing' : 'value';
+    return reject('authentication_insufficient', { what: 'acr', differs, expected: demand.acr });
   }
   if (demand.maxAuthAge === undefined) return undefined;
-  const recent =
-    typeof authTime === 'number' && Number.isFinite(authTime) && authTime + demand.maxAuthAge + tolerance >= now;
-  return recent ? undefined : reject('authentication_insufficient', { what: 'auth_time' });
+  const expected = `at most ${demand.maxAuthAge} seconds ago`;
+  if (typeof authTime !== 'number' || !Number.isFinite(authTime)) {
+    return reject('authentication_insufficient', { what: 'auth_time', differs: 'missing', expected });
+  }
+  const over = now - authTime - demand.maxAuthAge - tolerance;
+  if (over <= 0) return undefined;
+  return reject('authentication_insufficient', {
+    what: 'auth_time',
+    differs: 'age',
+    expected,
+    secondsOver: Math.ceil(over),
+  });
 }

@@ -1,5 +1,6 @@
 // The confirmation of a token, `cnf` (RFC 7800 §3.1): the key or certificate it is bound to.
 
+import { mismatchOfAll } from '../rejection/difference.ts';
 import { type Rejection, reject } from '../rejection/rejection.ts';
 import { isJsonObject, type JsonObject } from '../jose/jws.ts';
 
@@ -13,6 +14,7 @@ export interface Confirmation {
   readonly unknownMembers: number;
 }
 
+const METHODS = ['jkt', 'x5t#S256'];
 const UNBOUND: Confirmation = { jkt: undefined, x5tS256: undefined, unknownMembers: 0 };
 const isThumbprint = (value: unknown) => typeof value === 'string' && value !== '';
 
@@ -24,10 +26,11 @@ const isThumbprint = (value: unknown) => typeof value === 'string' && value !== 
 export function readConfirmation(claims: JsonObject): Confirmation | Rejection {
   if (!Object.hasOwn(claims, 'cnf')) return UNBOUND;
   const cnf = claims.cnf;
-  if (!isJsonObject(cnf)) return reject('confirmation_unsupported');
-  const known = ['jkt', 'x5t#S256'].filter((member) => Object.hasOwn(cnf, member));
-  if (known.length === 0 || !known.every((member) => isThumbprint(cnf[member])))
-    return reject('confirmation_unsupported');
+  if (!isJsonObject(cnf)) return reject('confirmation_unsupported', { what: 'cnf', differs: 'type' });
+  const known = METHODS.filter((member) => Object.hasOwn(cnf, member));
+  if (known.length === 0) return reject('confirmation_unsupported', mismatchOfAll('cnf', METHODS, Object.keys(cnf)));
+  const odd = known.find((member) => !isThumbprint(cnf[member]));
+  if (odd !== undefined) return reject('confirmation_unsupported', { what: odd, differs: 'type' });
   return {
     jkt: Object.hasOwn(cnf, 'jkt') ? String(cnf.jkt) : undefined,
     x5tS256: Object.hasOwn(cnf, 'x5t#S256') ? String(cnf['x5t#S256']) : undefined,

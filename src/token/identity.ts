@@ -39,7 +39,7 @@ const SINGLE = new Set([
  * Makes the identity fields of a request. A claim that is absent, null or empty makes no field. No text passes for an array: `strict`
  * joins the items of an array by commas and refuses a text with one, but for claims that are never arrays; the other encodings
  * encode item by item (docs/decisions/0077-numbers-that-a-double-cannot-hold.md).
- * @returns Rejection: identity_unforwardable, which names the field, for objects, for numbers without exact text, for array items
+ * @returns Rejection: identity_unforwardable, which names the claim and, for the operator, the field, for objects, for numbers without exact text, for array items
  * that contain their separator and, under `strict`, for values that are no clean field value (RFC 9110 §5.5: visible ASCII, inner
  * spaces)
  */
@@ -52,7 +52,10 @@ export function readIdentity(
   for (const { field, source } of rules) {
     const text =
       'fact' in source ? factText(identity.facts[source.fact], encoding) : claimText(source.claims, encoding, identity);
-    if (text === undefined) return reject('identity_unforwardable', { what: field });
+    if (text === undefined) {
+      const what = 'fact' in source ? source.fact : source.claims.join(' or ');
+      return reject('identity_unforwardable', { what, name: field });
+    }
     if (text !== NOTHING) fields.push([field, text]);
   }
   return fields;

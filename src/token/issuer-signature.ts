@@ -3,6 +3,8 @@
 import { admitsAlgorithm, verifySignature } from '../jose/algorithms.ts';
 import type { CompactJws } from '../jose/jws.ts';
 import { chooseKey, type VerificationKey } from '../jose/key-set.ts';
+import { mismatch, textOf, untrusted } from '../rejection/difference.ts';
+import type { RejectionFacts } from '../rejection/facts.ts';
 import { type Rejection, reject } from '../rejection/rejection.ts';
 import type { Issuer } from './issuer.ts';
 
@@ -27,19 +29,29 @@ export async function verifyIssuerSignature(
   now: number,
 ): Promise<VerificationKey | Rejection> {
   const { alg, kid } = jws.header;
-  if (typeof alg !== 'string' || !admitsAlgorithm(issuer.algorithms, alg)) return reject('token_algorithm_refused');
-  if (kid !== undefined && typeof kid !== 'string') return reject('token_key_unknown');
+  if (typeof alg !== 'string' || !admitsAlgorithm(issuer.algorithms, alg)) {
+    return reject('token_algorithm_refused', { ...mismatch('alg', issuer.algorithms, textOf(alg)), name: issuer.name });
+  }
+  if (kid !== undefined && typeof kid !== 'string')
+    return reject('token_key_unknown', { what: 'kid', differs: 'type' });
   let chosen = chooseKey(keys.current(now) ?? [], kid, alg);
   if (chosen === 'unknown') {
     await keys.refreshFor(kid);
     chosen = chooseKey(keys.current(now) ?? [], kid, alg);
   }
-  if (chosen === 'algorithm') return reject('token_algorithm_refused');
+  if (chosen === 'algorithm') return reject('token_algorithm_refused', { what: 'key of alg', name: issuer.name });
   if (chosen !== 'unknown') {
     const signed = verifySignature({ alg, key: chosen.key }, jws.signingInput, jws.signature);
-    return signed ? chosen : reject('token_signature_invalid');
+    return signed ? chosen : reject('token_signature_invalid', { what: 'signature', name: issuer.name });
   }
   return keys.current(now) === undefined
-    ? reject('issuer_unavailable', { what: issuer.name, retryAfter: 5 })
-    : reject('token_key_unknown');
+    ? reject('issuer_unavailable', { what: 'keys of the issuer', name: issuer.name, retryAfter: 5 })
+    : reject('token_key_unknown', kidFacts(kid, issuer));
+}
+
+/** The `kid` is unverified. Without one, a token is known by its key only where the issuer has a single one that fits. */
+function kidFacts(kid: string | undefined, { name }: Issuer): RejectionFacts {
+  return kid === undefined
+    ? { what: 'kid', differs: 'missing', name }
+    : { what: 'kid', received: untrusted(kid, 64), name };
 }

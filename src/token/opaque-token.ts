@@ -1,5 +1,6 @@
 // Opaque tokens: the issuer's answer (RFC 7662 §2.2), held to the rules for JWTs.
 
+import { mismatch, mismatchOfAll, textOf } from '../rejection/difference.ts';
 import { Rejection, reject } from '../rejection/rejection.ts';
 import { audienceClaimOf, checkAudience, checkClaimTypes, checkTimes } from './access-claims.ts';
 import { readConfirmation } from './confirmation.ts';
@@ -73,9 +74,10 @@ export async function introspectToken(
 ): Promise<JsonObject | Rejection> {
   const { introspect, audience, now, client } = terms;
   const answer = await introspect(issuer, token, now, { client, signed: signed !== undefined });
-  if (answer === 'unavailable') return reject('issuer_unavailable', { what: issuer.name, retryAfter: 5 });
-  if (answer === 'busy') return reject('introspection_queue_full', { what: issuer.name, retryAfter: 1 });
-  if (answer === 'inactive') return reject('token_inactive');
+  if (answer === 'unavailable')
+    return reject('issuer_unavailable', { what: 'answer of the issuer', name: issuer.name, retryAfter: 5 });
+  if (answer === 'busy') return reject('introspection_queue_full', { name: issuer.name, retryAfter: 1 });
+  if (answer === 'inactive') return reject('token_inactive', { what: 'active', name: issuer.name });
   const shown = signed ?? {};
   const { aud, cnf, jti } = shown;
   const { audienceClaim } = issuer;
@@ -97,7 +99,12 @@ function checkIntrospected(
   terms: { readonly issuer: Issuer; readonly audience: readonly string[] | undefined; readonly now: number },
 ): Rejection | undefined {
   const { issuer, audience, now } = terms;
-  if (Object.hasOwn(claims, 'iss') && claims.iss !== issuer.issuer) return reject('token_issuer_unknown');
+  if (Object.hasOwn(claims, 'iss') && claims.iss !== issuer.issuer) {
+    return reject('token_issuer_unknown', {
+      ...mismatch('iss', [issuer.issuer], textOf(claims.iss)),
+      name: issuer.name,
+    });
+  }
   return (
     checkKind(claims, issuer.introspection?.accessToken) ??
     checkClaimTypes(claims, issuer) ??
@@ -126,7 +133,7 @@ function checkAudienceOf(
 ): Rejection | undefined {
   if (Object.hasOwn(claims, audienceClaimOf(claims, issuer))) return checkAudience(claims, issuer, ofRoute);
   if (ofRoute === undefined) return undefined;
-  return reject('token_audience_mismatch', { audience: { expected: ofRoute, received: [] } });
+  return reject('token_audience_mismatch', mismatchOfAll(audienceClaimOf(claims, issuer), ofRoute, []));
 }
 
 /** Ory Hydra and others write an empty `aud` where no audience was asked for: it says as much as none. */
@@ -138,18 +145,21 @@ function withoutEmptyAudience({ aud, ...claims }: JsonObject): JsonObject {
 /** A token that its issuer calls DPoP-bound is never taken for an unbound one (RFC 9449 §6.2). */
 function checkDpopBound({ token_type: type, cnf }: JsonObject): Rejection | undefined {
   if (typeof type !== 'string' || type.toLowerCase() !== 'dpop') return undefined;
-  return isJsonObject(cnf) && Object.hasOwn(cnf, 'jkt') ? undefined : reject('confirmation_unsupported');
+  return isJsonObject(cnf) && Object.hasOwn(cnf, 'jkt')
+    ? undefined
+    : reject('confirmation_unsupported', { what: 'jkt', differs: 'missing' });
 }
 
 /** Of a JWT the answer must be about this very token, bound to the same key and certificate. */
 function checkSame(claims: JsonObject, signed: JsonObject): Rejection | undefined {
-  if (Object.hasOwn(signed, 'jti') && claims.jti !== signed.jti) return reject('token_claim_invalid', { what: 'jti' });
+  if (Object.hasOwn(signed, 'jti') && claims.jti !== signed.jti)
+    return reject('token_claim_invalid', { what: 'jti', differs: 'value' });
   if (Object.keys(signed).length === 0) return undefined;
   const [answered, own] = [readConfirmation(claims), readConfirmation(signed)];
   if (answered instanceof Rejection) return answered;
   if (own instanceof Rejection) return own;
   const same = answered.jkt === own.jkt && answered.x5tS256 === own.x5tS256;
-  return same ? undefined : reject('token_claim_invalid', { what: 'cnf' });
+  return same ? undefined : reject('token_claim_invalid', { what: 'cnf', differs: 'value' });
 }
 
 function present(claims: JsonObject): JsonObject {

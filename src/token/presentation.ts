@@ -11,6 +11,9 @@ export interface Presentation {
   readonly proof: string | undefined;
 }
 
+/** The facts of a proof that is not there. */
+export const NO_PROOF = { what: 'DPoP', differs: 'missing' } as const;
+
 const TOKEN_BYTES = 16 * 1024;
 const CREDENTIALS = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?: +(.*))?$/s;
 const TOKEN68 = /^[A-Za-z0-9\-._~+/]+=*$/;
@@ -28,8 +31,8 @@ export function readPresentation(request: RequestFacts): Presentation | Rejectio
   if (credentials instanceof Rejection) return credentials;
   if (credentials.scheme === 'Bearer') return { ...credentials, proof: undefined };
   const [proof, ...others] = request.dpop;
-  if (proof === undefined) return reject('proof_missing');
-  if (others.length > 0 || proof.includes(',')) return reject('proof_repeated');
+  if (proof === undefined) return reject('proof_missing', NO_PROOF);
+  if (others.length > 0 || proof.includes(',')) return reject('proof_repeated', { what: 'DPoP' });
   return { ...credentials, proof };
 }
 
@@ -44,7 +47,7 @@ function readCredentials(
   if (malformed instanceof Rejection) return malformed;
   if (inQuery) return reject('credentials_repeated', { what: 'query' });
   if (read.length > 1) return reject('credentials_repeated', { what: 'Authorization' });
-  return read[0] ?? reject('credentials_missing');
+  return read[0] ?? reject('credentials_missing', { what: 'Authorization', differs: 'missing' });
 }
 
 /**
@@ -53,11 +56,13 @@ function readCredentials(
  */
 function readCredentialsLine(line: string): { scheme: Scheme; accessToken: string } | Rejection {
   const [, name = '', accessToken] = CREDENTIALS.exec(line) ?? [];
-  if (name === '') return reject('credentials_malformed');
+  if (name === '') return reject('credentials_malformed', { what: 'Authorization' });
   if (accessToken === undefined) return reject('credentials_malformed', { what: 'scheme' });
   const scheme = readScheme(name);
-  if (scheme === undefined) return reject('scheme_not_accepted');
-  if (accessToken.length > TOKEN_BYTES || !TOKEN68.test(accessToken)) return reject('credentials_malformed');
+  if (scheme === undefined) return reject('scheme_not_accepted', { what: 'Authorization' });
+  if (accessToken.length > TOKEN_BYTES)
+    return reject('credentials_malformed', { what: 'access token', differs: 'size' });
+  if (!TOKEN68.test(accessToken)) return reject('credentials_malformed', { what: 'access token', differs: 'form' });
   return { scheme, accessToken };
 }
 

@@ -19,10 +19,15 @@ export function readScopes(claims: JsonObject, scopeClaims: readonly string[]): 
   return (Array.isArray(value) ? value.map(String) : String(value).split(' ')).filter(Boolean);
 }
 
-/** @returns Rejection: scope_insufficient. Without a rule every token passes. */
+/** @returns Rejection: scope_insufficient, with the scopes that the token lacks. Without a rule every token passes. */
 export function checkScope(rule: ScopeRule | undefined, scopes: readonly string[]): Rejection | undefined {
   if (rule === undefined) return undefined;
   const has = (scope: string) => scopes.includes(scope);
   const passes = rule.match === 'all' ? rule.scopes.every(has) : rule.scopes.some(has);
-  return passes ? undefined : reject('scope_insufficient');
+  if (passes) return undefined;
+  return reject('scope_insufficient', {
+    what: 'scope',
+    differs: 'missing',
+    expected: rule.scopes.filter((scope) => !has(scope)),
+  });
 }

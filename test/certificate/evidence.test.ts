@@ -5,6 +5,7 @@ import { describe, test } from 'node:test';
 import { checkCertificate, checkThumbprint } from '../../src/certificate/evidence.ts';
 import { readCertificate } from '../../src/certificate/leaf.ts';
 import { SeenCertificates } from '../../src/certificate/seen-certificates.ts';
+import type { Rejection } from '../../src/rejection/rejection.ts';
 import type { CertificateEvidence } from '../../src/request-facts.ts';
 import { makeCertificate } from '../support/pki.ts';
 import rfc8705 from '../vectors/rfc8705.json' with { type: 'json' };
@@ -36,9 +37,9 @@ describe('verify: chain', () => {
   });
 
   test('the log learns which date it was, and nothing of the certificate', () => {
-    assert.deepEqual(checkCertificate(shown, NOT_BEFORE - 1)?.facts, { what: 'notBefore' });
-    assert.deepEqual(checkCertificate(shown, NOT_AFTER + 1)?.facts, { what: 'notAfter' });
-    assert.deepEqual(checkCertificate({ ...shown, trusted: false }, NOW)?.facts, {});
+    assert.deepEqual(checkCertificate(shown, NOT_BEFORE - 1)?.facts, { what: 'notBefore', secondsOver: 1 });
+    assert.deepEqual(checkCertificate(shown, NOT_AFTER + 1)?.facts, { what: 'notAfter', secondsOver: 1 });
+    assert.deepEqual(checkCertificate({ ...shown, trusted: false }, NOW)?.facts, { what: 'chain' });
   });
 });
 
@@ -79,23 +80,30 @@ describe('renewed certificates', () => {
   test('a mismatch says so when the old certificate of the same names was seen with its token', async () => {
     const seen = new SeenCertificates();
     assert.equal(checkThumbprint(shown, shown.facts.thumbprint, seen), undefined);
-    const rejection = checkThumbprint(await show('CN=client'), shown.facts.thumbprint, seen);
+    const renewed = await show('CN=client');
+    const rejection = checkThumbprint(renewed, shown.facts.thumbprint, seen);
     assert.equal(rejection?.reason, 'certificate_mismatch');
-    assert.deepEqual(rejection.facts, { renewedCertificate: true });
+    const { thumbprint: received } = renewed.facts;
+    const expected = shown.facts.thumbprint;
+    const facts = { what: 'x5t#S256', differs: 'value', expected, received, renewedCertificate: true };
+    assert.deepEqual(rejection.facts, facts);
   });
 
   test('a certificate of other names, or one that was never seen, is no renewal', async () => {
     const seen = new SeenCertificates();
     const renewed = await show('CN=client');
-    assert.deepEqual(checkThumbprint(renewed, shown.facts.thumbprint, seen)?.facts, {});
+    const isRenewal = (found: Rejection | undefined) => found?.facts.renewedCertificate;
+    assert.equal(isRenewal(checkThumbprint(renewed, shown.facts.thumbprint, seen)), undefined);
     seen.remember(shown.facts);
-    assert.deepEqual(checkThumbprint(await show('CN=thief'), shown.facts.thumbprint, seen)?.facts, {});
-    assert.deepEqual(checkThumbprint(renewed, shown.facts.thumbprint, new SeenCertificates())?.facts, {});
+    assert.equal(isRenewal(checkThumbprint(await show('CN=thief'), shown.facts.thumbprint, seen)), undefined);
+    assert.equal(isRenewal(checkThumbprint(renewed, shown.facts.thumbprint, new SeenCertificates())), undefined);
   });
 
   test('a mismatch teaches nothing, so that strangers cannot crowd out the certificates of clients', async () => {
     const seen = new SeenCertificates();
     checkThumbprint(shown, 'another', seen);
-    assert.deepEqual(checkThumbprint(await show('CN=client'), shown.facts.thumbprint, seen)?.facts, {});
+    const rejection = checkThumbprint(await show('CN=client'), shown.facts.thumbprint, seen);
+    assert.equal(rejection?.facts.renewedCertificate, undefined);
+    assert.equal(rejection?.reason, 'certificate_mismatch');
   });
 });

@@ -200,7 +200,7 @@ test('explain decides about one request as the gateway would, and never repeats 
     writeFileSync(file, elsewhere);
     const request = ['explain', '-c', config, '--method', 'GET', '--url', `${ORIGIN}/orders/1`, '--token-file', file];
     const { stdout } = await explain(readCommandLine(request));
-    assert.match(stdout, /^REFUSED: issuer_unavailable\n {2}what: "login"$/m);
+    assert.match(stdout, /^REFUSED: issuer_unavailable\n {2}what: "keys of the issuer"\n {2}name: "login"$/m);
     assert.match(stdout, /^The keys of issuer login could not be loaded: .*ECONNREFUSED$/m);
   });
   await t.test('a configuration with problems: as check says them, --json on standard output too', async () => {
@@ -221,8 +221,10 @@ test('explain decides about one request as the gateway would, and never repeats 
     const refused = JSON.parse(elsewhereJson.stdout);
     assert.deepEqual([refused.decision, refused.reason, refused.answer.status], ['refused', 'proof_uri_mismatch', 401]);
     assert.deepEqual(refused.facts, {
-      what: 'path',
-      htu: { expected: `${ORIGIN}/orders/2`, received: `${ORIGIN}/orders/1` },
+      what: 'htu',
+      differs: 'path',
+      expected: `${ORIGIN}/orders/2`,
+      received: `${ORIGIN}/orders/1`,
     });
   });
 });

@@ -35,7 +35,7 @@ test('a refusal is listed in full, without its query, and counted by reason with
         'proof_uri_mismatch',
         'any',
         1,
-        'htu has another host: the clients, or Host of the balancer; one client, 127.0.0.1',
+        'If htu is what the client called, have the balancer pass on Host and compare listeners[].origins; one client, 127.0.0.1',
       ],
     ],
   );
@@ -58,7 +58,9 @@ test('why prints the refusal by its id or the first characters of it, and says s
   const origin = `http://127.0.0.1:${admin}`;
   const { exit, stdout } = await why(id.slice(0, 8), origin);
   assert.equal(exit, 0);
-  assert.match(stdout, /^proof_uri_mismatch \(401\)\n {2}why {7}The DPoP proof is for another URI\n/);
+  assert.match(stdout, /^proof_uri_mismatch \(401\)\n {2}why {7}The htu of the DPoP proof has another host\n/);
+  assert.match(stdout, /client {4}Set htu to the host that the client calls/);
+  assert.match(stdout, /operator {2}If htu is what the client called/);
   assert.match(stdout, /received {2}https:\/\/other\.example\.com\/any\/1\n/);
   const { reason } = JSON.parse((await why(id, origin, true)).stdout) as { reason: string };
   assert.equal(reason, 'proof_uri_mismatch');

@@ -138,7 +138,7 @@ describe('a token of a client', () => {
     assert.equal(exchanges(server) - before, 1);
     assert.equal(gateway.upstream.seen.length, 1);
     const line = await gateway.logged({ msg: 'request', reason: 'token_exchange_refused' });
-    assert.deepEqual(line['facts'], { what: 'invalid_grant' });
+    assert.deepEqual(line['facts'], { name: 'login', code: 'invalid_grant' });
   });
 
   test('stays in the gateway while the token endpoint is away, and other routes go on', async (t) => {

@@ -30,18 +30,22 @@ const texts = ({ body, fields }: Answered) => {
 test('a proof for another scheme, host or port names it, with both URIs, in answer and log alike', async (t) => {
   const gateway = await startTestGateway(t, POLICY);
   const expected = `${ORIGIN}/dpop/1`;
-  for (const [htu, received, what] of [
+  for (const [htu, received, differs] of [
     [`http://${HOST}/dpop/1`, `http://${HOST}/dpop/1`, 'scheme'],
     ['https://gateway.internal/dpop/1', 'https://gateway.internal/dpop/1', 'host'],
     [`${ORIGIN}:8443/dpop/1`, `${ORIGIN}:8443/dpop/1`, 'port'],
     [`${ORIGIN}/dpop/2?secret=1#secret`, `${ORIGIN}/dpop/2`, 'path'],
-    [`https://secret@${HOST}/dpop/2`, `${ORIGIN}/dpop/2`, 'userinfo'],
-    ['/dpop/1', '', 'htu'],
+    [`https://secret@${HOST}/dpop/1`, `https://***@${HOST}/dpop/1`, 'userinfo'],
+    [`${ORIGIN}/dpop/1/`, `${ORIGIN}/dpop/1/`, 'trailing slash'],
+    [`${ORIGIN}/DPOP/1`, `${ORIGIN}/DPOP/1`, 'case'],
+    [`${ORIGIN}/dpop/1%3Fsecond=2`, `${ORIGIN}/dpop/1%3Fsecond=2`, 'query'],
+    ['/dpop/1', '/dpop/1', 'form'],
   ] as const) {
     const answer = await dpop(gateway, 'GET', '/dpop/1', { proving: { claims: { htu } } });
     assert.equal(answer.reason, 'proof_uri_mismatch');
-    assert.deepEqual(JSON.parse(answer.body).htu, { expected, received });
-    assert.deepEqual(await factsOf(gateway, answer), { what, htu: { expected, received } });
+    const facts = { what: 'htu', differs, expected, received };
+    assert.partialDeepStrictEqual(JSON.parse(answer.body), facts);
+    assert.deepEqual(await factsOf(gateway, answer), facts);
   }
   assert.doesNotMatch(JSON.stringify(gateway.log), /secret/);
 });

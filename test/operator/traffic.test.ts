@@ -22,7 +22,7 @@ function traffic(requests: number, refused: number, slow = 0): RouteTraffic {
 }
 
 function refusals(change: Partial<CountedRefusals>): CountedRefusals {
-  const [client, what] = ['192.0.2.7', 'scheme'];
+  const client = '192.0.2.7';
   return {
     reason: 'proof_uri_mismatch',
     route: 'orders',
@@ -30,7 +30,8 @@ function refusals(change: Partial<CountedRefusals>): CountedRefusals {
     lastHour: 1,
     lastAt: 1,
     client,
-    what,
+    what: 'htu',
+    differs: 'scheme',
     ...change,
   };
 }
@@ -59,8 +60,8 @@ test('reasons of all workers are added up, and the one client is named only wher
   const parts = (other: Partial<CountedRefusals>) =>
     mergeRecent([part({ refusals: [refusals({})] }), part({ refusals: [refusals({ lastAt: 9, ...other })] })]);
   assert.deepEqual(parts({}).refusals, [refusals({ lastFiveMinutes: 2, lastHour: 2, lastAt: 9 })]);
-  const [two] = parts({ client: '198.51.100.9', what: 'host' }).refusals;
-  assert.deepEqual([two?.client, two?.what], [undefined, undefined]);
+  const [two] = parts({ client: '198.51.100.9', differs: 'host' }).refusals;
+  assert.deepEqual([two?.client, two?.what, two?.differs], [undefined, 'htu', undefined]);
   assert.equal(parts({ route: 'payments' }).refusals.length, 2);
 });
 
@@ -73,8 +74,11 @@ test('the most frequent reason comes first, with what to look at: by the part of
   assert.deepEqual(
     status.map(({ reason, lookAt }) => [reason, lookAt]),
     [
-      ['proof_uri_mismatch', 'htu has another scheme: the clients, or X-Forwarded-Proto of the balancer'],
-      ['internal_error', 'one client, 192.0.2.7'],
+      [
+        'proof_uri_mismatch',
+        'If htu is what the client called, have the balancer send X-Forwarded-Proto and name it in trusted_peers',
+      ],
+      ['internal_error', 'The log has the error under the request_id; one client, 192.0.2.7'],
     ],
   );
 });

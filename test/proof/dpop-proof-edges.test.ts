@@ -1,10 +1,12 @@
 // The edges of proof checks: the last value that passes, the first that does not.
 
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { before, describe, test } from 'node:test';
 import { readRequestPath, targetUri } from '../../src/http/uri.ts';
 import { type DpopRules, type ProofTerms, verifyProof } from '../../src/proof/dpop-proof.ts';
 import { NonceKeys } from '../../src/proof/nonce.ts';
+import { hashDifference } from '../../src/rejection/difference.ts';
 import { type Reason, Rejection } from '../../src/rejection/rejection.ts';
 import { makeKey, makeProof, type ProofOptions, proofParts, type TestKey } from '../support/tokens.ts';
 import { makeProofTerms } from '../support/proving.ts';
@@ -111,18 +113,57 @@ describe('moments', () => {
 describe('what a refusal tells', () => {
   for (const claim of ['jti', 'htm', 'htu', 'ath', 'iat', 'nonce', 'exp', 'nbf']) {
     test(`which claim is malformed: ${claim}`, async () =>
-      assert.deepEqual(await refusal({ claims: { [claim]: null } }), ['proof_malformed', { what: claim }]));
+      assert.deepEqual(await refusal({ claims: { [claim]: null } }), [
+        'proof_malformed',
+        { what: claim, differs: 'type' },
+      ]));
   }
   test('that an extension of the header is not understood', async () =>
-    assert.deepEqual(await refusal({ header: { b64: true } }), ['proof_malformed', { what: 'crit' }]));
+    assert.deepEqual(await refusal({ header: { b64: true } }), [
+      'proof_malformed',
+      { what: 'crit', differs: 'value' },
+    ]));
 
   test('by how many seconds the clock of the client is off, wherever it decides', async () => {
     const onSkew: DpopRules = { ...RULES, nonce: 'on-skew' };
-    const late = { claims: { iat: NOW + 90 } };
-    assert.deepEqual(await refusal(late), ['proof_from_future', { clockOffset: 90 }]);
-    assert.deepEqual(await refusal(late, { rules: onSkew }), ['nonce_required', { clockOffset: 90 }]);
-    const notYet = { claims: { iat: NOW, nonce: nonces.mint(NOW), nbf: NOW + 90 } };
-    assert.deepEqual(await refusal(notYet), ['proof_from_future', { clockOffset: 0 }]);
+    const early = { claims: { iat: NOW + 90 } };
+    const latest = Math.floor(NOW + 15);
+    const window = `${Math.ceil(NOW - 60)} to ${latest}`;
+    const facts = { what: 'iat', differs: 'future', expected: window, received: `${NOW + 90}`, clockOffset: 90 };
+    assert.deepEqual(await refusal(early), ['proof_from_future', facts]);
+    assert.deepEqual(await refusal(early, { rules: onSkew }), ['nonce_required', facts]);
+    for (const nonce of [undefined, nonces.mint(NOW)]) {
+      const notYet = { ...facts, what: 'nbf', expected: `at most ${latest}` };
+      const claims = { iat: NOW, nonce, nbf: NOW + 90 };
+      assert.deepEqual(await refusal({ claims }), ['proof_from_future', notYet]);
+    }
+  });
+  test('that a time is in milliseconds, and no time that is only far away', async () => {
+    const differs = async (iat: number) => {
+      const result = await verify({ claims: { iat } });
+      return result instanceof Rejection && [result.reason, result.facts.differs];
+    };
+    assert.deepEqual(await differs(NOW * 1000), ['proof_from_future', 'milliseconds']);
+    assert.deepEqual(await differs((NOW - 3600) * 1000), ['proof_from_future', 'milliseconds']);
+    assert.deepEqual(await differs(NOW * 2), ['proof_from_future', 'future']);
+    assert.deepEqual(await differs(NOW / 1000), ['proof_stale', 'age']);
+  });
+  test('the window of this very moment: what a reload made shorter is not shown as allowed', async () => {
+    const result = await verify(
+      { claims: { iat: NOW - 50 } },
+      { shorterMemories: [{ until: NOW - 10, rememberedFor: 20 }] },
+    );
+    assert.ok(result instanceof Rejection && result.reason === 'proof_stale');
+    assert.equal(result.facts.expected, `${Math.ceil(NOW - 20)} to ${Math.floor(NOW + 15)}`);
+  });
+  test('that a hash is right but written in another encoding', async () => {
+    const hash = createHash('sha256').update('a token').digest();
+    for (const encoding of ['hex', 'base64'] as const) {
+      assert.equal(hashDifference(hash.toString(encoding), hash.toString('base64url')), 'encoding');
+    }
+    assert.equal(hashDifference('x', hash.toString('base64url')), 'value');
+    const [reason, facts] = (await refusal({ claims: { ath: 'x' } })) as [string, object];
+    assert.deepEqual([reason, facts], ['proof_token_mismatch', { what: 'ath', differs: 'value' }]);
   });
 });
 

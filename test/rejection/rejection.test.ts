@@ -45,7 +45,23 @@ describe('table', () => {
   });
 });
 
+/** Every word that is said to clients. */
+const publicWords = REASON_NAMES.flatMap((reason) =>
+  [REASONS[reason], ...Object.values(causesOf(reason))].flatMap(({ title, remedy }) => [title, remedy]),
+);
+
 describe('words', () => {
+  test('for clients name no key of the configuration, and send nobody to a log that only the operator reads', () => {
+    // `acr_values` and `max_age` are parameters of a challenge, `request_id` is a member of the answer.
+    const others = /\b(?:acr_values|max_age|request_id|access_token|api\.example\.com)\b/g;
+    for (const words of publicWords) {
+      assert.doesNotMatch(
+        words.replaceAll(others, ''),
+        /\[\]|\*\.|_|[a-z]\.[a-z]+(?!#)\b(?<!cnf\.jkt|cnf\.x5t)|\blogs? has\b/,
+        words,
+      );
+    }
+  });
   test('are those of the cause where the reason has some for it, else those of the reason', () => {
     for (const reason of REASON_NAMES) {
       const { title, remedy } = REASONS[reason];
@@ -177,12 +193,20 @@ describe('answer', () => {
   });
   test('tells expected and received only where explain_to_clients allows it', () => {
     const facts = {
-      htu: { expected: 'https://a/b', received: 'http://a/b' },
+      what: 'htu',
+      differs: 'scheme',
+      expected: 'https://a/b',
+      received: 'http://a/b',
       clockOffset: -90,
-      audience: { expected: ['x'], received: ['y'] },
+      name: 'login',
+      code: 'ECONNREFUSED',
     };
-    assert.doesNotMatch(answer('proof_uri_mismatch', {}, facts).body, /htu"|clock|audience/);
-    const told = JSON.parse(answer('proof_uri_mismatch', { explain: true }, facts).body);
-    assert.deepEqual([told.htu, told.clock_offset, told.audience], [facts.htu, -90, undefined]);
+    const told = (explain: boolean) => JSON.parse(answer('proof_uri_mismatch', { explain }, facts).body);
+    const { what, differs, ...others } = told(false);
+    assert.deepEqual([what, differs], ['htu', 'scheme']);
+    assert.deepEqual(Object.keys(others), ['type', 'title', 'status', 'detail', 'reason', 'request_id']);
+    const { expected, received, clock_offset: offset, name, code } = told(true);
+    assert.deepEqual([expected, received, offset], ['https://a/b', 'http://a/b', -90]);
+    assert.deepEqual([name, code], [undefined, undefined], 'what only the operator can place');
   });
 });

@@ -84,14 +84,14 @@ describe('audience', () => {
     assert.equal(reasonOf('a', ['x']), 'token_audience_mismatch');
     assert.equal(reasonOf('a', []), 'token_audience_mismatch');
   });
-  test('for the log: what was accepted, and at most eight of those found, 256 characters each', () => {
+  test('what was accepted is told, and at most eight of those found', () => {
     const many = ['x'.repeat(300), ...Array.from({ length: 9 }, (_, at) => `x${at}`)];
-    assert.deepEqual(
-      checkAudience({ aud: many }, { audience: ['a'], audienceClaim: 'aud' }, undefined)?.facts.audience,
-      {
-        expected: ['a'],
-        received: ['x'.repeat(256), 'x0', 'x1', 'x2', 'x3', 'x4', 'x5', 'x6'],
-      },
-    );
+    const refused = checkAudience({ aud: many }, { audience: ['a'], audienceClaim: 'aud' }, undefined);
+    assert.deepEqual(refused?.facts, {
+      what: 'aud',
+      differs: 'value',
+      expected: ['a'],
+      received: ['x'.repeat(300), 'x0', 'x1', 'x2', 'x3', 'x4', 'x5', 'x6'].join(', '),
+    });
   });
 });

@@ -254,7 +254,7 @@ describe('access token', () => {
   test('without iss and typ it is the claim that is missing', async () => {
     const result = await verifyAccessToken(await signParts(key, { alg: 'ES256' }, { aud: 'x', exp: NOW }), terms());
     assert.ok(result instanceof Rejection);
-    assert.deepEqual([result.reason, result.facts], ['token_claim_invalid', { what: 'iss' }]);
+    assert.deepEqual([result.reason, result.facts], ['token_claim_invalid', { what: 'iss', differs: 'missing' }]);
   });
   test('a signed answer to introspection sent as access token: token_type_refused', async () => {
     const answer = { aud: AUDIENCE, iat: NOW, token_introspection: { active: true, aud: AUDIENCE, exp: NOW + 60 } };
@@ -291,7 +291,10 @@ describe('access token', () => {
         const token = await signParts(key, { alg: 'ES256', typ: 'at+jwt' }, claims);
         const result = await verifyAccessToken(token, terms());
         assert.ok(result instanceof Rejection);
-        assert.deepEqual([result.reason, result.facts], ['token_claim_invalid', { what: claim }]);
+        assert.deepEqual(
+          [result.reason, result.facts],
+          ['token_claim_invalid', { what: claim, differs: value === undefined ? 'missing' : 'type' }],
+        );
       });
     }
   }
@@ -318,13 +321,14 @@ describe('access token', () => {
     assert.equal(await outcomeOf({ claims: { aud: ['urn:other'] } }, narrowed()), 'verified');
     const result = await verifyAccessToken(await makeToken(key, NOW, { claims: { aud: 'x' } }), narrowed());
     assert.ok(result instanceof Rejection);
-    assert.deepEqual(result.facts.audience, { expected: ['urn:other'], received: ['x'] });
+    const facts = { what: 'aud', differs: 'value', received: 'x' };
+    assert.deepEqual(result.facts, { ...facts, expected: ['urn:other'] });
     const ofRouteAlone = await verifyAccessToken(
       await makeToken(key, NOW, { claims: { aud: 'x' } }),
       terms({ audience: ['x'] }),
     );
     assert.ok(ofRouteAlone instanceof Rejection);
-    assert.deepEqual(ofRouteAlone.facts.audience, { expected: login.audience, received: ['x'] });
+    assert.deepEqual(ofRouteAlone.facts, { ...facts, differs: 'form', expected: login.audience });
   });
 
   test('where two reasons apply, the earlier one of the table is reported', async () => {

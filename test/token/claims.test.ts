@@ -130,7 +130,7 @@ describe('claims', () => {
   });
   test('the refusal names the rule and not what was found', () => {
     const rejection = checkClaims([rule(['tenant'], 'acme')], { tenant: 'secret' });
-    assert.deepEqual([rejection?.reason, rejection?.facts], ['claim_mismatch', { what: 'tenant' }]);
+    assert.deepEqual([rejection?.reason, rejection?.facts], ['claim_mismatch', { what: 'tenant', differs: 'value' }]);
   });
 });
 
@@ -156,8 +156,16 @@ describe('authentication', () => {
     assert.equal(check([], undefined, {}), undefined);
     assert.equal(check(['gold'], undefined, { acr: 'gold' }), undefined);
     assert.equal(check([], 600, { auth_time: 9999 }), undefined);
-    assert.deepEqual(check(['gold'], 600, { auth_time: 9999 }), { what: 'acr' });
-    assert.deepEqual(check(['gold', 'silver'], 600, { acr: 'silver' }), { what: 'auth_time' });
+    assert.deepEqual(check(['gold'], 600, { auth_time: 9999 }), {
+      what: 'acr',
+      differs: 'missing',
+      expected: ['gold'],
+    });
+    assert.deepEqual(check(['gold', 'silver'], 600, { acr: 'silver' }), {
+      what: 'auth_time',
+      differs: 'missing',
+      expected: 'at most 600 seconds ago',
+    });
   });
 });
 
@@ -210,7 +218,7 @@ describe('identity', () => {
     test(`${JSON.stringify(value)} rejects under strict`, () => {
       const read = identify({ roles: value });
       assert.ok(read instanceof Rejection && read.reason === 'identity_unforwardable');
-      assert.deepEqual(read.facts, { what: 'X-Auth-Roles' });
+      assert.deepEqual(read.facts, { what: 'roles', name: 'X-Auth-Roles' });
     });
   }
   test('a scope that contains a space in an array rejects', () =>

@@ -119,10 +119,10 @@ describe('what opens', () => {
     assert.equal((await judge('opaque', 'inactive')).outcome, 'token_inactive');
     const { result } = await judge('opaque', 'unavailable');
     assert.ok(result instanceof Rejection && result.reason === 'issuer_unavailable');
-    assert.deepEqual(result.facts, { what: 'login', retryAfter: 5 });
+    assert.deepEqual(result.facts, { what: 'answer of the issuer', name: 'login', retryAfter: 5 });
     const { result: waits } = await judge('opaque', 'busy');
     assert.ok(waits instanceof Rejection && waits.reason === 'introspection_queue_full');
-    assert.deepEqual(waits.facts, { what: 'login', retryAfter: 1 });
+    assert.deepEqual(waits.facts, { name: 'login', retryAfter: 1 });
   });
 
   test('iss counts when it is there: token_issuer_unknown', async () => {

@@ -13,7 +13,7 @@ import { chooseRoute } from '../../policy/route-table.ts';
 import type { Listener, Policy, Route } from '../../policy/policy.ts';
 import { readAuthority } from '../../http/uri.ts';
 import { Rejection } from '../../rejection/rejection.ts';
-import { shownFacts } from '../../rejection/shown-facts.ts';
+import { shownFacts } from '../../rejection/facts.ts';
 import { type Answer, rejectionAnswer } from '../../rejection/answer.ts';
 import type { JsonObject } from '../../jose/jws.ts';
 import { presentedScheme } from '../../token/presentation.ts';

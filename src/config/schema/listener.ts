@@ -171,6 +171,11 @@ export const listener = z.strictObject({
       'Field that answers of the gateway itself repeat from the request, where it is a UUID, and that the log has; without one ' +
         'they have the request_id in it (FAPI 1.0 Part 1 §6.2.1). What the upstream answers is not changed.',
     ),
-  explain_to_clients: flag().prefault(false).describe('Expected and received htu and clock offset in problem bodies.'),
+  explain_to_clients: flag()
+    .prefault(false)
+    .describe(
+      'Problem bodies say what was expected and received, and by how much a clock is off. Tells callers the origins, issuers, audiences and ' +
+        'algorithms that count here.',
+    ),
   limits: limits.prefault({}).describe('What one connection or request may use.'),
 });

@@ -1,6 +1,7 @@
 // Mode decide: another proxy describes a request, and is told whether it may pass.
 
 import type { DecideRules, ManagedFields, Route } from '../../policy/policy.ts';
+import type { RejectionFacts } from '../../rejection/facts.ts';
 import { Rejection, reject } from '../../rejection/rejection.ts';
 import type { FieldRules } from '../fields/fields.ts';
 import type { Connection } from '../listen/connection.ts';
@@ -41,11 +42,16 @@ export async function readQuestion(
   now: number,
 ): Promise<{ readonly question: Question; readonly rejection: Rejection | undefined } | undefined> {
   if (await dialect.answerItself?.(asked)) return undefined;
-  const described = now <= connection.trustedUntil ? await dialect.describe(asked) : reject('peer_unknown');
+  const described =
+    now <= connection.trustedUntil ? await dialect.describe(asked) : reject('peer_unknown', strangerFacts(connection));
   if (!(described instanceof Rejection)) {
     return { question: new Question(asked, dialect, described), rejection: undefined };
   }
   return { question: new Question(asked, dialect, standIn(asked)), rejection: described };
+}
+
+function strangerFacts({ remoteAddress }: Connection): RejectionFacts {
+  return remoteAddress === undefined ? { what: 'peer' } : { what: 'peer', received: remoteAddress };
 }
 
 function standIn(asked: Transaction): DescribedRequest {

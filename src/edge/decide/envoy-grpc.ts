@@ -2,7 +2,8 @@
 
 import { ATTRIBUTE_FIELD } from '../../certificate/formats.ts';
 import type { Answer } from '../../rejection/answer.ts';
-import { GRPC_CODES, type Rejection, reject } from '../../rejection/rejection.ts';
+import { GRPC_CODES } from '../../rejection/grpc-status.ts';
+import { type Rejection, reject } from '../../rejection/rejection.ts';
 import type { Transaction } from '../transaction/transaction.ts';
 import type { DescribedRequest, Dialect } from './dialect.ts';
 import type * as Messages from './ext-authz-messages.ts';

@@ -41,7 +41,7 @@ export function envoyHttp(pathPrefix: string): Dialect {
       if (scheme === undefined) return reject('request_malformed', { what: 'x-forwarded-proto' });
       if (host === undefined) return reject('request_malformed', { what: 'host' });
       const below = request.target.startsWith(`${pathPrefix}/`);
-      if (!below) return reject('request_malformed', { what: 'path_prefix' });
+      if (!below) return reject('request_malformed', { what: 'path of the question' });
       const target = request.target.slice(pathPrefix.length);
       return describedBy(others, { method: request.method, scheme, host, target });
     },

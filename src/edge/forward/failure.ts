@@ -1,5 +1,6 @@
-// The reason for a failure of undici or Node before there is an answer.
+// The reason for a failure of undici or Node before there is an answer, and facts of bodies.
 
+import type { RejectionFacts } from '../../rejection/facts.ts';
 import type { Reason } from '../../rejection/rejection.ts';
 
 /** Codes that say what went wrong whenever they come; others are read by how far the answer had got. */
@@ -13,4 +14,10 @@ const REASON_OF_CODE: Readonly<Record<string, Reason>> = {
 /** @param begun the upstream had sent something that could be an answer */
 export function reasonOf(code: string, begun: boolean): Reason {
   return REASON_OF_CODE[code] ?? (begun ? 'upstream_invalid' : 'upstream_unreachable');
+}
+
+/** @param length of the body as announced, in bytes; undefined: it was found out */
+export function tooLarge(limit: number, length?: number): RejectionFacts {
+  const received = length === undefined ? {} : { received: `${length} bytes` };
+  return { what: 'request body', differs: 'size', expected: `at most ${limit} bytes`, ...received };
 }

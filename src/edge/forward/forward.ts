@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import type { Duplex, Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { Permit } from '../../binding/permit.ts';
+import type { RejectionFacts } from '../../rejection/facts.ts';
 import { type Reason, reject } from '../../rejection/rejection.ts';
 import { answerFields } from '../fields/answer-fields.ts';
 import type { Outcome } from '../outcome.ts';
@@ -17,7 +18,7 @@ import { lines, restOf, undelimitedBy } from './answer-framing.ts';
 import { Collection, type Collector } from './collection.ts';
 import { Credit } from './credit.ts';
 import { Download } from './download.ts';
-import { reasonOf } from './failure.ts';
+import { reasonOf, tooLarge } from './failure.ts';
 import { forwardedTarget } from './forwarded-target.ts';
 import type { ForwardExchange } from './forward-exchange.ts';
 import { Interims } from './interim.ts';
@@ -109,7 +110,7 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
     const { upstream, bodyLimit } = route;
     if (transaction.gone) return this.#settle({ kind: 'client_gone', bytes: 0 });
     const length = transaction.bodyLength();
-    if (length !== undefined && length > bodyLimit) return this.#reject('body_too_large');
+    if (length !== undefined && length > bodyLimit) return this.#reject('body_too_large', tooLarge(bodyLimit, length));
     transaction.onClose(() => this.#onClientClose());
     if (length === 0) return this.#enter();
     const { rate, grace } = route.upload;
@@ -205,8 +206,8 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
   /** What it throws, for a status or value that Node does not write, undici hands to onResponseError. */
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
     // RFC 9110 §7.8: a 101 without Upgrade, which is why it comes here, or one that nobody asked for.
-    if (status === 101) return this.#reject('upstream_invalid', 'Upgrade');
-    if (status < 100 || status > 599) return this.#reject('upstream_invalid', `HTTP ${status}`);
+    if (status === 101) return this.#reject('upstream_invalid', { code: 'Upgrade' });
+    if (status < 100 || status > 599) return this.#reject('upstream_invalid', { code: `HTTP ${status}` });
     const waits = this.#phase === 'sending' || this.#phase === 'awaiting';
     if (status < 200)
       return waits ? this.#interims.pass(this.#exchange, status, lines(controller.rawHeaders)) : undefined;
@@ -214,7 +215,7 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
     const { transaction, facts, route, cors } = this.#exchange;
     const received = lines(controller.rawHeaders);
     const undelimited = undelimitedBy(route.upstream, facts.method, status, received);
-    if (undelimited !== undefined) return this.#reject('upstream_invalid', undelimited);
+    if (undelimited !== undefined) return this.#reject('upstream_invalid', { code: undelimited });
     const fields = answerFields(received, route.rules, cors, this.#permit.facts);
     // RFC 9110 §8.6: none with 204, of which a client that goes by it would wait for the next answer's bytes.
     const passed = status === 204 ? withoutNamed(fields, 'content-length') : fields;
@@ -240,7 +241,7 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
     const received = status === 101 ? lines(controller.rawHeaders) : [];
     if (upgrade === undefined || !verifySwitch(received, upgrade.key)) {
       upstream.destroy();
-      return this.#reject('upstream_invalid', 'Upgrade');
+      return this.#reject('upstream_invalid', { code: 'Upgrade' });
     }
     const client = upgrade.open(answerFields(received, route.rules, cors, this.#permit.facts));
     this.#phase = 'tunnelling';
@@ -293,7 +294,7 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
   onResponseError(_controller: Dispatcher.DispatchController, error: NodeJS.ErrnoException): void {
     const code = error.code ?? error.name;
     if (this.#phase === 'answering') return this.#breakOff(this.#brokenBy(code));
-    this.#reject(reasonOf(code, this.#begun), code);
+    this.#reject(reasonOf(code, this.#begun), { code });
   }
 
   uploadProgressed(bytes: number): void {
@@ -312,7 +313,7 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
   }
 
   uploadExceeded(): void {
-    const rejection = reject('body_too_large');
+    const rejection = reject('body_too_large', tooLarge(this.#exchange.route.bodyLimit));
     if (this.#phase === 'answering')
       this.#breakOff({ kind: 'cut_off', status: this.#status, bytes: this.#bytes, rejection });
     else if (this.#phase !== 'flushing') this.#settle({ kind: 'rejected', rejection });
@@ -355,7 +356,7 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
 
   #rejectLate(): void {
     const slow = this.#upload !== undefined && this.#upload.patience <= 0;
-    this.#reject('request_timed_out', slow ? 'upload rate' : 'body');
+    this.#reject('request_timed_out', { what: slow ? 'upload rate' : 'body' });
   }
 
   /** The end of `total` is the upstream's doing only where it had most of that time: the rest was the client's, or ours. */
@@ -363,15 +364,15 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
     const { total } = this.#exchange.route.timeouts;
     const its = (performance.now() - this.#upstreamsTurn) / 1000;
     const isClients = total !== undefined && this.#deadline.left <= 0 && its < total / 2;
-    this.#reject(isClients ? 'request_timed_out' : 'upstream_timed_out', isClients ? 'total' : undefined);
+    this.#reject(isClients ? 'request_timed_out' : 'upstream_timed_out', isClients ? { what: 'total' } : {});
   }
 
   #brokenBy(code: string): Outcome {
     return { kind: 'upstream_broke', status: this.#status, bytes: this.#bytes, code };
   }
 
-  #reject(reason: Reason, code?: string): void {
-    this.#settle({ kind: 'rejected', rejection: reject(reason, code === undefined ? {} : { what: code }) });
+  #reject(reason: Reason, facts: RejectionFacts): void {
+    this.#settle({ kind: 'rejected', rejection: reject(reason, facts) });
   }
 
   /** What has begun cannot be answered otherwise any more; a client must not take it for the whole. */

@@ -6,6 +6,7 @@ import type { Field } from '../../http/field.ts';
 import type { GrpcCall } from '../../http/grpc.ts';
 import type { Answer } from '../../rejection/answer.ts';
 import type { PreflightResult } from '../../observe/labels.ts';
+import { mismatch } from '../../rejection/difference.ts';
 import { Rejection, reject } from '../../rejection/rejection.ts';
 import type { EdgeFacts } from './facts.ts';
 
@@ -38,7 +39,7 @@ export function corsFields(cors: CorsRules, browserOrigin: string | undefined, g
  * here only where it would be for its credentials, which a preflight never has.
  * Allowed are the credentials and every field that the page asks for, up to 64: the policy has no list of them, and a page
  * whose origin may send tokens may send a content type. What reaches the upstream is decided when it comes.
- * @returns Rejection: preflight_refused, whose `what` is the key of the route that does not fit
+ * @returns Rejection: preflight_refused, whose `what` is the field that does not fit, or `preflight` where no page may call
  * NOT checked: credentials.
  */
 export function preflightAnswer(
@@ -49,12 +50,15 @@ export function preflightAnswer(
   if (group.routes.every(({ cors }) => cors === undefined)) {
     const route = routeForMethod(group, 'OPTIONS');
     const asks = route !== undefined && route.demand.requirement !== 'public' && authorization.length === 0;
-    return asks ? reject('preflight_refused', { what: 'cors' }) : undefined;
+    return asks ? reject('preflight_refused', { what: 'preflight' }) : undefined;
   }
   const cors = TOKEN.test(preflight.method) ? routeForMethod(group, preflight.method)?.cors : undefined;
-  if (cors === undefined) return reject('preflight_refused', { what: 'match.methods' });
+  if (cors === undefined) {
+    const methods = methodsFor(group, '', browserOrigin).split(', ').filter(Boolean);
+    return reject('preflight_refused', mismatch('Access-Control-Request-Method', methods, preflight.method));
+  }
   const allowed = allowOrigin(cors, browserOrigin);
-  if (allowed.length === 0) return reject('preflight_refused', { what: 'cors.origins' });
+  if (allowed.length === 0) return reject('preflight_refused', mismatch('Origin', cors.origins, browserOrigin));
   const fields: Field[] = [
     ['Cache-Control', 'no-store'],
     ['Vary', 'Origin, Access-Control-Request-Method, Access-Control-Request-Headers'],

@@ -2,15 +2,18 @@
 
 import { checkFieldName } from '../../policy/managed-fields.ts';
 import type { Forwarding, Listener, ManagedFields } from '../../policy/policy.ts';
+import { targetFault } from '../../http/target-fault.ts';
 import { readAuthority, readRequestPath } from '../../http/uri.ts';
 import { isKnownMethod } from '../../http/method.ts';
+import { untrusted } from '../../rejection/difference.ts';
+import type { RejectionFacts } from '../../rejection/facts.ts';
 import { Rejection, reject } from '../../rejection/rejection.ts';
 import type { Origin } from '../../http/origin.ts';
 import type { RequestFacts } from '../../request-facts.ts';
 import { type CertificateFieldReader, compileCertificateField } from './certificate-field.ts';
 import type { Connection } from '../listen/connection.ts';
 import { FORWARDED_FIELDS, type FieldLines, readStatedClient, readStatedOrigin } from './forwarded.ts';
-import { chooseOrigin, readAskedOrigin } from './origin.ts';
+import { chooseOrigin, misdirection, readAskedOrigin } from './origin.ts';
 import type { Peer } from '../fields/request-fields.ts';
 import type { ReceivedRequest } from '../transaction/transaction.ts';
 
@@ -67,16 +70,18 @@ export function readFacts(
   const host = lines.get('host')?.[0] ?? '';
   const asked = readAskedOrigin(listener, host, trusted, stated);
   const target = readTarget(request.target, request.method, host, asked.scheme);
-  if (target === undefined) return reject('request_malformed', { what: 'request target' });
+  if (target === undefined) return reject('request_malformed', { what: targetFault(request.target) });
   if (!schemeFits(request, listener, asked.scheme)) return reject('request_malformed', { what: ':scheme' });
-  if (!isKnownMethod(request.method)) return reject('method_unknown');
-  if (request.target.length > listener.limits.urlLength) return reject('uri_too_long');
-  if (!expectationMet(lines)) return reject('expectation_failed');
+  if (!isKnownMethod(request.method)) {
+    return reject('method_unknown', { what: 'method', received: untrusted(request.method, 32) });
+  }
+  if (request.target.length > listener.limits.urlLength) return reject('uri_too_long', tooLong(request, listener));
+  if (!expectationMet(lines)) return reject('expectation_failed', { what: 'Expect', expected: '100-continue' });
   const forbidden = imitated ?? forbiddenOption(lines, rules.managed);
   if (forbidden !== undefined) return reject('field_forbidden', { what: forbidden });
   const certificate = trusted ? readCertificateLines(lines, rules) : connection.evidence;
   const origin = chooseOrigin(listener.origins, asked);
-  if (origin === undefined) return reject('misdirected');
+  if (origin === undefined) return reject('misdirected', misdirection({ listener, host, trusted, stated }));
 
   return {
     ...target,
@@ -200,6 +205,11 @@ function readOriginForm(target: string): Target | undefined {
   const path = readRequestPath(mark === -1 ? target : target.slice(0, mark));
   const query = mark === -1 ? undefined : target.slice(mark + 1);
   return path === undefined || query?.includes('#') ? undefined : { target, ...path, query };
+}
+
+function tooLong({ target }: ReceivedRequest, { limits }: Listener): RejectionFacts {
+  const expected = `at most ${limits.urlLength} bytes`;
+  return { what: 'request target', differs: 'size', expected, received: `${target.length} bytes` };
 }
 
 /** RFC 9110 §10.1.1: the only expectation there is. */

@@ -16,6 +16,9 @@ export const FORWARDED_FIELDS: readonly string[] = ['forwarded', 'x-forwarded-ho
 export interface StatedOrigin {
   readonly scheme: Origin['scheme'] | undefined;
   readonly host: string | undefined;
+  /** Names of the fields that said so. */
+  readonly schemeIn?: string | undefined;
+  readonly hostIn?: string | undefined;
 }
 
 /** One `name=value` of an element, perhaps empty, and what follows it (RFC 7239 §4). One way to match: the cost stays linear. */
@@ -47,7 +50,12 @@ export function readStatedOrigin(lines: FieldLines, forwarding?: Forwarding): St
   if (host !== undefined && (host.includes(',') || readAuthority(host, isHttp ? 'http' : 'https') === undefined)) {
     return reject('request_malformed', { what: 'x-forwarded-host' });
   }
-  return { scheme: scheme === undefined ? undefined : isHttp ? 'http' : 'https', host };
+  return {
+    scheme: scheme === undefined ? undefined : isHttp ? 'http' : 'https',
+    host,
+    schemeIn: scheme === undefined ? undefined : element.has('proto') ? 'Forwarded' : 'X-Forwarded-Proto',
+    hostIn: host === undefined ? undefined : element.has('host') ? 'Forwarded' : 'X-Forwarded-Host',
+  };
 }
 
 /**

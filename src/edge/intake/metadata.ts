@@ -2,6 +2,7 @@
 
 import { isMetadataPath } from '../../policy/protected-resource.ts';
 import type { Policy } from '../../policy/policy.ts';
+import { untrusted } from '../../rejection/difference.ts';
 import { type Rejection, reject } from '../../rejection/rejection.ts';
 import type { Answer } from '../../rejection/answer.ts';
 import type { EdgeFacts } from './facts.ts';
@@ -27,6 +28,12 @@ export function metadataAnswer(
     const asked = preflight.fieldNames === '' ? [] : [['Access-Control-Allow-Headers', '*'] as const];
     return { status: 204, fields: [...fields, ...asked], body: '' };
   }
-  if (method !== 'GET' && method !== 'HEAD') return reject('method_not_allowed', { allow: METHODS });
+  if (method !== 'GET' && method !== 'HEAD')
+    return reject('method_not_allowed', {
+      what: 'method',
+      expected: METHODS,
+      received: untrusted(method, 32),
+      allow: METHODS,
+    });
   return { status: 200, fields: [['Content-Type', 'application/json'], ['Cache-Control', 'max-age=300'], OPEN], body };
 }

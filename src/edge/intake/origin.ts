@@ -3,6 +3,8 @@
 import type { Listener, ListenerOrigin } from '../../policy/policy.ts';
 import { readAuthority } from '../../http/uri.ts';
 import type { Origin } from '../../http/origin.ts';
+import { mismatch } from '../../rejection/difference.ts';
+import type { RejectionFacts } from '../../rejection/facts.ts';
 import type { StatedOrigin } from './forwarded.ts';
 
 /** What the client asked for; `authority` undefined: nothing that any origin could equal. */
@@ -44,4 +46,23 @@ export function chooseOrigin(
 
 function find(origins: readonly ListenerOrigin[], scheme: Origin['scheme'], authority: string) {
   return origins.find((origin) => origin.authority === authority && origin.scheme === scheme);
+}
+
+/**
+ * The facts of an origin that the listener does not serve: what differs from the nearest one, and which field, or the connection, said so.
+ * A wildcard is named as it is configured.
+ */
+export function misdirection(asked: {
+  readonly listener: Listener;
+  /** Value of the Host field. */
+  readonly host: string;
+  readonly trusted: boolean;
+  readonly stated: StatedOrigin;
+}): RejectionFacts {
+  const { listener, host, trusted, stated } = asked;
+  const { scheme, authority } = readAskedOrigin(listener, host, trusted, stated);
+  const origins = listener.origins.map((origin) => `${origin.scheme}://${origin.authority}`);
+  const facts = mismatch('origin', origins, `${scheme}://${authority ?? host}`);
+  const receivedIn = facts.differs === 'scheme' ? (stated.schemeIn ?? 'the connection') : (stated.hostIn ?? 'Host');
+  return { ...facts, receivedIn };
 }

@@ -85,7 +85,7 @@ describe('before the answer has begun', () => {
     await send(t, port, GET).until(/upstream_unreachable$/);
     const outcome = await outcomes.next();
     assert.ok(outcome.kind === 'rejected');
-    assert.deepEqual(outcome.rejection.facts, { what: 'ECONNREFUSED' });
+    assert.deepEqual(outcome.rejection.facts, { code: 'ECONNREFUSED' });
   });
 
   it('an identity value that is no field value is internal_error, and nothing is sent', async (t) => {

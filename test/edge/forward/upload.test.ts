@@ -58,7 +58,7 @@ describe('body_too_large', () => {
     await client.until(/half$/);
     client.socket.write('6\r\nsecond\r\n');
     assert.match(await client.toEnd(), /half$/);
-    const rejection = reject('body_too_large');
+    const rejection = reject('body_too_large', { what: 'request body', differs: 'size', expected: 'at most 10 bytes' });
     assert.deepEqual(await outcomes.next(), { kind: 'cut_off', status: 200, bytes: 4, rejection });
     await (await upstream).toEnd();
   });

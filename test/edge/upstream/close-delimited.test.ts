@@ -25,7 +25,7 @@ describe('an answer over TLS that ends with its connection', () => {
     await send(t, port, GET).until(/ 502 [^]*upstream_invalid$/);
     const outcome = await outcomes.next();
     assert.equal(outcome.kind, 'rejected');
-    assert.deepEqual(outcome.rejection.facts, { what: 'close-delimited over TLS' });
+    assert.deepEqual(outcome.rejection.facts, { code: 'close-delimited over TLS' });
   });
 
   it('is taken with insecure_close_delimited', async (t) => {
