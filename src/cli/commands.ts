@@ -1,7 +1,9 @@
 // The table of commands and options: what reads arguments, helps, completes and documents.
 
-/** sysexits.h: EX_USAGE and EX_CONFIG. */
-export const EXIT = { ok: 0, refused: 1, failed: 1, usage: 64, configuration: 78 } as const;
+import { PROBE_OPTIONS } from './probe/options.ts';
+
+/** `untold`: of `probe`, which could not tell. sysexits.h: EX_USAGE and EX_CONFIG. */
+export const EXIT = { ok: 0, refused: 1, failed: 1, untold: 2, usage: 64, configuration: 78 } as const;
 
 /** One option, wherever it is taken. */
 export interface OptionRow {
@@ -33,7 +35,7 @@ export const OPTIONS = {
     type: 'string',
     value: 'METHOD',
     completes: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
-    about: 'its method',
+    about: 'the method of the request; of a probe GET, HEAD or OPTIONS',
   },
   url: { type: 'string', value: 'URL', about: 'the absolute URL that the client calls' },
   'token-file': {
@@ -53,6 +55,7 @@ export const OPTIONS = {
     value: 'URL',
     about: 'the admin port of the gateway; http://127.0.0.1:9901 by default',
   },
+  ...PROBE_OPTIONS,
   json: { type: 'boolean', about: 'the same for programs, on standard output' },
   version: { type: 'boolean', short: 'V', about: 'the version, as the command version prints it' },
   help: { type: 'boolean', short: 'h', about: 'what the command does, its options and an example' },
@@ -75,6 +78,7 @@ export interface CommandRow {
   readonly exits: Readonly<Record<number, string>>;
 }
 
+const PROBE_NAMES = Object.keys(PROBE_OPTIONS) as readonly (keyof typeof PROBE_OPTIONS)[];
 const WRONG_USAGE = { 64: 'the command line is wrong' } as const;
 const BAD_CONFIGURATION = { 78: 'the configuration has problems, which are listed' } as const;
 
@@ -136,6 +140,32 @@ export const COMMANDS = {
     exits: {
       0: 'the refusal was found',
       1: 'it is not among the last ones, or the gateway does not answer',
+      ...WRONG_USAGE,
+    },
+  },
+  probe: {
+    summary: 'play the catalogue of attacks against your own deployment of any product',
+    operand: { name: 'URL', optional: true },
+    options: ['token-file', 'cert-file', 'method', ...PROBE_NAMES, 'json'],
+    about: [
+      'Sends a good request to a protected URL, then one departure from it after the other that has to be refused, and says for each what was expected, what came, and by which section of which RFC. The server can be Holdfast or anything else.',
+      'Only GET, HEAD and OPTIONS are sent, at a bounded rate, to this URL and paths at its origin; no redirect is followed. Probe only what you run: refusals show up in its log, and may raise alarms.',
+      'The token comes from --token-file with the key or certificate that it is bound to, or from --token-endpoint. Secrets are read from files or standard input and never printed.',
+    ],
+    examples: [
+      {
+        call: 'holdfast probe https://api.example.com/orders/1 --token-endpoint https://login.example.com/token --client-id probe --client-secret-file secret',
+        about: 'With a token of the issuer, bound to a new DPoP key:',
+      },
+      {
+        call: 'holdfast probe https://api.example.com/orders/1 --token-file token --cert-file client.pem --key-file client.key --json',
+        about: 'With a certificate-bound token, for a pipeline:',
+      },
+    ],
+    exits: {
+      0: 'all that was tried held',
+      1: 'something got in that has to stay out',
+      2: 'the probe could not run, or could not tell',
       ...WRONG_USAGE,
     },
   },

@@ -1,4 +1,4 @@
-// The commands: argv → serve, check, explain, why, schema, completion, version, help.
+// The commands: argv → serve, check, explain, why, probe, schema, completion, version, help.
 
 import { readFileSync } from 'node:fs';
 import { check } from './check.ts';
@@ -8,6 +8,7 @@ import { completionScript, SHELLS } from './completion.ts';
 import { explain } from './explain/explain.ts';
 import { helpOf, overview } from './help.ts';
 import { type Printed, printFailure } from './load.ts';
+import { probe } from './probe/probe.ts';
 import { serveUntilSignal } from './serve.ts';
 import { why } from './why.ts';
 import { jsonSchema } from '../config/schema/json-schema.ts';
@@ -31,6 +32,8 @@ async function runCommand(argv: readonly string[]): Promise<Printed> {
       return explain(line);
     case 'why':
       return why(line.operand, line.options.admin, json);
+    case 'probe':
+      return probe(line.operand, line.options, version());
     case 'schema':
       return printed(`${JSON.stringify(jsonSchema(), undefined, 2)}\n`);
     case 'version':

@@ -18,7 +18,10 @@ export interface Authentication {
 export type Authenticate = (now: number) => Promise<Authentication>;
 
 /** NOT done here: the certificate of tls_client_auth, which the connection shows. */
-export function authenticator({ issuer }: Issuer, { clientId, credentials }: ClientRules): Authenticate {
+export function authenticator(
+  { issuer }: Pick<Issuer, 'issuer'>,
+  { clientId, credentials }: ClientRules,
+): Authenticate {
   switch (credentials.method) {
     case 'client_secret_basic': {
       const fields = { authorization: basic(clientId, credentials.secret) };
