@@ -12,7 +12,7 @@ import type { Stage } from './stage.ts';
 export async function setBaseline(stage: Stage): Promise<string | undefined> {
   stage.without = await stage.send(ANONYMOUS);
   if ('kind' in stage.without && stage.without.kind === 'untrusted') return whyNot(stage, stage.without);
-  const first = await stage.sendWithNonce(() => ({}));
+  const first = await sendGood(stage);
   const problem = whyNot(stage, first);
   if (problem !== undefined) return problem;
   stage.good = first as Answered;
@@ -22,6 +22,18 @@ export async function setBaseline(stage: Stage): Promise<string | undefined> {
   const { content } = stage.good;
   stage.fixed = content !== '' && content === (second as Answered).content ? content : undefined;
   return undefined;
+}
+
+/** As DPoP where the token is bound to a key. A server that knows no DPoP may take it as Bearer, and then does so for all attacks. */
+async function sendGood(stage: Stage): Promise<Reply> {
+  const reply = await stage.sendWithNonce(() => ({}));
+  const refused = !('kind' in reply) && whyNot(stage, reply) !== undefined;
+  if (stage.scheme === 'Bearer' || !refused) return reply;
+  stage.scheme = 'Bearer';
+  const asBearer = await stage.send({});
+  if (whyNot(stage, asBearer) === undefined) return asBearer;
+  stage.scheme = 'DPoP';
+  return reply;
 }
 
 /** What the reply to the good request lacks to count as accepted. */
@@ -54,7 +66,7 @@ const HINTS: Readonly<Record<number, string>> = {
 };
 
 /** What the refusal without a token says beyond what is judged, and what was assumed. */
-export function notesOf({ without, credentials, good, fixed, settings }: Stage): readonly string[] {
+export function notesOf({ without, credentials, scheme, good, fixed, settings }: Stage): readonly string[] {
   const notes: string[] = [];
   if (without !== undefined && !('kind' in without)) {
     const challenges = readChallenges(without) ?? [];
@@ -63,6 +75,11 @@ export function notesOf({ without, credentials, good, fixed, settings }: Stage):
       named
         ? 'The challenge names resource metadata (RFC 9728 §5.1).'
         : 'No challenge names resource metadata (RFC 9728 §5.1).',
+    );
+  }
+  if (credentials.key !== undefined && scheme === 'Bearer') {
+    notes.push(
+      'The server takes the bound token as Bearer and not as DPoP: whoever copies it can use it (RFC 9449 §7.2).',
     );
   }
   if (credentials.token.jws === undefined) {

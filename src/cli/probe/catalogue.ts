@@ -5,13 +5,14 @@ import { UsageError } from '../arguments.ts';
 import { type Attack, GROUPS } from './attack.ts';
 import { ANSWER_ATTACKS, BROWSER_ATTACKS, FIELD_ATTACKS, TLS_ATTACKS } from './attacks/answers.ts';
 import { CERTIFICATE_ATTACKS } from './attacks/certificate.ts';
-import { FRAMING_ATTACKS, LINE_ATTACKS, PATH_ATTACKS } from './attacks/intake.ts';
+import { FORM_ATTACKS, FRAMING_ATTACKS, LINE_ATTACKS, PATH_ATTACKS } from './attacks/intake.ts';
 import { NONCE_ATTACKS, PROOF_ATTACKS, REPLAY_ATTACKS } from './attacks/proof.ts';
 import { TOKEN_ATTACKS } from './attacks/token.ts';
 
 /** In the order of their groups. */
 export const CATALOGUE: readonly Attack[] = [
   ...TOKEN_ATTACKS,
+  ...FORM_ATTACKS,
   ...PROOF_ATTACKS,
   ...REPLAY_ATTACKS,
   ...NONCE_ATTACKS,

@@ -11,6 +11,7 @@ export const PROBE_OPTIONS = {
     value: 'URL',
     about: 'gets the token by client credentials, bound to --cert-file, else to a DPoP key that is made for it',
   },
+  unbound: { type: 'boolean', about: 'asks the token endpoint for a token that is bound to nothing' },
   'client-id': { type: 'string', value: 'ID', about: 'the client at the token endpoint' },
   'client-secret-file': { ...file, about: 'its secret (client_secret_basic)' },
   'client-key-file': { ...file, about: 'its private key, PEM or JWK (private_key_jwt)' },

@@ -12,7 +12,7 @@ import { ServerGone, Stage } from './stage.ts';
 import { obtainCredentials, ProbeFailure } from './token-request.ts';
 
 /** Requests of the baseline, and of a look whether the good request still gets through; each may be sent again with a nonce. */
-const BASELINE = 5;
+const BASELINE = 6;
 const LOOK = 2;
 
 /**

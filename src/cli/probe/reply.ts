@@ -89,8 +89,11 @@ export interface ReadChallenge {
 
 const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
 const SCHEME = new RegExp(`[ \\t,]*(${TOKEN})`, 'y');
+const NEXT_SCHEME = new RegExp(`[ \\t]*,[ \\t,]*(${TOKEN})`, 'y');
 const TOKEN68 = /[ ]+[A-Za-z0-9\-._~+/]+=*(?=[ \t]*(?:,|$))/y;
-const PARAMETER = new RegExp(`[ \\t,]+(${TOKEN})[ \\t]*=[ \\t]*(?:"((?:[^"\\\\]|\\\\.)*)"|(${TOKEN}))`, 'y');
+const PAIR = `(${TOKEN})[ \\t]*=[ \\t]*(?:"((?:[^"\\\\]|\\\\.)*)"|(${TOKEN}))`;
+const FIRST = new RegExp(` +${PAIR}`, 'y');
+const NEXT = new RegExp(`[ \\t]*,[ \\t,]*${PAIR}`, 'y');
 const END = /[ \t,]*$/y;
 
 /** The challenges of all WWW-Authenticate lines (RFC 9110 §11.6.1). @returns undefined: they break the grammar */
@@ -106,11 +109,11 @@ export function readChallenges({ lines }: Answered): readonly ReadChallenge[] | 
     return found;
   };
   while (take(END) === null) {
-    const scheme = take(SCHEME)?.[1];
+    const scheme = take(challenges.length === 0 ? SCHEME : NEXT_SCHEME)?.[1];
     if (scheme === undefined || !/^(?:[ \t,]|$)/.test(text.slice(at))) return undefined;
     const parameters = new Map<string, string>();
     if (take(TOKEN68) === null) {
-      for (let found = take(PARAMETER); found !== null; found = take(PARAMETER)) {
+      for (let found = take(FIRST); found !== null; found = take(NEXT)) {
         parameters.set((found[1] ?? '').toLowerCase(), found[2] ?? found[3] ?? '');
       }
     }

@@ -118,7 +118,9 @@ function summaryOf(played: readonly Played[], { sent }: Stage): string {
 
 /** What to do about what was not held, by group. */
 const REMEDIES: Readonly<Record<Group, string>> = {
-  token: 'verify signature, issuer, audience and times of every token, by the keys of the issuer alone (RFC 9068 §4)',
+  token:
+    'take tokens from one Authorization line alone, verify signature, issuer, audience and times by the keys of the issuer ' +
+    '(RFC 9068 §4), and demand bound ones',
   proof: 'demand a DPoP proof wherever a token has cnf.jkt, and check all of RFC 9449 §4.3',
   replay: 'remember each proof at all replicas together, and demand nonces (RFC 9449 §11.1)',
   nonce: 'take only nonces that the server made, and made lately (RFC 9449 §9)',
@@ -138,7 +140,7 @@ function nextSteps({ played }: Probed): readonly string[] {
   const groups = Map.groupBy(failed, ({ attack }) => attack.group);
   const lines = [...groups].flatMap(([group, all]) => [
     `- ${group}: ${REMEDIES[group]}.`,
-    `  once more: --only ${all.map(({ attack }) => attack.id).join(',')}`,
+    `  once more: --only ${all.length > 6 ? group : all.map(({ attack }) => attack.id).join(',')}`,
   ]);
   return lines.length === 0 ? [] : ['', style('bold', 'next'), ...lines];
 }

@@ -45,6 +45,8 @@ export interface ProofDeparture {
 export interface Holder {
   readonly settings: ProbeSettings;
   readonly credentials: Credentials;
+  /** By which the server takes the token. */
+  readonly scheme: 'DPoP' | 'Bearer';
   /** Of the server, once it has asked for one. */
   readonly nonce: string | undefined;
   /** `holdfast-probe/…` with a number that no other text has. */
@@ -90,11 +92,11 @@ export function makeRequest(holder: Holder, departure: Departure = {}): WireRequ
 
 function credentialFields(holder: Holder, departure: Departure): readonly ProbeField[] {
   const { key, token } = holder.credentials;
-  const { token: text = token.text, scheme = key === undefined ? 'Bearer' : 'DPoP' } = departure;
+  const { token: text = token.text, scheme = holder.scheme } = departure;
   const authorization = departure.authorization ?? [`${scheme} ${text}`];
   const proves = key !== undefined || departure.proof?.key !== undefined;
   const good = () => [makeProbeProof(holder, departure.proof, text)];
-  const proofs = departure.proofs ?? (proves && scheme === 'DPoP' ? good() : []);
+  const proofs = departure.proofs ?? (proves ? good() : []);
   return [
     ...authorization.map((value) => ['Authorization', value] as const),
     ...proofs.map((value) => ['DPoP', value] as const),
@@ -106,7 +108,5 @@ export const ANONYMOUS: Departure = { authorization: [], proofs: [], shown: 'non
 
 /** A second token as its holder would send it. */
 export function sendToken({ text }: ProbeToken, key: ProbeKey | undefined): Departure {
-  return key === undefined
-    ? { token: text, scheme: 'Bearer', proofs: [] }
-    : { token: text, scheme: 'DPoP', proof: { key } };
+  return key === undefined ? { token: text, scheme: 'Bearer', proofs: [] } : { token: text, proof: { key } };
 }

@@ -33,6 +33,7 @@ export type ProbeOption =
   | 'connect-to';
 
 export type ProbeOptions = { readonly [O in ProbeOption]?: string } & {
+  readonly unbound?: boolean;
   readonly framing?: boolean;
   readonly list?: boolean;
   readonly 'insecure-http'?: boolean;

@@ -27,6 +27,7 @@ export class Stage {
   readonly thief: ProbeKey = makeProbeKey();
   /** A certificate that looks like the holder's; undefined: there is none to imitate. */
   readonly stranger: ShownCertificate | undefined;
+  scheme: 'DPoP' | 'Bearer';
   nonce: string | undefined;
   /** Requests so far. */
   sent = 0;
@@ -42,6 +43,7 @@ export class Stage {
     this.settings = settings;
     this.credentials = credentials;
     this.agent = `holdfast-probe/${version} (${randomId()})`;
+    this.scheme = credentials.key === undefined ? 'Bearer' : 'DPoP';
     const { certificate } = credentials;
     this.stranger = certificate && imitateCertificate(certificate.shown.cert);
   }
@@ -98,9 +100,15 @@ export class Stage {
 
   /** What a reply to a request for the protected URL means. */
   meaningOf(reply: Reply): Meaning {
+    const marked = this.settings.marker !== undefined && !('kind' in reply) && reply.status < 400;
+    if (marked) return this.isMarked(reply) ? 'reached' : 'refused';
+    return this.meaningOfStatus(reply);
+  }
+
+  /** The same for answers that have no content by which to tell. */
+  meaningOfStatus(reply: Reply): Meaning {
     if ('kind' in reply) return reply.kind === 'closed' ? 'refused' : 'unclear';
     const { status } = reply;
-    if (this.settings.marker !== undefined && status < 400) return this.isMarked(reply) ? 'reached' : 'refused';
     if (status >= 200 && status < 300) return 'reached';
     if (status === this.good?.status && !this.#isRefusal(status)) return 'reached';
     if (status === 408 || status === 429) return 'unclear';

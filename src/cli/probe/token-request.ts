@@ -22,7 +22,8 @@ import { exchange } from './wire.ts';
 export class ProbeFailure extends Error {}
 
 /**
- * The credentials, by files or from the token endpoint. Without a certificate a new DPoP key is made for the token.
+ * The credentials, by files or from the token endpoint. Without a certificate, and unless it shall be unbound, a new DPoP key is made
+ * for the token.
  * @throws UsageError, ProbeFailure
  */
 export async function obtainCredentials(options: ProbeOptions): Promise<Credentials> {
@@ -36,7 +37,8 @@ export async function obtainCredentials(options: ProbeOptions): Promise<Credenti
   if (file !== undefined) {
     return gatherCredentials(readTokenFile('token-file', file), key, given.certificate, options);
   }
-  const made = key ?? (given.certificate === undefined ? makeProbeKey() : undefined);
+  const wanted = given.certificate === undefined && !options.unbound;
+  const made = key ?? (wanted ? makeProbeKey() : undefined);
   const url = readTarget('--token-endpoint', endpoint ?? '', options['insecure-http']);
   const issued = await requestToken(url, options, made, given.certificate);
   // The issuer may not know DPoP: then what it issued is bound to nothing. A JWT says so itself.

@@ -69,7 +69,9 @@ export function open(place: Place, request: WireRequest): Promise<OpenConnection
 }
 
 function dial({ host, port, servername }: Place, options: ConnectionOptions): Socket {
-  return servername === undefined ? connectTcp({ host, port }) : connectTls({ host, port, ...options });
+  const socket = servername === undefined ? connectTcp({ host, port }) : connectTls({ host, port, ...options });
+  // Else a request waits behind the handshake until the server acknowledges that, 40 ms where it has nothing to say.
+  return socket.setNoDelay(true);
 }
 
 function tlsOptions(place: Place, shown: ShownCertificate | undefined): ConnectionOptions {

@@ -16,6 +16,9 @@ function meaningOfPath(stage: Stage, reply: Reply): Meaning {
   return reply.content === stage.fixed ? 'reached' : 'refused';
 }
 
+/** A redirect leads away; it is not followed. */
+const REFUSED = [301, 302, 303, 307, 308, 400, 401, 403, 404];
+
 const disguised = (id: string, what: string, target: (path: string, host: string) => string): RefusalRow => ({
   id: `path-${id}`,
   what: `no token, ${what}`,
@@ -75,7 +78,7 @@ const REWRITING = ['X-Original-URL', 'X-Rewrite-URL', 'X-Original-URI', 'X-Envoy
 
 export const PATH_ATTACKS: readonly Attack[] = refusals(
   'paths',
-  { needs: ['refusal'], statuses: [400, 401, 403, 404], expected: 'refused', mayClose: true, meaning: meaningOfPath },
+  { needs: ['refusal'], statuses: REFUSED, expected: 'refused', mayClose: true, meaning: meaningOfPath },
   [
     ...PATHS,
     ...BRIDGES.map(
@@ -84,7 +87,7 @@ export const PATH_ATTACKS: readonly Attack[] = refusals(
         what: `no token, from the public path by ${bridge}`,
         section: 'RFC 3986 §6.2.2',
         needs: ['public path'],
-        statuses: [200, 400, 401, 403, 404],
+        statuses: [200, ...REFUSED],
         expected: 'refused or public',
         departure: bridged(bridge),
       }),
@@ -94,7 +97,7 @@ export const PATH_ATTACKS: readonly Attack[] = refusals(
       what: 'no token, the protected path in fields such as X-Original-URL',
       section: 'RFC 9110 §7.1',
       needs: ['public path'],
-      statuses: [200, 400, 401, 403, 404],
+      statuses: [200, ...REFUSED],
       expected: 'refused or public',
       departure: ({ settings: { publicPath = '', path } }) => ({
         ...ANONYMOUS,
@@ -202,6 +205,16 @@ const FRAMINGS: readonly RefusalRow[] = [
     ['control', 'a control character before chunked', 'RFC 9110 §5.5'],
     `${LENGTH}Transfer-Encoding: \x0bchunked\r\n`,
   ),
+];
+
+export const FRAMING_ATTACKS: readonly Attack[] = refusals(
+  'framing',
+  { needs: ['framing'], statuses: [400, 501], mayClose: true },
+  FRAMINGS,
+);
+
+/** Also content of a GET, which the RFC rules out. */
+export const FORM_ATTACKS: readonly Attack[] = refusals('token', { needs: ['framing'], mayClose: true }, [
   {
     id: 'token-in-form',
     what: 'the token in a form',
@@ -213,10 +226,4 @@ const FRAMINGS: readonly RefusalRow[] = [
       return { authorization: [], raw, body };
     },
   },
-];
-
-export const FRAMING_ATTACKS: readonly Attack[] = refusals(
-  'framing',
-  { needs: ['framing'], statuses: [400, 501], mayClose: true },
-  FRAMINGS,
-);
+]);

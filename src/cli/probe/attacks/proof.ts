@@ -270,7 +270,7 @@ export const NONCE_ATTACKS: readonly Attack[] = refusals(
     {
       id: 'no-nonce',
       what: 'no nonce where the server asks for one',
-      section: 'RFC 9449 §9',
+      section: 'RFC 9449 §11.3',
       departure: () => ({ proof: { claims: { nonce: undefined } } }),
     },
     {

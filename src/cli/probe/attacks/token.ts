@@ -60,6 +60,7 @@ export const TOKEN_ATTACKS: readonly Attack[] = [
       what: 'no token, by another safe method',
       section: 'RFC 6750 §3',
       departure: ({ settings }) => ({ ...ANONYMOUS, method: settings.method === 'HEAD' ? 'GET' : 'HEAD' }),
+      meaning: (stage, reply) => stage.meaningOfStatus(reply),
     },
   ]),
   ...refusals('token', AMBIGUOUS, [
@@ -80,16 +81,16 @@ export const TOKEN_ATTACKS: readonly Attack[] = [
       id: 'two-authorizations',
       what: 'two Authorization lines, a made-up token in the second',
       section: 'RFC 6750 §2',
-      departure: ({ credentials: { key, token } }) => ({
-        authorization: [`${key === undefined ? 'Bearer' : 'DPoP'} ${token.text}`, 'Bearer probe'],
+      departure: ({ credentials, scheme }) => ({
+        authorization: [`${scheme} ${credentials.token.text}`, 'Bearer probe'],
       }),
     },
     {
       id: 'two-authorizations-other',
       what: 'two Authorization lines, a made-up token in the first',
       section: 'RFC 6750 §2',
-      departure: ({ credentials: { key, token } }) => ({
-        authorization: ['Bearer probe', `${key === undefined ? 'Bearer' : 'DPoP'} ${token.text}`],
+      departure: ({ credentials, scheme }) => ({
+        authorization: ['Bearer probe', `${scheme} ${credentials.token.text}`],
       }),
     },
   ]),
@@ -139,7 +140,7 @@ export const TOKEN_ATTACKS: readonly Attack[] = [
       what: 'the token without its cnf, as Bearer',
       section: 'RFC 7800 §3.1',
       needs: ['bound'],
-      departure: (stage) => ({ ...forged(stage, { claims: { cnf: undefined } }), scheme: 'Bearer' }),
+      departure: (stage) => ({ ...forged(stage, { claims: { cnf: undefined } }), scheme: 'Bearer', proofs: [] }),
     },
     {
       id: 'jwt-jwk',
