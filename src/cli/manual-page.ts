@@ -22,6 +22,7 @@ export function manualPage(version: string): string {
     '.SH EXIT STATUS',
     ...tagged('0', 'good or permitted'),
     ...tagged('1', 'refused or failed'),
+    ...tagged('2', 'of probe: it could not run, or could not tell'),
     ...tagged('64', 'wrong usage'),
     ...tagged('78', 'problems in the configuration'),
     '.SH SEE ALSO',

@@ -124,10 +124,6 @@ export function gatherCredentials(
 ): Credentials {
   const toKey = isBoundTo(token, 'jkt', key?.thumbprint) ?? key !== undefined;
   const toCertificate = isBoundTo(token, 'x5t#S256', certificate?.facts.thumbprint) ?? !toKey;
-  const other = (option: ProbeOption) => {
-    const file = options[option];
-    return file === undefined ? undefined : readTokenFile(option, file);
-  };
   return {
     token,
     key: toKey ? key : undefined,
@@ -135,11 +131,28 @@ export function gatherCredentials(
     certificate,
     issuerKey: readIssuerKey(options['jwks-file'], token),
     others: {
-      unbound: other('unbound-token-file'),
-      expired: other('expired-token-file'),
-      foreign: other('foreign-token-file'),
+      unbound: readOther('unbound', options),
+      expired: readOther('expired', options),
+      foreign: readOther('foreign', options),
     },
   };
+}
+
+/** A second token that is refused for another reason than the one that is tried would show nothing. @throws UsageError */
+function readOther(kind: OtherToken, options: ProbeOptions): ProbeToken | undefined {
+  const option = `${kind}-token-file` as const;
+  const file = options[option];
+  if (file === undefined) return undefined;
+  const token = readTokenFile(option, file);
+  const { exp, cnf } = token.jws?.payload ?? {};
+  const expired = typeof exp === 'number' && exp < Date.now() / 1000;
+  if (kind === 'expired' ? typeof exp === 'number' && !expired : expired) {
+    throw new UsageError(
+      `--${option} ${file}: the token has ${expired ? '' : 'not '}expired, which is not what is tried`,
+    );
+  }
+  if (kind === 'unbound' && cnf !== undefined) throw new UsageError(`--${option} ${file}: the token is bound (cnf)`);
+  return token;
 }
 
 function readIssuerKey(file: string | undefined, { jws }: ProbeToken): KeyObject | undefined {

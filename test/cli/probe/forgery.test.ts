@@ -9,7 +9,7 @@ import { imitateCertificate } from '../../../src/cli/probe/stranger.ts';
 import { makeCa, makeCertificate } from '../../support/pki.ts';
 
 const key = makeProbeKey();
-const publicKey = createPublicKey({ key: key.jwk as never, format: 'jwk' });
+const publicKey = createPublicKey({ key: key.jwk, format: 'jwk' });
 
 function verifies(jws: string): boolean {
   const at = jws.lastIndexOf('.');

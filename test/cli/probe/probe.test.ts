@@ -18,6 +18,7 @@ import {
   runProbe,
   serve,
   serveBytes,
+  tokenOf,
   unboundToken,
   writeFiles,
 } from './probing.ts';
@@ -267,6 +268,7 @@ describe('the command line of a probe', () => {
   test('says what is missing or does not fit, before anything is sent', async (t) => {
     const { options } = await boundToken(t);
     const files = writeFiles(t, { empty: '\n', words: 'two words', other: JSON.stringify((await makeKey()).jwk) });
+    const tokens = writeFiles(t, { fresh: await tokenOf({}), expired: await tokenOf({ exp: 1 }) });
     const url = 'http://127.0.0.1:1/orders/1';
     const wrong: readonly (readonly [url: string, options: ProbeOptions, message: RegExp])[] = [
       ['', options, /URL must be an absolute URL/],
@@ -287,6 +289,10 @@ describe('the command line of a probe', () => {
       [url, { ...options, 'token-file': '/nowhere/token' }, /cannot be read \(ENOENT\)/],
       [url, { ...options, 'dpop-key-file': files.other }, /holds no usable key, expected a private key/],
       [url, { ...options, 'jwks-file': files.words }, /is not a JWK set/],
+      [url, { ...options, 'unbound-token-file': tokens.expired }, /the token has expired, which is not what is tried/],
+      [url, { ...options, 'foreign-token-file': tokens.expired }, /the token has expired/],
+      [url, { ...options, 'expired-token-file': tokens.fresh }, /the token has not expired/],
+      [url, { ...options, 'unbound-token-file': options['token-file'] ?? '' }, /the token is bound \(cnf\)/],
       [url, {}, /needs either --token-file, or --token-endpoint/],
       [url, { ...options, 'token-endpoint': url }, /needs either --token-file, or --token-endpoint/],
       [url, { 'token-endpoint': url }, /--token-endpoint needs --client-id/],

@@ -70,10 +70,12 @@ export function writeFiles<N extends string>(t: Closing, files: Readonly<Record<
 const ISSUER = await makeKey('ES256', 'k1');
 export const HOLDER: TestKey = await makeKey();
 
+/** A token with these claims. */
+export const tokenOf = (claims: Readonly<Record<string, unknown>>) => makeToken(ISSUER, Date.now() / 1000, { claims });
+
 /** A token bound to HOLDER, its key, and an unbound token, as options. */
 export async function boundToken(t: Closing): Promise<{ options: ProbeOptions; secrets: readonly string[] }> {
-  const now = Date.now() / 1000;
-  const token = await makeToken(ISSUER, now, { claims: { cnf: { jkt: HOLDER.jkt } } });
+  const token = await tokenOf({ cnf: { jkt: HOLDER.jkt } });
   const jwk = JSON.stringify(await exportJWK(HOLDER.privateKey));
   const files = writeFiles(t, { token, key: jwk });
   const { d = '' } = JSON.parse(jwk) as { d?: string };
@@ -84,7 +86,7 @@ export async function boundToken(t: Closing): Promise<{ options: ProbeOptions; s
 export const holderPem = () => exportPKCS8(HOLDER.privateKey);
 
 export async function unboundToken(t: Closing): Promise<ProbeOptions> {
-  return { 'token-file': writeFiles(t, { token: await makeToken(ISSUER, Date.now() / 1000) }).token };
+  return { 'token-file': writeFiles(t, { token: await tokenOf({}) }).token };
 }
 
 /** A request as a server of the tests got it. */

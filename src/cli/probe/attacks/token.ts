@@ -31,7 +31,7 @@ const byThief = (stage: Stage, header: JsonObject) =>
 /** A public key as the secret of HS256 (RFC 8725 §2.1), in the text that keys usually are kept in. */
 function confused(stage: Stage, end: '' | '\n'): Departure {
   const key = stage.credentials.issuerKey?.export({ type: 'spki', format: 'pem' }) ?? '';
-  return forged(stage, { header: { alg: 'HS256' }, sign: hmac(key.toString().trim() + end) });
+  return forged(stage, { header: { alg: 'HS256' }, sign: hmac(key.trim() + end) });
 }
 
 function withCertificate(stage: Stage): Departure {
