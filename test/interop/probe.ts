@@ -1,4 +1,4 @@
-// `holdfast probe` against a real Envoy with jwt_authn, which verifies tokens and binds none.
+// `holdfast probe` against a real Envoy with jwt_authn, which binds no token.
 
 import assert from 'node:assert/strict';
 import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs';

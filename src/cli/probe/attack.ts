@@ -2,7 +2,7 @@
 
 import { errorsOf, type Reply, shownReply } from './reply.ts';
 import type { Departure } from './request.ts';
-import type { Meaning, Stage } from './stage.ts';
+import type { Meaning, ProbeStage } from './stage.ts';
 
 export const GROUPS = [
   'token',
@@ -26,7 +26,7 @@ export type Group = (typeof GROUPS)[number];
  */
 export type AttackVerdict = 'held' | 'not held' | 'different' | 'unclear' | 'not tried';
 
-export interface Finding {
+export interface Judged {
   readonly verdict: AttackVerdict;
   /** What came, or why it was not tried. */
   readonly got: string;
@@ -42,10 +42,10 @@ export interface Attack {
   /** How many requests it sends at most. */
   readonly requests: number;
   readonly expected: string;
-  readonly play: (stage: Stage) => Promise<Finding>;
+  readonly play: (stage: ProbeStage) => Promise<Judged>;
 }
 
-const isBound = ({ credentials: { key, bound } }: Stage) => key !== undefined || bound !== undefined;
+const isBound = ({ credentials: { key, bound } }: ProbeStage) => key !== undefined || bound !== undefined;
 
 /** What an attack needs, when it is there, and what to say where it is not. */
 export const NEEDS = {
@@ -61,7 +61,7 @@ export const NEEDS = {
   'foreign token': [({ credentials }) => credentials.others.foreign !== undefined, 'no --foreign-token-file'],
   'public path': [({ settings }) => settings.publicPath !== undefined, 'no --public-path'],
   framing: [({ settings }) => settings.framing, 'no --framing'],
-  tls: [({ settings }) => settings.place.servername !== undefined, 'the URL is http'],
+  tls: [({ settings }) => settings.destination.servername !== undefined, 'the URL is http'],
   nonce: [({ nonce }) => nonce !== undefined, 'the server asks for no nonce'],
   echo: [(stage) => stage.echoes, 'the API does not answer with what it received'],
   content: [({ good }) => good !== undefined && good.content !== '', 'the answer to the good request has no content'],
@@ -69,14 +69,14 @@ export const NEEDS = {
     (stage) => stage.without !== undefined && stage.meaningOf(stage.without) === 'refused',
     'the URL is open without a token',
   ],
-} as const satisfies Record<string, readonly [(stage: Stage) => boolean, string]>;
+} as const satisfies Record<string, readonly [(stage: ProbeStage) => boolean, string]>;
 export type Need = keyof typeof NEEDS;
 
 /** What only the first answers tell. */
 const LATER: readonly Need[] = ['nonce', 'echo', 'content', 'refusal'];
 
 /** What is missing for it; undefined: nothing. @param when `before` anything was sent, what answers will tell is not missing */
-export function missingFor({ needs }: Attack, stage: Stage, when: 'before' | 'now' = 'now'): string | undefined {
+export function missingFor({ needs }: Attack, stage: ProbeStage, when: 'before' | 'now' = 'now'): string | undefined {
   const known = needs.filter((need) => when === 'now' || !LATER.includes(need));
   return known.map((need) => NEEDS[need]).find(([met]) => !met(stage))?.[1];
 }
@@ -87,7 +87,7 @@ export interface RefusalRow {
   readonly what: string;
   readonly section: string;
   readonly needs?: readonly Need[];
-  readonly departure: (stage: Stage) => Departure;
+  readonly departure: (stage: ProbeStage) => Departure;
   /** Statuses of the refusal; 401 by default. */
   readonly statuses?: readonly number[];
   /** Error codes of the refusal, one of them; empty: none or any. */
@@ -101,7 +101,7 @@ export interface RefusalRow {
   /** A challenge with a nonce is an answer like others: the request is not sent again. */
   readonly withoutNonce?: boolean;
   /** What a reply means, where the status does not say it. */
-  readonly meaning?: (stage: Stage, reply: Reply) => Meaning;
+  readonly meaning?: (stage: ProbeStage, reply: Reply) => Meaning;
 }
 
 /** Attacks of a group by its rows. @param common what rows do not say themselves */
@@ -130,7 +130,7 @@ function expectedOf({ statuses = [401], errors = [], permitted = false, expected
   return expected ?? refused.filter((text) => text !== '').join(' ');
 }
 
-function judge(row: RefusalRow, stage: Stage, reply: Reply): Finding {
+function judge(row: RefusalRow, stage: ProbeStage, reply: Reply): Judged {
   const { statuses = [401], errors = [], mayClose = false, permitted = false } = row;
   const got = shownReply(reply);
   switch (row.meaning?.(stage, reply) ?? stage.meaningOf(reply)) {

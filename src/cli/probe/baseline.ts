@@ -2,14 +2,14 @@
 
 import { type Answered, fieldOf, readChallenges, type Reply, shownReply } from './reply.ts';
 import { ANONYMOUS } from './request.ts';
-import type { Stage } from './stage.ts';
+import type { ProbeStage } from './stage.ts';
 
 /**
  * Sends the request without credentials and the good one, twice, and keeps the answers on the stage.
  * @returns why nothing can be shown: the good request is refused, or is answered as if it had no credentials; undefined: it gets through
  * @throws ServerGone
  */
-export async function setBaseline(stage: Stage): Promise<string | undefined> {
+export async function setBaseline(stage: ProbeStage): Promise<string | undefined> {
   stage.without = await stage.send(ANONYMOUS);
   if ('kind' in stage.without && stage.without.kind === 'untrusted') return whyNot(stage, stage.without);
   const first = await sendGood(stage);
@@ -25,7 +25,7 @@ export async function setBaseline(stage: Stage): Promise<string | undefined> {
 }
 
 /** As DPoP where the token is bound to a key. A server that knows no DPoP may take it as Bearer, and then does so for all attacks. */
-async function sendGood(stage: Stage): Promise<Reply> {
+async function sendGood(stage: ProbeStage): Promise<Reply> {
   const reply = await stage.sendWithNonce(() => ({}));
   const refused = !('kind' in reply) && whyNot(stage, reply) !== undefined;
   if (stage.scheme === 'Bearer' || !refused) return reply;
@@ -37,7 +37,7 @@ async function sendGood(stage: Stage): Promise<Reply> {
 }
 
 /** What the reply to the good request lacks to count as accepted. */
-function whyNot(stage: Stage, reply: Reply): string | undefined {
+function whyNot(stage: ProbeStage, reply: Reply): string | undefined {
   const got = shownReply(reply);
   if ('kind' in reply) {
     const hint = reply.kind === 'untrusted' ? '; --ca-file names who vouches for it' : '';
@@ -66,7 +66,7 @@ const HINTS: Readonly<Record<number, string>> = {
 };
 
 /** What the refusal without a token says beyond what is judged, and what was assumed. */
-export function notesOf({ without, credentials, scheme, good, fixed, settings }: Stage): readonly string[] {
+export function notesOf({ without, credentials, scheme, good, fixed, settings }: ProbeStage): readonly string[] {
   const notes: string[] = [];
   if (without !== undefined && !('kind' in without)) {
     const challenges = readChallenges(without) ?? [];
@@ -79,14 +79,14 @@ export function notesOf({ without, credentials, scheme, good, fixed, settings }:
   }
   if (credentials.key !== undefined && scheme === 'Bearer') {
     notes.push(
-      'The server takes the bound token as Bearer and not as DPoP: whoever copies it can use it (RFC 9449 §7.2).',
+      'The server takes the bound token as Bearer and not as DPoP: any copy of it can be used (RFC 9449 §7.2).',
     );
   }
   if (credentials.token.jws === undefined) {
     notes.push('The token is opaque: it counts as bound to the key or certificate that was given.');
   }
   if (credentials.key === undefined && credentials.bound === undefined) {
-    notes.push('The token is bound to nothing: whoever copies it can use it (RFC 9700 §2.2.1).');
+    notes.push('The token is bound to nothing: any copy of it can be used (RFC 9700 §2.2.1).');
   }
   if (good !== undefined && fixed === undefined && settings.marker === undefined) {
     notes.push('Two good answers differ: --marker TEXT, a text that only they have, lets disguised paths be judged.');

@@ -1,4 +1,4 @@
-// The options of `holdfast probe` that no other command takes, as rows of the table of commands.
+// The options of `holdfast probe` alone, as rows of the table of commands.
 
 const file = { type: 'string', completes: 'files', value: 'FILE' } as const;
 

@@ -3,12 +3,12 @@
 import { UsageError } from '../arguments.ts';
 import { EXIT } from '../commands.ts';
 import { type Printed, printFailure } from '../load.ts';
-import { type Attack, type Finding, type Group, GROUPS, missingFor } from './attack.ts';
+import { type Attack, type Judged, type Group, GROUPS, missingFor } from './attack.ts';
 import { notesOf, setBaseline } from './baseline.ts';
 import { chooseAttacks } from './catalogue.ts';
-import { exitOf, jsonOf, listOf, type Played, type Probed, textOf } from './report.ts';
+import { exitOf, reportJson, listOf, type Played, type Probed, reportText } from './report.ts';
 import { type ProbeOptions, readSettings } from './settings.ts';
-import { ServerGone, Stage } from './stage.ts';
+import { ServerGone, ProbeStage } from './stage.ts';
 import { obtainCredentials, ProbeFailure } from './token-request.ts';
 
 /** Requests of the baseline, and of a look whether the good request still gets through; each may be sent again with a nonce. */
@@ -43,11 +43,11 @@ async function probeUrl(operand: string, options: ProbeOptions, version: string,
   if (options.list) return { exit: EXIT.ok, stdout: listOf(attacks, json), stderr: '' };
   const settings = readSettings(operand, options);
   try {
-    const stage = new Stage(settings, await obtainCredentials(options), version);
+    const stage = new ProbeStage(settings, await obtainCredentials(options), version);
     say(announcement(stage, attacks));
     const probed = await run(stage, attacks);
     if (typeof probed === 'string') return printFailure(EXIT.untold, `nothing was tried: ${probed}`, json);
-    const stdout = json ? `${JSON.stringify(jsonOf(probed), undefined, 2)}\n` : textOf(probed);
+    const stdout = json ? `${JSON.stringify(reportJson(probed), undefined, 2)}\n` : reportText(probed);
     return { exit: exitOf(probed), stdout, stderr: '' };
   } catch (error) {
     if (error instanceof ProbeFailure) return printFailure(EXIT.untold, error.message, json);
@@ -59,7 +59,7 @@ async function probeUrl(operand: string, options: ProbeOptions, version: string,
 const GONE = 'the server does not answer';
 
 /** How much there will be at most. */
-function announcement(stage: Stage, attacks: readonly Attack[]): string {
+function announcement(stage: ProbeStage, attacks: readonly Attack[]): string {
   const { settings } = stage;
   const playable = attacks.filter((attack) => missingFor(attack, stage, 'before') === undefined);
   const groups = new Set(playable.map(({ group }) => group)).size;
@@ -70,7 +70,7 @@ function announcement(stage: Stage, attacks: readonly Attack[]): string {
 }
 
 /** @returns a text: why there is nothing to report @throws ServerGone before anything was tried */
-async function run(stage: Stage, attacks: readonly Attack[]): Promise<Probed | string> {
+async function run(stage: ProbeStage, attacks: readonly Attack[]): Promise<Probed | string> {
   const problem = await setBaseline(stage);
   if (problem !== undefined) return problem;
   const played: Played[] = [];
@@ -86,10 +86,10 @@ async function run(stage: Stage, attacks: readonly Attack[]): Promise<Probed | s
   return { stage, played, notes: notesOf(stage), stopped };
 }
 
-const LEFT: Finding = { verdict: 'not tried', got: 'the probe had stopped' };
+const LEFT: Judged = { verdict: 'not tried', got: 'the probe had stopped' };
 
 interface PlayedGroup {
-  readonly findings: readonly Finding[];
+  readonly findings: readonly Judged[];
   /** Why the probe has to stop; undefined: it can go on. */
   readonly problem: string | undefined;
 }
@@ -98,8 +98,8 @@ interface PlayedGroup {
  * A refusal shows something only while the good request gets through: looked at behind each group. Else what was refused in the
  * group is unclear.
  */
-async function playGroup(stage: Stage, attacks: readonly Attack[]): Promise<PlayedGroup> {
-  const findings: Finding[] = [];
+async function playGroup(stage: ProbeStage, attacks: readonly Attack[]): Promise<PlayedGroup> {
+  const findings: Judged[] = [];
   const before = stage.sent;
   try {
     for (const attack of attacks) {
@@ -121,5 +121,5 @@ async function playGroup(stage: Stage, attacks: readonly Attack[]): Promise<Play
 
 const nameOf = ([first]: readonly Attack[]): Group | undefined => first?.group;
 
-const doubt = (finding: Finding): Finding =>
+const doubt = (finding: Judged): Judged =>
   finding.verdict === 'held' || finding.verdict === 'different' ? { ...finding, verdict: 'unclear' } : finding;

@@ -2,16 +2,16 @@
 
 import { styleText } from 'node:util';
 import { EXIT } from '../commands.ts';
-import { type Attack, type AttackVerdict, type Finding, type Group, GROUPS } from './attack.ts';
+import { type Attack, type AttackVerdict, type Judged, type Group, GROUPS } from './attack.ts';
 import { shownReply } from './reply.ts';
-import type { Stage } from './stage.ts';
+import type { ProbeStage } from './stage.ts';
 
-export interface Played extends Finding {
+export interface Played extends Judged {
   readonly attack: Attack;
 }
 
 export interface Probed {
-  readonly stage: Stage;
+  readonly stage: ProbeStage;
   readonly played: readonly Played[];
   readonly notes: readonly string[];
   /** Why it ended before all was tried; undefined: it did not. */
@@ -25,7 +25,7 @@ export function exitOf({ played, stopped }: Probed): number {
 }
 
 /** For eyes: colours only where standard output is a terminal and NO_COLOR is not set. */
-export function textOf(probed: Probed): string {
+export function reportText(probed: Probed): string {
   const { stage, played, notes, stopped } = probed;
   const tried = played.filter(({ verdict }) => verdict !== 'not tried');
   const rows = tried.map(({ attack, verdict, got }) => ({ group: attack.group, verdict, cells: cellsOf(attack, got) }));
@@ -74,7 +74,7 @@ type Style = 'bold' | (typeof MARKS)[AttackVerdict][1];
 const style = (format: Style, text: string) => styleText(format, text, { stream: process.stdout });
 const markOf = (verdict: AttackVerdict) => style(MARKS[verdict][1], MARKS[verdict][0]);
 
-function headOf({ settings, credentials, good, without }: Stage): string {
+function headOf({ settings, credentials, good, without }: ProbeStage): string {
   const { method, origin, path } = settings;
   const bindings = bindingsOf(credentials);
   const token = bindings.length === 0 ? 'an unbound token' : `a token bound to ${bindings.join(' and ')}`;
@@ -84,7 +84,7 @@ function headOf({ settings, credentials, good, without }: Stage): string {
 
 const BINDINGS = { dpop: 'a DPoP key', certificate: 'a certificate' } as const;
 function bindingsOf(
-  { key, bound }: Stage['credentials'],
+  { key, bound }: ProbeStage['credentials'],
   names: Readonly<Record<keyof typeof BINDINGS, string>> = BINDINGS,
 ) {
   return [...(key === undefined ? [] : [names.dpop]), ...(bound === undefined ? [] : [names.certificate])];
@@ -111,7 +111,7 @@ function countsOf(played: readonly Played[]): Readonly<Record<AttackVerdict, num
   };
 }
 
-function summaryOf(played: readonly Played[], { sent }: Stage): string {
+function summaryOf(played: readonly Played[], { sent }: ProbeStage): string {
   const counts = Object.entries(countsOf(played)).filter(([verdict, count]) => count > 0 || verdict === 'not held');
   return `${counts.map(([verdict, count]) => `${count} ${verdict}`).join(', ')}; ${sent} requests`;
 }
@@ -145,7 +145,7 @@ function nextSteps({ played }: Probed): readonly string[] {
   return lines.length === 0 ? [] : ['', style('bold', 'next'), ...lines];
 }
 
-export function jsonOf(probed: Probed): object {
+export function reportJson(probed: Probed): object {
   const { stage, played, notes, stopped } = probed;
   const { settings, credentials, good, without, sent } = stage;
   const counts = countsOf(played);

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { getCACertificates } from 'node:tls';
 import { isLoopback } from '../../config/compile/compilation.ts';
 import { UsageError } from '../arguments.ts';
-import type { Place } from './wire.ts';
+import type { Destination } from './wire.ts';
 
 /** Options of the command line that have a value. */
 export type ProbeOption =
@@ -42,7 +42,7 @@ export type ProbeOptions = { readonly [O in ProbeOption]?: string } & {
 
 /** What is probed and how, apart from credentials. */
 export interface ProbeSettings {
-  readonly place: Place;
+  readonly destination: Destination;
   readonly origin: string;
   /** Value of Host. */
   readonly host: string;
@@ -76,7 +76,7 @@ export function readSettings(operand: string, options: ProbeOptions): ProbeSetti
     throw new UsageError('--public-path is a path such as /healthz');
   }
   return {
-    place: { ...placeOfUrl(url, options), ...readConnectTo(options['connect-to']) },
+    destination: { ...destinationOf(url, options), ...readConnectTo(options['connect-to']) },
     origin: url.origin,
     host: url.host,
     path: url.pathname,
@@ -105,7 +105,7 @@ export function readTarget(what: string, text: string, insecure = false): URL {
 }
 
 /** Where a URL leads. @throws UsageError */
-export function placeOfUrl({ protocol, hostname, port }: URL, options: ProbeOptions): Place {
+export function destinationOf({ protocol, hostname, port }: URL, options: ProbeOptions): Destination {
   const tls = protocol === 'https:';
   const name = hostname.replace(/^\[|\]$/g, '');
   const ca = options['ca-file'];
@@ -118,7 +118,7 @@ export function placeOfUrl({ protocol, hostname, port }: URL, options: ProbeOpti
   };
 }
 
-function readConnectTo(text: string | undefined): Pick<Place, 'host' | 'port'> | undefined {
+function readConnectTo(text: string | undefined): Pick<Destination, 'host' | 'port'> | undefined {
   if (text === undefined) return undefined;
   const [, host, port] = /^(\[[0-9a-f:.]+\]|[^:\s]+):([0-9]{1,5})$/i.exec(text) ?? [];
   if (host === undefined || Number(port) > 65_535) throw new UsageError('--connect-to is HOST:PORT');

@@ -19,7 +19,7 @@ export class ServerGone extends Error {}
 const PATIENCE = 3;
 
 /** What attacks play with. */
-export class Stage {
+export class ProbeStage {
   readonly settings: ProbeSettings;
   readonly credentials: Credentials;
   readonly agent: string;
@@ -51,7 +51,7 @@ export class Stage {
   /** Sends one request. @throws ServerGone */
   async send(departure: Departure): Promise<Reply> {
     await this.#turn();
-    const reply = await exchange(this.settings.place, makeRequest(this, departure));
+    const reply = await exchange(this.settings.destination, makeRequest(this, departure));
     this.#watch(reply);
     return reply;
   }
@@ -75,7 +75,7 @@ export class Stage {
   async race(departure: Departure, runners: number): Promise<readonly Reply[]> {
     await this.#turn(runners);
     const request = makeRequest(this, departure);
-    const opened = await Promise.all(Array.from({ length: runners }, () => open(this.settings.place, request)));
+    const opened = await Promise.all(Array.from({ length: runners }, () => open(this.settings.destination, request)));
     return Promise.all(opened.map(async (one) => ('kind' in one ? one : one.send())));
   }
 

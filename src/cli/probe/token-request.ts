@@ -1,4 +1,4 @@
-// A token by client credentials for the probe (RFC 6749 §4.4), bound to a key or a certificate.
+// A token by client credentials for the probe (RFC 6749 §4.4), bound or not.
 
 import { isJsonObject, readJsonObject } from '../../jose/jws.ts';
 import { authenticator } from '../../issuer/client-credentials.ts';
@@ -15,7 +15,7 @@ import {
 } from './credentials.ts';
 import { forge, makeProbeKey, type ProbeKey, probeKeyOf, randomId } from './forgery.ts';
 import { fieldOf, shownReply } from './reply.ts';
-import { placeOfUrl, type ProbeOptions, readNamedFile, readTarget } from './settings.ts';
+import { destinationOf, type ProbeOptions, readNamedFile, readTarget } from './settings.ts';
 import { exchange } from './wire.ts';
 
 /** What keeps a probe from running, in words for people. */
@@ -75,7 +75,7 @@ async function requestToken(
       'Connection: close',
     ];
     const bytes = `${lines.join('\r\n')}\r\n\r\n${body}`;
-    return exchange(placeOfUrl(url, options), { method: 'POST', bytes, shown: certificate?.shown });
+    return exchange(destinationOf(url, options), { method: 'POST', bytes, shown: certificate?.shown });
   };
   const first = await ask();
   const nonce = 'kind' in first ? undefined : fieldOf(first, 'dpop-nonce');

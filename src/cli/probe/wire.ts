@@ -5,7 +5,7 @@ import { connect as connectTls, type ConnectionOptions, createSecureContext, typ
 import { type NoAnswer, readReply, type Reply } from './reply.ts';
 
 /** Where the probe connects; nothing else is ever connected to. */
-export interface Place {
+export interface Destination {
   readonly host: string;
   readonly port: number;
   /** The name for SNI and certificate; undefined: plain HTTP. */
@@ -38,20 +38,20 @@ export interface OpenConnection {
 }
 
 /** One request on a connection that is closed afterwards. Never rejects. */
-export async function exchange(place: Place, request: WireRequest): Promise<Reply> {
-  const opened = await open(place, request);
+export async function exchange(destination: Destination, request: WireRequest): Promise<Reply> {
+  const opened = await open(destination, request);
   return 'kind' in opened ? opened : opened.send();
 }
 
 /** Connects, with its handshake, and sends nothing yet. Never rejects. */
-export function open(place: Place, request: WireRequest): Promise<OpenConnection | NoAnswer> {
+export function open(destination: Destination, request: WireRequest): Promise<OpenConnection | NoAnswer> {
   const { promise, resolve } = Promise.withResolvers<OpenConnection | NoAnswer>();
-  const socket = dial(place, tlsOptions(place, request.shown));
+  const socket = dial(destination, tlsOptions(destination, request.shown));
   const state = { failure: undefined as NoAnswer | undefined, connected: false };
   const timer = setTimeout(() => {
     state.failure = { kind: 'late', code: '' };
     socket.destroy();
-  }, place.timeout);
+  }, destination.timeout);
   socket.once('error', (error) => {
     state.failure ??= failureOf(error, state.connected);
   });
@@ -59,7 +59,7 @@ export function open(place: Place, request: WireRequest): Promise<OpenConnection
     clearTimeout(timer);
     resolve(state.failure ?? { kind: 'closed', code: '' });
   });
-  socket.once(place.servername === undefined ? 'connect' : 'secureConnect', () => {
+  socket.once(destination.servername === undefined ? 'connect' : 'secureConnect', () => {
     const send = () => read(socket, request, () => state.failure);
     resolve({ send, close: () => socket.destroy() });
   });
@@ -68,29 +68,30 @@ export function open(place: Place, request: WireRequest): Promise<OpenConnection
   return promise;
 }
 
-function dial({ host, port, servername }: Place, options: ConnectionOptions): Socket {
+function dial({ host, port, servername }: Destination, options: ConnectionOptions): Socket {
   const socket = servername === undefined ? connectTcp({ host, port }) : connectTls({ host, port, ...options });
   // Else a request waits behind the handshake until the server acknowledges that, 40 ms where it has nothing to say.
   return socket.setNoDelay(true);
 }
 
-function tlsOptions(place: Place, shown: ShownCertificate | undefined): ConnectionOptions {
-  const { servername = '' } = place;
+function tlsOptions(destination: Destination, shown: ShownCertificate | undefined): ConnectionOptions {
+  const { servername = '' } = destination;
   return {
     ...(isIP(servername) === 0 ? { servername } : {}),
-    secureContext: contextFor(place, shown),
+    secureContext: contextFor(destination, shown),
     ALPNProtocols: ['http/1.1'],
   };
 }
 
-const CONTEXTS = new WeakMap<Place, Map<ShownCertificate | undefined, SecureContext>>();
+const CONTEXTS = new WeakMap<Destination, Map<ShownCertificate | undefined, SecureContext>>();
 
 /** Authorities are read once: there are more than a hundred. */
-function contextFor(place: Place, shown: ShownCertificate | undefined): SecureContext {
-  const known = CONTEXTS.get(place) ?? new Map<ShownCertificate | undefined, SecureContext>();
-  CONTEXTS.set(place, known);
+function contextFor(destination: Destination, shown: ShownCertificate | undefined): SecureContext {
+  const known = CONTEXTS.get(destination) ?? new Map<ShownCertificate | undefined, SecureContext>();
+  CONTEXTS.set(destination, known);
   const context =
-    known.get(shown) ?? createSecureContext({ ...(place.ca === undefined ? {} : { ca: [...place.ca] }), ...shown });
+    known.get(shown) ??
+    createSecureContext({ ...(destination.ca === undefined ? {} : { ca: [...destination.ca] }), ...shown });
   known.set(shown, context);
   return context;
 }
@@ -128,7 +129,10 @@ function read(socket: Socket, { method, bytes }: WireRequest, failure: () => NoA
 }
 
 /** Does the server finish a handshake of this version of TLS? `unable`: this Node cannot offer it. */
-export function offersTls(place: Place, version: 'TLSv1' | 'TLSv1.1'): Promise<boolean | 'late' | 'unable'> {
+export function offersTls(
+  destination: Destination,
+  version: 'TLSv1' | 'TLSv1.1',
+): Promise<boolean | 'late' | 'unable'> {
   const { promise, resolve } = Promise.withResolvers<boolean | 'late' | 'unable'>();
   const secureContext = createSecureContext({
     minVersion: version,
@@ -136,11 +140,11 @@ export function offersTls(place: Place, version: 'TLSv1' | 'TLSv1.1'): Promise<b
     ciphers: 'DEFAULT:@SECLEVEL=0',
   });
   // Nothing is sent, so it does not matter whose certificate it is.
-  const socket = dial(place, { ...tlsOptions(place, undefined), secureContext, rejectUnauthorized: false });
+  const socket = dial(destination, { ...tlsOptions(destination, undefined), secureContext, rejectUnauthorized: false });
   const timer = setTimeout(() => {
     resolve('late');
     socket.destroy();
-  }, place.timeout);
+  }, destination.timeout);
   socket.once('error', (error) => {
     const code = 'code' in error ? String(error.code) : '';
     resolve(/NO_PROTOCOLS_AVAILABLE|NO_CIPHERS_AVAILABLE|ECONNREFUSED/.test(code) ? 'unable' : false);

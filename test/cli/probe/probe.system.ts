@@ -1,4 +1,4 @@
-// `holdfast probe` against Holdfast, which holds everything, and against an nginx that checks nothing.
+// `holdfast probe` against Holdfast, and against an nginx that checks nothing.
 
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';

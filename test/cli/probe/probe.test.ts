@@ -1,4 +1,4 @@
-// `holdfast probe` against servers that hold nothing, that break, and that a probe must not trust.
+// `holdfast probe` against servers that hold nothing, and servers that break.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

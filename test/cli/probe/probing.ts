@@ -1,4 +1,4 @@
-// What tests of the probe share: servers of any behaviour, files of credentials, and the report.
+// Servers of any behaviour, files of credentials and the report, for tests of the probe.
 
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// A deployment to probe: a real authorization server, an echo upstream, and what options need of both.
+// A deployment to probe: a real authorization server, an echo upstream, and options.
 
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';

@@ -1,10 +1,10 @@
 // Attacks that need the answer's words: forged fields, foreign pages, challenges, old TLS.
 
-import type { Attack, Finding } from '../attack.ts';
+import type { Attack, Judged } from '../attack.ts';
 import { randomId } from '../forgery.ts';
 import { type Answered, fieldOf, readChallenges, type Reply, shownReply } from '../reply.ts';
 import { ANONYMOUS, type Departure, makeRequest } from '../request.ts';
-import type { Stage } from '../stage.ts';
+import type { ProbeStage } from '../stage.ts';
 import { exchange, offersTls } from '../wire.ts';
 
 /** Names of fields in what an API answers with: members of JSON, or lines. */
@@ -15,13 +15,13 @@ const IDENTITY = /^(?:x-|client-cert|ssl-|remote-)|user|subject|identity|consume
 const PLAIN = /^(?:user-agent|x-forwarded-.*|x-real-ip|x-request-.*|x-envoy-.*|x-b3-.*|x-probe)$/i;
 
 /** The identity fields that the API got from the gateway with the good request. */
-function identityFields({ good }: Stage): readonly string[] {
+function identityFields({ good }: ProbeStage): readonly string[] {
   const names = [...(good?.content ?? '').matchAll(NAMES)].map(([, member, line]) => member ?? line ?? '');
   return [...new Set(names)].filter((name) => IDENTITY.test(name) && !PLAIN.test(name)).slice(0, 30);
 }
 
 /** Forges the identity fields: does one of them arrive as it was sent? */
-async function forgeIdentity(stage: Stage, departure: Departure): Promise<Finding> {
+async function forgeIdentity(stage: ProbeStage, departure: Departure): Promise<Judged> {
   const names = identityFields(stage);
   if (names.length === 0) return { verdict: 'not tried', got: 'the API gets no identity fields from the gateway' };
   const value = `forged-${randomId()}`;
@@ -38,7 +38,7 @@ async function forgeIdentity(stage: Stage, departure: Departure): Promise<Findin
 const OVERRIDING = ['X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override'];
 
 /** Does a GET become a HEAD, whose answer has no content? No other method is safe to try. */
-async function overrideMethod(stage: Stage): Promise<Finding> {
+async function overrideMethod(stage: ProbeStage): Promise<Judged> {
   const fields = OVERRIDING.map((name) => [name, 'HEAD'] as const);
   const reply = await stage.sendWithNonce(() => ({ fields }));
   const meaning = stage.meaningOf(reply);
@@ -85,7 +85,7 @@ export const FIELD_ATTACKS: readonly Attack[] = [
 
 const ORIGIN = 'https://probe.invalid';
 
-function judgeCors(reply: Reply, origin: string): Finding {
+function judgeCors(reply: Reply, origin: string): Judged {
   if ('kind' in reply) return { verdict: reply.kind === 'closed' ? 'held' : 'unclear', got: shownReply(reply) };
   const allowed = fieldOf(reply, 'access-control-allow-origin');
   const withCredentials = fieldOf(reply, 'access-control-allow-credentials') === 'true';
@@ -130,7 +130,7 @@ export const BROWSER_ATTACKS: readonly Attack[] = [
 ];
 
 /** What the refusal of a request without credentials tells a client. */
-function judgeChallenge({ without }: Stage, scheme: string | undefined): Finding {
+function judgeChallenge({ without }: ProbeStage, scheme: string | undefined): Judged {
   const answer = without as Answered;
   const challenges = readChallenges(answer);
   if (answer.status !== 401) return { verdict: 'different', got: String(answer.status) };
@@ -174,7 +174,7 @@ const oldTls = (version: 'TLSv1' | 'TLSv1.1', name: string): Attack => ({
   expected: 'refused',
   async play(stage) {
     await stage.turn();
-    const offered = await offersTls(stage.settings.place, version);
+    const offered = await offersTls(stage.settings.destination, version);
     if (offered === 'unable') return { verdict: 'not tried', got: 'OpenSSL here does not offer it' };
     if (offered === 'late') return { verdict: 'unclear', got: 'no answer in time' };
     return offered ? { verdict: 'not held', got: 'accepted' } : { verdict: 'held', got: 'refused' };
@@ -194,8 +194,8 @@ export const TLS_ATTACKS: readonly Attack[] = [
     expected: 'refused',
     async play(stage) {
       await stage.turn();
-      const place = { ...stage.settings.place, servername: undefined };
-      const reply = await exchange(place, makeRequest(stage, ANONYMOUS));
+      const destination = { ...stage.settings.destination, servername: undefined };
+      const reply = await exchange(destination, makeRequest(stage, ANONYMOUS));
       const answered = !('kind' in reply) && reply.status < 300;
       return { verdict: answered ? 'not held' : 'held', got: shownReply(reply) };
     },

@@ -8,11 +8,11 @@ import { formatXfcc } from '../../../certificate/xfcc.ts';
 import { type Attack, refusals } from '../attack.ts';
 import type { ProbeCertificate } from '../credentials.ts';
 import type { ProbeField } from '../request.ts';
-import type { Stage } from '../stage.ts';
+import type { ProbeStage } from '../stage.ts';
 
 /** Fields of the holder's certificate, which is public, in one of the forms that proxies use. */
 const inFields = (names: readonly string[], form: (certificate: ProbeCertificate) => string | undefined) => {
-  return ({ credentials: { bound } }: Stage) => {
+  return ({ credentials: { bound } }: ProbeStage) => {
     const value = (bound && form(bound)) ?? '';
     return { shown: 'none' as const, fields: names.map((name): ProbeField => [name, value]) };
   };

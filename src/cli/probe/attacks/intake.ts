@@ -1,15 +1,15 @@
-// Attacks on how a request is read: disguised paths, odd lines, framings that two servers read differently.
+// Attacks on the reading of a request: disguised paths, odd lines, two framings.
 
 import { type Attack, refusals, type RefusalRow } from '../attack.ts';
 import type { Reply } from '../reply.ts';
 import { ANONYMOUS } from '../request.ts';
-import type { Meaning, Stage } from '../stage.ts';
+import type { Meaning, ProbeStage } from '../stage.ts';
 
 /** A host that does not exist (RFC 6761 §6.4). */
 const ELSEWHERE = 'probe.invalid';
 
 /** Is this the protected content? A status alone may be that of a public path. */
-function meaningOfPath(stage: Stage, reply: Reply): Meaning {
+function meaningOfPath(stage: ProbeStage, reply: Reply): Meaning {
   if ('kind' in reply || reply.status >= 300 || stage.settings.marker !== undefined) return stage.meaningOf(reply);
   // Without a text that both answers to the good request have in common, no one can tell.
   if (stage.fixed === undefined) return 'unclear';
@@ -68,7 +68,7 @@ const BRIDGES: readonly (readonly [id: string, bridge: string])[] = [
 /** As many steps up as the public path has segments. */
 const bridged =
   (bridge: string) =>
-  ({ settings: { publicPath = '', path, query } }: Stage) => {
+  ({ settings: { publicPath = '', path, query } }: ProbeStage) => {
     const up = bridge.repeat(publicPath.split('/').length - 1);
     const rest = /(?:%2f|%5c|\\)$/.test(bridge) ? path.slice(1) : path;
     return { ...ANONYMOUS, target: publicPath + up + rest + query };
@@ -108,7 +108,7 @@ export const PATH_ATTACKS: readonly Attack[] = refusals(
   ],
 );
 
-/** Good credentials in a request that is not well formed: whoever reads it twice reads two requests. */
+/** Good credentials in a request that is not well formed: two servers read two requests. */
 const LINES: readonly RefusalRow[] = [
   {
     id: 'two-hosts',

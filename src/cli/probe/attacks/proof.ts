@@ -1,11 +1,11 @@
-// Attacks with the DPoP proof: left out, of another key, request or time, malformed, replayed.
+// Attacks with the DPoP proof: none, another key, request or time, malformed, replayed.
 
 import { createHash, randomBytes } from 'node:crypto';
-import { type Attack, type Finding, refusals, type RefusalRow } from '../attack.ts';
+import { type Attack, type Judged, refusals, type RefusalRow } from '../attack.ts';
 import { breakSignature, hmac, respell, unsigned } from '../forgery.ts';
 import { shownReply, type Reply } from '../reply.ts';
 import { type Departure, makeProbeProof, type ProofDeparture } from '../request.ts';
-import type { Stage } from '../stage.ts';
+import type { ProbeStage } from '../stage.ts';
 
 const now = () => Math.floor(Date.now() / 1000);
 const HOUR = 3600;
@@ -15,7 +15,7 @@ const ELSEWHERE = 'probe.invalid';
 /** A proof that departs from a good one. */
 const departing = (
   [id, what, check]: readonly [id: string, what: string, check: number],
-  change: (stage: Stage) => ProofDeparture,
+  change: (stage: ProbeStage) => ProofDeparture,
   more: Partial<RefusalRow> = {},
 ): RefusalRow => ({
   id: `proof-${id}`,
@@ -26,12 +26,12 @@ const departing = (
 });
 
 /** A proof for another origin, and a request that claims to be for it. */
-const relayed = (stage: Stage, origin: string, more: Departure): Departure => ({
+const relayed = (stage: ProbeStage, origin: string, more: Departure): Departure => ({
   proof: { claims: { htu: origin + stage.settings.path } },
   ...more,
 });
 
-const otherMethod = ({ settings }: Stage) => (settings.method === 'GET' ? 'POST' : 'GET');
+const otherMethod = ({ settings }: ProbeStage) => (settings.method === 'GET' ? 'POST' : 'GET');
 
 /** A refused key is told as an invalid token or an invalid proof (RFC 9449 §7.1). */
 const EITHER = { errors: ['invalid_dpop_proof', 'invalid_token'] };
@@ -210,7 +210,7 @@ const REPLAYS = 4;
 const RUNNERS = 8;
 
 /** How often a proof was let through that counts once. */
-function once(stage: Stage, replies: readonly Reply[]): Finding {
+function once(stage: ProbeStage, replies: readonly Reply[]): Judged {
   const reached = replies.filter((reply) => stage.meaningOf(reply) === 'reached').length;
   const refused = replies.find((reply) => stage.meaningOf(reply) === 'refused');
   const rest = refused ?? replies.find((reply) => stage.meaningOf(reply) === 'unclear');
@@ -221,7 +221,7 @@ function once(stage: Stage, replies: readonly Reply[]): Finding {
 }
 
 /** Sends one request again and again, each time on another connection, so that replicas may see it. */
-async function replay(stage: Stage, again: (departure: Departure) => Departure = (same) => same): Promise<Finding> {
+async function replay(stage: ProbeStage, again: (departure: Departure) => Departure = (same) => same): Promise<Judged> {
   let departure: Departure = {};
   const first = await stage.sendWithNonce(() => (departure = { proofs: [makeProbeProof(stage)] }));
   const replies = [first];

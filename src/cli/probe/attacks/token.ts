@@ -6,12 +6,12 @@ import { type Attack, refusals } from '../attack.ts';
 import { keyFor, type OtherToken, type ProbeToken } from '../credentials.ts';
 import { breakSignature, forge, hmac, probeKeyOf, type Sign, unsigned } from '../forgery.ts';
 import { ANONYMOUS, type Departure, sendToken } from '../request.ts';
-import type { Stage } from '../stage.ts';
+import type { ProbeStage } from '../stage.ts';
 import { imitateCertificate } from '../stranger.ts';
 
 /** The token with another header or other claims, or another signature; everything else about the request is good. */
 function forged(
-  { credentials }: Stage,
+  { credentials }: ProbeStage,
   change: { readonly header?: JsonObject; readonly claims?: JsonObject; readonly sign?: Sign },
 ): Departure {
   const { header, payload } = credentials.token.jws ?? { header: {}, payload: {} };
@@ -25,28 +25,28 @@ function forged(
 }
 
 /** As if it were the thief's own: signed by the thief, with a header that points to the thief's key. */
-const byThief = (stage: Stage, header: JsonObject) =>
+const byThief = (stage: ProbeStage, header: JsonObject) =>
   forged(stage, { header: { alg: stage.thief.alg, ...header }, sign: stage.thief.sign });
 
 /** A public key as the secret of HS256 (RFC 8725 §2.1), in the text that keys usually are kept in. */
-function confused(stage: Stage, end: '' | '\n'): Departure {
+function confused(stage: ProbeStage, end: '' | '\n'): Departure {
   const key = stage.credentials.issuerKey?.export({ type: 'spki', format: 'pem' }) ?? '';
   return forged(stage, { header: { alg: 'HS256' }, sign: hmac(key.trim() + end) });
 }
 
-function withCertificate(stage: Stage): Departure {
+function withCertificate(stage: ProbeStage): Departure {
   const { cert, key } = imitateCertificate();
   const signing = probeKeyOf({ key, alg: 'ES256', kid: undefined });
   const x5c = [new X509Certificate(cert).raw.toString('base64')];
   return forged(stage, { header: { alg: 'ES256', x5c, kid: undefined }, sign: signing.sign });
 }
 
-function other({ credentials }: Stage, kind: OtherToken): Departure {
+function other({ credentials }: ProbeStage, kind: OtherToken): Departure {
   const token = credentials.others[kind] as ProbeToken;
   return sendToken(token, kind === 'unbound' ? undefined : keyFor(token, credentials));
 }
 
-const query = ({ settings, credentials }: Stage) =>
+const query = ({ settings, credentials }: ProbeStage) =>
   `${settings.path}${settings.query === '' ? '?' : `${settings.query}&`}access_token=${credentials.token.text}`;
 
 const UNAUTHORIZED = { errors: ['invalid_token'] };
