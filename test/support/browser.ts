@@ -9,10 +9,23 @@ import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import { WebSocket } from 'ws';
 
-/** @param ended called when it has ended, which it does with the test; returns the address of its debugging protocol. */
-export async function startBrowser(t: TestContext, file: string, url: string, ended = () => {}): Promise<string> {
+interface BrowserOptions {
+  /** Called when it has ended, which it does with the test. */
+  readonly ended?: () => void;
+  /** Certificates are not checked. */
+  readonly anyCertificate?: boolean;
+}
+
+/** Starts a browser; returns the address of its debugging protocol. */
+export async function startBrowser(
+  t: TestContext,
+  file: string,
+  url: string,
+  { ended = () => {}, anyCertificate = false }: BrowserOptions = {},
+): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-browser-'));
-  const flags = ['--no-sandbox', '--disable-gpu', '--ignore-certificate-errors', `--user-data-dir=${folder}`];
+  const flags = ['--no-sandbox', '--disable-gpu', `--user-data-dir=${folder}`];
+  if (anyCertificate) flags.push('--ignore-certificate-errors');
   // A group, because Debian's command is a script that starts the browser.
   const child = spawn(file, [...flags, '--remote-debugging-port=0', url], {
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -44,7 +57,9 @@ export interface BrowserPage {
   value(expression: string): Promise<unknown>;
   /** Settles when the page and all that it needs is loaded. */
   open(url: string): Promise<void>;
-  /** Entries of the browser's log: violations of the policy, failed loads. */
+  /** Calls back for each event of that name. */
+  on(method: string, listener: (params: Readonly<Record<string, unknown>>) => void): void;
+  /** What the browser and the page complained of: violations of the policy, failed loads, errors of scripts. */
   readonly log: readonly unknown[];
 }
 
@@ -66,12 +81,15 @@ export async function openPage(t: TestContext, address: string): Promise<Browser
   await once(socket, 'open');
   const waiting = new Map<number, (message: Message) => void>();
   const log: unknown[] = [];
-  let loaded = () => {};
+  const listeners = new Map<string, (params: Readonly<Record<string, unknown>>) => void>([
+    ['Log.entryAdded', ({ entry }) => log.push(entry)],
+    ['Runtime.exceptionThrown', ({ exceptionDetails }) => log.push(exceptionDetails)],
+    ['Runtime.consoleAPICalled', ({ type, args }) => log.push({ type, args })],
+  ]);
   socket.on('message', (data: Buffer) => {
     const message = JSON.parse(data.toString()) as Message;
     if (message.id !== undefined) waiting.get(message.id)?.(message);
-    if (message.method === 'Page.loadEventFired') loaded();
-    if (message.method === 'Log.entryAdded') log.push(message.params?.['entry']);
+    if (message.method !== undefined) listeners.get(message.method)?.(message.params ?? {});
   });
   const send = async (method: string, params: object = {}) => {
     const id = waiting.size + 1;
@@ -85,12 +103,13 @@ export async function openPage(t: TestContext, address: string): Promise<Browser
   return {
     send,
     log,
+    on: (method, listener) => void listeners.set(method, listener),
     async value(expression) {
       const { result } = await send('Runtime.evaluate', { expression, returnByValue: true, awaitPromise: true });
       return (result as { value?: unknown }).value;
     },
     async open(url) {
-      const done = new Promise<void>((resolve) => (loaded = resolve));
+      const done = new Promise<void>((resolve) => listeners.set('Page.loadEventFired', () => resolve()));
       await send('Page.navigate', { url });
       await done;
     },
