@@ -1,4 +1,4 @@
-// The three parts of the quickstart, started together.
+// The parts of the quickstart, started together.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -12,6 +12,7 @@ import { startAuthorizationServer } from './authorization-server.ts';
 import { keepDevelopmentCertificates } from './development-ca.ts';
 import { MARK_PATH, startEchoUpstream } from './echo-upstream.ts';
 import { close, listen } from './loopback.ts';
+import { startPage } from './page-server.ts';
 import { keepSecrets } from './secrets.ts';
 import {
   type Addresses,
@@ -58,9 +59,17 @@ export async function startServices(addresses: Addresses, onLine: (line: string)
       audience: addresses.gateway,
       certificates,
       secrets,
+      page: addresses.page,
       onError: (error) => console.error(`authorization server: ${error.message}`),
     });
     undo.push(server.close);
+    const page = await startPage({
+      port: ports.page,
+      told: { gateway: addresses.browser, issuer: server.issuer, audience: addresses.gateway },
+      upstream: addresses.upstream,
+      authorizationServer: server.answer,
+    });
+    undo.push(page.close);
     const gateway = startGateway(addresses, onLine);
     undo.push(gateway.stop);
     await becomeReady(addresses, gateway.ended);

@@ -15,6 +15,8 @@ export const PORTS = {
   gateway: { variable: 'HOLDFAST_PORT', port: 8443, what: 'the gateway' },
   issuer: { variable: 'HOLDFAST_ISSUER_PORT', port: 8444, what: 'the authorization server' },
   upstream: { variable: 'HOLDFAST_UPSTREAM_PORT', port: 8445, what: 'the echo upstream' },
+  page: { variable: 'HOLDFAST_PAGE_PORT', port: 8446, what: 'the demo page' },
+  browser: { variable: 'HOLDFAST_BROWSER_PORT', port: 8447, what: 'the listener for browsers of the gateway' },
   admin: { variable: 'HOLDFAST_ADMIN_PORT', port: 9901, what: 'the admin port of the gateway' },
   telemetry: { variable: 'HOLDFAST_TELEMETRY_PORT', port: 9902, what: 'the telemetry port of the gateway' },
 } as const;
@@ -27,6 +29,10 @@ export interface Addresses {
   readonly gateway: string;
   readonly issuer: string;
   readonly upstream: string;
+  /** Origin of the demo page, where the authorization server answers browsers too. */
+  readonly page: string;
+  /** Origin of the gateway's listener for browsers. */
+  readonly browser: string;
   readonly admin: string;
   readonly telemetry: string;
 }
@@ -37,6 +43,8 @@ export function addressesOf(ports: Ports): Addresses {
     gateway: `https://localhost:${ports.gateway}`,
     issuer: `https://localhost:${ports.issuer}`,
     upstream: `http://127.0.0.1:${ports.upstream}`,
+    page: `http://localhost:${ports.page}`,
+    browser: `http://localhost:${ports.browser}`,
     admin: `http://127.0.0.1:${ports.admin}`,
     telemetry: `http://127.0.0.1:${ports.telemetry}`,
   };
@@ -54,11 +62,13 @@ export function readPorts(env: NodeJS.ProcessEnv): Ports {
     gateway: port('gateway'),
     issuer: port('issuer'),
     upstream: port('upstream'),
+    page: port('page'),
+    browser: port('browser'),
     admin: port('admin'),
     telemetry: port('telemetry'),
   };
-  if (new Set(Object.values(ports)).size < 5) {
-    const variables = Object.values(PORTS).map(({ variable }) => variable);
+  const variables = Object.values(PORTS).map(({ variable }) => variable);
+  if (new Set(Object.values(ports)).size < variables.length) {
     throw new Problem(`${variables.join(', ')}: two of them name the same port`);
   }
   return ports;
@@ -75,7 +85,7 @@ export function environmentOf(ports: Ports): Record<string, string> {
 export async function findAddresses(env: NodeJS.ProcessEnv = process.env): Promise<Addresses> {
   const named = Object.values(PORTS).some(({ variable }) => env[variable] !== undefined);
   const text = named ? undefined : await readFile(RUNNING, 'utf8').catch(() => undefined);
-  return addressesOf(text === undefined ? readPorts(env) : (JSON.parse(text) as Ports));
+  return addressesOf({ ...readPorts(env), ...(text === undefined ? {} : (JSON.parse(text) as Partial<Ports>)) });
 }
 
 /** Leaves word for `npm run demo` and the client; the answer takes it back. */

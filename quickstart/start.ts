@@ -51,14 +51,16 @@ function examplesOf({ gateway }: Addresses): readonly (readonly [string, readonl
 }
 
 function welcome(addresses: Addresses): string {
-  const { gateway, issuer, upstream, admin, telemetry } = addresses;
+  const { gateway, issuer, upstream, page, browser, admin, telemetry } = addresses;
   const examples = examplesOf(addresses).map(
     ([sentence, commands]) => `${style('dim', `# ${sentence}`)}\n${commands.map((line) => `  ${line}`).join('\n')}`,
   );
   return `
 ${style('bold', 'Holdfast is running.')}
 
-  gateway               ${gateway}
+  ${style('bold', `Open in a browser     ${page}`)}
+
+  gateway               ${gateway}, ${browser} for the page
   authorization server  ${issuer}
   echo upstream         ${upstream}
   status                ${admin}/status

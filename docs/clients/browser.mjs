@@ -4,10 +4,11 @@ const bytes = (text) => new TextEncoder().encode(text);
 const base64url = (buffer) => new Uint8Array(buffer).toBase64({ alphabet: 'base64url', omitPadding: true });
 const ES256 = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 
-/** Keys that no script can read; keep them in IndexedDB. The token request needs a proof by them too (RFC 9449 §5). */
+/** Keys that no script can read; keep them in IndexedDB. */
 export const makeKeys = () => crypto.subtle.generateKey(ES256, false, ['sign', 'verify']);
 
-async function prove({ privateKey, publicKey }, claims) {
+/** A proof of `claims`. The token request needs one too (RFC 9449 §5), of jti, htm, htu and iat. */
+export async function prove({ privateKey, publicKey }, claims) {
   const { kty, crv, x, y } = await crypto.subtle.exportKey('jwk', publicKey);
   const parts = [{ typ: 'dpop+jwt', alg: 'ES256', jwk: { kty, crv, x, y } }, claims];
   const input = parts.map((part) => base64url(bytes(JSON.stringify(part)))).join('.');

@@ -70,6 +70,8 @@ async function startQuickstart(t: TestContext) {
     gateway: await freePort(),
     admin: await freePort(),
     telemetry: await freePort(),
+    page: await freePort(),
+    browser: await freePort(),
     upstream: upstream.port,
   };
   const secrets = await makeSecrets();

@@ -27,6 +27,8 @@ export async function startStack(t: TestContext) {
     gateway: await freePort(),
     issuer: await freePort(),
     upstream: await freePort(),
+    page: await freePort(),
+    browser: await freePort(),
     admin: await freePort(),
     telemetry: await freePort(),
   });

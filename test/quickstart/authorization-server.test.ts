@@ -1,7 +1,7 @@
 // The quickstart's authorization server: each kind of token, with its claims and binding.
 
 import assert from 'node:assert/strict';
-import { X509Certificate } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
 import { after, before, suite, test } from 'node:test';
 import { calculateJwkThumbprint, createLocalJWKSet, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose';
 import { type AuthorizationServer, startAuthorizationServer } from '../../quickstart/authorization-server.ts';
@@ -9,7 +9,7 @@ import { type DevelopmentCertificates, makeDevelopmentCertificates } from '../..
 import { makeProof } from '../../quickstart/dpop-client.ts';
 import type { Answer } from '../../quickstart/answer.ts';
 import { Parties, type Party, requestToken, type TokenKind } from '../../quickstart/parties.ts';
-import { makeSecrets, type Secrets } from '../../quickstart/secrets.ts';
+import { makeKey, makeSecrets, type Secrets } from '../../quickstart/secrets.ts';
 
 const AUDIENCE = 'https://api.example.com';
 
@@ -145,5 +145,108 @@ suite('the authorization server of the quickstart', () => {
     const other = await ask('nobody', { resource: 'https://other.example.com' }, basic('bearer'));
     assert.equal(other.status, 400);
     assert.match(other.body, /invalid_target/);
+  });
+
+  suite('for a page', () => {
+    const PAGE = 'http://localhost:9';
+    let withPage: AuthorizationServer;
+    before(async () => {
+      withPage = await startAuthorizationServer({ port: 0, audience: AUDIENCE, certificates, secrets, page: PAGE });
+    });
+    after(() => withPage.close());
+
+    const VERIFIER = 'v'.repeat(43);
+    const challengeOf = (text: string) => createHash('sha256').update(text).digest('base64url');
+
+    /** Follows the redirects of an authorization request; what the page gets back, or the status of an error. */
+    const authorize = async (changes: Record<string, string | undefined> = {}): Promise<URLSearchParams | number> => {
+      const wanted = {
+        response_type: 'code',
+        client_id: 'browser-client',
+        redirect_uri: `${PAGE}/`,
+        scope: 'orders:read',
+        state: 'state',
+        code_challenge: challengeOf(VERIFIER),
+        code_challenge_method: 'S256',
+        dpop_jkt: await calculateJwkThumbprint(secrets.proofKey),
+        ...changes,
+      };
+      const query = Object.entries(wanted).filter((pair): pair is [string, string] => pair[1] !== undefined);
+      const cookies = new Map<string, string>();
+      let url = `${withPage.issuer}/auth?${new URLSearchParams(query).toString()}`;
+      for (let hop = 0; hop < 6; hop += 1) {
+        const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+        const { status, fields } = await parties.send('nobody', { method: 'GET', url, fields: { cookie } });
+        for (const line of [fields['set-cookie'] ?? []].flat()) {
+          const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
+          cookies.set(name, value);
+        }
+        if (typeof fields['location'] !== 'string') return status;
+        url = new URL(fields['location'], url).href;
+        if (!url.startsWith(withPage.issuer)) return new URL(url).searchParams;
+      }
+      throw new Error(`redirects for ever: ${url}`);
+    };
+
+    const redeem = async (code: string, { key = secrets.proofKey, verifier = VERIFIER } = {}) => {
+      const url = `${withPage.issuer}/token`;
+      const form = { client_id: 'browser-client', redirect_uri: `${PAGE}/`, code, code_verifier: verifier };
+      return parties.send('nobody', {
+        method: 'POST',
+        url,
+        fields: {
+          'Content-Type': 'application/x-www-form-urlencoded',
+          DPoP: await makeProof(key, { method: 'POST', url }),
+        },
+        body: new URLSearchParams({ grant_type: 'authorization_code', ...form }).toString(),
+      });
+    };
+    const codeFor = async (changes?: Record<string, string | undefined>) => {
+      const answer = await authorize(changes);
+      assert.ok(answer instanceof URLSearchParams);
+      assert.equal(answer.get('iss'), withPage.issuer);
+      assert.equal(answer.get('state'), 'state');
+      return String(answer.get('code'));
+    };
+
+    test('alice is logged in, and her token is bound to the key of the page', async () => {
+      const { status, body } = await redeem(await codeFor());
+      assert.equal(status, 200, body);
+      const { access_token: token, token_type: type } = JSON.parse(body) as Record<string, string>;
+      assert.equal(type, 'DPoP');
+      const { sub, aud, client_id, scope, cnf } = JSON.parse(
+        Buffer.from(token!.split('.')[1]!, 'base64url').toString(),
+      ) as JWTPayload;
+      const jkt = await calculateJwkThumbprint(secrets.proofKey);
+      assert.deepEqual([sub, aud, client_id, scope], ['alice', AUDIENCE, 'browser-client', 'orders:read']);
+      assert.deepEqual(cnf, { jkt });
+    });
+
+    test('a code is worth nothing with another key, another verifier, or a second time', async () => {
+      assert.equal((await redeem(await codeFor(), { key: await makeKey() })).status, 400);
+      assert.equal((await redeem(await codeFor(), { verifier: 'w'.repeat(43) })).status, 400);
+      const code = await codeFor();
+      assert.deepEqual([(await redeem(code)).status, (await redeem(code)).status], [200, 400]);
+    });
+
+    test('no code goes to another address, to another client, or without PKCE', async () => {
+      assert.equal(await authorize({ redirect_uri: 'https://evil.example.com/' }), 400);
+      assert.equal(await authorize({ redirect_uri: `${PAGE}/other` }), 400);
+      assert.equal(await authorize({ client_id: 'dpop-client' }), 400);
+      const unproved = await authorize({ code_challenge: undefined, code_challenge_method: undefined });
+      assert.ok(unproved instanceof URLSearchParams);
+      assert.deepEqual([unproved.get('code'), unproved.get('error')], [null, 'invalid_request']);
+    });
+
+    test('what would have to be asked of a person is denied, and nothing goes round in circles', async () => {
+      const answer = await authorize({ prompt: 'consent' });
+      assert.ok(answer instanceof URLSearchParams);
+      assert.deepEqual([answer.get('code'), answer.get('error')], [null, 'access_denied']);
+    });
+
+    test('without a page there is no such client', async () => {
+      const url = `${server.issuer}/auth?client_id=browser-client&response_type=code&redirect_uri=${PAGE}/`;
+      assert.equal((await parties.send('nobody', { method: 'GET', url })).status, 400);
+    });
   });
 });

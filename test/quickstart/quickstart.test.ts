@@ -8,15 +8,10 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { suite, test } from 'node:test';
+import { PORTS } from '../../quickstart/settings.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const VARIABLES = [
-  'HOLDFAST_PORT',
-  'HOLDFAST_ISSUER_PORT',
-  'HOLDFAST_UPSTREAM_PORT',
-  'HOLDFAST_ADMIN_PORT',
-  'HOLDFAST_TELEMETRY_PORT',
-];
+const VARIABLES = Object.values(PORTS).map(({ variable }) => variable);
 
 async function bound(): Promise<Server> {
   const server = createServer();
@@ -82,6 +77,9 @@ suite('the quickstart', { timeout: 180_000 }, () => {
     const call = await outcomeOf(run('sh', ['-c', command], env));
     assert.match(call.out, /^200 OK\n/, call.err);
     assert.match(call.out, /"X-Auth-Binding": "dpop"/i);
+
+    const [, page = ''] = /Open in a browser\s+(http:\S+)/.exec(printed.join('\n')) ?? [];
+    assert.match(await (await fetch(page)).text(), /<title>Holdfast: a stolen token<\/title>/);
 
     const demo = await outcomeOf(run(process.execPath, ['quickstart/demo.ts'], env));
     assert.equal(demo.code, 0, demo.out);
