@@ -1,4 +1,4 @@
-// The thief of the demo page: a worker that gets a text, and has nothing of the client but that.
+// The thief of the demo page: a worker that has nothing of the client but one text.
 
 import { makeKeys, prove } from '../../docs/clients/browser.mjs';
 import { base64url, bytes, sha256, readPart, thumbprintOf } from './encoding.mjs';
