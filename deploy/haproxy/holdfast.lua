@@ -4,13 +4,14 @@ local HOLDFAST = "http://127.0.0.1:9000/"
 
 -- Set by every permitted answer, empty where there is no value: the client's own never pass.
 local SET = { "authorization", "dpop", "x-auth-issuer", "x-auth-subject", "x-auth-client", "x-auth-scope",
-              "x-auth-binding", "x-auth-thumbprint", "client-cert" }
+              "x-auth-binding", "x-auth-thumbprint", "client-cert", "x-request-id" }
 -- For the client, with the answer of the API.
-local FOR_CLIENT = { "dpop-nonce", "ratelimit", "ratelimit-policy", "access-control-allow-origin", "access-control-expose-headers" }
+local FOR_CLIENT = { "dpop-nonce", "ratelimit", "ratelimit-policy", "access-control-allow-origin", "access-control-expose-headers",
+                     "x-request-id" }
 -- Of one connection, and of the question itself.
 local NOT_ASKED = { ["connection"] = true, ["content-length"] = true, ["transfer-encoding"] = true, ["host"] = true,
                     ["te"] = true, ["trailer"] = true, ["upgrade"] = true, ["expect"] = true, ["keep-alive"] = true,
-                    ["forwarded"] = true, ["cf-client-cert-der-base64"] = true }
+                    ["forwarded"] = true, ["x-request-id"] = true, ["cf-client-cert-der-base64"] = true }
 
 -- Fields by which a client could pass for somebody else, one name a line; a name that ends in * is a prefix.
 local MANAGED, PREFIXES = {}, {}

@@ -27,10 +27,19 @@ export const nginxFields = () =>
 /** For holdfast.lua of HAProxy. */
 export const haproxyFields = () => `${[...names(), ...FOREIGN_PREFIXES.map((prefix) => `${prefix}*`)].join('\n')}\n`;
 
+/** Holdfast names the request; a name of the client is not asked with. */
+const REQUEST_ID = 'x-request-id';
+
 const identity = 'issuer subject client scope binding thumbprint'.split(' ').map((name) => `x-auth-${name}`);
 
 export const caddyFields = () =>
-  `# ${SOURCE}\n${[...names(), ...identity, 'client-cert', ...FOREIGN_PREFIXES.map((prefix) => `${prefix}*`)]
+  `# ${SOURCE}\n${[
+    ...names(),
+    ...identity,
+    'client-cert',
+    REQUEST_ID,
+    ...FOREIGN_PREFIXES.map((prefix) => `${prefix}*`),
+  ]
     .map((name) => `request_header -${name}\n`)
     .join('')}`;
 
@@ -38,6 +47,7 @@ export const traefikFields = () =>
   `# ${SOURCE}\nhttp:\n  middlewares:\n    managed-fields:\n      headers:\n        customRequestHeaders:\n${[
     ...known(),
     'client-cert',
+    REQUEST_ID,
   ]
     .map((name) => `          ${name}: ""\n`)
     .join('')}`;

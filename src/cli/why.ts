@@ -10,8 +10,8 @@ import { type Printed, printFailure } from './load.ts';
 /** Where `admin.bind` is by default. */
 const ADMIN = 'http://127.0.0.1:9901';
 const TIMEOUT = 5000;
-/** An id of a request, or its first eight characters or more, as the status page shows them. */
-const ID = /^[0-9a-f-]{8,36}$/;
+/** An id of a request, as made here or by a peer, or its first eight characters or more, as the status page shows them. */
+const ID = /^[A-Za-z0-9+/=_.:@~-]{8,128}$/;
 
 /** A refusal of /refusals.json, as a gateway of this version writes it. */
 interface Refusal {
@@ -42,7 +42,8 @@ export async function why(id: string, admin = ADMIN, json = false): Promise<Prin
   if ('failed' in refusals) return printFailure(EXIT.failed, refusals.failed, json);
   const found = refusals.last.filter(({ request_id: known }) => known.startsWith(id));
   const [only] = found;
-  if (only === undefined || found.length > 1) {
+  // A peer may send one id more than once; the newest comes first.
+  if (only === undefined || found.some(({ request_id: other }) => other !== only.request_id)) {
     const which = only === undefined ? `no refusal ${id} among` : `${found.length} refusals ${id}… among`;
     const next = 'Older ones are in the log: look for the request_id there.\n';
     return printFailure(EXIT.refused, `${which} the last ${refusals.last.length}`, json, next);

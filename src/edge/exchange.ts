@@ -1,6 +1,5 @@
 // One exchange, from the facts of a request to its answer, log line and metrics.
 
-import { randomUUID } from 'node:crypto';
 import type { Permit } from '../binding/permit.ts';
 import { enforce, shadow } from '../enforce.ts';
 import type { Attempts, RequestLine } from '../observe/log.ts';
@@ -12,17 +11,17 @@ import { type Answer, rejectionAnswer } from '../rejection/answer.ts';
 import { type GrpcCall, readGrpcCall } from '../http/grpc.ts';
 import { presentedScheme } from '../token/presentation.ts';
 import { answer } from './transaction/answer.ts';
-import { interactionFields, readInteractionId } from './transaction/interaction-id.ts';
 import { type Deciding, letPass, readQuestion } from './decide/decide.ts';
 import { Question } from './decide/question.ts';
 import { corsFields, isKeptFromPage, preflightAnswer, preflightResult } from './intake/cors.ts';
+import { type Correlation, correlate, idFields } from './intake/correlation.ts';
 import { type EdgeFacts, readFacts } from './intake/facts.ts';
 import { forward } from './forward/forward.ts';
 import type { ExchangeOwner } from './forward/forward-exchange.ts';
 import { metadataAnswer } from './intake/metadata.ts';
 import type { Outcome } from './outcome.ts';
 import { permitLasts } from './forward/tunnel.ts';
-import { type Arrival, grpcCallOf, type ListenerAtWork, type Runtime } from './runtime.ts';
+import { type Arrival, correlationFields, grpcCallOf, type ListenerAtWork, type Runtime } from './runtime.ts';
 
 /** To `OPTIONS *`, and to OPTIONS that must not go further (RFC 9110 §7.6.2, §9.3.7). */
 const NOTHING_TO_SAY: Answer = { status: 204, fields: [['Cache-Control', 'no-store']], body: '' };
@@ -58,7 +57,7 @@ class Exchange implements ExchangeOwner {
   readonly #listener: string;
   readonly #at: ListenerAtWork | undefined;
   readonly #arrival: Arrival;
-  readonly #requestId = randomUUID();
+  readonly #correlation: Correlation;
   readonly #started: number;
   #facts: EdgeFacts | undefined;
   #route: Route | undefined;
@@ -75,6 +74,12 @@ class Exchange implements ExchangeOwner {
     this.#listener = listener;
     this.#at = runtime.listeners.get(listener);
     this.#arrival = arrival;
+    this.#correlation = correlate(
+      arrival.transaction,
+      arrival.connection,
+      correlationFields(runtime, this.#at),
+      runtime.now,
+    );
     this.#started = performance.now();
   }
 
@@ -127,7 +132,7 @@ class Exchange implements ExchangeOwner {
     try {
       this.#shadowed = await shadow(facts, route.shadow, this.#runtime.ports);
     } catch (error) {
-      this.#runtime.log.failure('a shadow demand could not be evaluated', error, this.#requestId);
+      this.#runtime.log.failure('a shadow demand could not be evaluated', error, this.#correlation.requestId);
     }
   }
 
@@ -138,13 +143,15 @@ class Exchange implements ExchangeOwner {
 
   #forward(permit: Permit, facts: EdgeFacts, route: Route, upstreamToken?: string): void {
     const { transaction } = this.#arrival;
+    const correlation = this.#correlation;
     const cors = route.cors ? corsFields(route.cors, facts.browserOrigin, readGrpcCall(transaction)).flat() : [];
     if (transaction instanceof Question) {
-      return this.#letPass(route, { question: transaction, permit, facts, upstreamToken, cors });
+      return this.#letPass(route, { question: transaction, permit, facts, upstreamToken, cors, correlation });
     }
     const atWork = this.#at?.routes.get(route);
     if (atWork === undefined) throw new Error(`route ${route.name} is not at work`);
-    forward(permit, { transaction, facts, upstreamToken, route: atWork, cors, owner: this });
+    const own = { fields: [...cors, ...(correlation.requestField ?? [])], unlessThere: correlation.interaction };
+    forward(permit, { transaction, facts, upstreamToken, route: atWork, correlation, own, owner: this });
   }
 
   /** The proxy in front forwards. */
@@ -184,7 +191,7 @@ class Exchange implements ExchangeOwner {
     const decides = this.#at?.deciding !== undefined;
     const grpc = grpcCallOf(this.#at, transaction);
     const answerOf = rejectionAnswer(rejection, {
-      requestId: this.#requestId,
+      requestId: this.#correlation.requestId,
       challenge: this.#route?.challenge,
       presented: presentedScheme(authorization),
       realm: origin?.authority ?? '',
@@ -217,12 +224,7 @@ class Exchange implements ExchangeOwner {
 
   #write(own: Answer): void {
     const { transaction } = this.#arrival;
-    const named = interactionFields(this.#interactionField, transaction.rawHeaders, this.#requestId);
-    answer(transaction, named.length === 0 ? own : { ...own, fields: [...own.fields, ...named] });
-  }
-
-  get #interactionField(): string | undefined {
-    return this.#at?.intake.listener.interactionId;
+    answer(transaction, { ...own, fields: [...own.fields, ...idFields(this.#correlation)] });
   }
 
   #report({ outcome, status, sent, rejection, grpcStatus, tunnel }: Ending): void {
@@ -238,8 +240,8 @@ class Exchange implements ExchangeOwner {
     if (this.#shadowed !== undefined) metrics.countRejection(this.#route, this.#shadowed, 'shadow');
     if (permitted?.unknownConfirmations) metrics.countUnknownConfirmations(permitted.unknownConfirmations);
     const line: RequestLine = {
-      requestId: this.#requestId,
-      interactionId: readInteractionId(this.#interactionField, transaction.rawHeaders),
+      requestId: this.#correlation.requestId,
+      interactionId: this.#correlation.interaction?.[1],
       listener: { name: this.#listener },
       route: this.#route,
       method: transaction.method,
@@ -268,13 +270,13 @@ class Exchange implements ExchangeOwner {
   /** Fails closed: nothing more is forwarded, and an answer that has begun, or cannot be made, is broken off. */
   fail(error: unknown): void {
     const { transaction } = this.#arrival;
-    this.#runtime.log.failure('a request could not be decided', error, this.#requestId);
+    this.#runtime.log.failure('a request could not be decided', error, this.#correlation.requestId);
     try {
       if (transaction.begun) transaction.breakOff();
       this.#refuse(reject('internal_error'));
     } catch (again) {
       transaction.breakOff();
-      this.#runtime.log.failure('a request could not be answered', again, this.#requestId);
+      this.#runtime.log.failure('a request could not be answered', again, this.#correlation.requestId);
     }
   }
 }

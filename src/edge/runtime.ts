@@ -11,6 +11,7 @@ import type { Rejection } from '../rejection/rejection.ts';
 import type { TokenExchangeTerms } from '../token/exchanged-token.ts';
 import type { Deciding } from './decide/decide.ts';
 import type { RouteAtWork } from './forward/route-at-work.ts';
+import type { CorrelationFields } from './intake/correlation.ts';
 import type { IntakeRules } from './intake/facts.ts';
 import type { Connection } from './listen/connection.ts';
 import type { Transaction } from './transaction/transaction.ts';
@@ -54,6 +55,11 @@ export interface ListenerAtWork {
 export interface Arrival {
   readonly transaction: Transaction;
   readonly connection: Connection;
+}
+
+/** The fields that have the ids of requests of this listener. */
+export function correlationFields({ policy }: Runtime, at: ListenerAtWork | undefined): CorrelationFields {
+  return { request: policy.managedFields.requestId, interaction: at?.intake.listener.interactionId };
 }
 
 /**

@@ -1,12 +1,12 @@
 // Answers to what never became a request.
 
-import { randomUUID } from 'node:crypto';
 import type { Answer } from '../rejection/answer.ts';
 import { rejectionAnswer } from '../rejection/answer.ts';
 import { grpcCodeOf, type Rejection } from '../rejection/rejection.ts';
 import type { RequestLine } from '../observe/log.ts';
+import { correlate, idFields } from './intake/correlation.ts';
 import type { Refused } from './listen/serve.ts';
-import { grpcCallOf, type Runtime } from './runtime.ts';
+import { correlationFields, grpcCallOf, type Runtime } from './runtime.ts';
 
 /**
  * The answer to what never became a request: bytes that the parser refused, CONNECT, a header section that did not end.
@@ -15,8 +15,10 @@ import { grpcCallOf, type Runtime } from './runtime.ts';
 export function refuseUnread(runtime: Runtime, listener: string, rejection: Rejection, refused: Refused): Answer {
   const { metrics, log, recent } = runtime;
   const { connection, transaction } = refused;
-  const grpc = transaction && grpcCallOf(runtime.listeners.get(listener), transaction);
-  const requestId = randomUUID();
+  const at = runtime.listeners.get(listener);
+  const grpc = transaction && grpcCallOf(at, transaction);
+  const correlation = correlate(transaction, connection, correlationFields(runtime, at), runtime.now);
+  const { requestId, interaction } = correlation;
   const own = rejectionAnswer(rejection, {
     requestId,
     challenge: undefined,
@@ -29,7 +31,7 @@ export function refuseUnread(runtime: Runtime, listener: string, rejection: Reje
   metrics.countRejection(undefined, rejection, 'enforced');
   const line: RequestLine = {
     requestId,
-    interactionId: undefined,
+    interactionId: interaction?.[1],
     listener: { name: listener },
     route: undefined,
     method: '',
@@ -51,5 +53,5 @@ export function refuseUnread(runtime: Runtime, listener: string, rejection: Reje
   metrics.countRequest(line, 0);
   log.request(line);
   recent.count(line, runtime.now());
-  return own;
+  return { ...own, fields: [...own.fields, ...idFields(correlation)] };
 }

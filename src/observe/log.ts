@@ -28,7 +28,7 @@ export interface Attempts {
 /** What the log says about one request. Texts of the client are its method, host and path, all of them cut. */
 export interface RequestLine {
   readonly requestId: string;
-  /** The client's name for it, a UUID; undefined: it gave none. */
+  /** A UUID, the client's where it gave one; undefined: the listener has no such field. */
   readonly interactionId: string | undefined;
   readonly listener: Pick<Listener, 'name'>;
   /** undefined: none was found. */

@@ -26,11 +26,12 @@ const FRAMING = new Set(['content-length', 'transfer-encoding']);
 
 /**
  * The names over all routes and listeners: what one route sets must not come from the client on another one that leads to the
- * same upstream. Takes names in any case. Does not check that they are field names (config/compile/field.ts).
+ * same upstream; and the field of the request id. Takes names in any case. Does not check that they are field names (config/compile/field.ts).
  */
 export function compileManagedFields(
   routes: readonly Pick<Route, 'forward'>[],
   listeners: readonly Pick<Listener, 'clientCertificateFrom'>[],
+  requestId?: string,
 ): ManagedFields {
   const configured = routes.flatMap(({ forward }) => [
     ...forward.identity.map(({ field }) => field),
@@ -39,9 +40,15 @@ export function compileManagedFields(
     ...(forward.assertion ? [forward.assertion.field] : []),
   ]);
   const sources = listeners.flatMap(({ clientCertificateFrom }) => clientCertificateFrom?.field ?? []);
-  const all = [...ALWAYS_MANAGED, ...KNOWN_CERTIFICATE_FIELDS, ...configured, ...sources];
+  const all = [
+    ...ALWAYS_MANAGED,
+    ...KNOWN_CERTIFICATE_FIELDS,
+    ...configured,
+    ...sources,
+    ...(requestId === undefined ? [] : [requestId]),
+  ];
   const names = new Set(all.map((name) => name.toLowerCase()));
-  return { names, squeezed: new Set([...names, ...FRAMING].map(squeeze)), standings: new Map() };
+  return { names, squeezed: new Set([...names, ...FRAMING].map(squeeze)), requestId, standings: new Map() };
 }
 
 /**

@@ -375,6 +375,8 @@ export interface ManagedFields {
   readonly names: ReadonlySet<string>;
   /** The names with everything but letters and digits taken out. */
   readonly squeezed: ReadonlySet<string>;
+  /** Of the field with the request id, as configured; undefined: there is none. */
+  readonly requestId: string | undefined;
   /** Answers given before, as spelled; bounded, and the one part of a policy that grows. */
   readonly standings: Map<string, FieldStanding>;
 }

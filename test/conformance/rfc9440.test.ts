@@ -93,6 +93,7 @@ test('a chain never goes without Client-Cert: a field of another name carries th
         peer: { address: undefined, trusted: false },
       },
       upstreamToken: undefined,
+      correlation: { requestField: undefined, interaction: undefined },
     } as const;
     return requestFields(received, rules, makePermit({ certificate }).facts).filter((name) => /cert/i.test(name));
   };

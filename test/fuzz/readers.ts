@@ -7,7 +7,7 @@ import { readBase64, readPem, readPercentEncoded } from '../../src/certificate/e
 import { CERTIFICATE_FORMATS } from '../../src/certificate/formats.ts';
 import { readCertificate } from '../../src/certificate/leaf.ts';
 import { readEscapedPem, readEscapedPemChain } from '../../src/certificate/pem-escaped.ts';
-import { readInteractionId } from '../../src/edge/transaction/interaction-id.ts';
+import { readInteractionId, readRequestId } from '../../src/edge/intake/correlation.ts';
 import { readXfcc, readXfccElement } from '../../src/certificate/xfcc.ts';
 import { readCommandLine, UsageError } from '../../src/cli/arguments.ts';
 import { readCheckRequest } from '../../src/edge/decide/ext-authz-messages.ts';
@@ -360,6 +360,10 @@ export const READERS: Readonly<Record<string, Reader>> = {
   readInteractionId: {
     read: (text) => readInteractionId('X', ['x', text]),
     samples: ['73cac523-d3ae-4289-b106-330a6218710d', '73cac523-', '-', '{}'],
+  },
+  readRequestId: {
+    read: (text) => readRequestId('X', ['x', text]),
+    samples: ['73cac523-d3ae-4289-b106-330a6218710d', '7F000001:8B3A_7F000001:1F90_5F', 'Root=1-67891233-abc', '{}'],
   },
   readXfccElement: {
     read: (text) => readXfccElement(text, 2),

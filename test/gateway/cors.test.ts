@@ -32,7 +32,7 @@ const corsOf = ({ fields }: Answered) =>
 const READABLE = {
   'access-control-allow-origin': APP,
   'access-control-allow-credentials': 'true',
-  'access-control-expose-headers': 'DPoP-Nonce, WWW-Authenticate, X-Total',
+  'access-control-expose-headers': 'DPoP-Nonce, WWW-Authenticate, X-Total, X-Request-Id',
   vary: 'Origin',
 };
 

@@ -230,11 +230,14 @@ describe('a client of gRPC-Web', () => {
     assert.deepEqual([web.status, web.fields.one('grpc-status')], [200, '16']);
     assert.equal(
       web.fields.one('access-control-expose-headers'),
-      'DPoP-Nonce, WWW-Authenticate, grpc-status, grpc-message, X-Total',
+      'DPoP-Nonce, WWW-Authenticate, grpc-status, grpc-message, X-Total, X-Request-Id',
     );
     const json = await send('application/json', 'https://app.example.com');
     assert.deepEqual([json.status, json.reason], [401, 'credentials_missing']);
-    assert.equal(json.fields.one('access-control-expose-headers'), 'DPoP-Nonce, WWW-Authenticate, X-Total');
+    assert.equal(
+      json.fields.one('access-control-expose-headers'),
+      'DPoP-Nonce, WWW-Authenticate, X-Total, X-Request-Id',
+    );
     const other = await send('application/grpc-web+proto', 'https://evil.example');
     assert.deepEqual(other.fields.all('access-control-allow-origin'), []);
   });

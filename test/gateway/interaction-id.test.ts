@@ -34,17 +34,33 @@ test('without one UUID of the client the request_id of the answer is there', asy
     const { request_id: requestId } = JSON.parse(refused.body);
     assert.deepEqual(refused.fields.all(FIELD), [requestId], values.join());
     const line = await gateway.logged({ msg: 'request', request_id: requestId });
-    assert.equal(line['interaction_id'], undefined);
+    assert.equal(line['interaction_id'], requestId);
   }
 });
 
-test('what the upstream says of it passes as it is, and nothing is added', async (t) => {
+test('answers of the upstream have it, too: as the upstream says it, else the id of the request', async (t) => {
   const gateway = await startTestGateway(t, { listener: LISTENER, routes: ROUTES });
-  assert.deepEqual((await gateway.request('GET', '/open/1', lines(ID))).fields.all(FIELD), []);
+  assert.deepEqual((await gateway.request('GET', '/open/1', lines(ID))).fields.all(FIELD), [ID]);
   assert.equal(gateway.upstream.seen.at(-1)?.fields.one(FIELD), ID);
   await gateway.logged({ msg: 'request', path: '/open/1', interaction_id: ID });
   gateway.upstream.answer = (_request, response) => response.writeHead(200, { [FIELD]: 'of-the-upstream' }).end();
   assert.deepEqual((await gateway.request('GET', '/open/1', lines(ID))).fields.all(FIELD), ['of-the-upstream']);
+});
+
+test('without one the upstream gets the id that answer and log have', async (t) => {
+  const gateway = await startTestGateway(t, { listener: LISTENER, routes: ROUTES });
+  const answer = await gateway.request('GET', '/open/1');
+  const made = answer.fields.one(FIELD);
+  assert.match(made ?? '', /^[0-9a-f-]{36}$/);
+  assert.equal(gateway.upstream.seen.at(-1)?.fields.one(FIELD), made);
+  await gateway.logged({ msg: 'request', interaction_id: made });
+});
+
+test('bytes that are no request are answered with an id of their own', async (t) => {
+  const gateway = await startTestGateway(t, { listener: LISTENER, routes: ROUTES });
+  const answer = await gateway.raw('GET / HTTP/1.1\r\nBad Field: x\r\n\r\n');
+  assert.equal(answer.status, 400);
+  assert.equal(answer.fields.one(FIELD), answer.fields.one('X-Request-Id'));
 });
 
 test('where no listener names the field, it means nothing', async (t) => {
@@ -64,5 +80,8 @@ test('a name that frames the message, or that the gateway sets, is refused at th
   ]);
   assertProblems(named('DPoP'), [
     'listeners[0].interaction_id: is what the gateway sets itself, expected another field name',
+  ]);
+  assertProblems(named('x-request-id'), [
+    'listeners[0].interaction_id: is the field of request_id, expected another field name, or another one there',
   ]);
 });

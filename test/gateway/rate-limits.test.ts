@@ -160,7 +160,7 @@ test('on a public route addresses are counted, preflights are not, and pages can
     assert.equal((await gateway.request('OPTIONS', '/open/1', { fields: preflight })).status, 204);
   }
   const answer = await gateway.request('GET', '/open/1', { fields });
-  const exposed = 'DPoP-Nonce, WWW-Authenticate, RateLimit, RateLimit-Policy, Retry-After';
+  const exposed = 'DPoP-Nonce, WWW-Authenticate, X-Request-Id, RateLimit, RateLimit-Policy, Retry-After';
   assert.equal(answer.fields.one('access-control-expose-headers'), exposed);
   assert.equal(await passing(() => gateway.request('GET', '/open/1')), 2);
   const refused = await gateway.request('GET', '/open/1', { fields });

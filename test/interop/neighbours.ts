@@ -62,6 +62,27 @@ for (const { title, holdfast, skip, find, start } of PRODUCTS) {
       }
     });
 
+    test(
+      "one request id is in the log, at the API and in the answer, and it is not the client's",
+      PATIENCE,
+      async (t) => {
+        const rig = await startRig(t, holdfast);
+        const port = await start(t, rig);
+        const fields = [['X-Request-Id', 'of-the-client-1']] as const;
+        const passed = await sendRequest(port, 'GET', '/healthz', { fields });
+        const seen =
+          rig.upstream.requests.at(-1)?.lines.filter(([name]) => name.toLowerCase() === 'x-request-id') ?? [];
+        const [[, id = ''] = []] = seen;
+        assert.deepEqual([passed.status, seen.length], [200, 1]);
+        await rig.gateway.logged({ msg: 'request', route: 'health', request_id: id });
+        // Traefik has no way to add a field of the answer to its own.
+        assert.deepEqual(passed.fields.all('X-Request-Id'), title === 'Traefik' ? [] : [id]);
+        const refused = await sendRequest(port, 'GET', '/orders/1', { fields });
+        await rig.gateway.logged({ msg: 'request', route: 'orders', request_id: refused.fields.one('X-Request-Id') });
+        assert.equal(JSON.parse(refused.body).request_id, refused.fields.one('X-Request-Id'));
+      },
+    );
+
     if (holdfast !== undefined) {
       test('when Holdfast is gone nothing passes, public routes included', PATIENCE, async (t) => {
         const rig = await startRig(t, holdfast);

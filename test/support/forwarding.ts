@@ -84,7 +84,7 @@ export function makeRules(wishes: RuleWishes = {}): FieldRules {
     cors,
     rateLimit,
   };
-  return compileFieldRules(route, 'p01', compileManagedFields([{ forward: rules }], []));
+  return compileFieldRules(route, 'p01', compileManagedFields([{ forward: rules }], [], 'X-Request-Id'));
 }
 
 export const TIMEOUTS: Timeouts = { connect: 5, responseHeader: 5, idle: 5, total: undefined };
@@ -160,7 +160,8 @@ export async function openForwarder(t: TestContext, origin: string, wishes: Forw
         ...wishes.facts,
       },
       route,
-      cors: [],
+      correlation: { requestId: 'test', requestField: undefined, interaction: undefined },
+      own: { fields: [] },
       owner: {
         tunnelOpened: () => Number.POSITIVE_INFINITY,
         settled: (outcome, attempts) => {

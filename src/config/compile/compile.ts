@@ -11,6 +11,7 @@ import { checkChosen, checkReach, publicBesideNonces } from './reach.ts';
 import { fitConnections, type Machine } from './memory.ts';
 import { compileRateLimits, warnOfUnusedLimits } from './rate-limit.ts';
 import { compileRedis } from './redis.ts';
+import { compileRequestId } from './request-id.ts';
 import { checkResources } from './resource.ts';
 import { compileSigners } from './signed-metadata.ts';
 import { compileRoutes } from './route.ts';
@@ -57,6 +58,7 @@ export function compilePolicy(read: ReadPolicy, now: number, machine: Machine = 
   const retention = longest(routes, ({ maxAge, clockTolerance }) => maxAge + clockTolerance);
   const clockTolerance = longest(routes, (dpop) => dpop.clockTolerance);
   const redis = compileRedis(compilation, { retention, clockTolerance });
+  const requestId = compileRequestId(compilation);
   warn(compilation, routes);
   warnOfUnusedLimits(compilation, rateLimits, [...routes.keys()]);
   if (compilation.problems.length > 0) return { problems: compilation.problems };
@@ -84,7 +86,7 @@ export function compilePolicy(read: ReadPolicy, now: number, machine: Machine = 
     routeTable,
     withoutUpstreamNonce: publicBesideNonces(listeners, routes),
     resourceMetadata: compileMetadata([...routes.keys()], signers),
-    managedFields: compileManagedFields([...routes.keys()], listeners),
+    managedFields: compileManagedFields([...routes.keys()], listeners, requestId),
   };
   return { policy: deepFreeze(policy), warnings: compilation.warnings };
 }

@@ -14,12 +14,15 @@ const OURS = new Set(['dpop', 'forwarded', 'x-real-ip', 'x-forwarded-for', 'x-fo
 
 /**
  * A field that the gateway sets or reads a certificate from. Problems: names of message framing and credentials, names that
- * the gateway sets with another meaning, and names without a letter.
+ * the gateway sets with another meaning (the one of `request_id` too), and names without a letter.
  */
 export function checkSettableField(compilation: Compilation, at: ConfigPath, name: string): void {
   if (!checkRemovableField(compilation, at, name)) return;
+  const { request_id: requestId } = compilation.read.config;
   if (OURS.has(name.toLowerCase())) {
     compilation.problem(at, 'is what the gateway sets itself, expected another field name');
+  } else if (at[0] !== 'request_id' && requestId.toLowerCase() === name.toLowerCase()) {
+    compilation.problem(at, 'is the field of request_id, expected another field name, or another one there');
   }
 }
 

@@ -201,7 +201,7 @@ function compileStripPrefix(
   return undefined;
 }
 
-/** @param limited pages may read what a rate limit leaves them */
+/** Pages may always read the request id. @param limited and what a rate limit leaves them */
 function compileCors(
   compilation: Compilation,
   at: ConfigPath,
@@ -214,9 +214,10 @@ function compileCors(
     const expected = serialised ?? 'one such as https://app.example.com';
     compilation.problem([...at, 'origins', index], `is not as browsers write it, expected ${expected}`);
   }
+  const requestId = [unlessNone(compilation.read.config.request_id) ?? []].flat();
   return {
     origins: config.origins,
-    expose: limited ? [...new Set([...config.expose, ...QUOTA_FIELDS, 'Retry-After'])] : config.expose,
+    expose: [...new Set([...config.expose, ...requestId, ...(limited ? [...QUOTA_FIELDS, 'Retry-After'] : [])])],
     maxAge: Math.floor(config.max_age),
     credentials: config.credentials,
   };

@@ -91,7 +91,7 @@ function describeListener(listener: Listener): string {
     certificates,
     ...(peers.length > 0 ? [`believes the forwarding fields of ${peers.join(', ')}`] : []),
     ...(clientCertificateFrom ? [`and their ${describeSource(clientCertificateFrom)}`] : []),
-    ...(listener.interactionId ? [`answers by the gateway itself repeat ${listener.interactionId}`] : []),
+    ...(listener.interactionId ? [`every answer has ${listener.interactionId}`] : []),
   ];
   return `${name}: ${parts.join('; ')}`;
 }

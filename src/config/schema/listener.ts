@@ -168,8 +168,8 @@ export const listener = z.strictObject({
   interaction_id: orNone(field, 'a field name such as X-FAPI-Interaction-Id')
     .prefault('none')
     .describe(
-      'Field that answers of the gateway itself repeat from the request, where it is a UUID, and that the log has; without one ' +
-        'they have the request_id in it (FAPI 1.0 Part 1 §6.2.1). What the upstream answers is not changed.',
+      'Field that every answer has, unless the upstream sets it: as in the request where it is a UUID, else the request_id; the ' +
+        'upstream gets it where the client sent none, and the log has it (FAPI 1.0 Part 1 §6.2.1).',
     ),
   explain_to_clients: flag()
     .prefault(false)

@@ -11,12 +11,14 @@ import {
   choice,
   count,
   duration,
+  field,
   file,
   flag,
   host,
   later,
   list,
   name,
+  orNone,
   RESTART,
   text,
   uri,
@@ -162,6 +164,11 @@ export const schema = z.strictObject({
     })
     .prefault({ bind: '127.0.0.1:9902' })
     .describe('/livez /readyz /metrics.'),
+  request_id: orNone(field, 'a field name such as X-Request-Id')
+    .prefault('X-Request-Id')
+    .describe(
+      'Field with the request_id: from trusted peers, else made; to the upstream and on every answer. none: such a field is like any other.',
+    ),
   log: z
     .strictObject({
       level: choice('fatal', 'error', 'warn', 'info', 'debug', 'trace')

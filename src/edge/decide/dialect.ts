@@ -18,6 +18,8 @@ export interface Permitted {
   readonly removeAlways: readonly string[];
   /** The others, which depend on the request; asked only by dialects that can say them. */
   readonly remove: () => readonly string[];
+  /** For both: the request id. */
+  readonly both: readonly string[];
   /** For the client: nonce, rate limit, CORS. */
   readonly answer: readonly string[];
 }

@@ -36,9 +36,11 @@ export const ENVOY_GRPC: Dialect = {
   },
 
   permit(question, permitted) {
-    const { set, remove, removeAlways, answer } = permitted;
+    const { set, both, remove, removeAlways, answer } = permitted;
     const named = optionsOf(set).filter(({ header }) => header.value !== '');
-    const ok = { headers: named, headersToRemove: remove(), responseHeadersToAdd: optionsOf(answer) };
+    const ids = optionsOf(both);
+    const headers = [...named, ...ids];
+    const ok = { headers, headersToRemove: remove(), responseHeadersToAdd: [...ids, ...optionsOf(answer)] };
     respond(question, ({ writePermit }) => writePermit(ok, removeAlways));
   },
 

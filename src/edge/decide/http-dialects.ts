@@ -61,7 +61,7 @@ export function envoyHttp(pathPrefix: string): Dialect {
 function httpDialect(describe: Describe, passes: (status: number) => boolean): Dialect {
   return {
     describe,
-    permit: (question, { set, answer: forClient }) => write(question, [...set, ...forClient]),
+    permit: (question, { set, both, answer: forClient }) => write(question, [...set, ...both, ...forClient]),
     refuse: (question, refusal) => {
       const status = passes(refusal.status) ? 403 : refusal.status;
       const fields: readonly Field[] = [...refusal.fields.filter(isOurs), [STATUS, String(refusal.status)]];

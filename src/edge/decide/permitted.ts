@@ -7,6 +7,7 @@ import { quotaFields } from '../../rate/quota.ts';
 import type { FieldRules } from '../fields/fields.ts';
 import type { AssertedRequest } from '../fields/assertion.ts';
 import { addOwnFields } from '../fields/request-fields.ts';
+import type { Correlation } from '../intake/correlation.ts';
 import type { ReceivedRequest } from '../transaction/transaction.ts';
 import type { Permitted } from './dialect.ts';
 
@@ -17,6 +18,7 @@ export interface Passing {
   readonly facts: AssertedRequest;
   /** Got in exchange for the client's; undefined: the route exchanges none. */
   readonly upstreamToken: string | undefined;
+  readonly correlation: Pick<Correlation, 'requestField'>;
   /** Our CORS fields, names and values in turn. */
   readonly cors: readonly string[];
 }
@@ -48,12 +50,13 @@ export function compileUpstreamFields(routes: readonly Route[], managed: Managed
   ]);
   const chain = configured.some((field) => field.toLowerCase() === 'client-cert') ? ['client-cert-chain'] : [];
   const set = new Set(['authorization', 'dpop', ...configured.map((field) => field.toLowerCase()), ...chain]);
-  const remove = [...managed.names].filter((name) => !set.has(name) && !OF_THE_FRONT.has(name));
+  const both = managed.requestId?.toLowerCase();
+  const remove = [...managed.names].filter((name) => !set.has(name) && !OF_THE_FRONT.has(name) && name !== both);
   return {
     set: [...set].flatMap((name) => [name, '']),
     places: new Map([...set].map((name, nth) => [name, 2 * nth])),
     remove,
-    known: new Set([...set, ...remove, ...OF_THE_FRONT, ...FORWARDING]),
+    known: new Set([...set, ...remove, ...(both === undefined ? [] : [both]), ...OF_THE_FRONT, ...FORWARDING]),
     managed,
   };
 }
@@ -73,7 +76,7 @@ function membersOf(question: Passing['question'], { known, managed }: UpstreamFi
  * copies fields keeps the client's otherwise.
  */
 export function permittedFields(passing: Passing, rules: FieldRules, fields: UpstreamFields): Permitted {
-  const { permit, question, cors } = passing;
+  const { permit, question, cors, correlation } = passing;
   const own = rules.credentials === 'as-received' ? credentialsOf(question) : [];
   addOwnFields(own, rules, permit.facts, passing);
   const set = [...fields.set];
@@ -88,7 +91,8 @@ export function permittedFields(passing: Passing, rules: FieldRules, fields: Ups
   if (freshNonce !== undefined) answer.push('DPoP-Nonce', freshNonce);
   if (quota !== undefined) answer.push(...quotaFields(quota).flat());
   const empty = () => set.filter((_, at) => at % 2 === 0 && set[at + 1] === '');
-  return { set, removeAlways: fields.remove, remove: () => [...membersOf(question, fields), ...empty()], answer };
+  const both = correlation.requestField ?? [];
+  return { set, both, removeAlways: fields.remove, remove: () => [...membersOf(question, fields), ...empty()], answer };
 }
 
 /** The first line of each, as received. */

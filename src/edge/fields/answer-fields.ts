@@ -1,7 +1,17 @@
 // The field lines of the upstream's answer as the client gets them.
 
+import type { Field } from '../../http/field.ts';
 import { type Quota, quotaFields } from '../../rate/quota.ts';
+import { withDefault } from '../intake/correlation.ts';
 import { type FieldRules, joinLines, requestAction, withoutNamed } from './fields.ts';
+
+/** What we add to answers of upstreams. */
+export interface OwnAnswerFields {
+  /** Names and values in turn: CORS, without `Vary`, where the route has it, and the request id. */
+  readonly fields: readonly string[];
+  /** The interaction id. */
+  readonly unlessThere?: Field | undefined;
+}
 
 /**
  * Raw field lines of an answer → names and values in turn, for `writeHead` (C7.1 to C7.5). Hop-by-hop fields, Client-Cert and
@@ -10,13 +20,13 @@ import { type FieldRules, joinLines, requestAction, withoutNamed } from './field
  * the credentials as received. Node adds `Date` where there is none.
  * Does not check values: `writeHead` refuses those that are none.
  * @param freshNonce value of our own DPoP-Nonce, which also makes the answer `no-store`
- * @param cors our CORS fields, names and values in turn, without `Vary`; taken only where the route has `cors`
+ * @param own our fields; without them the upstream's request id is removed all the same
  * @param quota what the route's rate limit leaves; the upstream's fields for that are removed where the route has a limit
  */
 export function answerFields(
   rawHeaders: readonly string[],
   rules: FieldRules,
-  cors: readonly string[],
+  own: OwnAnswerFields,
   { freshNonce, quota }: { readonly freshNonce?: string | undefined; readonly quota?: Quota | undefined } = {},
 ): string[] {
   const passed: string[] = [];
@@ -41,9 +51,9 @@ export function answerFields(
   if (freshNonce !== undefined) fields.push('Cache-Control', 'no-store');
   const vary = mergeVary(rules, kept.vary);
   if (vary !== '') fields.push('Vary', vary);
-  if (rules.cors) fields.push(...cors);
+  fields.push(...own.fields);
   if (quota !== undefined) fields.push(...quotaFields(quota).flat());
-  return fields;
+  return withDefault(fields, own.unlessThere);
 }
 
 /** RFC 9110 §12.5.5. A cache in front holds fields of the client's request against `Vary`, the upstream saw others. */

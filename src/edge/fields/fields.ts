@@ -89,6 +89,7 @@ export function compileFieldRules(
     ]),
     answer: new Map<string, AnswerAction>([
       ...[...HOP_BY_HOP, 'client-cert', 'client-cert-chain'].map((name) => [name, 'drop'] as const),
+      ...(managed.requestId === undefined ? [] : [[managed.requestId.toLowerCase(), 'drop'] as const]),
       ...(route.rateLimit ? QUOTA_FIELDS.map((name) => [name.toLowerCase(), 'drop'] as const) : []),
       ['connection', 'connection'],
       ['via', 'via'],

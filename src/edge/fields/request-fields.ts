@@ -8,6 +8,7 @@ import type { Forwarding } from '../../policy/policy.ts';
 import type { CertificateEvidence } from '../../request-facts.ts';
 import type { AssertedRequest } from './assertion.ts';
 import { type FieldRules, joinLines, requestAction, withoutNamed } from './fields.ts';
+import { type Correlation, withDefault } from '../intake/correlation.ts';
 import { takesTrailers } from './trailers.ts';
 import type { ReceivedRequest } from '../transaction/transaction.ts';
 
@@ -27,6 +28,7 @@ export interface PermittedRequest {
   readonly facts: AssertedRequest & { readonly peer: Peer };
   /** Got in exchange for the client's; undefined: the route exchanges none. */
   readonly upstreamToken: string | undefined;
+  readonly correlation: Pick<Correlation, 'requestField' | 'interaction'>;
 }
 
 /**
@@ -36,7 +38,7 @@ export interface PermittedRequest {
  * Does not check for forbidden names, loops or Max-Forwards: 0 (facts.ts), nor the values of identity fields (identity.ts).
  */
 export function requestFields(received: PermittedRequest, rules: FieldRules, permit: PermitFacts): string[] {
-  const { facts } = received;
+  const { facts, correlation } = received;
   const { rawHeaders, httpVersion } = received.transaction;
   const passed: string[] = [];
   const kept = { connection: '', via: '', te: '', forwarded: '', 'x-forwarded-for': '', 'max-forwards': '' };
@@ -47,13 +49,14 @@ export function requestFields(received: PermittedRequest, rules: FieldRules, per
     if (action === 'pass') passed.push(name, value);
     else if (action !== 'drop') kept[action] = joinLines(kept[action], value);
   }
-  const fields = withoutNamed(passed, kept.connection);
+  const fields = withDefault(withoutNamed(passed, kept.connection), correlation.interaction);
   // undici sends the authority of its own target where there is none.
   if (rules.host === 'preserve') fields.push('Host', facts.origin.authority);
   fields.push('Via', joinLines(kept.via, `${httpVersion} ${rules.pseudonym}`));
   // In HTTP/1.1 it would have to be named in Connection, which undici writes.
   if (rules.upstreamVersion === '2.0' && takesTrailers(kept.te)) fields.push('TE', 'trailers');
   if (kept['max-forwards'] !== '') fields.push('Max-Forwards', lessOne(kept['max-forwards'], facts.method));
+  if (correlation.requestField !== undefined) fields.push(...correlation.requestField);
   addForwarded(fields, kept.forwarded, kept['x-forwarded-for'], received);
   addOwnFields(fields, rules, permit, received);
   return fields;

@@ -2,7 +2,9 @@
 
 import type { RequestFacts } from '../../request-facts.ts';
 import type { Attempts } from '../../observe/log.ts';
+import type { OwnAnswerFields } from '../fields/answer-fields.ts';
 import type { Peer } from '../fields/request-fields.ts';
+import type { Correlation } from '../intake/correlation.ts';
 import type { Outcome } from '../outcome.ts';
 import type { Transaction } from '../transaction/transaction.ts';
 import type { RouteAtWork } from './route-at-work.ts';
@@ -16,8 +18,9 @@ export interface ForwardExchange {
   /** Got in exchange for the client's; undefined: the route exchanges none. */
   readonly upstreamToken: string | undefined;
   readonly route: RouteAtWork;
-  /** Our CORS fields, names and values in turn, without `Vary`; empty where the route has no `cors`. */
-  readonly cors: readonly string[];
+  readonly correlation: Correlation;
+  /** For the client, with the answer of the upstream. */
+  readonly own: OwnAnswerFields;
   readonly owner: ExchangeOwner;
 }
 

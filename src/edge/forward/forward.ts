@@ -212,11 +212,11 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
     if (status < 200)
       return waits ? this.#interims.pass(this.#exchange, status, lines(controller.rawHeaders)) : undefined;
     if (this.#phase === 'settled') return;
-    const { transaction, facts, route, cors } = this.#exchange;
+    const { transaction, facts, route, own } = this.#exchange;
     const received = lines(controller.rawHeaders);
     const undelimited = undelimitedBy(route.upstream, facts.method, status, received);
     if (undelimited !== undefined) return this.#reject('upstream_invalid', { code: undelimited });
-    const fields = answerFields(received, route.rules, cors, this.#permit.facts);
+    const fields = answerFields(received, route.rules, own, this.#permit.facts);
     // RFC 9110 §8.6: none with 204, of which a client that goes by it would wait for the next answer's bytes.
     const passed = status === 204 ? withoutNamed(fields, 'content-length') : fields;
     transaction.writeHead(status, passed, restOf(controller, received));
@@ -236,14 +236,14 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
     upstream: Duplex,
   ): void {
     if (this.#phase === 'settled') return void upstream.destroy();
-    const { transaction, route, cors, owner } = this.#exchange;
+    const { transaction, route, own, owner } = this.#exchange;
     const { upgrade } = transaction;
     const received = status === 101 ? lines(controller.rawHeaders) : [];
     if (upgrade === undefined || !verifySwitch(received, upgrade.key)) {
       upstream.destroy();
       return this.#reject('upstream_invalid', { code: 'Upgrade' });
     }
-    const client = upgrade.open(answerFields(received, route.rules, cors, this.#permit.facts));
+    const client = upgrade.open(answerFields(received, route.rules, own, this.#permit.facts));
     this.#phase = 'tunnelling';
     route.upstream.entrance.becameTunnel(this);
     this.#deadline.end();

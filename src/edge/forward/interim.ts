@@ -7,6 +7,8 @@ import type { Transaction } from '../transaction/transaction.ts';
 /** What is passed on for one request; the rest is dropped, so that a client that reads nothing costs little. */
 const MOST = 8;
 
+const NOTHING_OWN = { fields: [] };
+
 /** The interim answers of one request. */
 export class Interims {
   #passed = 0;
@@ -24,6 +26,6 @@ export class Interims {
     if (status === 100 || this.#passed === MOST) return;
     this.#passed += 1;
     // RFC 9110 §8.6: no length with a 1xx.
-    transaction.writeInterim(status, withoutNamed(answerFields(received, route.rules, []), 'content-length'));
+    transaction.writeInterim(status, withoutNamed(answerFields(received, route.rules, NOTHING_OWN), 'content-length'));
   }
 }

@@ -107,10 +107,11 @@ describe('a route', () => {
   test('with cors lets pages read what its limit leaves', () => {
     const cors = 'cors: { origins: ["https://app.example.com"], expose: [X-Total, RateLimit] }';
     const expose = (keys: string) => policyOf({ more: LIMITS, routes: route(keys) }).routes[0]?.cors?.expose;
-    assert.deepEqual(expose(cors), ['X-Total', 'RateLimit']);
+    assert.deepEqual(expose(cors), ['X-Total', 'RateLimit', 'X-Request-Id']);
     assert.deepEqual(expose(`${cors}, rate_limit: per_client`), [
       'X-Total',
       'RateLimit',
+      'X-Request-Id',
       'RateLimit-Policy',
       'Retry-After',
     ]);

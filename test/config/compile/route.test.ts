@@ -373,7 +373,7 @@ describe('cors', () => {
       routeOf('cors: { origins: ["https://app.example.com", "capacitor://localhost"], max_age: 90s }').cors,
       {
         origins: ['https://app.example.com', 'capacitor://localhost'],
-        expose: [],
+        expose: ['X-Request-Id'],
         maxAge: 90,
         credentials: false,
       },

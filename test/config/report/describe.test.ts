@@ -137,6 +137,6 @@ describe('a listener in plain words', async () => {
     assert.match(from(''), /; and their x-forwarded-client-cert \(xfcc\)$/);
     assert.match(from(', element: 2'), /\(xfcc, the first of 2 elements; fewer: no certificate\)$/);
     assert.match(from(', element: last'), /\(xfcc, the last element\)$/);
-    assert.match(listenerOf(`tls: { ${TLS} }, interaction_id: X-Id`), /; answers by the gateway itself repeat X-Id$/);
+    assert.match(listenerOf(`tls: { ${TLS} }, interaction_id: X-Id`), /; every answer has X-Id$/);
   });
 });

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { answerFields } from '../../../src/edge/fields/answer-fields.ts';
+import type { Field } from '../../../src/http/field.ts';
 import type { Quota } from '../../../src/rate/quota.ts';
 import { makeRules, type RuleWishes } from '../../support/forwarding.ts';
 import { makeLimit } from '../../support/rate-limits.ts';
@@ -13,10 +14,16 @@ interface Wishes extends RuleWishes {
   readonly freshNonce?: string;
   readonly ours?: readonly string[];
   readonly quota?: Quota;
+  readonly unlessThere?: Field;
 }
 
 function run(raw: readonly string[], wishes: Wishes = {}) {
-  const flat = answerFields(raw, makeRules(wishes), wishes.ours ?? [], wishes);
+  const flat = answerFields(
+    raw,
+    makeRules(wishes),
+    { fields: wishes.ours ?? [], unlessThere: wishes.unlessThere },
+    wishes,
+  );
   const pairs = flat.flatMap((name, at) => (at % 2 === 0 ? [[name, flat[at + 1] ?? ''] as const] : []));
   return (name: string) => pairs.filter(([found]) => found.toLowerCase() === name).map(([, value]) => value);
 }
@@ -106,5 +113,19 @@ describe('CORS fields', () => {
   });
   it('of the upstream pass on a route without cors', () => {
     assert.deepEqual(run(['Access-Control-Allow-Origin', '*'])('access-control-allow-origin'), ['*']);
+  });
+});
+
+describe('ids of a request', () => {
+  it('the request id of the upstream is replaced by ours, and removed where there is nothing of ours (1xx)', () => {
+    const theirs = ['x-request-id', 'theirs', 'X-Request-ID', 'theirs'];
+    assert.deepEqual(run(theirs, { ours: ['X-Request-Id', 'ours'] })('x-request-id'), ['ours']);
+    assert.deepEqual(run(theirs)('x-request-id'), []);
+  });
+
+  it('an interaction id is added where the upstream sent none, and only there', () => {
+    const unlessThere = ['X-FAPI-Interaction-Id', 'ours'] as const;
+    assert.deepEqual(run([], { unlessThere })('x-fapi-interaction-id'), ['ours']);
+    assert.deepEqual(run(['x-fapi-interaction-ID', 'theirs'], { unlessThere })('x-fapi-interaction-id'), ['theirs']);
   });
 });

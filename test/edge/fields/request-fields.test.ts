@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { PermitFacts } from '../../../src/binding/permit.ts';
 import { type Peer, requestFields } from '../../../src/edge/fields/request-fields.ts';
+import type { Field } from '../../../src/http/field.ts';
 import type { CertificateEvidence } from '../../../src/request-facts.ts';
 import { makePermit, makeRules, type RuleWishes } from '../../support/forwarding.ts';
 
@@ -13,6 +14,8 @@ interface Wishes extends RuleWishes {
   readonly method?: string;
   readonly authority?: string;
   readonly httpVersion?: string;
+  readonly requestField?: Field;
+  readonly interaction?: Field;
 }
 
 /** Pairs as they are sent. */
@@ -28,6 +31,7 @@ function run(rawHeaders: readonly string[], wishes: Wishes = {}): (readonly [str
       peer: { address: '192.0.2.7', trusted: false, ...wishes.peer },
     },
     upstreamToken: undefined,
+    correlation: { requestField: wishes.requestField, interaction: wishes.interaction },
   };
   const flat = requestFields(received, makeRules(wishes), makePermit(wishes.permit).facts);
   return flat.flatMap((name, at) => (at % 2 === 0 ? [[name, flat[at + 1] ?? ''] as const] : []));
@@ -257,5 +261,22 @@ describe('what the permit adds', () => {
         [],
       );
     }
+  });
+});
+
+describe('ids of a request', () => {
+  const requestField = ['X-Request-Id', 'made-here'] as const;
+  const interaction = ['X-FAPI-Interaction-Id', 'made-here'] as const;
+
+  it("the request id is ours, and the client's own never passes, in any case, or named in Connection", () => {
+    const pairs = run(['x-request-ID', 'forged', 'X-REQUEST-ID', 'forged'], { requestField });
+    assert.deepEqual(valuesOf(pairs, 'x-request-id'), ['made-here']);
+    assert.deepEqual(valuesOf(run(['Connection', 'x-request-id'], { requestField }), 'x-request-id'), ['made-here']);
+  });
+
+  it('an interaction id is added where the client sent none, and only there', () => {
+    assert.deepEqual(valuesOf(run([], { interaction }), 'x-fapi-interaction-id'), ['made-here']);
+    const sent = run(['x-fapi-interaction-id', 'theirs'], { interaction });
+    assert.deepEqual(valuesOf(sent, 'x-fapi-interaction-id'), ['theirs']);
   });
 });
