@@ -105,6 +105,7 @@ const listener = makeListener({
   clientCertificateFrom: { format: 'xfcc', field: 'x-forwarded-client-cert' },
   clientCertificate: { request: 'none', verify: 'possession', ca: undefined, crl: undefined },
 });
+const ID = '73cac523-d3ae-4289-b106-330a6218710d';
 const intake = compileIntake(listener, compileManagedFields([], [listener]), 'holdfast-fuzz');
 const peer: Connection = {
   remoteAddress: '127.0.0.1',
@@ -357,14 +358,8 @@ export const READERS: Readonly<Record<string, Reader>> = {
     read: readXfcc,
     samples: [`Hash=ab;Cert="${escaped}";Subject="CN=a"`, 'By=', 'URI="', 'Cert="\\', 'URI=a;', 'a'],
   },
-  readInteractionId: {
-    read: (text) => readInteractionId('X', ['x', text]),
-    samples: ['73cac523-d3ae-4289-b106-330a6218710d', '73cac523-', '-', '{}'],
-  },
-  readRequestId: {
-    read: (text) => readRequestId('X', ['x', text]),
-    samples: ['73cac523-d3ae-4289-b106-330a6218710d', '7F000001:8B3A_7F000001:1F90_5F', 'Root=1-67891233-abc', '{}'],
-  },
+  readInteractionId: { read: (text) => readInteractionId('X', ['x', text]), samples: [ID, '73cac523-', '-', '{}'] },
+  readRequestId: { read: (text) => readRequestId('X', ['x', text]), samples: [ID, '7F00:8B_1', 'Root=1-67891233-abc'] },
   readXfccElement: {
     read: (text) => readXfccElement(text, 2),
     samples: [

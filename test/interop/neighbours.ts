@@ -72,11 +72,11 @@ for (const { title, holdfast, skip, find, start } of PRODUCTS) {
         const passed = await sendRequest(port, 'GET', '/healthz', { fields });
         const seen =
           rig.upstream.requests.at(-1)?.lines.filter(([name]) => name.toLowerCase() === 'x-request-id') ?? [];
-        const [[, id = ''] = []] = seen;
+        const id = seen[0]?.[1];
         assert.deepEqual([passed.status, seen.length], [200, 1]);
         await rig.gateway.logged({ msg: 'request', route: 'health', request_id: id });
         // Traefik has no way to add a field of the answer to its own.
-        assert.deepEqual(passed.fields.all('X-Request-Id'), title === 'Traefik' ? [] : [id]);
+        assert.deepEqual(passed.fields.all('X-Request-Id'), title === 'Traefik' ? [] : seen.map(([, value]) => value));
         const refused = await sendRequest(port, 'GET', '/orders/1', { fields });
         await rig.gateway.logged({ msg: 'request', route: 'orders', request_id: refused.fields.one('X-Request-Id') });
         assert.equal(JSON.parse(refused.body).request_id, refused.fields.one('X-Request-Id'));
