@@ -1,29 +1,40 @@
-// `holdfast check`: all problems of a configuration, or what it means in plain words.
+// `holdfast check`: all problems of a configuration, or what it means: a table, and in words.
 
 import {
   describeIncluded,
   describePolicy,
   type PolicyDescription,
   type RouteDescription,
+  type RouteSummary,
 } from '../config/report/describe.ts';
 import { compileMask } from '../config/report/mask.ts';
-import { formatProblem, type Problem } from '../config/problem.ts';
+import type { Problem } from '../config/problem.ts';
 import { EXIT } from './commands.ts';
 import { checkManifests } from './check-manifests.ts';
+import { table } from './layout.ts';
 import { type Loaded, loadPolicy, type Printed, printProblems } from './load.ts';
+import { problemText } from './problem-text.ts';
+
+export interface CheckOptions {
+  readonly json?: boolean | undefined;
+  /** In words, besides the tables; JSON always has both. */
+  readonly verbose?: boolean | undefined;
+  /** Files that keys name may be absent; implied by Kubernetes objects. */
+  readonly withoutFiles?: boolean | undefined;
+}
 
 /**
  * Checks a configuration without opening a port or calling anybody.
  * @param stdin its text where `file` is `-`: a configuration, or Kubernetes objects with configurations in ConfigMaps
- * @param withoutFiles files that keys name may be absent; implied by Kubernetes objects
  */
-export function check(file: string, stdin: string | undefined, json: boolean, withoutFiles = false): Printed {
+export function check(file: string, stdin: string | undefined, options: CheckOptions = {}): Printed {
+  const { json = false, withoutFiles = false } = options;
   const manifests =
-    stdin === undefined ? undefined : checkManifests(stdin, (loaded) => printLoaded(loaded, json), json);
-  return manifests ?? printLoaded(loadPolicy(file, stdin, withoutFiles), json);
+    stdin === undefined ? undefined : checkManifests(stdin, (loaded) => printLoaded(loaded, options), json);
+  return manifests ?? printLoaded(loadPolicy(file, stdin, withoutFiles), options);
 }
 
-function printLoaded(loaded: Loaded, json: boolean): Printed {
+function printLoaded(loaded: Loaded, { json = false, verbose = false }: CheckOptions): Printed {
   if ('problems' in loaded) return printProblems(loaded.problems, json);
   const description = compileMask(loaded.read.substitutions)({
     ...describePolicy(loaded.policy),
@@ -31,29 +42,68 @@ function printLoaded(loaded: Loaded, json: boolean): Printed {
   });
   const stdout = json
     ? `${JSON.stringify({ valid: true, ...description, warnings: loaded.warnings }, undefined, 2)}\n`
-    : printDescription(description, loaded.warnings);
+    : printDescription(description, loaded.warnings, verbose);
   return { exit: EXIT.ok, stdout, stderr: '' };
 }
 
 function printDescription(
-  { listeners, admin, telemetry, included, routes }: PolicyDescription & { readonly included: readonly string[] },
+  description: PolicyDescription & { readonly included: readonly string[] },
   warnings: readonly Problem[],
+  verbose: boolean,
 ): string {
+  const { listeners, admin, telemetry, included, routes } = description;
+  const places = [`admin ${admin}`, `telemetry ${telemetry}`, ...included.map((one) => `included ${one}`)];
+  const shown = verbose ? listeners : listeners.map((one) => one.split('; ')[0] ?? '');
   const blocks = [
-    [
-      ...listeners.map((one) => `listener ${one}`),
-      `admin ${admin}`,
-      `telemetry ${telemetry}`,
-      ...included.map((one) => `included ${one}`),
-    ].join('\n'),
-    ...routes.map(printRoute),
-    ...(warnings.length > 0 ? [`Worth a look:\n${warnings.map((one) => `  ${formatProblem(one)}`).join('\n')}`] : []),
-    `The configuration is good: ${routes.length} ${routes.length === 1 ? 'route' : 'routes'}.`,
+    routeTable(routes),
+    `${[...shown.map((one) => `listener ${one}`), ...places].join('\n')}\n`,
+    ...(verbose ? routes.map((route) => `${printRoute(route)}\n`) : []),
+    ...(warnings.length > 0
+      ? [`Worth a look:\n${warnings.map((one) => `${indent(problemText(one))}\n`).join('')}`]
+      : []),
+    ...(verbose ? [] : ['--verbose says in words what each route demands, forwards and does NOT enforce.\n']),
+    `The configuration is good: ${routes.length} ${routes.length === 1 ? 'route' : 'routes'}.\n`,
   ];
-  return `${blocks.join('\n\n')}\n`;
+  return blocks.join('\n');
 }
 
-function printRoute({ name, match, upstream, demands, forwards, shadow, notEnforced }: RouteDescription): string {
+const indent = (text: string) => text.replaceAll(/^/gm, '  ');
+
+const HEADS = ['route', 'methods', 'host and path', 'requires', 'scope', 'issuers', 'rate', 'upstream', 'listeners'];
+
+function routeTable(routes: readonly RouteDescription[]): string {
+  const rows = routes.map(({ name, summary }) => {
+    const { listeners, methods, host = '', path, scope, issuers, rate, cors, upstream } = summary;
+    return [
+      name,
+      `${methods?.join(' ') ?? 'any'}${cors ? ' (CORS)' : ''}`,
+      `${host}${path}`,
+      required(summary),
+      scope ?? '',
+      issuers.join(' '),
+      rate ?? '',
+      upstream ?? 'in front',
+      listeners?.join(' ') ?? '',
+    ];
+  });
+  return table(HEADS, rows);
+}
+
+function required({ requires, nonce, shadow }: RouteSummary): string {
+  const nonces = { none: '', required: ', nonce', 'on-skew': ', nonce on skew' };
+  return `${requires}${nonces[nonce]}${shadow === undefined ? '' : `; shadow ${shadow}`}`;
+}
+
+function printRoute({
+  name,
+  match,
+  upstream,
+  demands,
+  forwards,
+  shadow,
+  limits,
+  notEnforced,
+}: RouteDescription): string {
   const section = (title: string, lines: readonly string[]) =>
     lines.map((line, index) => `  ${(index === 0 ? title : '').padEnd(13)}${line}`);
   return [
@@ -61,6 +111,7 @@ function printRoute({ name, match, upstream, demands, forwards, shadow, notEnfor
     ...section('demands', demands),
     ...section('shadow', shadow),
     ...section('forwards', forwards),
+    ...section('limits', limits),
     ...section('NOT enforced', notEnforced),
   ].join('\n');
 }

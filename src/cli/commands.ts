@@ -31,6 +31,11 @@ export const OPTIONS = {
     type: 'boolean',
     about: 'certificates, keys and secrets that the configuration names may be absent',
   },
+  verbose: {
+    type: 'boolean',
+    short: 'v',
+    about: 'says in words what each route demands, forwards and does not enforce; --json always does',
+  },
   method: {
     type: 'string',
     value: 'METHOD',
@@ -102,13 +107,14 @@ export const COMMANDS = {
   check: {
     summary: 'list all problems of a configuration, or say what each route demands',
     operand: { name: 'FILE', completes: 'files', optional: true },
-    options: ['config', 'without-files', 'json'],
+    options: ['config', 'verbose', 'without-files', 'json'],
     about: [
-      'Reads and compiles the configuration as serve would, and opens no port. All problems come at once, with file, line and column. Without problems it says what each route demands, forwards and does not enforce.',
+      'Reads and compiles the configuration as serve would, and opens no port. All problems come at once, with file, line and column, the line itself, and each cause once. Without problems it prints a table of the routes, the listeners, and what works and may not be what was meant.',
       'The name - reads standard input: a configuration, or what helm template or kustomize build print, in whose ConfigMaps all configurations are checked.',
     ],
     examples: [
       { call: 'holdfast check holdfast.yaml', about: 'Before a reload:' },
+      { call: 'holdfast check holdfast.yaml --verbose', about: 'For a review, in words:' },
       { call: 'helm template gw helm/holdfast -f values.yaml | holdfast check -', about: 'Before a rollout:' },
     ],
     exits: { 0: 'the configuration is good', ...WRONG_USAGE, ...BAD_CONFIGURATION },

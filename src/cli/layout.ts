@@ -27,6 +27,26 @@ export function columns(pairs: readonly (readonly [string, string])[]): string {
     .join('');
 }
 
+/** Characters of a cell of a table. */
+const CELL = 44;
+
+/** Rows below their heads; cells that are too long are cut, and columns that are empty in all rows left out. */
+export function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
+  const used = heads.map((_, column) => rows.some((row) => row[column] !== ''));
+  const cut = (cell: string) => (cell.length > CELL ? `${cell.slice(0, CELL - 1)}…` : cell);
+  const shown = [heads, ...rows].map((row) => row.filter((_, column) => used[column]).map(cut));
+  const widths = (shown[0] ?? []).map((_, column) => Math.max(...shown.map((row) => row[column]?.length ?? 0)));
+  return shown
+    .map(
+      (row) =>
+        `${row
+          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+          .join('  ')
+          .trimEnd()}\n`,
+    )
+    .join('');
+}
+
 /** What a client wrote must not steer a terminal. */
 export function printable(text: string): string {
   const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;

@@ -3,11 +3,12 @@
 import { availableParallelism, totalmem } from 'node:os';
 import { compilePolicy } from '../config/compile/compile.ts';
 import { compileMask } from '../config/report/mask.ts';
-import { formatProblem, inOrder, type Problem } from '../config/problem.ts';
+import { inOrder, oncePerCause, type Problem } from '../config/problem.ts';
 import { type ReadPolicy, readPolicyFile } from '../config/read/read.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Sources } from '../config/read/sources.ts';
 import { EXIT } from './commands.ts';
+import { problemText } from './problem-text.ts';
 
 /** What a command prints, and how it ends. */
 export interface Printed {
@@ -37,13 +38,13 @@ export function loadPolicy(file: string, stdin?: string, withoutFiles = false): 
   const now = Date.now() / 1000;
   if (!('problems' in read)) {
     const compiled = compilePolicy(read, now, { cores: availableParallelism(), memory: availableMemory() });
-    if ('problems' in compiled) return { problems: masked(compiled.problems, read), sources };
-    const warnings = inOrder([...read.absent, ...masked(compiled.warnings, read)]);
+    if ('problems' in compiled) return { problems: oncePerCause(masked(compiled.problems, read)), sources };
+    const warnings = oncePerCause(inOrder([...read.absent, ...masked(compiled.warnings, read)]));
     return { policy: compiled.policy, warnings, read, sources };
   }
   const rest = read.rest && compilePolicy(read.rest, now);
   const more = read.rest && rest !== undefined && 'problems' in rest ? masked(rest.problems, read.rest) : [];
-  return { problems: inOrder([...read.problems, ...more]), sources };
+  return { problems: oncePerCause(inOrder([...read.problems, ...more])), sources };
 }
 
 /** Bytes that the container may use, or the machine has. */
@@ -59,12 +60,12 @@ function masked(problems: readonly Problem[], { substitutions }: ReadPolicy): re
   return problems.map((problem) => ({ ...problem, message: mask(problem.message) }));
 }
 
-/** Problems end a command: on standard error as text, one line each and a count, or on standard output as JSON. */
+/** Problems end a command: on standard error as text, each with the line that is wrong, and a count, or on standard output as JSON. */
 export function printProblems(problems: readonly Problem[], json: boolean): Printed {
   const exit = EXIT.configuration;
   if (json) return { exit, stdout: `${JSON.stringify({ valid: false, problems }, undefined, 2)}\n`, stderr: '' };
   const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
-  return { exit, stdout: '', stderr: `${problems.map(formatProblem).join('\n')}\n\n${count}; nothing was started.\n` };
+  return { exit, stdout: '', stderr: `${problems.map(problemText).join('\n')}\n\n${count}; nothing was started.\n` };
 }
 
 /** Why a command ended without doing what it was asked: a line for people, or JSON. */

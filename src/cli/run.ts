@@ -49,7 +49,8 @@ async function runCommand(argv: readonly string[]): Promise<Printed> {
 
 function checkFile(line: CommandLine, json: boolean): Printed {
   const file = demand(line, 'config');
-  return check(file, file === '-' ? readFileSync(0, 'utf8') : undefined, json, line.options['without-files']);
+  const { verbose, 'without-files': withoutFiles } = line.options;
+  return check(file, file === '-' ? readFileSync(0, 'utf8') : undefined, { json, verbose, withoutFiles });
 }
 
 function completion(name: string): Printed {

@@ -46,13 +46,20 @@ test('wrong usage says what is wrong and where help is, on stderr or as JSON, wi
 
 test('check says what each route demands and what is NOT enforced', async (t) => {
   const file = writePolicy(t, GOOD);
-  const { exit, stdout, stderr } = await run(t, ['check', '-c', file]);
+  const { exit, stdout, stderr } = await run(t, ['check', '-c', file, '--verbose']);
   assert.deepEqual([exit, stderr], [0, '']);
   for (const name of ['orders', 'mtls', 'open']) assert.match(stdout, new RegExp(`^route ${name}: `, 'm'));
   assert.match(stdout, /NOT enforced/);
   assert.match(stdout, /The configuration is good: 3 routes\.\n$/);
 
-  const json = check(file, undefined, true);
+  const short = check(file, undefined);
+  assert.match(
+    short.stdout,
+    /^route +methods +host and path +requires +issuers +upstream\norders +any +\/orders\/\* +dpop +login +orders\n/,
+  );
+  assert.doesNotMatch(short.stdout, /NOT enforced {2}/);
+
+  const json = check(file, undefined, { json: true });
   const { valid, routes }: { valid: boolean; routes: { name: string }[] } = JSON.parse(json.stdout);
   assert.deepEqual([json.exit, valid, routes.map(({ name }) => name)], [0, true, ['orders', 'mtls', 'open']]);
 });
@@ -85,12 +92,12 @@ test('check refuses an included file that takes over an issuer, a path and an id
 
 test('check lists every problem with its place', async (t) => {
   const bad = writePolicy(t, { ...GOOD, more: 'drian: {}', issuers: 'login: { issuer: https://login.example.com }' });
-  const { exit, stdout, stderr } = check(bad, undefined, false);
+  const { exit, stdout, stderr } = check(bad, undefined);
   assert.deepEqual([exit, stdout], [78, '']);
   assert.match(stderr, /^\/.*holdfast\.yaml:\d+:\d+ issuers\.login\.audience: is required/m);
   assert.match(stderr, /^\/.*holdfast\.yaml:\d+:\d+ drian: .*did you mean drain\?/m);
 
-  const json = check(bad, undefined, true);
+  const json = check(bad, undefined, { json: true });
   const { valid, problems }: { valid: boolean; problems: { path: string }[] } = JSON.parse(json.stdout);
   assert.deepEqual([json.exit, valid, json.stderr], [78, false, '']);
   assert.deepEqual(problems.map(({ path }) => path).toSorted(), ['drian', 'issuers.login.audience']);
@@ -98,6 +105,24 @@ test('check lists every problem with its place', async (t) => {
   const stdin = await run(t, ['check', '-c', '-'], 'version: 2\n');
   assert.equal(stdin.exit, 78);
   assert.match(stdin.stderr, /^<stdin>:1:10 version: is the number 2, expected 1$/m);
+});
+
+test('a problem comes with its line and a caret, once for all places of one cause, and never with a secret of that line', async (t) => {
+  const routes = ['a', 'b', 'c']
+    .map((name) => `- { name: ${name}, match: { path: /${name}/* }, upstream: odrers, client_secret: ${MARK} }`)
+    .join('\n');
+  const { stderr } = check(writePolicy(t, { ...GOOD, routes }), undefined);
+  assert.ok(!stderr.includes(MARK), stderr);
+  const [unknown, undeclared] = stderr.split(/(?<=\^)\n/);
+  assert.match(
+    unknown ?? '',
+    /routes\[0\]\.upstream: is not a declared upstream, did you mean orders\? \(the same at \d+:\d+, \d+:\d+\)\n/,
+  );
+  assert.match(undeclared ?? '', /routes\[0\]\.client_secret: is not a known key, .*\(the same at /);
+  const [, line = '', caret = ''] = (unknown ?? '').split('\n');
+  assert.ok(line.slice(caret.indexOf('^')).startsWith('odrers,'), stderr);
+  assert.match(line, /client_secret: …/);
+  assert.match(stderr, /\n2 problems; nothing was started\.\n$/);
 });
 
 test('schema prints the JSON Schema that the repository has, version the version', async (t) => {
@@ -208,7 +233,7 @@ test('explain decides about one request as the gateway would, and never repeats 
     const request = ['explain', '-c', bad, '--method', 'GET', '--url', `${ORIGIN}/orders/1`];
     for (const json of [false, true]) {
       const explained = await explain(readCommandLine(json ? [...request, '--json'] : request));
-      assert.deepEqual(explained, check(bad, undefined, json));
+      assert.deepEqual(explained, check(bad, undefined, { json }));
     }
   });
   await t.test('--json says the same for programs', () => {

@@ -24,7 +24,7 @@ test('no page and no output of check shows a value of the environment, and all s
   const variables = Object.entries(ENVIRONMENT).map(([name, value]) => `${name}=${value}`);
   const by = ['env', ...variables, process.execPath, MAIN] as const;
   const shown = new Map<string, string>();
-  for (const more of [[], ['--json']]) {
+  for (const more of [['--verbose'], ['--json']]) {
     const { exit, stdout, stderr } = await new Command(t, ['check', '-c', file, ...more], '', by).ended;
     assert.equal(exit, 0, stderr);
     shown.set(`check ${more.join()}`, stdout);

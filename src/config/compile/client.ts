@@ -1,5 +1,6 @@
 // Compilation of the gateway as a client of an issuer: endpoint and credentials.
 
+import { generateKeyPairSync } from 'node:crypto';
 import { decodeText } from '../../http/content.ts';
 import { readSigningKey, SIGNING_KEY_EXPECTED } from '../../jose/signing-key.ts';
 import type { ClientCredentials, ClientRules } from '../../token/issuer.ts';
@@ -62,13 +63,20 @@ function compileCredentials(
 function compileSecret(compilation: Compilation, at: ConfigPath): ClientCredentials | undefined {
   const secret = compilation.fileAt(at)?.content.toString('utf8').trim();
   if (secret) return { method: 'client_secret_basic', secret };
+  if (compilation.isAbsent(at)) return { method: 'client_secret_basic', secret: '' };
   compilation.problem(at, 'has nothing in it, expected the secret of the client, white space at its ends not counted');
   return undefined;
 }
 
 function compileKey(compilation: Compilation, at: ConfigPath): ClientCredentials | undefined {
-  const key = readSigningKey(decodeText(compilation.fileAt(at)?.content));
+  const key = readSigningKey(compilation.isAbsent(at) ? standIn() : decodeText(compilation.fileAt(at)?.content));
   if (key !== undefined) return { method: 'private_key_jwt', ...key };
   compilation.problem(at, `cannot sign client assertions (RFC 7523), ${SIGNING_KEY_EXPECTED}`);
   return undefined;
+}
+
+/** A key in place of one that is not here: a configuration that is only checked says by what the gateway would authenticate. */
+function standIn(): string {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  return privateKey.export({ type: 'pkcs8', format: 'pem' });
 }

@@ -1,5 +1,7 @@
 // The state that compile steps share: the files as read, and the problems found.
 
+import { isFileKey } from '../schema/keys.ts';
+import { nearest } from '../schema/check.ts';
 import { type ConfigPath, inOrder, type Problem } from '../problem.ts';
 import type { NamedFile, ReadPolicy } from '../read/read.ts';
 
@@ -18,6 +20,8 @@ export class Compilation {
 
   /** Refuses the configuration. `message`: what is wrong, then `expected …`; no value that can be secret. */
   problem(at: ConfigPath, message: string): void {
+    // Read.ts said that it is not here, and where that is allowed nothing more is wrong with it.
+    if (this.isAbsent(at)) return;
     this.#problems.push(this.#place(at, message));
   }
 
@@ -29,6 +33,11 @@ export class Compilation {
   /** The file that a key names; undefined where the key is absent. */
   fileAt(at: ConfigPath): NamedFile | undefined {
     return this.read.files.get(at.join('.'));
+  }
+
+  /** Whether a key names a file that is not here, which is allowed where a configuration is only checked. */
+  isAbsent(at: ConfigPath): boolean {
+    return this.fileAt(at) === undefined && isFileKey(at) && this.read.written(at) !== undefined;
   }
 
   /** `FILE:LINE:COLUMN` of something else, for messages about two places. */
@@ -60,6 +69,12 @@ export function merged<T extends object>(under: T, over: { [K in keyof T]?: T[K]
 /** `none` of the configuration as the compiled policy says it. */
 export function unlessNone<T>(value: T | 'none'): T | undefined {
   return value === 'none' ? undefined : value;
+}
+
+/** What was expected in place of a name that nothing has: the one that was meant, or all. */
+export function expectedName(name: string, names: readonly string[]): string {
+  const near = nearest(name, names);
+  return near === undefined ? `expected one of: ${listed(names)}` : `did you mean ${near}?`;
 }
 
 /** Names for people: `orders, invoices`, the first ten of many. */

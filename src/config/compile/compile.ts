@@ -15,6 +15,7 @@ import { compileRequestId } from './request-id.ts';
 import { checkResources } from './resource.ts';
 import { compileSigners } from './signed-metadata.ts';
 import { compileRoutes } from './route.ts';
+import { warnOfSpellings } from './spelling.ts';
 import { compileUpstreams } from './upstream.ts';
 import { compileManagedFields } from '../../policy/managed-fields.ts';
 import { compileMetadata } from '../../policy/protected-resource.ts';
@@ -99,6 +100,7 @@ function compileTable(
   const compiled = compileRouteTable([...routes.keys()], [...new Set(listeners.map(({ name }) => name))]);
   if ('table' in compiled) {
     checkChosen(compilation, listeners, routes, compiled.table);
+    warnOfSpellings(compilation, listeners, routes, compiled.table);
     return compiled.table;
   }
   for (const { route, other, why } of compiled.ambiguities) {

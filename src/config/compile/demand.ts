@@ -6,7 +6,7 @@ import type { ChallengeTerms, Scheme } from '../../rejection/challenge.ts';
 import { isExact } from '../../jose/exact-numbers.ts';
 import type { ClaimRule } from '../../token/claims.ts';
 import type { Issuer } from '../../token/issuer.ts';
-import { type Compilation, listed, merged } from './compilation.ts';
+import { type Compilation, expectedName, listed, merged } from './compilation.ts';
 import type { ConfigPath } from '../problem.ts';
 import type { Demand } from '../../policy/policy.ts';
 import type { Config } from '../schema/schema.ts';
@@ -142,7 +142,7 @@ function issuersOf(
     const here = [...at, 'issuers', index];
     const issuer = issuers.get(name);
     if (issuer === undefined) {
-      compilation.problem(here, `is not a declared issuer, expected one of: ${listed([...issuers.keys()])}`);
+      compilation.problem(here, `is not a declared issuer, ${expectedName(name, [...issuers.keys()])}`);
       return [];
     }
     const twin = chosen.get(issuer.issuer);

@@ -7,6 +7,11 @@ import type { ConfigPath } from '../problem.ts';
 
 const REVOCATIONS = /-----BEGIN X509 CRL-----[^-]*-----END X509 CRL-----/;
 
+/** Seconds before its end for which a certificate is warned of, or the last third of its time where that is shorter. */
+const SOON = 30 * 24 * 60 * 60;
+/** More certificates than this are a collection of others, not the operator's own. */
+const FEW = 10;
+
 /** A certificate with its private key, PEM texts, and where the certificate came from. */
 export interface KeyPair {
   readonly cert: string;
@@ -17,7 +22,7 @@ export interface KeyPair {
 
 /**
  * Reads the `cert` and `key_file` under `at`. Problems: no PEM, a key of another certificate, a certificate outside its
- * validity. @returns undefined after a problem, and where the files are absent
+ * validity. Warning: one that ends soon. @returns undefined after a problem, and where the files are absent
  * NOT checked: the chain, revocation, key sizes, and names (see `covers`).
  */
 export function keyPairAt(compilation: Compilation, at: ConfigPath): KeyPair | undefined {
@@ -39,7 +44,24 @@ export function keyPairAt(compilation: Compilation, at: ConfigPath): KeyPair | u
     compilation.problem(certAt, `expired on ${day(to)}, expected a certificate that is valid now`);
   if (compilation.now < from)
     compilation.problem(certAt, `is not valid before ${day(from)}, expected one that is valid now`);
+  warnOfEnd(compilation, certAt, readAuthorities(cert) ?? []);
   return { cert, key, certFile: certFile.path, leaf };
+}
+
+/** Renewals come in the last third of a certificate's time: one that is later has probably been forgotten. */
+function warnOfEnd(compilation: Compilation, at: ConfigPath, chain: readonly X509Certificate[]): void {
+  for (const [index, { validFromDate, validToDate }] of chain.entries()) {
+    const [from, to] = [validFromDate.getTime() / 1000, validToDate.getTime() / 1000];
+    const left = to - compilation.now;
+    if (left < 0 || left > Math.min(SOON, (to - from) / 3)) continue;
+    const which = index === 0 ? 'ends' : `has a certificate further on (number ${index + 1}) that ends`;
+    const days = Math.floor(left / (24 * 60 * 60));
+    const when = days === 0 ? 'today' : days === 1 ? 'tomorrow' : `in ${days} days`;
+    return compilation.warning(
+      at,
+      `${which} on ${day(to)}, ${when}: put a renewed one in its place; it is loaded without a restart`,
+    );
+  }
 }
 
 /** The CA certificates of the file that `at` names, as PEM text; undefined where absent, and after a problem. */
@@ -49,6 +71,8 @@ export function authoritiesAt(compilation: Compilation, at: ConfigPath): string 
     compilation.problem(at, 'has no readable certificates, expected a PEM file with CA certificates');
     return undefined;
   }
+  const authorities = readAuthorities(text ?? '') ?? [];
+  if (authorities.length <= FEW) warnOfEnd(compilation, at, authorities);
   return text;
 }
 

@@ -2,10 +2,9 @@
 
 import type { Requirement } from '../../binding/binding.ts';
 import type { RateLimit } from '../../rate/limit.ts';
-import { type Compilation, listed } from './compilation.ts';
+import { type Compilation, expectedName } from './compilation.ts';
 import type { ConfigPath } from '../problem.ts';
 import type { Route } from '../../policy/policy.ts';
-import { nearest } from '../schema/check.ts';
 
 const SECONDS = { s: 1, m: 60, h: 3600 } as const;
 
@@ -47,9 +46,7 @@ export function compileRouteLimit(
   if (name === undefined) return undefined;
   const limit = limits.get(name);
   if (limit === undefined) {
-    const near = nearest(name, [...limits.keys()]);
-    const expected = near === undefined ? `expected one of: ${listed([...limits.keys()])}` : `did you mean ${near}?`;
-    compilation.problem(at, `is not a declared rate limit, ${expected}`);
+    compilation.problem(at, `is not a declared rate limit, ${expectedName(name, [...limits.keys()])}`);
   } else if (requirement === 'public' && limit.key !== 'address') {
     compilation.problem(
       at,

@@ -9,7 +9,7 @@ import type { Listener, ListenerOrigin, Route, RouteTable } from '../../policy/p
 type Routes = ReadonlyMap<Route, ConfigPath>;
 
 /** Stands for a label or segment that no configuration names. */
-const ANY = '\0';
+export const ANY = '\0';
 
 /**
  * Problems: non-public routes on a listener without `origins`; certificates demanded where none can come, or their
@@ -105,7 +105,7 @@ function checkHost(compilation: Compilation, at: ConfigPath, route: Route, liste
 }
 
 /** Hosts by which a route can be reached on a listener, each standing for its kind. Without origins every host is taken. */
-function sampleHosts({ match }: Route, { origins }: Listener): readonly string[] {
+export function sampleHosts({ match }: Route, { origins }: Listener): readonly string[] {
   if (origins.length === 0) return [(match.host ?? ANY).replace('*', ANY)];
   const hosts = origins.flatMap((origin) => sharedHost(match.host, origin) ?? []);
   return [...new Set(hosts)];

@@ -6,7 +6,7 @@ import { readAuthority, readRequestPath } from '../../http/uri.ts';
 import { QUOTA_FIELDS } from '../../rate/quota.ts';
 import type { Issuer } from '../../token/issuer.ts';
 import type { RateLimit } from '../../rate/limit.ts';
-import { type Compilation, listed, merged, unlessNone } from './compilation.ts';
+import { type Compilation, expectedName, listed, merged, unlessNone } from './compilation.ts';
 import { compileChallenge, compileDemands, type RouteConfig } from './demand.ts';
 import { checkFields, compileForward } from './forward.ts';
 import { compileRouteLimit } from './rate-limit.ts';
@@ -102,10 +102,7 @@ function upstreamOf(
   }
   const upstream = upstreams.get(name);
   if (upstream !== undefined) return upstream;
-  compilation.problem(
-    [...at, 'upstream'],
-    `is not a declared upstream, expected one of: ${listed([...upstreams.keys()])}`,
-  );
+  compilation.problem([...at, 'upstream'], `is not a declared upstream, ${expectedName(name, [...upstreams.keys()])}`);
   return NO_UPSTREAM;
 }
 
@@ -117,10 +114,7 @@ function compileMatch(
 ): RouteMatch {
   for (const [index, name] of (match.listeners ?? []).entries()) {
     if (listeners.includes(name)) continue;
-    compilation.problem(
-      [...at, 'listeners', index],
-      `is not a declared listener, expected one of: ${listed(listeners)}`,
-    );
+    compilation.problem([...at, 'listeners', index], `is not a declared listener, ${expectedName(name, listeners)}`);
   }
   const host = match.host === undefined ? undefined : readHostPattern(match.host);
   if (match.host !== undefined && host === undefined) {

@@ -9,7 +9,7 @@ type ListenerConfig = Config['listeners'][number];
 
 /**
  * Problems: a certificate name that nothing verifies, and ranges that together have a large part of all addresses, unless
- * `insecure_trusted_peers` names the risk; then it is a warning.
+ * `insecure_trusted_peers` names the risk; then it is a warning. Warning: a peer that may write either kind of forwarding fields.
  * NOT checked: who is behind an address.
  */
 export function compilePeerRules(
@@ -21,6 +21,7 @@ export function compilePeerRules(
     if (peer.certificate_san !== undefined) checkVerified(compilation, [...at, 'trusted_peers', index], config);
   }
   checkRanges(compilation, at, config);
+  warnOfBothKinds(compilation, [...at, 'trusted_peers'], config);
   return config.trusted_peers.map((peer) => ({
     cidr: peer.cidr,
     certificateSan: peer.certificate_san,
@@ -34,6 +35,22 @@ function checkVerified(compilation: Compilation, at: ConfigPath, { tls, client_c
   compilation.problem(
     [...at, 'certificate_san'],
     'can never be verified here, expected tls, and client_certificate with request: optional or required and verify: chain',
+  );
+}
+
+/**
+ * Balancers pass on the kind of fields that they do not write, so that a client's own `Forwarded` disagrees with their X-Forwarded-*.
+ * Behind a PROXY header the peer writes no fields; with `mode: decide` a kind is chosen.
+ */
+function warnOfBothKinds(compilation: Compilation, at: ConfigPath, config: ListenerConfig): void {
+  if (config.mode === 'decide' || config.proxy_protocol === 'required') return;
+  const index = config.trusted_peers.findIndex(({ forwarding }) => forwarding === undefined);
+  if (index === -1) return;
+  compilation.warning(
+    [...at, index],
+    'does not say which fields this peer writes: where it writes X-Forwarded-* and passes on a Forwarded of the client, or the ' +
+      'other way round, such requests are refused (request_malformed); say forwarding: x-forwarded, or forwarding: forwarded, ' +
+      'of each peer',
   );
 }
 

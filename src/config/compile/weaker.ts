@@ -10,7 +10,7 @@ type Key = RouteConfig['weaker_than_defaults'][number];
 type Defaults = Config['defaults'];
 
 /** From the least demanding up; dpop and mtls demand different things, neither more than the other. */
-const REQUIREMENTS = { public: 0, token: 1, 'sender-constrained': 2, dpop: 3, mtls: 3 } as const;
+export const REQUIREMENT_RANKS = { public: 0, token: 1, 'sender-constrained': 2, dpop: 3, mtls: 3 } as const;
 const NONCES = { none: 0, 'on-skew': 1, required: 2 } as const;
 /** By what leaves the gateway: token and proof, the token alone, a token for the upstream, nothing. */
 const AUTHORIZATIONS = { 'as-received': 0, bearer: 1, exchange: 2, remove: 3 } as const;
@@ -24,7 +24,8 @@ interface Comparison {
 const COMPARISONS: Readonly<Record<Key, Comparison>> = {
   require: {
     at: ['require'],
-    weaker: ({ require }, defaults) => require !== undefined && REQUIREMENTS[require] < REQUIREMENTS[defaults.require],
+    weaker: ({ require }, defaults) =>
+      require !== undefined && REQUIREMENT_RANKS[require] < REQUIREMENT_RANKS[defaults.require],
   },
   nonce: {
     at: ['dpop', 'nonce'],

@@ -95,7 +95,7 @@ function readWith(
   });
   const { files, problems: missingFiles } = readFiles(reader, merged);
   const unread = withoutFiles ? [] : missingFiles;
-  if (withoutFiles) absent.push(...missingFiles.map((one) => ({ ...one, message: ABSENT })));
+  if (withoutFiles) absent.push(...missingFiles.map(withoutExcerpt));
   const wrong = checked.findings.map((finding) => problemAt(merged, finding));
   const problems = firstOfEachPlace(firstOfEachPlace([...early, ...merged.problems], wrong), unread);
   const { config } = checked;
@@ -126,6 +126,10 @@ function placesIn(
     text: sources.map((source) => source.text).join('\n'),
     data: merged.data,
   };
+}
+
+function withoutExcerpt({ file, line, column, path }: Problem): Problem {
+  return { file, line, column, path, message: ABSENT };
 }
 
 const ABSENT = 'is a file that is not here: its content was not checked';
@@ -232,7 +236,7 @@ function readFiles(reader: Reader, merged: Merged): { files: ReadonlyMap<string,
   return { files, problems };
 }
 
-function problemAt(merged: Merged, { path, atKey, message }: Finding): Problem {
+function problemAt(merged: Merged, { path, atKey, message }: Pick<Finding, 'path' | 'atKey' | 'message'>): Problem {
   const { source, path: inFile } = merged.home(path);
   return { ...source.position(inFile, atKey), path: formatPath(inFile), message };
 }

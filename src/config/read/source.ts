@@ -11,6 +11,7 @@ import {
   type Scalar,
   type YAMLMap,
 } from 'yaml';
+import { excerptAt } from './excerpt.ts';
 import { type ConfigPath, formatPath, type Position, type Problem } from '../problem.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -43,6 +44,7 @@ interface Place {
   /** Offsets in the text. */
   readonly key: number;
   readonly value: number;
+  readonly end: number;
   readonly written: string | undefined;
 }
 
@@ -68,9 +70,9 @@ export function readSource(file: string, text: string, env: Environment, given?:
   const problems: Problem[] = [];
   const places = new Map<string, Place>();
   const substitutions: Substitution[] = [];
-  const at = (offset: number): Position => {
+  const at = (offset: number, hidden?: readonly [number, number]): Position => {
     const { line, col } = lines.linePos(offset);
-    return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
+    return { file, line: Math.max(line, 1), column: Math.max(col, 1), excerpt: excerptAt(text, offset, hidden) };
   };
   const note = (offset: number, path: ConfigPath, message: string) => {
     problems.push({ ...at(offset), path: formatPath(path), message });
@@ -86,7 +88,10 @@ export function readSource(file: string, text: string, env: Environment, given?:
     text,
     data,
     problems,
-    position: (path, key = false) => at(nearest(places, path)[key ? 'key' : 'value']),
+    position: (path, key = false) => {
+      const place = nearest(places, path);
+      return key ? at(place.key, [place.value, place.end]) : at(place.value);
+    },
     written: (path) => places.get(JSON.stringify(path))?.written,
     substitutions,
   };
@@ -99,7 +104,7 @@ function nearest(places: ReadonlyMap<string, Place>, path: ConfigPath): Place {
     const place = places.get(JSON.stringify(path.slice(0, length)));
     if (place !== undefined) return place;
   }
-  return { key: 0, value: 0, written: undefined };
+  return { key: 0, value: 0, end: 0, written: undefined };
 }
 
 /** Mistakes that YAML's rules invite; what helps against each of them is quoting. */
@@ -135,14 +140,19 @@ function noteSyntax(document: Document.Parsed, text: string, note: Walk['note'])
 function readNode(node: unknown, path: ConfigPath, walk: Walk, key?: number): unknown {
   const value = offsetOf(node) ?? key ?? 0;
   const written = isScalar(node) ? (node.source ?? String(node.value)) : undefined;
-  walk.places.set(JSON.stringify(path), { key: key ?? value, value, written });
+  const end = Math.max(value, (node as { range?: readonly number[] | null } | null)?.range?.[1] ?? value);
+  walk.places.set(JSON.stringify(path), { key: key ?? value, value, end, written });
   if (isMap(node)) return readMapping(node, path, walk);
   if (isSeq(node)) return node.items.map((item, index) => readNode(item, [...path, index], walk));
   if (isScalar(node)) return readScalar(node, path, walk);
   if (!isAlias(node)) return null;
-  const alias = `*${node.source}`;
-  walk.note(value, path, `${alias} is an alias (YAML, not us), which is not taken, expected quotes: "${alias}"`);
+  walk.note(value, path, aliasMessage(node.source, path));
   return undefined;
+}
+
+function aliasMessage(name: string, path: ConfigPath): string {
+  const meant = path.includes('<<') ? 'its keys written out, or defaults for all routes' : `quotes: "*${name}"`;
+  return `*${name} is an alias (YAML, not us), which is not taken, expected ${meant}`;
 }
 
 function offsetOf(node: unknown): number | undefined {

@@ -9,20 +9,42 @@ import {
   type Listener,
   NO_UPSTREAM,
   type Policy,
+  type RequestLimits,
   type Route,
   type Target,
   type Upstream,
 } from '../../policy/policy.ts';
 import type { AccessTokenMark } from '../../token/token-kind.ts';
 
+/** What a route is in a few words, for a table; lists may be empty. */
+export interface RouteSummary {
+  /** undefined: every one. */
+  readonly listeners: readonly string[] | undefined;
+  readonly methods: readonly string[] | undefined;
+  readonly host: string | undefined;
+  readonly path: string;
+  readonly requires: Demand['requirement'];
+  readonly nonce: Demand['dpop']['nonce'];
+  readonly shadow: Demand['requirement'] | undefined;
+  readonly scope: string | undefined;
+  readonly issuers: readonly string[];
+  readonly rate: string | undefined;
+  readonly cors: boolean;
+  /** undefined: the proxy in front forwards. */
+  readonly upstream: string | undefined;
+}
+
 /** One route in words; every list may be empty. */
 export interface RouteDescription {
   readonly name: string;
+  readonly summary: RouteSummary;
   readonly match: string;
   readonly upstream: string;
   readonly demands: readonly string[];
   readonly forwards: readonly string[];
   readonly shadow: readonly string[];
+  /** What differs from the limits of its listeners. */
+  readonly limits: readonly string[];
   readonly notEnforced: readonly string[];
 }
 
@@ -87,7 +109,9 @@ function describeListener(listener: Listener): string {
     ...(proxyProtocol ? ['every connection begins with a PROXY header of a trusted peer'] : []),
     ...(listener.decides ? [`decides for another proxy (${listener.decides.dialect}), forwards nothing`] : []),
     transport,
-    `at most ${limits.connections} connections per worker`,
+    `at most ${limits.connections} connections per worker; where all are taken, the client with the most makes room, ` +
+      'one with more than a quarter even in the middle of a request',
+    ...describeLimits(limits),
     certificates,
     ...(peers.length > 0 ? [`believes the forwarding fields of ${peers.join(', ')}`] : []),
     ...(clientCertificateFrom ? [`and their ${describeSource(clientCertificateFrom)}`] : []),
@@ -107,13 +131,58 @@ function describeRoute(route: Route, policy: Policy): RouteDescription {
   const where = [match.listeners && `on ${match.listeners.join(', ')}`, match.host ?? 'any host', match.path];
   return {
     name: route.name,
+    summary: summarise(route),
     match: [(match.methods ?? ['any method']).join(' '), ...where.filter((part) => part !== undefined)].join(' '),
     upstream: describeUpstream(upstream),
     demands: [...describeDemand(demand), ...(rateLimit ? [`rate: ${rateLimit.text}`] : [])],
     forwards: describeForward(route),
     shadow: shadow === undefined ? [] : describeDemand(shadow),
+    limits: describeLimits(route.limits),
     notEnforced: missing(route, policy),
   };
+}
+
+function summarise({ match, upstream, demand, shadow, rateLimit, cors }: Route): RouteSummary {
+  return {
+    listeners: match.listeners,
+    methods: match.methods,
+    host: match.host,
+    path: match.path,
+    requires: demand.requirement,
+    nonce: demand.requirement === 'public' ? 'none' : demand.dpop.nonce,
+    shadow: shadow?.requirement,
+    scope: describeScope(demand),
+    issuers: demand.issuers.map(({ name }) => name),
+    rate: rateLimit?.text,
+    cors: cors !== undefined,
+    upstream: upstream.name === NO_UPSTREAM.name ? undefined : upstream.name,
+  };
+}
+
+function describeScope({ scope }: Demand): string | undefined {
+  return scope && `${scope.match === 'all' ? '' : 'any of '}${scope.scopes.join(' ')}`;
+}
+
+/** Of a listener all, of a route what it has in place of them. */
+function describeLimits({ requestBody, uploadRate, downloadRate, rateGrace }: Partial<RequestLimits>): string[] {
+  const slowest = (rate: number) => (rate === 0 ? 'at any rate' : `at ${formatBytes(rate)} a second or more`);
+  return [
+    ...(requestBody === undefined
+      ? []
+      : [
+          `request bodies ${requestBody === Number.POSITIVE_INFINITY ? 'of any size' : `up to ${formatBytes(requestBody)}`}`,
+        ]),
+    ...(uploadRate === undefined ? [] : [`request bodies are sent ${slowest(uploadRate)}`]),
+    ...(downloadRate === undefined ? [] : [`answers are taken ${slowest(downloadRate)}`]),
+    ...(rateGrace === undefined ? [] : [`rates count after ${rateGrace} s of silence`]),
+  ];
+}
+
+/** `10 MiB`; whole numbers of the largest unit that has them. */
+function formatBytes(bytes: number): string {
+  const units = ['GiB', 'MiB', 'KiB'];
+  const at = units.findIndex((_, index) => bytes > 0 && bytes % 1024 ** (3 - index) === 0);
+  return at === -1 ? `${bytes} B` : `${bytes / 1024 ** (3 - at)} ${units[at]}`;
 }
 
 /** `orders (http://127.0.0.1:9000)`, with what else decides where a request goes. */
@@ -150,9 +219,9 @@ function describeDemand(demand: Demand): string[] {
     ...(requirement === 'mtls'
       ? []
       : [
-          `proofs: at most ${dpop.maxAge} s old, ${dpop.algorithms.join(', ')}${nonce[dpop.nonce]}, each accepted once`,
+          `proofs: at most ${dpop.maxAge} s old and ${dpop.clockTolerance} s ahead of our clock, ${dpop.algorithms.join(', ')}${nonce[dpop.nonce]}, each accepted once`,
         ]),
-    ...(scope ? [`scope: ${scope.match === 'all' ? '' : 'any of '}${scope.scopes.join(' ')}`] : []),
+    ...(scope ? [`scope: ${describeScope(demand)}`] : []),
     ...claims.map(({ name, anyOf }) => `claim ${name}: ${anyOf.join(' or ')}`),
     ...(acr.length > 0 ? [`acr: ${acr.join(' or ')}`] : []),
     ...(maxAuthAge === undefined ? [] : [`authenticated at most ${maxAuthAge} s ago`]),
@@ -165,10 +234,11 @@ function describeIssuer({
   audienceClaim,
   algorithms,
   accessToken,
+  clockTolerance,
 }: Demand['issuers'][number]): string[] {
   const instead = audienceClaim === 'aud' ? '' : ` (in ${audienceClaim} where there is no aud)`;
   return [
-    `issued by ${issuer} for ${audience.join(' or ')}${instead}, signed with ${algorithms.join(', ')}`,
+    `issued by ${issuer} for ${audience.join(' or ')}${instead}, signed with ${algorithms.join(', ')}, its times within ${clockTolerance} s of our clock`,
     ...(accessToken === undefined ? [] : [`access tokens of ${issuer}: ${describeMark(accessToken)}`]),
   ];
 }

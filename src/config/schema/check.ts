@@ -13,6 +13,10 @@ export interface Finding {
   readonly atKey: boolean;
   /** The rest means the same without it: a key that nobody knows, or whose feature is not built yet. */
   readonly removable?: boolean;
+  /** Nothing is there. */
+  readonly absent?: boolean;
+  /** The key that a key nobody knows most likely means. */
+  readonly meant?: string | undefined;
   readonly message: string;
 }
 
@@ -40,12 +44,19 @@ export function checkConfig(
   const findings = [
     ...later,
     ...wrong.filter(
-      ({ path }) =>
-        !later.some((other) => isWithin(path, other.path)) && !wrong.some((other) => isBelow(other.path, path)),
+      (finding) =>
+        !later.some((other) => isWithin(finding.path, other.path)) &&
+        !wrong.some((other) => isBelow(other.path, finding.path) || explains(other, finding)),
     ),
   ];
   if (parsed.success && findings.length === 0) return { config: parsed.data, findings };
   return { config: findings.every(({ removable }) => removable) ? withoutKeys(data, findings) : undefined, findings };
+}
+
+/** Whether a key is absent because it stands there under a wrong name, or in what a merge key (`<<`) would have brought. */
+function explains(other: Finding, { path, absent = false }: Finding): boolean {
+  if (!absent || !isSame(other.path.slice(0, -1), path.slice(0, -1))) return false;
+  return other.meant === path.at(-1) || other.path.at(-1) === '<<';
 }
 
 /** A wrong value cannot be left out like a key: its default would raise problems that are none. */
@@ -81,6 +92,7 @@ function describe(issue: z.core.$ZodIssue, above: ConfigPath, context: Context):
       atKey: true,
       message: unknownKey(key, known),
       removable: true,
+      meant: nearest(key, known),
     }));
   }
   if (issue.code === 'invalid_key') {
@@ -88,7 +100,8 @@ function describe(issue: z.core.$ZodIssue, above: ConfigPath, context: Context):
   }
   const meant = issue.code === 'invalid_union' ? issue.errors.find(isMeant) : undefined;
   if (meant !== undefined) return meant.flatMap((inner) => describe(inner, path, context));
-  return [{ path, atKey: false, message: `${whatIsThere(path, context)}, expected ${issue.message}` }];
+  const absent = valueAt(context.data, path) === undefined;
+  return [{ path, atKey: false, absent, message: `${whatIsThere(path, context)}, expected ${issue.message}` }];
 }
 
 /** Whether a value was meant as this alternative: it has its kind, and is wrong only further in. */

@@ -1,5 +1,6 @@
 // The keys of the schema as rows, with the facts that it states about each.
 
+import type { ConfigPath } from '../problem.ts';
 import { z } from 'zod';
 import { schema } from './schema.ts';
 
@@ -51,6 +52,15 @@ export const LATER: readonly LaterKey[] = KEYS.flatMap(({ key, node }) =>
 export const FILE_KEYS: readonly string[] = KEYS.filter(
   ({ key, node }) => node.file && !LATER.some((later) => key.startsWith(`${later.key}.`)),
 ).map(({ key }) => key);
+
+const FILE_KEY = new RegExp(
+  `^(?:${FILE_KEYS.map((key) => key.replaceAll('.', '\\.').replaceAll('*', '[^.]+')).join('|')})$`,
+);
+
+/** Whether the value at a path is the name of a file. */
+export function isFileKey(path: ConfigPath): boolean {
+  return FILE_KEY.test(path.map((part) => String(part).replaceAll('.', '_')).join('.'));
+}
 
 function keysBelow(node: SchemaNode, path: string): Key[] {
   const named = Object.entries(node.properties ?? {});

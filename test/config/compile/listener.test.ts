@@ -161,7 +161,7 @@ describe('origins', () => {
 
   test('behind trusted peers, whose certificate clients meet, an origin that is not covered is only a warning', () => {
     const [sections, surroundings] = tls(
-      key('origins: [https://www.example.com]') + key('trusted_peers: [{ cidr: 10.0.0.0/8 }]'),
+      key('origins: [https://www.example.com]') + key('trusted_peers: [{ cidr: 10.0.0.0/8, forwarding: forwarded }]'),
     );
     assert.deepEqual(warningsOf(sections, surroundings), [
       'listeners[0].origins[0]: is not covered by any certificate of this listener, expected one that names its host',

@@ -38,11 +38,25 @@ test('a method with which no request can arrive is a problem', () => {
 describe('names', () => {
   test('an unknown upstream, issuer or listener is answered with the names there are', () => {
     assertProblems(
-      { routes: '- { name: orders, match: { listeners: [«private], path: /* }, upstream: «order, issuers: [«logon] }' },
+      {
+        routes:
+          '- { name: orders, match: { listeners: [«private], path: /* }, upstream: «billing, issuers: [«keycloak] }',
+      },
       [
         'routes[0].match.listeners[0]: is not a declared listener, expected one of: public',
         'routes[0].upstream: is not a declared upstream, expected one of: orders',
         'routes[0].issuers[0]: is not a declared issuer, expected one of: login',
+      ],
+    );
+  });
+
+  test('a slip of the pen is answered with the name that was meant', () => {
+    assertProblems(
+      { routes: '- { name: orders, match: { listeners: [«pulbic], path: /* }, upstream: «order, issuers: [«logon] }' },
+      [
+        'routes[0].match.listeners[0]: is not a declared listener, did you mean public?',
+        'routes[0].upstream: is not a declared upstream, did you mean orders?',
+        'routes[0].issuers[0]: is not a declared issuer, did you mean login?',
       ],
     );
   });

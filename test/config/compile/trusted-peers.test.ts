@@ -24,7 +24,8 @@ function problemsOf(keys: string): string {
 test('ranges that have a large part of all addresses need a key that names the risk', () => {
   const about = (share: number, version: string, verb = 'is') =>
     `${verb} ${share} % of all ${version} addresses: nearly anybody who reaches this port chooses origin, client address and certificate`;
-  const peers = (...cidrs: string[]) => `trusted_peers: [${cidrs.map((cidr) => `{ cidr: "${cidr}" }`).join(', ')}]`;
+  const peers = (...cidrs: string[]) =>
+    `trusted_peers: [${cidrs.map((cidr) => `{ cidr: "${cidr}", forwarding: x-forwarded }`).join(', ')}]`;
   const expected =
     ', expected the addresses of the proxy, certificate_san with cidr, or insecure_trusted_peers: true on the listener';
   assertProblems(listener('  trusted_peers: [{ cidr: 10.0.0.0/8 }, { cidr: «0.0.0.0/0 }]'), [
@@ -82,7 +83,11 @@ test('ranges of proxies, private networks and large providers need none, nor doe
     ['0.0.0.0/5'],
   ]) {
     assert.deepEqual(
-      warningsOf(listener(`  trusted_peers: [${peers.map((cidr) => `{ cidr: "${cidr}" }`).join(', ')}]`)),
+      warningsOf(
+        listener(
+          `  trusted_peers: [${peers.map((cidr) => `{ cidr: "${cidr}", forwarding: x-forwarded }`).join(', ')}]`,
+        ),
+      ),
       [],
     );
   }

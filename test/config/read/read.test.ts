@@ -131,10 +131,14 @@ routes:
 
   it('keep their own positions, and paths as counted there', () => {
     const inTeam = join(folder, 'included/teams/b.yaml');
-    assert.deepEqual(policy.position(['routes', 2, 'match', 'host']), { file: inTeam, line: 7, column: 20 });
+    const placeOf = (path: (string | number)[]) => {
+      const { file: of, line, column } = policy.position(path);
+      return { file: of, line, column };
+    };
+    assert.deepEqual(placeOf(['routes', 2, 'match', 'host']), { file: inTeam, line: 7, column: 20 });
     assert.equal(policy.shownPath(['routes', 2, 'match', 'host']), 'routes[0].match.host');
-    assert.deepEqual(policy.position(['upstreams', 'b', 'tls', 'ca_file']), { file: inTeam, line: 4, column: 6 });
-    assert.deepEqual(policy.position(['routes', 0, 'name']), { file, line: 8, column: 13 });
+    assert.deepEqual(placeOf(['upstreams', 'b', 'tls', 'ca_file']), { file: inTeam, line: 4, column: 6 });
+    assert.deepEqual(placeOf(['routes', 0, 'name']), { file, line: 8, column: 13 });
   });
 
   it('are told apart from the main file', () => {

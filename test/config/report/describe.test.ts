@@ -67,6 +67,25 @@ describe('a route in plain words', () => {
     assert.ok(says(trusted.notEnforced, /^kind of token: what .*\(introspection\.access_token: any\)$/));
     assert.ok(says(trusted.notEnforced, 'a token of https://a.example without aud passes by its client_id'));
   });
+  test('names what differs from the limits of its listeners, and how far clocks may differ', () => {
+    const { limits, demands } = routeOf(
+      'limits: { request_body: none, upload_rate: 512B }, dpop: { clock_tolerance: 9s }',
+    );
+    assert.deepEqual(limits, ['request bodies of any size', 'request bodies are sent at 512 B a second or more']);
+    assert.ok(says(demands, 'proofs: at most 60 s old and 9 s ahead of our clock'));
+    assert.ok(says(demands, /its times within \d+ s of our clock/));
+    assert.deepEqual(routeOf('require: dpop').limits, []);
+  });
+  test('is summed up for a table', () => {
+    const { summary } = routeOf(
+      'require: token, weaker_than_defaults: [require], shadow: { require: dpop }, scope: { any: [a, b] }',
+    );
+    const { requires, shadow, scope, path, issuers, upstream, methods, cors } = summary;
+    assert.deepEqual(
+      [requires, shadow, scope, path, issuers, upstream, methods, cors],
+      ['token', 'dpop', 'any of a b', '/orders/*', ['login'], 'orders', undefined, false],
+    );
+  });
   test('names its rate limit', () => {
     const routes = '- { name: orders, match: { path: /* }, upstream: orders, rate_limit: per_client }';
     const [route] = describePolicy(policyOf({ more: LIMIT, routes })).routes;
@@ -127,6 +146,18 @@ describe('a listener in plain words', async () => {
     assert.match(listenerOf(`tls: { ${TLS} }`), /; TLS from 1\.2 \(intermediate\);/);
     assert.match(listenerOf(`tls: { ${TLS}, profile: modern }`), /; TLS from 1\.3 \(modern\);/);
     assert.match(listenerOf(`tls: { ${TLS}, profile: fapi }`), /; TLS from 1\.2 \(fapi\);/);
+  });
+
+  test('names sizes, rates and the share of connections that one client keeps', () => {
+    const text = listenerOf(
+      `tls: { ${TLS} }, limits: { connections: 400, request_body: 3MiB, upload_rate: 2KiB, download_rate: none, rate_grace: 7s }`,
+    );
+    assert.match(
+      text,
+      /; at most 400 connections per worker; where all are taken, the client with the most makes room, /,
+    );
+    assert.match(text, /; request bodies up to 3 MiB; request bodies are sent at 2 KiB a second or more; /);
+    assert.match(text, /; answers are taken at any rate; rates count after 7 s of silence; /);
   });
 
   test('names the element that is the client, and the field that its own answers repeat', () => {
