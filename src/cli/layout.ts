@@ -1,7 +1,7 @@
 // The layout of texts for terminals: wrapped lines, columns, escaped control characters.
 
 /** Columns of help and reports. */
-const WIDTH = 100;
+export const WIDTH = 100;
 
 /** A paragraph in lines of at most `width` columns; a word that is longer has a line for itself. */
 export function wrap(text: string, width = WIDTH): readonly string[] {

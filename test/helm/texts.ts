@@ -82,7 +82,7 @@ describe('what helm template prints', { skip }, () => {
     for (const name of ['smallest', 'teams', 'two-listeners', 'behind-ingress', 'words']) {
       const { exit, stdout, stderr } = await run(t, ['check', '-'], template(name).stdout);
       assert.deepEqual([exit, stderr], [0, ''], name);
-      assert.match(stdout, /^ConfigMap gw-holdfast\n\nlistener /);
+      assert.match(stdout, /^ConfigMap gw-holdfast\n\nroute /);
     }
   });
 
