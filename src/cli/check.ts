@@ -1,4 +1,4 @@
-// `holdfast check`: all problems of a configuration, or what it means: a table, and in words.
+// `holdfast check`: all problems of a configuration, or a table and words for its meaning.
 
 import {
   describeIncluded,
@@ -11,7 +11,7 @@ import { compileMask } from '../config/report/mask.ts';
 import type { Problem } from '../config/problem.ts';
 import { EXIT } from './commands.ts';
 import { checkManifests } from './check-manifests.ts';
-import { table } from './layout.ts';
+import { textTable } from './layout.ts';
 import { type Loaded, loadPolicy, type Printed, printProblems } from './load.ts';
 import { problemText } from './problem-text.ts';
 
@@ -86,7 +86,7 @@ function routeTable(routes: readonly RouteDescription[]): string {
       listeners?.join(' ') ?? '',
     ];
   });
-  return table(HEADS, rows);
+  return textTable(HEADS, rows);
 }
 
 function required({ requires, nonce, shadow }: RouteSummary): string {

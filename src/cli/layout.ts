@@ -31,7 +31,7 @@ export function columns(pairs: readonly (readonly [string, string])[]): string {
 const CELL = 44;
 
 /** Rows below their heads; cells that are too long are cut, and columns that are empty in all rows left out. */
-export function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
+export function textTable(heads: readonly string[], rows: readonly (readonly string[])[]): string {
   const used = heads.map((_, column) => rows.some((row) => row[column] !== ''));
   const cut = (cell: string) => (cell.length > CELL ? `${cell.slice(0, CELL - 1)}…` : cell);
   const shown = [heads, ...rows].map((row) => row.filter((_, column) => used[column]).map(cut));

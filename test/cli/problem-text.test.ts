@@ -1,4 +1,4 @@
-// Problems for people: causes told once, the line that is wrong, and a caret under the place.
+// Problems for people: each cause once, the line that is wrong, a caret under the place.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

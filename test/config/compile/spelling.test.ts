@@ -1,4 +1,4 @@
-// Warnings of what will bite: weak routes below strict ones, ends of certificates, both kinds of forwarding fields.
+// Warnings: weak routes near strict ones, ends of certificates, forwarding fields.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
