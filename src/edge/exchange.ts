@@ -185,7 +185,7 @@ class Exchange implements ExchangeOwner {
 
   #refuse(rejection: Rejection): void {
     if (this.#settled) return;
-    const { ports, now, metrics } = this.#runtime;
+    const { ports, now, metrics, policy } = this.#runtime;
     const { authorization = [], origin } = this.#facts ?? {};
     const { transaction } = this.#arrival;
     const decides = this.#at?.deciding !== undefined;
@@ -197,6 +197,7 @@ class Exchange implements ExchangeOwner {
       realm: origin?.authority ?? '',
       nonce: () => ports.nonces.mint(now()),
       explain: this.#at?.intake.listener.explainToClients ?? false,
+      problemBase: policy.problemBase,
       grpc,
       reasonField: decides,
     });

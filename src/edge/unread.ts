@@ -10,10 +10,10 @@ import { correlationFields, grpcCallOf, type Runtime } from './runtime.ts';
 
 /**
  * The answer to what never became a request: bytes that the parser refused, CONNECT, a header section that did not end.
- * Counted and logged like a refused request; its method and target are not known.
+ * Counted and logged like a refused request; its method and target are known where a stream of HTTP/2 is refused by its size or method.
  */
 export function refuseUnread(runtime: Runtime, listener: string, rejection: Rejection, refused: Refused): Answer {
-  const { metrics, log, recent } = runtime;
+  const { metrics, log, recent, policy } = runtime;
   const { connection, transaction } = refused;
   const at = runtime.listeners.get(listener);
   const grpc = transaction && grpcCallOf(at, transaction);
@@ -25,7 +25,8 @@ export function refuseUnread(runtime: Runtime, listener: string, rejection: Reje
     presented: 'none',
     realm: '',
     nonce: () => '',
-    explain: false,
+    explain: at?.intake.listener.explainToClients ?? false,
+    problemBase: policy.problemBase,
     grpc,
   });
   metrics.countRejection(undefined, rejection, 'enforced');
@@ -34,9 +35,9 @@ export function refuseUnread(runtime: Runtime, listener: string, rejection: Reje
     interactionId: interaction?.[1],
     listener: { name: listener },
     route: undefined,
-    method: '',
+    method: transaction?.method ?? '',
     host: undefined,
-    target: '',
+    target: transaction?.target ?? '',
     status: own.status,
     grpcStatus: grpc && grpcCodeOf(rejection),
     scheme: 'none',

@@ -5,6 +5,7 @@ import type { Difference } from '../rejection/difference.ts';
 import { type ShownFacts, shownFacts } from '../rejection/facts.ts';
 import type { RequestLine } from './log.ts';
 import { Minutes } from './minutes.ts';
+import { type CountedConnections, RecentConnections } from './recent-connections.ts';
 import { shortText } from '../rejection/short.ts';
 
 /** Refusals that are kept in full. */
@@ -69,9 +70,10 @@ export interface Recent {
   readonly refusals: readonly CountedRefusals[];
   /** The newest first. */
   readonly last: readonly SeenRefusal[];
+  readonly connections: readonly CountedConnections[];
 }
 
-export const NOTHING_RECENT: Recent = { routes: [], refusals: [], last: [] };
+export const NOTHING_RECENT: Recent = { routes: [], refusals: [], last: [], connections: [] };
 
 interface Pair {
   readonly reason: Reason;
@@ -89,6 +91,8 @@ export class RecentTraffic {
   readonly #routes = new Map<string, Minutes>();
   readonly #pairs = new Map<string, Pair>();
   readonly #last: SeenRefusal[] = [];
+  /** Those that were refused before they carried a request. */
+  readonly connections = new RecentConnections();
 
   /** Counts a request that has ended. @param now seconds since the epoch */
   count(line: RequestLine, now: number): void {
@@ -107,6 +111,7 @@ export class RecentTraffic {
       routes: [...this.#routes].map(([route, minutes]) => trafficOf(route, minutes, now)),
       refusals: [...this.#pairs.values()].map((pair) => countedOf(pair, now)).filter(({ lastHour }) => lastHour > 0),
       last: this.#last.toReversed(),
+      connections: this.connections.snapshot(now),
     };
   }
 

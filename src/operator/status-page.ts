@@ -3,6 +3,7 @@
 import { hash } from 'node:crypto';
 import type { RouteDescription } from '../config/report/describe.ts';
 import { Html, html, type Inner, bullets, mark, sparkline, table } from './html.ts';
+import type { RefusedConnectionStatus } from './refused-connections.ts';
 import { elapsed, exactTime, milliseconds, shownTime, percent, perSecond, shortCount } from './shown.ts';
 import type { IssuerStatus, Reload, Status, UpstreamStatus, WorkerStatus } from './status.ts';
 import type { LastRefusal, Rates, RefusalStatus } from './traffic.ts';
@@ -57,6 +58,7 @@ ${troubleBox(status)}
 ${tiles(status)}
 ${refusalTable(status.refusals)}
 ${lastTable(status.lastRefusals)}
+${connectionTable(status.refusedConnections)}
 <h2>Routes <small>(last 5 min)</small></h2>
 ${table(
   ['Route', 'Match', 'Demands', 'Req/s', 'Refused', 'p99', 'Upstream'],
@@ -158,6 +160,23 @@ function lastTable(refusals: readonly LastRefusal[]): Html {
       html`<code>${received}</code>`,
       client,
       html`<code title="${requestId}">${requestId.slice(0, 8)}</code>`,
+    ]),
+  )}`;
+}
+
+function connectionTable(connections: readonly RefusedConnectionStatus[]): Html {
+  if (connections.length === 0) return html``;
+  return html`<h2>Connections that were refused <small>(before any request)</small></h2>${table(
+    ['Why', 'Code', 'Listener', 'Last 5 min', 'Last hour', 'Last at', 'Last from', 'What to look at'],
+    connections.map(({ refusal, code, listener, lastFiveMinutes, lastHour, lastAt, lastClient = '', lookAt }) => [
+      html`<code>${refusal}</code>`,
+      html`<code>${code}</code>`,
+      listener,
+      lastFiveMinutes,
+      lastHour,
+      exactTime(lastAt),
+      lastClient,
+      lookAt,
     ]),
   )}`;
 }

@@ -1,6 +1,7 @@
 // The status of a gateway as plain data without secrets.
 
 import type { LastRefusal, RefusalStatus, TrafficStatus } from './traffic.ts';
+import type { RefusedConnectionStatus } from './refused-connections.ts';
 import type { RouteDescription } from '../config/report/describe.ts';
 
 /** Times are seconds since the epoch. */
@@ -27,6 +28,8 @@ export interface Status {
   readonly refusals: readonly RefusalStatus[];
   /** The newest first. */
   readonly lastRefusals: readonly LastRefusal[];
+  /** Before they carried a request. */
+  readonly refusedConnections: readonly RefusedConnectionStatus[];
   readonly troubles: readonly Trouble[];
 }
 
@@ -94,8 +97,8 @@ export interface UpstreamStatus {
 }
 
 /** Why requests were refused lately, and the last refusals in full. */
-export function refusalsJson({ now, refusals, lastRefusals }: Status): string {
-  return `${JSON.stringify(snakeCased({ now, refusals, lastRefusals }), undefined, 2)}\n`;
+export function refusalsJson({ now, refusals, lastRefusals, refusedConnections }: Status): string {
+  return `${JSON.stringify(snakeCased({ now, refusals, lastRefusals, refusedConnections }), undefined, 2)}\n`;
 }
 
 /** The same, with member names as in the other JSON of this gateway: `started_at`. */

@@ -9,6 +9,7 @@ import {
   type SeenRefusal,
   sum,
 } from '../observe/recent.ts';
+import { mergeConnections } from './refused-connections.ts';
 
 /** Shares are 0 to 1; undefined: there was no request. Durations are seconds. */
 export interface Rates {
@@ -58,6 +59,7 @@ export function mergeRecent(parts: readonly Recent[]): Recent {
       .flatMap(({ last }) => last)
       .toSorted((a, b) => b.at - a.at)
       .slice(0, 50),
+    connections: mergeConnections(parts),
   };
 }
 

@@ -336,6 +336,8 @@ export interface Policy {
     readonly hosts: readonly string[];
   };
   readonly log: LogRules;
+  /** URL of the page about reasons; absent: there is none. */
+  readonly problemBase?: string;
   /** Seconds. */
   readonly drain: { readonly delay: number; readonly grace: number };
   readonly issuers: readonly Issuer[];

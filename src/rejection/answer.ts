@@ -25,6 +25,8 @@ export interface AnswerTerms {
   readonly nonce: () => string;
   /** Whether the body says what was expected and received (`explain_to_clients`). */
   readonly explain: boolean;
+  /** URL of the page about reasons (`problem_base`); undefined: there is none. */
+  readonly problemBase?: string | undefined;
   /** Whether X-Holdfast-Reason says the reason: to a proxy in front, which may pass on nothing else. */
   readonly reasonField?: boolean;
   /** The request is a gRPC call; undefined: it is any other. */
@@ -48,7 +50,7 @@ function problemAnswer(rejection: Rejection, terms: AnswerTerms): Answer {
   const { status } = rejection;
   const { title, remedy } = wordingOf(rejection);
   const body = {
-    type: `urn:holdfast:rejection:${rejection.reason}`,
+    type: pageOf(rejection, terms) ?? `urn:holdfast:rejection:${rejection.reason}`,
     title,
     status,
     detail: remedy,
@@ -56,7 +58,11 @@ function problemAnswer(rejection: Rejection, terms: AnswerTerms): Answer {
     request_id: terms.requestId,
     ...toldFacts(rejection.facts, terms.explain),
   };
-  const fields: Field[] = [['Content-Type', 'application/problem+json'], ...commonFields(rejection, terms)];
+  const fields: Field[] = [
+    ['Content-Type', 'application/problem+json'],
+    ['X-Content-Type-Options', 'nosniff'],
+    ...commonFields(rejection, terms),
+  ];
   return { status, fields, body: `${JSON.stringify(body)}\n` };
 }
 
@@ -76,9 +82,15 @@ function grpcAnswer(rejection: Rejection, terms: AnswerTerms, { contentType }: G
   return { status: 200, fields, body: '' };
 }
 
+/** Where the reason is explained. */
+function pageOf({ reason }: Rejection, { problemBase }: AnswerTerms): string | undefined {
+  return problemBase === undefined ? undefined : `${problemBase}#${reason}`;
+}
+
 function commonFields(rejection: Rejection, terms: AnswerTerms): Field[] {
   const { retryAfter, quota, allow } = rejection.facts;
-  const challenged = terms.challenge ? challenges(rejection, terms.challenge, terms.presented, terms.realm) : [];
+  const context = { ...terms, errorUri: pageOf(rejection, terms) };
+  const challenged = terms.challenge ? challenges(rejection, terms.challenge, context) : [];
   const fields: Field[] = [
     ['Cache-Control', 'no-store'],
     ...challenged.map((value): Field => ['WWW-Authenticate', value]),

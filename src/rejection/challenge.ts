@@ -19,23 +19,29 @@ export interface ChallengeTerms {
   readonly resourceMetadata?: string | undefined;
 }
 
+/** What challenges say that the route does not. */
+export interface ChallengeContext {
+  readonly presented: Scheme | 'other' | 'none';
+  /** Host by which the client calls; checked against the grammar before. */
+  readonly realm: string;
+  /** Of the page about this reason; undefined: there is none. */
+  readonly errorUri?: string | undefined;
+}
+
 /**
  * Makes the challenges of a refusal; none for reasons that have none and for 429 and 5xx.
  * There is one per scheme of the route. `error` goes to the presented scheme, whose challenge comes first: clients that read a
  * single line read that one. Where the presented scheme is not one of the route's, and for ambiguous credentials (RFC 9449
  * figure 19), every challenge has it: a client that understands only one of them must still learn why.
  * `use_dpop_nonce` is the DPoP challenge alone (RFC 9449 figure 24): the client needs no other scheme, only a new proof.
- * In each challenge `error` and `error_description` come before the rest, as in the figures of RFC 9449: some clients find
+ * In each challenge `error`, `error_description` and `error_uri` come before the rest, as in the figures of RFC 9449: some clients find
  * nothing behind a first comma (decision 71).
- * @param presented the scheme of the request
- * @param realm host by which the client calls; checked against the grammar before
  * @returns values of WWW-Authenticate fields, in order
  */
 export function challenges(
   rejection: Rejection,
   terms: ChallengeTerms,
-  presented: Scheme | 'other' | 'none',
-  realm: string,
+  { presented, realm, errorUri }: ChallengeContext,
 ): string[] {
   const { error, status } = REASONS[rejection.reason];
   if (error === false || status === 429 || status >= 500) return [];
@@ -47,7 +53,7 @@ export function challenges(
     .toSorted((a, b) => first(b) - first(a))
     .map((scheme) => {
       const parameters: Parameter[] = [
-        ...(failed(scheme) ? errorParameters(rejection, terms) : []),
+        ...(failed(scheme) ? errorParameters(rejection, terms, errorUri) : []),
         scheme === 'Bearer' ? ['realm', realm] : ['algs', terms.algs],
         scopeOf(rejection, terms),
         ['resource_metadata', terms.resourceMetadata],
@@ -58,7 +64,7 @@ export function challenges(
 
 type Parameter = readonly [name: string, value: string | number | undefined];
 
-function errorParameters(rejection: Rejection, terms: ChallengeTerms): Parameter[] {
+function errorParameters(rejection: Rejection, terms: ChallengeTerms, errorUri: string | undefined): Parameter[] {
   const { error } = REASONS[rejection.reason];
   const strength: Parameter[] = [
     ['acr_values', terms.acrValues],
@@ -67,6 +73,7 @@ function errorParameters(rejection: Rejection, terms: ChallengeTerms): Parameter
   return [
     ['error', String(error)],
     ['error_description', wordingOf(rejection).title],
+    ['error_uri', errorUri],
     ...(error === 'insufficient_user_authentication' ? strength : []),
   ];
 }

@@ -77,6 +77,8 @@ export const REASONS = {
     'Report the request_id to the operator. Nothing was forwarded.', 'The log has the error under the request_id.'),
   draining: row('edge', 503, false, 'The gateway is stopping',
     'Send the request again: another instance answers.'),
+  tls_required: row('edge', 400, false, 'This port speaks TLS and was called without it',
+    'Call it with https instead of http.', 'Compare the scheme by which clients or the balancer in front call this port.'),
   request_malformed: byCause(row('edge', 400, false, 'The request is malformed or ambiguous',
     'Send one Host, one framing and a path without forbidden bytes, empty segments or dot segments.'), {
     'forwarded and x-forwarded': ['Forwarded and the X-Forwarded fields differ',
@@ -120,7 +122,7 @@ export const REASONS = {
   route_not_found: byCause(row('route', 404, false, 'No route for this path',
     'Check the path.', 'Add a route for it.'), {
     'trailing slash': ['A route has this path but for a slash at its end',
-      'Add the slash at the end of the path, or leave it out.', 'A route for /orders/* does not take /orders: add one.'],
+      'Add the slash at the end of the path, or leave it out.', 'A route for /orders takes /orders alone, one for /orders/* both.'],
     case: ['A route has this path in lower case', 'Paths are case-sensitive: send it in lower case.'],
   }),
   preflight_refused: byCause(row('route', 403, false, 'The page may not send this cross-origin request',

@@ -2,6 +2,7 @@
 
 import { X509Certificate } from 'node:crypto';
 import type { CertificateStatus, IssuerStatus, Status, UpstreamStatus } from '../operator/status.ts';
+import { connectionStatus } from '../operator/refused-connections.ts';
 import { lastRefusals, mergeRecent, refusalStatus, trafficStatus } from '../operator/traffic.ts';
 import { findTroubles } from '../operator/troubles.ts';
 import type { Recent } from '../observe/recent.ts';
@@ -12,7 +13,7 @@ import type { Policy } from '../policy/policy.ts';
 import type { Mask } from '../config/report/mask.ts';
 import type { IssuerKeys } from '../issuer/keys.ts';
 
-type Collected = 'certificates' | 'traffic' | 'refusals' | 'lastRefusals' | 'troubles';
+type Collected = 'certificates' | 'traffic' | 'refusals' | 'lastRefusals' | 'refusedConnections' | 'troubles';
 
 export interface StatusSources
   extends Omit<Status, 'policy' | 'listeners' | 'routes' | 'issuers' | 'upstreams' | Collected> {
@@ -45,6 +46,7 @@ export function collectStatus(sources: StatusSources): Status {
     traffic: trafficStatus(recent),
     refusals: refusalStatus(recent),
     lastRefusals: lastRefusals(recent),
+    refusedConnections: connectionStatus(recent),
   };
   const status = { ...rest, policy: { id: policy.id, file, since: adoptedAt }, ...mask(shown) };
   return { ...status, troubles: findTroubles(status) };

@@ -17,6 +17,7 @@ import { reportUpstream } from '../edge/upstream/report.ts';
 import { type OpenUpstream, openUpstream, type UpstreamEvent } from '../edge/upstream/upstream.ts';
 import type { Log } from '../observe/log.ts';
 import { type Recent, RecentTraffic } from '../observe/recent.ts';
+import type { ConnectionKind } from '../observe/recent-connections.ts';
 import { createTrafficMetrics, type TrafficMetrics } from '../observe/metrics.ts';
 import type { Bind, Listener, Policy, Upstream } from '../policy/policy.ts';
 import { NonceKeys, type Nonces } from '../proof/nonce.ts';
@@ -263,10 +264,11 @@ export class DataPlane {
         request: (transaction, connection) => serve(this.#runtime, name, { transaction, connection }),
         refused: (rejection, refused) => refuseUnread(this.#runtime, name, rejection, refused),
         handshake: (version, resumed) => this.metrics.countHandshake({ name }, version, resumed),
-        refusedHandshake: (refusal, code) => this.#onHandshake(name, refusal, code),
+        refusedHandshake: (refusal, code, client) => this.#onHandshake(name, { refusal, code, client }),
         refusedConnection: (reason, client) => {
           this.metrics.countRefusedConnection({ name }, reason);
           this.#refused.add(name, { reason, client });
+          this.#countConnection({ listener: name, refusal: reason, code: '' }, client);
         },
       },
       reusePort,
@@ -274,10 +276,21 @@ export class DataPlane {
     );
   }
 
-  #onHandshake(name: string, refusal: HandshakeRefusal, code: string): void {
-    this.metrics.countHandshakeFailure({ name }, refusal === 'failed' ? code : refusal.toUpperCase());
-    this.#options.log.event('info', 'handshake refused', { listener: name, refusal, code });
+  #onHandshake(listener: string, { refusal, code, client }: RefusedHandshake): void {
+    this.metrics.countHandshakeFailure({ name: listener }, refusal === 'failed' ? code : refusal.toUpperCase());
+    this.#options.log.event('info', 'handshake refused', { listener, refusal, code, client });
+    this.#countConnection({ listener, refusal, code: code === refusal.toUpperCase() ? '' : code }, client);
   }
+
+  #countConnection(kind: ConnectionKind, client: string | undefined): void {
+    this.#recent.connections.count(kind, client, this.#options.now());
+  }
+}
+
+interface RefusedHandshake {
+  readonly refusal: HandshakeRefusal;
+  readonly code: string;
+  readonly client: string | undefined;
 }
 
 /** For an issuer that is not of this policy; there is none. */

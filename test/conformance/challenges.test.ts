@@ -46,7 +46,7 @@ const MADE: readonly Made[] = REASON_NAMES.flatMap((reason) =>
     [FULL, BARE].flatMap((rest) =>
       presentedBy(reason).map((presented) => {
         const terms = { schemes, ...rest };
-        const texts = challenges(reject(reason), terms, presented, 'api.example.com:8443');
+        const texts = challenges(reject(reason), terms, { presented, realm: 'api.example.com:8443' });
         return { reason, presented, terms, all: texts.map(readChallenge) };
       }),
     ),

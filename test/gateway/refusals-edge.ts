@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Answered, HOST, readAnswer, type TestGateway } from '../support/gateway.ts';
+import { connect } from 'node:net';
+import { type Answered, HOST, portOf, readAnswer, type TestGateway } from '../support/gateway.ts';
 import type { Policy } from '../../src/policy/policy.ts';
 import type { Refusal } from './refusal.ts';
 
@@ -72,6 +73,18 @@ export const EDGE: readonly Refusal[] = [
     status: 500,
     wishes: { now: clock.now },
     send: (gateway) => clock.breakFor(() => gateway.request('GET', '/open/1')),
+  },
+  {
+    ...early,
+    reason: 'tls_required',
+    when: 'plain HTTP comes to a port that speaks TLS',
+    stage: 'edge',
+    status: 400,
+    async send(gateway) {
+      const socket = connect(portOf(gateway.running.listeners[0]?.bind), '127.0.0.1');
+      socket.write(lines('GET /open/1 HTTP/1.1', `Host: ${HOST}`));
+      return readAnswer(socket);
+    },
   },
   { ...malformed, when: 'there is no Host', ...closing, send: raw('GET /open/1 HTTP/1.1') },
   {

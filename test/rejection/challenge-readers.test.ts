@@ -20,18 +20,23 @@ const TERMS: readonly ChallengeTerms[] = ROUTES.flatMap((schemes) =>
   [PLAIN, FULL].map((rest) => ({ schemes, ...rest })),
 );
 
+/** Of the page about a reason, with `problem_base`. */
+const PAGE = 'https://docs.example.com/holdfast/rejections?lang#token_expired';
+
 /** Refusals of a client that presented one of the schemes of the route. */
 function seenBy(scheme: Scheme): { reason: Reason; seen: Seen }[] {
   const offering = TERMS.filter(({ schemes }) => schemes.includes(scheme));
   return REASON_NAMES.flatMap((reason) =>
     [reject(reason), ...Object.keys(causesOf(reason)).map((what) => reject(reason, { what }))].flatMap((rejection) =>
-      offering.map((terms) => ({
-        reason,
-        seen: {
-          status: rejection.status,
-          lines: challenges(rejection, terms, scheme, 'api.example.com:8443'),
-        },
-      })),
+      offering.flatMap((terms) =>
+        [undefined, PAGE].map((errorUri) => ({
+          reason,
+          seen: {
+            status: rejection.status,
+            lines: challenges(rejection, terms, { presented: scheme, realm: 'api.example.com:8443', errorUri }),
+          },
+        })),
+      ),
     ),
   );
 }
@@ -52,20 +57,24 @@ for (const { name, scheme, nonceOnly, error } of READERS) {
 test('use_dpop_nonce is one line, the DPoP challenge, which begins with the error (RFC 9449 figure 24)', () => {
   for (const terms of TERMS) {
     for (const reason of ['nonce_required', 'nonce_stale'] as const) {
-      const lines = challenges(reject(reason), terms, 'DPoP', 'api.example.com');
+      const lines = challenges(reject(reason), terms, { presented: 'DPoP', realm: 'api.example.com', errorUri: PAGE });
       assert.equal(lines.length, 1);
-      assert.match(lines[0] ?? '', /^DPoP error="use_dpop_nonce", error_description="[^",=]+", algs="/);
+      assert.match(
+        lines[0] ?? '',
+        /^DPoP error="use_dpop_nonce", error_description="[^",=]+", error_uri="[^",=]+", algs="/,
+      );
     }
   }
 });
 
-test('in every challenge error comes first, then error_description, then the rest', () => {
+test('in every challenge error comes first, then error_description and error_uri, then the rest', () => {
   for (const { seen } of [...seenBy('DPoP'), ...seenBy('Bearer')]) {
     for (const line of seen.lines) {
       const names = [...line.matchAll(/([a-z_]+)="(?:[^"\\]|\\.)*"/g)].map(([, name]) => name);
       const failed = names.includes('error');
       assert.deepEqual(names.slice(0, 2), failed ? ['error', 'error_description'] : names.slice(0, 2), line);
       assert.equal(names.includes('error_description'), failed, line);
+      assert.ok(!names.includes('error_uri') || (failed && names[2] === 'error_uri'), line);
     }
   }
 });
@@ -73,7 +82,11 @@ test('in every challenge error comes first, then error_description, then the res
 test('the challenge of the scheme that failed comes before those that are only offered', () => {
   const terms: ChallengeTerms = { schemes: ['DPoP', 'Bearer'], ...PLAIN };
   for (const scheme of terms.schemes) {
-    const [first, ...others] = challenges(reject('token_expired'), terms, scheme, 'api.example.com');
+    const [first, ...others] = challenges(reject('token_expired'), terms, {
+      presented: scheme,
+      realm: 'api.example.com',
+      errorUri: PAGE,
+    });
     assert.ok(first?.startsWith(`${scheme} error="invalid_token"`));
     assert.equal(others.length, 1);
     assert.doesNotMatch(others.join(), /error/);

@@ -23,7 +23,7 @@ const terms: ChallengeTerms = {
 };
 const dpopOnly: ChallengeTerms = { ...terms, schemes: ['DPoP'], scope: undefined };
 const say = (reason: Reason, presented: Scheme | 'other' | 'none', over = terms) =>
-  challenges(reject(reason), over, presented, 'api.example.com');
+  challenges(reject(reason), over, { presented, realm: 'api.example.com' });
 
 describe('table', () => {
   test('reasons stand in the order of the stages', () => {
@@ -136,7 +136,11 @@ describe('challenges', () => {
     }
   });
   test('quotes and backslashes cannot end a parameter', () => {
-    const hostile = challenges(reject('credentials_missing'), { ...terms, scope: 'a"b\\c' }, 'none', 'r');
+    const hostile = challenges(
+      reject('credentials_missing'),
+      { ...terms, scope: 'a"b\\c' },
+      { presented: 'none', realm: 'r' },
+    );
     assert.match(hostile[0] ?? '', /scope="a\\"b\\\\c"/);
   });
 });
@@ -155,8 +159,9 @@ describe('answer', () => {
   test('is a problem document that nobody may store', () => {
     const { status, fields, body } = answer('proof_replayed');
     assert.equal(status, 401);
-    assert.deepEqual(fields.slice(0, 2), [
+    assert.deepEqual(fields.slice(0, 3), [
       ['Content-Type', 'application/problem+json'],
+      ['X-Content-Type-Options', 'nosniff'],
       ['Cache-Control', 'no-store'],
     ]);
     assert.deepEqual(JSON.parse(body), {
@@ -170,13 +175,29 @@ describe('answer', () => {
   });
   test('has the challenges of the route, one field line each, and nothing that is not owed', () => {
     const [dpop = '', bearer = ''] = say('token_expired', 'DPoP');
-    assert.deepEqual(answer('token_expired').fields.slice(2), [
+    assert.deepEqual(answer('token_expired').fields.slice(3), [
       ['WWW-Authenticate', dpop],
       ['WWW-Authenticate', bearer],
     ]);
   });
   test('has no challenge before a route is found, because nothing tells what it would take', () => {
-    assert.deepEqual(answer('credentials_missing', { challenge: undefined }).fields.slice(2), []);
+    assert.deepEqual(answer('credentials_missing', { challenge: undefined }).fields.slice(3), []);
+  });
+  test('with problem_base is a URL, which challenges with an error repeat (RFC 6750 §3)', () => {
+    const problemBase = 'https://docs.example.com/rejections';
+    const page = `${problemBase}#token_expired`;
+    const { fields, body } = answer('token_expired', { problemBase });
+    assert.equal(JSON.parse(body).type, page);
+    const [dpop = '', bearer = ''] = fields.filter(([name]) => name === 'WWW-Authenticate').map(([, value]) => value);
+    assert.match(
+      dpop,
+      new RegExp(`^DPoP error="invalid_token", error_description="[^"]+", error_uri="${page}", algs=`),
+    );
+    assert.doesNotMatch(bearer, /error/);
+    const none = answer('credentials_missing', { problemBase })
+      .fields.map(([, value]) => value)
+      .join();
+    assert.doesNotMatch(none, /error_uri/);
   });
   test('brings a nonce with use_dpop_nonce and never otherwise', () => {
     for (const reason of REASON_NAMES) {

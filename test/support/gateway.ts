@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, get, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type Agent, request as requestTls } from 'node:https';
-import type { AddressInfo, LookupFunction } from 'node:net';
+import type { AddressInfo, LookupFunction, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -311,7 +311,7 @@ export function sendRequest(port: number, method: string, path: string, wishes: 
 }
 
 /** The next answer on a connection, by its Content-Length; the connection is closed then. */
-export async function readAnswer(socket: TLSSocket): Promise<Answered> {
+export async function readAnswer(socket: Socket): Promise<Answered> {
   let text = '';
   socket.setEncoding('latin1');
   for await (const chunk of socket) {

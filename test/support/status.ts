@@ -112,5 +112,17 @@ export const STATUS: Status = {
       received: 'http://api.example.com/orders/1',
     },
   ],
+  refusedConnections: [
+    {
+      listener: 'public',
+      refusal: 'failed',
+      code: 'ERR_SSL_HTTP_REQUEST',
+      lastFiveMinutes: 3,
+      lastHour: 4,
+      lastAt: 1_800_099_990,
+      lastClient: '198.51.100.8',
+      lookAt: 'plain HTTP on a port that speaks TLS: http instead of https in the client or in the balancer',
+    },
+  ],
   troubles: [{ what: 'Issuer other has no keys: its tokens get 503.', more: 'no answer in 5 s', grave: true }],
 };

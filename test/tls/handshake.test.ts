@@ -123,12 +123,14 @@ test('new keys inside TLS 1.3, as often as a client wants them, are no renegotia
   assert.match(text, /^HTTP\/1\.1 200 /m);
 });
 
-test('what is not TLS gets no HTTP answer on a TLS port and is counted as such', async (t) => {
+test('what is not TLS gets an HTTP answer on a TLS port only where it is HTTP/1, and is counted as such', async (t) => {
   const gateway = await start(t);
+  const requests = [GET, 'POST / HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc', `CONNECT ${HOST}:443 HTTP/1.1\r\n\r\n`];
+  for (const bytes of requests) {
+    const answer = (await sendBytes(portAt(gateway), Buffer.from(bytes))).toString('latin1');
+    assert.match(answer, /^HTTP\/1\.1 400 .*"reason":"tls_required"/s);
+  }
   const others = [
-    GET,
-    'POST / HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc',
-    `CONNECT ${HOST}:443 HTTP/1.1\r\n\r\n`,
     'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
     'PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n',
     'SSH-2.0-client\r\n',
@@ -137,7 +139,7 @@ test('what is not TLS gets no HTTP answer on a TLS port and is counted as such',
   for (const bytes of others) {
     assert.doesNotMatch((await sendBytes(portAt(gateway), Buffer.from(bytes))).toString('latin1'), /HTTP/);
   }
-  assert.deepEqual(await handshakeFailures(gateway), { no_tls: others.length });
+  assert.deepEqual(await handshakeFailures(gateway), { no_tls: requests.length + others.length });
   assert.equal((await visit(gateway)).answer.status, 200);
   assert.equal(gateway.upstream.seen.length, 1);
 });

@@ -61,9 +61,9 @@ async function explainRequest(policy: Policy, line: CommandLine): Promise<Explan
   const rawHeaders = ['Host', authority, ...credentialLines(line)];
   const intake = compileIntake(listener, policy.managedFields, pseudonymOf(policy.id));
   const facts = readFacts({ method, target, httpVersion: '1.1', rawHeaders }, connection, intake, now);
-  if (facts instanceof Rejection) return refusal({ listener }, facts);
+  if (facts instanceof Rejection) return refusal({ policy, listener }, facts);
   const route = chooseRoute(policy.routeTable, facts);
-  if (route instanceof Rejection) return refusal({ listener, facts }, route);
+  if (route instanceof Rejection) return refusal({ policy, listener, facts }, route);
   return decide(policy, listener, route, facts);
 }
 
@@ -71,7 +71,7 @@ async function decide(policy: Policy, listener: Listener, route: Route, facts: E
   const { ports, issuerProblems, answered, stop } = await openPorts(policy, route, facts.now);
   try {
     const decision = await enforce(facts, route, ports);
-    const subject = { listener, route, facts, answered: answered() };
+    const subject = { policy, listener, route, facts, answered: answered() };
     if (decision instanceof Rejection) return refusal(subject, decision, issuerProblems());
     return {
       ...about(subject, undefined),
@@ -92,6 +92,7 @@ const NOT_REMEMBERED =
 
 /** How far a request got. */
 interface Subject {
+  readonly policy: Policy;
   readonly listener: Listener;
   readonly route?: Route;
   readonly facts?: EdgeFacts;
@@ -100,7 +101,7 @@ interface Subject {
 }
 
 function refusal(subject: Subject, refused: Rejection, notes: readonly string[] = []): Explanation {
-  const { listener, route, facts } = subject;
+  const { policy, listener, route, facts } = subject;
   const answer = rejectionAnswer(refused, {
     requestId: '(one per request)',
     challenge: route?.challenge,
@@ -108,6 +109,7 @@ function refusal(subject: Subject, refused: Rejection, notes: readonly string[] 
     realm: facts?.origin.authority ?? '',
     nonce: () => '(a fresh nonce)',
     explain: listener.explainToClients,
+    problemBase: policy.problemBase,
   });
   return {
     ...about(subject, refused),

@@ -74,6 +74,7 @@ export function compilePolicy(read: ReadPolicy, now: number, machine: Machine = 
     admin: config.admin.bind,
     telemetry: config.telemetry,
     log: { level: config.log.level, sampleSuccesses: config.log.sample_successes },
+    ...(config.problem_base !== undefined && { problemBase: config.problem_base }),
     drain: config.drain,
     issuers: [...issuers.values()].map((issuer) => whenUsed(issuer, [...routes.keys()])),
     replay: {

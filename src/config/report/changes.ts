@@ -9,6 +9,7 @@ const SECTIONS = {
   drain: 'drain',
   nonce: 'nonce',
   replay: 'replay',
+  problemBase: 'problem_base',
 } as const satisfies { readonly [K in keyof Policy]?: string };
 
 /** One line for each listener, issuer, upstream and route that is new, gone or another one, and each section that differs. */

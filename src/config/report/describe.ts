@@ -115,6 +115,7 @@ function describeListener(listener: Listener): string {
     certificates,
     ...(peers.length > 0 ? [`believes the forwarding fields of ${peers.join(', ')}`] : []),
     ...(clientCertificateFrom ? [`and their ${describeSource(clientCertificateFrom)}`] : []),
+    ...(listener.explainToClients ? ['tells callers what was expected and received'] : []),
     ...(listener.interactionId ? [`every answer has ${listener.interactionId}`] : []),
   ];
   return `${name}: ${parts.join('; ')}`;

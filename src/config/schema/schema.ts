@@ -178,6 +178,14 @@ export const schema = z.strictObject({
     })
     .prefault({})
     .describe('JSON lines on standard output.'),
+  problem_base: uri(
+    'an http or https URL without a fragment, comma or equals sign, such as https://docs.example.com/rejections',
+    /^https?:\/\/[^\s/?#@\\,=]+(?:[/?][!\x24-\x2b\x2d-\x3c\x3e-\x5b\x5d-\x7e]*)?$/,
+  )
+    .optional()
+    .describe(
+      'Page about reasons, with the name of each as its fragment: type of problems, and error_uri of challenges (RFC 6750 §3). Absent: type is urn:holdfast:rejection:REASON.',
+    ),
   tracing: z
     .strictObject({
       otlp_endpoint: uri('an http or https URI').describe('Collector (OTLP over HTTP).'),

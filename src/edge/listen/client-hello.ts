@@ -10,8 +10,8 @@ const RECORD_HEADER = 5;
 const MESSAGE_HEADER = 4;
 /** Bytes of one with its record headers. Those of today's clients have 300 to 2,000; one byte in each record makes six of each. */
 const MOST = 32_768;
-/** `other`: what it is, TLS decides, and says so. */
-export type FirstBytes = 'client_hello' | 'other' | 'too_long';
+/** `plain`: a request of HTTP/1 without TLS. `other`: what it is, TLS decides, and says so. */
+export type FirstBytes = 'client_hello' | 'plain' | 'other' | 'too_long';
 
 /**
  * Makes a reader of the first bytes of one connection, which says whether they hold a whole ClientHello, in as many records as it
@@ -26,7 +26,8 @@ export function firstBytesReader(): (bytes: Buffer) => FirstBytes | undefined {
   let got = 0;
   return (bytes) => {
     for (;;) {
-      if (at < bytes.length && bytes[at] !== HANDSHAKE) return 'other';
+      const type = bytes[at] ?? HANDSHAKE;
+      if (type !== HANDSHAKE) return at === 0 ? readPlain(bytes) : 'other';
       if (bytes.length < at + RECORD_HEADER) break;
       const end = at + RECORD_HEADER + bytes.readUInt16BE(at + 3);
       const piece = bytes.subarray(at + RECORD_HEADER, end);
@@ -40,6 +41,15 @@ export function firstBytesReader(): (bytes: Buffer) => FirstBytes | undefined {
   };
 }
 
+/** A request line as far as it tells the protocol (RFC 9112 §3): method, and the first character of its target. PRI is HTTP/2. */
+const REQUEST = /^(?:CONNECT |(?!PRI )[A-Z]{3,16} [/*h])/;
+const BEGUN = /^[A-Z]{1,16} ?$/;
+
+function readPlain(bytes: Buffer): FirstBytes | undefined {
+  const text = bytes.toString('latin1', 0, 20);
+  return REQUEST.test(text) ? 'plain' : BEGUN.test(text) ? undefined : 'other';
+}
+
 /** Of a message with its header. */
 function lengthOf([, high = 0, middle = 0, low = 0]: readonly number[]): number {
   return MESSAGE_HEADER + high * 65_536 + middle * 256 + low;
@@ -48,6 +58,8 @@ function lengthOf([, high = 0, middle = 0, low = 0]: readonly number[]): number 
 export interface AwaitedHello {
   /** All bytes are in the socket again. */
   readonly arrived: () => void;
+  /** So they are here; it is still open. */
+  readonly plain: () => void;
   /** It is closed. */
   readonly timedOut: () => void;
   readonly tooLong: () => void;
@@ -57,7 +69,11 @@ export interface AwaitedHello {
  * Waits for a whole ClientHello, or for bytes that are none. A connection that ends before is nothing, as health checks do it.
  * @param timeout milliseconds
  */
-export function awaitClientHello(socket: Socket, timeout: number, { arrived, timedOut, tooLong }: AwaitedHello): void {
+export function awaitClientHello(
+  socket: Socket,
+  timeout: number,
+  { arrived, plain, timedOut, tooLong }: AwaitedHello,
+): void {
   const close = (tell: () => void) => {
     socket.on('error', () => {}).destroy();
     tell();
@@ -69,7 +85,7 @@ export function awaitClientHello(socket: Socket, timeout: number, { arrived, tim
       const value = read(bytes);
       return value && { value, used: 0 };
     },
-    found: (value) => (value === 'too_long' ? close(tooLong) : arrived()),
+    found: (value) => (value === 'too_long' ? close(tooLong) : value === 'plain' ? plain() : arrived()),
     timedOut: () => close(timedOut),
     ended: () => {},
   });

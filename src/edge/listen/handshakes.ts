@@ -34,7 +34,9 @@ export interface HandshakeTerms {
   /** Of a socket as accepted. */
   readonly seatOf: (socket: Socket) => Seat | undefined;
   /** Told of one that ended before it began. @param code a name, nothing of the peer's */
-  readonly refused: (refusal: 'timed_out' | 'failed', code: string) => void;
+  readonly refused: (refusal: 'timed_out' | 'failed', code: string, client: string | undefined) => void;
+  /** Told of a connection that speaks without TLS, and is to be answered and ended. */
+  readonly plain: (socket: Socket) => void;
   /** Told of one that ended because others of its client waited for it. */
   readonly displaced: (client: string) => void;
 }
@@ -44,7 +46,7 @@ export interface HandshakeTerms {
  * NOT bounded: handshakes of peers that speak for many clients, and those of all clients together.
  */
 export function takeTurns(server: Server, terms: HandshakeTerms): Handshakes {
-  const { timeout, seatOf, refused } = terms;
+  const { timeout, seatOf, refused, plain } = terms;
   const handshakes = new Handshakes(terms);
   const onward = server.rawListeners('connection');
   server.removeAllListeners('connection');
@@ -56,8 +58,9 @@ export function takeTurns(server: Server, terms: HandshakeTerms): Handshakes {
     };
     awaitClientHello(socket, timeout, {
       arrived: () => handshakes.begin(seat, start),
-      timedOut: () => refused('timed_out', 'ERR_TLS_HANDSHAKE_TIMEOUT'),
-      tooLong: () => refused('failed', 'CLIENT_HELLO_TOO_LONG'),
+      plain: () => plain(socket),
+      timedOut: () => refused('timed_out', 'ERR_TLS_HANDSHAKE_TIMEOUT', seat.client),
+      tooLong: () => refused('failed', 'CLIENT_HELLO_TOO_LONG', seat.client),
     });
   });
   return handshakes;
@@ -135,7 +138,7 @@ export class Handshakes {
     for (const [{ socket }, { since }] of waiting) {
       if (now - since < timeout) break;
       socket.destroy();
-      refused('timed_out', 'ERR_TLS_HANDSHAKE_TIMEOUT');
+      refused('timed_out', 'ERR_TLS_HANDSHAKE_TIMEOUT', client);
     }
     let wanted = waiting.size;
     for (const [{ top }, since] of underWay) {

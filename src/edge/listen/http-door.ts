@@ -21,7 +21,8 @@ import { type Handshakes, takeTurns } from './handshakes.ts';
 import { createServer } from './http1-server.ts';
 import { awaitAnswer, endsConnection, Http1Transaction, isPending, mayAnswer } from '../transaction/http1.ts';
 import { Http2Connection } from './http2-connection.ts';
-import { finish, handshakeRefusal, type Open, openConnection, parserRefusal, settleTls } from './open-connection.ts';
+import { finish, handshakeRefusal, type Open, openConnection, settleTls } from './open-connection.ts';
+import { NO_CONNECT, parserRefusal, refuseHandshake, refuseWithoutTls } from './refusals.ts';
 import { type ProxiedSockets, requireProxyHeaders } from './proxied-socket.ts';
 import { awaitPreface } from './prior-knowledge.ts';
 import type { HandshakeRefusal, Serve } from './serve.ts';
@@ -61,6 +62,7 @@ export class HttpDoor implements Door {
   /** Told when the last connection of a retired door has ended. */
   #emptied: (() => void) | undefined;
   #stands: Standing = () => true;
+  readonly #ends = (socket: Socket) => (this.#proxied === undefined ? socket : this.#proxied.endsOf(socket));
 
   constructor(
     listener: Listener,
@@ -127,7 +129,8 @@ export class HttpDoor implements Door {
     return takeTurns(this.#server, {
       timeout: this.listener.limits.headerTimeout * 1000,
       seatOf: (socket) => this.#seating.of(socket),
-      refused: (refusal, code) => this.#serve.refusedHandshake(refusal, code),
+      refused: (refusal, code, client) => this.#serve.refusedHandshake(refusal, code, client),
+      plain: (socket) => refuseWithoutTls(this.#serve, socket, readConnection(socket, this.#rules, this.#ends(socket))),
       displaced: (client) => this.#serve.refusedConnection('handshakes', client),
     });
   }
@@ -138,22 +141,23 @@ export class HttpDoor implements Door {
       trusts: (peer) => maySendHeader(peer, this.#rules.peers),
       enters: (peer) => this.#seating.enter(peer, undefined),
       found: (peer, address) => this.#seating.identify(peer, address),
-      refused: (refusal) => this.#serve.refusedHandshake(refusal, refusal.toUpperCase()),
+      refused: (refusal, peer) => this.#serve.refusedHandshake(refusal, refusal.toUpperCase(), peer),
     });
   }
 
   #admit(socket: Socket): Connection | undefined {
     settleTls(socket, this.#serve);
-    const ends = this.#proxied === undefined ? socket : this.#proxied.endsOf(socket);
+    const ends = this.#ends(socket);
     const seat = this.#seating.of(socket);
     if (ends === undefined || seat === undefined) return void socket.destroy();
     this.#handshakes?.end(seat);
     const connection = readConnection(socket, this.#rules, ends);
     const { request } = this.listener.clientCertificate;
-    if (connection === 'unreadable') this.#refuseHandshake(socket, 'certificate_unreadable');
-    else if (request === 'required' && connection.evidence === undefined) {
-      this.#refuseHandshake(socket, 'certificate_missing');
-    } else if (this.#stands(connection, socket)) {
+    const refused = (refusal: HandshakeRefusal) =>
+      refuseHandshake(this.#serve, socket, { refusal }, this.#seating.clientOf(socket));
+    if (connection === 'unreadable') refused('certificate_unreadable');
+    else if (request === 'required' && connection.evidence === undefined) refused('certificate_missing');
+    else if (this.#stands(connection, socket)) {
       if (connection.trustedUntil > 0) this.#seating.exempt(socket);
       return connection;
     } else hangUp(socket); // the handshake was under way when the listener changed
@@ -195,15 +199,10 @@ export class HttpDoor implements Door {
     for (const serve of serveHttp1) serve.call(this.#server, socket);
   }
 
-  #refuseHandshake(socket: Socket, refusal: HandshakeRefusal): void {
-    socket.destroy();
-    this.#serve.refusedHandshake(refusal, refusal.toUpperCase());
-  }
-
   #failed(error: NodeJS.ErrnoException, socket: TLSSocket): void {
-    socket.destroy();
     const why = handshakeRefusal(error, socket);
-    if (why !== undefined) this.#serve.refusedHandshake(why.refusal, why.code);
+    if (why === undefined) socket.destroy();
+    else refuseHandshake(this.#serve, socket, why, this.#seating.clientOf(socket));
   }
 
   #request(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean, upgrade?: Upgrade): void {
@@ -240,7 +239,7 @@ export class HttpDoor implements Door {
   #refuseConnect({ socket }: IncomingMessage): void {
     const open = this.#open.get(socket);
     if (open === undefined || isPending(open.newest)) hangUp(socket);
-    else answerRaw(socket, this.#serve.refused(reject('method_not_allowed', { allow: '' }), open));
+    else answerRaw(socket, this.#serve.refused(reject('method_not_allowed', NO_CONNECT), open));
   }
 
   /** Node's parser gave up, or waited too long for fields. */
@@ -253,9 +252,9 @@ export class HttpDoor implements Door {
     open.broken = open.last = true;
     // The end of the connection in the middle of a body: that request is under way and says itself that its client is gone.
     if (code === 'HPE_INVALID_EOF_STATE' && open.newest?.req.complete === false) return void socket.destroy();
-    const reason = parserRefusal(error);
-    if (reason === undefined || !socket.writable) return void socket.destroy();
-    const answer = this.#serve.refused(reject(reason), open);
+    const rejection = parserRefusal(error, this.listener.limits);
+    if (rejection === undefined || !socket.writable) return void socket.destroy();
+    const answer = this.#serve.refused(rejection, open);
     if (mayAnswer(open.newest)) answerRaw(socket, answer);
     else hangUp(socket);
   }

@@ -13,6 +13,7 @@ import { reject } from '../../rejection/rejection.ts';
 import { answer } from '../transaction/answer.ts';
 import type { Connection } from './connection.ts';
 import { Http2Transaction } from '../transaction/http2.ts';
+import { headerTooLarge, NO_CONNECT } from './refusals.ts';
 import type { Serve } from './serve.ts';
 import { UploadWindows } from './upload-windows.ts';
 
@@ -103,9 +104,9 @@ export class Http2Connection {
     const transaction = new Http2Transaction(stream, headers, received, this.#bodyWanted);
     const refusal =
       transaction.method === 'CONNECT'
-        ? reject('method_not_allowed', { allow: '' })
+        ? reject('method_not_allowed', NO_CONNECT)
         : sizeOf(received) > this.#limits.headerSize
-          ? reject('header_too_large')
+          ? reject('header_too_large', headerTooLarge(this.#limits))
           : undefined;
     if (refusal === undefined) this.#serve.request(transaction, this.connection);
     else answer(transaction, this.#serve.refused(refusal, { connection: this.connection, transaction }));

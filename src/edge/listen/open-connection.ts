@@ -4,7 +4,6 @@ import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { hasUnknownMethod, type ParserError } from '../../http/method.ts';
 import { hangUp } from '../transaction/answer.ts';
 import { isOver, isPending } from '../transaction/http1.ts';
 import { readUpgrade } from '../transaction/upgrade.ts';
@@ -68,12 +67,6 @@ const HANDSHAKE_REFUSALS: Readonly<Record<string, HandshakeRefusal>> = {
   ERR_TLS_HANDSHAKE_TIMEOUT: 'timed_out',
 };
 
-/** By codes of Node's parser. */
-const PARSER_REFUSALS: Readonly<Record<string, 'header_too_large' | 'request_timed_out'>> = {
-  HPE_HEADER_OVERFLOW: 'header_too_large',
-  ERR_HTTP_REQUEST_TIMEOUT: 'request_timed_out',
-};
-
 /** Why a handshake failed; undefined: the client went away, which is no refusal. */
 export function handshakeRefusal(error: NodeJS.ErrnoException, socket: TLSSocket) {
   const code = error.code ?? error.name;
@@ -81,11 +74,4 @@ export function handshakeRefusal(error: NodeJS.ErrnoException, socket: TLSSocket
   const untrusted = socket.authorizationError as unknown as string | null;
   if (untrusted !== null) return { refusal: 'certificate_untrusted', code: untrusted } as const;
   return code === 'ECONNRESET' ? undefined : { refusal: HANDSHAKE_REFUSALS[code] ?? ('failed' as const), code };
-}
-
-/** What Node's parser means by giving up; undefined: nothing that could be answered. */
-export function parserRefusal(error: ParserError) {
-  const { code = '' } = error;
-  if (hasUnknownMethod(error)) return 'method_unknown';
-  return PARSER_REFUSALS[code] ?? (code.startsWith('HPE_') ? 'request_malformed' : undefined);
 }

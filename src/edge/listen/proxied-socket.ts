@@ -16,7 +16,8 @@ export interface ProxyHeaderRules {
   enters(peer: Socket): boolean;
   /** Told when the header is read, before anybody gets the connection. @param address of the client; undefined: the header does not say */
   found(peer: Socket, address: string | undefined): void;
-  refused(refusal: ProxyHeaderRefusal): void;
+  /** @param peer the address of the TCP peer: the header did not say whose connection it is */
+  refused(refusal: ProxyHeaderRefusal, peer: string): void;
 }
 
 export interface ProxiedSockets {
@@ -43,8 +44,9 @@ export function requireProxyHeaders(server: Server, rules: ProxyHeaderRules): Pr
     // A check that was reset before we looked: nobody can say whose it was.
     if (socket.remoteAddress === undefined) return void socket.destroy();
     if (!rules.trusts(socket)) {
+      const peer = socket.remoteAddress;
       socket.destroy();
-      return rules.refused('proxy_peer_untrusted');
+      return rules.refused('proxy_peer_untrusted', peer);
     }
     if (!rules.enters(socket)) return;
     awaitHeader(socket, rules, (header) => {
@@ -71,9 +73,10 @@ function keyOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): 
 }
 
 function awaitHeader(socket: Socket, rules: ProxyHeaderRules, done: (header: ProxyHeader) => void): void {
+  const { remoteAddress: peer = '' } = socket;
   const refuse = (refusal: ProxyHeaderRefusal) => {
     socket.on('error', () => {}).destroy();
-    rules.refused(refusal);
+    rules.refused(refusal, peer);
   };
   peek(socket, {
     timeout: rules.timeout,
@@ -85,7 +88,7 @@ function awaitHeader(socket: Socket, rules: ProxyHeaderRules, done: (header: Pro
     found: (header) => (header === 'malformed' ? refuse('proxy_header_malformed') : done(header)),
     timedOut: () => refuse('proxy_header_timed_out'),
     ended: (began) => {
-      if (began) rules.refused('proxy_header_malformed');
+      if (began) rules.refused('proxy_header_malformed', peer);
     },
   });
 }

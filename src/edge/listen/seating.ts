@@ -35,7 +35,7 @@ export class Seating {
   /** @param address of the client; undefined: not known yet @returns whether there is a place; where not, the socket is closed */
   enter(socket: Socket, address: string | undefined): boolean {
     const { admission, refused, left } = this.#terms;
-    const client = this.#clientOf(address);
+    const client = this.#shareOf(address);
     const seat = admission.enter(socket, client);
     if (typeof seat === 'string') {
       socket.destroy();
@@ -52,7 +52,7 @@ export class Seating {
 
   /** The address of its client is known now. @param address undefined: it never will be */
   identify(socket: Socket, address: string | undefined): void {
-    this.#assign(socket, this.#clientOf(address));
+    this.#assign(socket, this.#shareOf(address));
   }
 
   /** It speaks for many clients. */
@@ -73,6 +73,15 @@ export class Seating {
     seat.work = work;
   }
 
+  /**
+   * Whose connection it is, as far as that is known, also of one that was closed a moment ago.
+   * @returns of a trusted peer, which speaks for many clients, its own address
+   */
+  clientOf(socket: Socket): string | undefined {
+    const { _parent: below } = socket as { _parent?: Socket | null };
+    return this.of(socket)?.client ?? unmapped((below ?? socket).remoteAddress);
+  }
+
   /** @param socket as accepted, or the TLS socket over it */
   of(socket: Socket): Seat | undefined {
     // Node has no public name for the socket below.
@@ -84,7 +93,7 @@ export class Seating {
    * IPv6 by /64. undefined: not known, or a trusted peer, which speaks for many clients. One that is trusted by its certificate is
    * exempted when that is known.
    */
-  #clientOf(remoteAddress: string | undefined): string | undefined {
+  #shareOf(remoteAddress: string | undefined): string | undefined {
     const address = unmapped(remoteAddress);
     if (address === undefined || trustedUntil(this.#terms.peers, address, undefined) > 0) return undefined;
     return networkOf(address);

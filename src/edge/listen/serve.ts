@@ -28,8 +28,11 @@ export interface Serve {
   request(transaction: Transaction, connection: Connection): void;
   /** Counts what was refused before it became a request, and gives the answer to write. */
   refused(rejection: Rejection, refused: Refused): Answer;
-  /** @param code of OpenSSL or Node, for the log: a name, nothing of the peer's */
-  refusedHandshake(refusal: HandshakeRefusal, code: string): void;
+  /**
+   * @param code of OpenSSL or Node, for the log: a name, nothing of the peer's
+   * @param client whose connection it was, an address or an IPv6 network, where that is known
+   */
+  refusedHandshake(refusal: HandshakeRefusal, code: string, client?: string): void;
   /** A TLS handshake succeeded. @param version as OpenSSL names it */
   handshake(version: string | null, resumed: boolean): void;
   /** @param client whose connection it was, where that is known */

@@ -45,8 +45,24 @@ test('one of a TLS client is whole with its last byte and not before, in however
 });
 
 test('what is no handshake is left to TLS at once', () => {
-  for (const text of ['GET / HTTP/1.1\r\n', '\x15\x03\x03', '\x80\x2e\x01', '\x16\x03\x01\x00\x05\x02', 'P'])
+  for (const text of [
+    '\x15\x03\x03',
+    '\x80\x2e\x01',
+    '\x16\x03\x01\x00\x05\x02',
+    'PRI * HTTP/2.0',
+    'PROXY TCP4 192.0.2.1',
+    'SSH-2.0-client',
+    'get / HTTP/1.1',
+    'A'.repeat(20),
+  ])
     assert.equal(readFirstBytes(Buffer.from(text, 'latin1')), 'other', text);
+});
+
+test('a request without TLS is known by its method and the first character of its target', () => {
+  for (const text of ['GET / HTTP/1.1\r\n', 'OPTIONS *', 'POST http://x', 'CONNECT api.example.com:443', 'PROPFIND /'])
+    assert.equal(readFirstBytes(Buffer.from(text)), 'plain', text);
+  for (const text of ['G', 'GET', 'GET ', 'PRI ', 'PROPFIND '])
+    assert.equal(readFirstBytes(Buffer.from(text)), undefined, text);
 });
 
 test('one that never ends is too long, and so are records without a byte', () => {

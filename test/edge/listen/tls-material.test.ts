@@ -8,7 +8,7 @@ import { before, test } from 'node:test';
 import { type ConnectionOptions, getCiphers } from 'node:tls';
 import { compileTlsMaterial } from '../../../src/edge/listen/tls-material.ts';
 import type { CertificateFiles, ClientCertificatePolicy } from '../../../src/policy/policy.ts';
-import { makeListener, openTls, readAll, requestTls, serveListener, statusOf } from '../../support/edge.ts';
+import { makeListener, openTls, readAll, reasonOf, requestTls, serveListener, statusOf } from '../../support/edge.ts';
 import { makeCa, makeCertificate, type TestCertificate } from '../../support/pki.ts';
 
 let ca: TestCertificate;
@@ -220,10 +220,15 @@ test('a client that never finishes its handshake is dropped', async (t) => {
   assert.deepEqual(listener.handshakes, [['timed_out', 'ERR_TLS_HANDSHAKE_TIMEOUT']]);
 });
 
-test('plain HTTP on a TLS port gets no answer and takes nothing down', async (t) => {
+test('plain HTTP on a TLS port is answered in plain HTTP, and takes nothing down', async (t) => {
   const listener = await serveListener(t, makeListener({ tls: tls(api) }));
   const socket = connect(listener.port, '127.0.0.1');
   socket.write('GET / HTTP/1.1\r\nHost: api.example.com\r\n\r\n');
-  assert.doesNotMatch(await readAll(socket), /HTTP/);
+  const answer = await readAll(socket);
+  assert.deepEqual([statusOf(answer), reasonOf(answer)], [400, 'tls_required']);
+  assert.deepEqual(listener.handshakes, [['failed', 'ERR_SSL_HTTP_REQUEST']]);
+  const other = connect(listener.port, '127.0.0.1');
+  other.write('\u0080\u0001 no HTTP and no TLS');
+  assert.doesNotMatch(await readAll(other), /HTTP\//);
   assert.equal(statusOf(await requestTls(listener.port, { ca: ca.cert })), 200);
 });
