@@ -33,7 +33,10 @@ const settings = await (await fetch('/settings.json')).json();
 const exchanges = [];
 overhear((exchange) => exchanges.push(exchange));
 
-/** What the steps so far have made. */
+/**
+ * What the steps so far have made; the buttons of later steps are off without it.
+ * @type {Record<'keys' | 'token' | 'captured', any>}
+ */
 const state = { keys: undefined, token: undefined, captured: undefined };
 
 const find = (selector) => document.querySelector(selector);
@@ -143,12 +146,13 @@ async function* stolen(loot) {
   try {
     let next = Promise.withResolvers();
     const queue = [];
-    const arrived = () => {
-      next.resolve();
+    const arrive = (message) => {
+      queue.push(message);
+      next.resolve(undefined);
       next = Promise.withResolvers();
     };
-    thief.onmessage = ({ data }) => arrived(queue.push(JSON.parse(data)));
-    thief.onerror = ({ message }) => arrived(queue.push({ failed: message }));
+    thief.onmessage = ({ data }) => arrive(JSON.parse(data));
+    thief.onerror = ({ message }) => arrive({ failed: message });
     thief.postMessage(loot);
     for (;;) {
       const waiting = next.promise;
@@ -177,7 +181,11 @@ async function playOn() {
   conclude(await playThief());
 }
 
-/** Runs a step with all buttons off, and says what failed. @param next the button that has the focus afterwards */
+/**
+ * Runs a step with all buttons off, and says what failed.
+ * @param {() => unknown} step
+ * @param {{ words?: string, next?: string }} [afterwards] what to tell, and the button that has the focus
+ */
 async function run(step, { words, next } = {}) {
   for (const button of document.querySelectorAll('button')) button.disabled = true;
   tell('…');

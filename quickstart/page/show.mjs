@@ -24,7 +24,7 @@ const link = (href, text) => element('a', { href }, text);
 
 /** A section of an RFC, such as `9449 §4.3`. */
 export function rfc(cited) {
-  const [, number, section] = /^(\d+) §([\d.]+)$/.exec(cited);
+  const [number, section] = cited.split(' §');
   return link(`https://www.rfc-editor.org/rfc/rfc${number}.html#section-${section}`, `RFC ${cited}`);
 }
 

@@ -82,7 +82,8 @@ interface Line {
 }
 
 describe('the demo page in Chromium', INSTALLING, () => {
-  const lines: Line[] = [];
+  const requests: Line[] = [];
+  let logged = Promise.withResolvers<void>();
   let services: Services | undefined;
   let url = '';
 
@@ -92,13 +93,18 @@ describe('the demo page in Chromium', INSTALLING, () => {
     const usual = process.env['HOLDFAST_PICTURES'] !== undefined;
     for (const name of Object.keys(PORTS) as PortName[]) ports[name] = usual ? PORTS[name].port : await freePort();
     const addresses = addressesOf(ports);
-    services = await startServices(addresses, (text) => lines.push(JSON.parse(text)));
+    services = await startServices(addresses, (text) => {
+      const line = JSON.parse(text) as Line;
+      if (line.msg === 'request' && line.route === 'browser') requests.push(line);
+      logged.resolve();
+      logged = Promise.withResolvers();
+    });
     url = `${addresses.page}/`;
   }, INSTALLING);
   after(async () => services?.stop());
 
   test('a key that cannot be read, a token bound to it, a call with a nonce, and seven thefts that are refused', async (t) => {
-    const { length: before } = lines;
+    const { length: before } = requests;
     const demo = await visit(t, url);
     await demo.play(ALL_REFUSED);
     const [thumbprint = '', extractable, ...exported] = await demo.texts('#key dd');
@@ -126,9 +132,9 @@ describe('the demo page in Chromium', INSTALLING, () => {
     const summaries = await demo.texts('#thefts summary');
     assert.equal(summaries.filter((text) => text.endsWith(': the API saw nothing of it')).length, 7);
     // What the gateway itself says about the same nine requests.
-    const requests = lines.slice(before).filter(({ msg, route }) => msg === 'request' && route === 'browser');
+    while (requests.length - before < 9) await logged.promise;
     assert.deepEqual(
-      requests.map(({ status, reason }) => `${status} ${reason ?? ''}`.trim()),
+      requests.slice(before).map(({ status, reason }) => `${status} ${reason ?? ''}`.trim()),
       ['401 nonce_required', '200', ...answers],
     );
     // The browser itself reports the refusal that the client meets; nothing else may be in its log.
