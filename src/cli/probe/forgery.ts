@@ -11,6 +11,8 @@ export interface ProbeKey {
   readonly alg: string;
   readonly jwk: JsonObject;
   readonly thumbprint: string;
+  /** Private members, of a key that was made for this run: it protects nothing but a token of this run. */
+  readonly secret?: JsonObject;
   /** Signs the input of a JWS: base64url. */
   readonly sign: Sign;
 }
@@ -34,7 +36,9 @@ export function probeKeyOf({ key, alg }: SigningKey): ProbeKey {
 /** A new ES256 key. */
 export function makeProbeKey(): ProbeKey {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  return probeKeyOf({ key: privateKey.export({ type: 'pkcs8', format: 'pem' }), alg: 'ES256', kid: undefined });
+  const { d } = privateKey.export({ format: 'jwk' });
+  const made = probeKeyOf({ key: privateKey.export({ type: 'pkcs8', format: 'pem' }), alg: 'ES256', kid: undefined });
+  return { ...made, secret: { d } };
 }
 
 const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url');

@@ -97,6 +97,19 @@ describe('a broken server', () => {
   });
 });
 
+test('errors of the server and its rate limit are unclear, and never a refusal', async (t) => {
+  const { options } = await boundToken(t);
+  for (const status of [408, 429, 500, 502, 503]) {
+    const { url } = await serve(t, (request, response) => {
+      if (refuseAnonymous(request, response)) return;
+      const [scheme] = request.headers.authorization?.split(' ') ?? [];
+      response.writeHead(scheme === 'Bearer' ? status : 200).end('order');
+    });
+    const { exit, report, ids } = await runProbe(url, { ...options, only: 'bearer-downgrade,no-token' });
+    assert.deepEqual([exit, ids('unclear'), report.stopped], [2, ['bearer-downgrade'], null], String(status));
+  }
+});
+
 describe('a server without any check', () => {
   test('holds no proof and no token: each is told, with what to do, and 1', async (t) => {
     const { options } = await boundToken(t);

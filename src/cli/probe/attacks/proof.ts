@@ -109,9 +109,9 @@ const SIGNATURE_ROWS: readonly RefusalRow[] = [
     sign: hmac(JSON.stringify(credentials.key?.jwk)),
   })),
   departing(['no-jwk', 'a proof without a key', 2], () => ({ header: { jwk: undefined } })),
-  // Not the holder's private key, which is not for servers: another value does.
+  // The private key of a holder is not for servers; another value does, where the key was not made for this run.
   departing(['private-jwk', 'a proof with a private member in its key', 7], ({ credentials }) => ({
-    header: { jwk: { ...credentials.key?.jwk, d: randomBytes(32).toString('base64url') } },
+    header: { jwk: { ...credentials.key?.jwk, d: randomBytes(32).toString('base64url'), ...credentials.key?.secret } },
   })),
   departing(['typ', 'a proof of typ JWT', 4], () => ({ header: { typ: 'JWT' } })),
   departing(['no-typ', 'a proof without typ', 4], () => ({ header: { typ: undefined } })),
@@ -135,8 +135,8 @@ const CLAIM_ROWS: readonly RefusalRow[] = [
   departing(['htu-host', 'a proof for another host', 9], ({ settings }) => ({
     claims: { htu: `https://${ELSEWHERE}${settings.path}` },
   })),
-  departing(['htu-prefix', 'a proof for a host that begins like this one', 9], ({ settings }) => ({
-    claims: { htu: `${settings.origin}.${ELSEWHERE}${settings.path}` },
+  departing(['htu-prefix', 'a proof for another host, behind the name of this one', 9], ({ settings }) => ({
+    claims: { htu: `${settings.origin}@${ELSEWHERE}${settings.path}` },
   })),
   departing(['htu-scheme', 'a proof for the other of http and https', 9], ({ settings }) => ({
     claims: { htu: settings.origin.replace(/^http(s?)/, (_, s) => (s === '' ? 'https' : 'http')) + settings.path },
