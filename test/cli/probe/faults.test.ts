@@ -61,8 +61,8 @@ type Name = keyof typeof CHECKS;
 
 const ABSENT: Check = () => true;
 const path = (text: string) => new URL(text, 'http://elsewhere.invalid').pathname;
-const hostOf = (host: unknown, { request, origin }: Taken) =>
-  (host === undefined ? origin : `https://${String(host)}`) + (request.url ?? '');
+const hostOf = (host: string | undefined, { request, origin }: Taken) =>
+  (host === undefined ? origin : `https://${host}`) + (request.url ?? '');
 const FORWARDED = ['relay-forwarded-host', 'relay-forwarded'];
 
 /** What a server does instead of a check, and the attacks that get in by that. */
@@ -104,7 +104,7 @@ const FAULTS: Readonly<Record<string, readonly [check: Name, instead: Check, fou
   ],
   'believes X-Forwarded-Host of anyone': [
     'htu',
-    (taken) => taken.claims['htu'] === hostOf(taken.request.headers['x-forwarded-host'], taken),
+    (taken) => taken.claims['htu'] === hostOf(taken.request.headers['x-forwarded-host']?.toString(), taken),
     ['relay-forwarded-host'],
   ],
   'believes Forwarded of anyone': [
