@@ -1,4 +1,4 @@
-// Tokens of the probe by client credentials: what is asked, with which proof, and what comes of it.
+// Tokens of the probe by client credentials: the request, its proof, and the answer.
 
 import assert from 'node:assert/strict';
 import type { RequestListener } from 'node:http';
