@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import packageJson from '../package.json' with { type: 'json' };
 import { manualPage } from '../src/cli/manual-page.ts';
 import { jsonSchema } from '../src/config/schema/json-schema.ts';
+import { alertTemplate } from './generate/alert-rules.ts';
 import { attacksPage } from './generate/attacks-page.ts';
 import { chartSchema } from './generate/chart-schema.ts';
 import { clientsPage } from './generate/clients-page.ts';
@@ -35,6 +36,7 @@ export const GENERATED: Readonly<Record<string, () => string | Promise<string>>>
   'docs/rejections.md': rejectionsPage,
   'docs/scaling.svg': scalingChart,
   'docs/tree.md': () => treePage(ROOT),
+  'helm/holdfast/templates/prometheusrule.yaml': () => alertTemplate(ROOT),
   'helm/holdfast/values.schema.json': chartSchema,
   'schema/holdfast.schema.json': () => `${JSON.stringify(jsonSchema(), undefined, 2)}\n`,
 };

@@ -98,6 +98,10 @@ const CHART: Readonly<Record<string, Node>> = {
     rules: keys({
       enabled: flag,
       labels: texts,
+      runbook: { ...text, minLength: 1 },
+      refusedShare: { type: 'number', minimum: 0, maximum: 1 },
+      serverErrorShare: { type: 'number', minimum: 0, maximum: 1 },
+      latencySeconds: { type: 'number', exclusiveMinimum: 0 },
       certificateDays: whole(1),
       issuerKeysHours: whole(1),
       replayShare: { type: 'number', exclusiveMinimum: 0, maximum: 1 },

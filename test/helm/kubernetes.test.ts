@@ -164,9 +164,16 @@ for (const rendering of RENDERINGS) {
 
     test('alerts speak of metrics, labels and reasons that there are', () => {
       for (const { spec } of objects.filter(({ kind }) => kind === 'PrometheusRule')) {
-        for (const { expr } of spec.groups.flatMap((group: KubernetesObject) => group['rules'])) {
-          const used = [...String(expr).matchAll(/(holdfast_\w+)\{([^}]*)\}/g)];
-          assert.ok(used.length > 0, expr);
+        const all: KubernetesObject[] = spec.groups.flatMap((group: KubernetesObject) => group['rules']);
+        const records = new Set(all.map(({ record }) => record));
+        for (const { expr } of all) {
+          const used = [...String(expr).matchAll(/(?<![:\w])(holdfast_\w+?)(?:_bucket)?\{([^}]*)\}/g)];
+          const recorded = [...String(expr).matchAll(/([a-z]+:\w+:\w+)(?:\{([^}]*)\})?/g)];
+          assert.ok(used.length + recorded.length > 0 || /^up\{namespace=/.test(expr), expr);
+          for (const [, name, selector = ''] of recorded) {
+            assert.ok(records.has(name), name);
+            assert.match(selector, /^namespace="[^"]+",service="[^"]+"/, 'of this release alone');
+          }
           for (const [, metric = '', selector = ''] of used) {
             assert.ok(METRICS.has(metric), metric);
             const labels = [...selector.matchAll(/(\w+)=/g)].map(([, label]) => label ?? '');
