@@ -1,4 +1,4 @@
-// helm/holdfast/templates/prometheusrule.yaml: the rules of deploy/prometheus, for one release.
+// The rules of deploy/prometheus for one release: prometheusrule.yaml of the chart.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
