@@ -69,23 +69,29 @@ function mapsOf(node: unknown): readonly YAMLMap[] {
   return isSeq(node) ? node.items.filter((item) => isMap(item)) : [];
 }
 
+/** A rule as Prometheus reads it. */
+interface Rule {
+  readonly alert?: string;
+  readonly record?: string;
+  readonly expr: string;
+  readonly for?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
 function ruleText(rule: YAMLMap): string {
-  const { alert, record, expr, ...rest } = rule.toJSON() as Readonly<Record<string, unknown>> & {
-    readonly alert?: string;
-    readonly record?: string;
-    readonly expr: string;
-  };
+  const { alert, record, expr, annotations, ...rest } = rule.toJSON() as Rule;
   if (alert === 'HoldfastRejections') return REJECTIONS;
   const condition = alert === undefined ? undefined : CONDITIONS[alert];
   const labels =
-    record === undefined ? rest['labels'] : { namespace: '{{ .Release.Namespace }}', service: '{{ $service }}' };
+    record === undefined ? (rest.labels ?? {}) : { namespace: '{{ .Release.Namespace }}', service: '{{ $service }}' };
   const lines = [
     ...commentOf(rule),
     record === undefined ? `- alert: ${alert}` : `- record: ${record}`,
     `  expr: ${exprOf(alert ?? '', expr)}`,
-    ...(rest['for'] === undefined ? [] : [`  for: ${String(rest['for'])}`]),
-    `  labels: ${inline(labels as Readonly<Record<string, string>>)}`,
-    ...annotationLines(rest['annotations'] as Readonly<Record<string, string>> | undefined),
+    ...(rest.for === undefined ? [] : [`  for: ${rest.for}`]),
+    `  labels: ${inline(labels)}`,
+    ...annotationLines(annotations),
   ].map((line) => `        ${line}\n`);
   return condition === undefined ? lines.join('') : `        ${condition}\n${lines.join('')}        {{- end }}\n`;
 }

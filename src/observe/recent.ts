@@ -102,7 +102,8 @@ export class RecentTraffic {
     if (line.outcome === 'upstream_failed') minutes.add(FAILED, now);
     minutes.add(FIRST_DURATION + bucketOf(line.seconds), now);
     if (line.rejection === undefined) return;
-    if (line.outcome !== 'upstream_failed') minutes.add(REFUSED, now);
+    // A challenge is among the reasons, and no refusal in the share of them: metrics count the same.
+    if (line.outcome === 'rejected') minutes.add(REFUSED, now);
     this.#countRefusal(line, route, now);
   }
 

@@ -25,8 +25,8 @@ export function table(names: readonly string[], rows: readonly (readonly Inner[]
   if (rows.length === 0) return html``;
   const cells = (row: readonly Inner[]) =>
     row.map((cell, index) => html`<td data-name="${names[index] ?? ''}">${cell}</td>`);
-  return html`<table><thead><tr>${names.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
-<tbody>${rows.map((row) => html`<tr>${cells(row)}</tr>`)}</tbody></table>`;
+  return html`<div class="wide"><table><thead><tr>${names.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
+<tbody>${rows.map((row) => html`<tr>${cells(row)}</tr>`)}</tbody></table></div>`;
 }
 
 export function bullets(items: readonly string[]): Html {

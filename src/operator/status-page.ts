@@ -5,7 +5,7 @@ import type { RouteDescription } from '../config/report/describe.ts';
 import { Html, html, type Inner, bullets, mark, sparkline, table } from './html.ts';
 import type { RefusedConnectionStatus } from './refused-connections.ts';
 import { elapsed, exactTime, milliseconds, shownTime, percent, perSecond, shortCount } from './shown.ts';
-import type { IssuerStatus, Reload, Status, UpstreamStatus, WorkerStatus } from './status.ts';
+import type { IssuerStatus, Reload, ReplicaStatus, Status, UpstreamStatus, WorkerStatus } from './status.ts';
 import type { LastRefusal, Rates, RefusalStatus } from './traffic.ts';
 
 const STYLE = `
@@ -14,7 +14,7 @@ const STYLE = `
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 80rem; margin: 0 auto; padding: 1rem; overflow-wrap: anywhere; }
 h1 { font-size: 1.4rem; margin: 0; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; } p { margin: .25rem 0; }
 h2 small, .dim { color: var(--dim); font-weight: 400; }
-table { border-collapse: collapse; width: 100%; }
+table { border-collapse: collapse; width: 100%; overflow-wrap: normal; } .wide { overflow-x: auto; } .any { overflow-wrap: anywhere; }
 th, td { text-align: left; vertical-align: top; padding: .35rem .8rem .35rem 0; border-bottom: 1px solid var(--line); }
 code { font: .9em ui-monospace, monospace; }
 ul { margin: 0; padding-left: 1.1rem; } summary { padding: .3rem 0; cursor: pointer; }
@@ -27,7 +27,7 @@ ul { margin: 0; padding-left: 1.1rem; } summary { padding: .3rem 0; cursor: poin
 .tile b { display: block; font-size: 1.3rem; } .tile svg { display: block; width: 100%; }
 @media (max-width: 48rem) {
   thead { display: none; } tr { display: block; padding: .5rem 0; border-bottom: 1px solid var(--line); }
-  td { display: block; border: 0; padding: 0; }
+  td { display: block; border: 0; padding: 0; overflow-wrap: anywhere; }
   td:not(:empty)::before { content: attr(data-name) ": "; color: var(--dim); }
 }
 `;
@@ -46,12 +46,12 @@ const AGAIN = 10;
 
 /** The page for people. Everything in it that came from a configuration or from outside is escaped. */
 export function statusPage(status: Status): string {
-  const { version, policy, state, now, startedAt } = status;
+  const { version, host, policy, state, now, startedAt } = status;
   const page = html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Holdfast: ${status.ready ? state : 'not ready'}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta http-equiv="refresh" content="${AGAIN}">
 <style>${new Html(STYLE)}</style></head><body>
-<h1>Holdfast ${version} <span aria-hidden="true">●</span> ${mark(status.ready ? 'good' : 'bad', status.ready ? 'ready' : 'not ready')}</h1>
+<h1>Holdfast ${version} on <code>${host}</code> <span aria-hidden="true">●</span> ${mark(status.ready ? 'good' : 'bad', status.ready ? 'ready' : 'not ready')}</h1>
 <p class="dim">${state} · policy <code>${policy.id}</code> of <code>${policy.file}</code> since ${shownTime(policy.since)} · up ${elapsed(now - startedAt)}
  · ${reloadLine(status.lastReload, now)} · page of ${shownTime(now)}, again in ${AGAIN} s</p>
 ${troubleBox(status)}
@@ -115,7 +115,9 @@ function tiles({ traffic, replay, certificates, now }: Status): Html {
     tile('refused, 5 min', shareMark(refused, 0.02), sparkline(refusedByMinute, 'bad')),
     tile('upstream failed, 5 min', shareMark(failed, 0.001)),
     tile('p50 / p99, 5 min', `${milliseconds(p50)} / ${milliseconds(p99)}`),
-    tile('proofs remembered', html`${shortCount(replay.entries)} <small class="dim">${percent(full)}</small>`),
+    replay.replica === undefined
+      ? tile('proofs remembered', html`${shortCount(replay.entries)} <small class="dim">${percent(full)}</small>`)
+      : tile('replay store in Redis', replicaMark(replay.replica)),
     tile('next certificate ends', days === undefined ? mark('unknown', 'none') : daysMark(days)),
   ]}</div>`;
 }
@@ -123,6 +125,11 @@ function tiles({ traffic, replay, certificates, now }: Status): Html {
 function shareMark(share: number | undefined, high: number): Html {
   if (share === undefined) return mark('unknown', 'no requests');
   return share > high ? mark('bad', percent(share)) : html`${percent(share)}`;
+}
+
+function replicaMark({ up, reason = 'away' }: ReplicaStatus): Html {
+  if (up === undefined) return mark('unknown', 'not known');
+  return up ? mark('good', 'answers') : mark('bad', reason);
 }
 
 function daysMark(days: number): Html {

@@ -7,6 +7,8 @@ import type { RouteDescription } from '../config/report/describe.ts';
 /** Times are seconds since the epoch. */
 export interface Status {
   readonly version: string;
+  /** Name of the machine. */
+  readonly host: string;
   readonly state: 'starting' | 'serving' | 'draining' | 'stopping';
   readonly ready: boolean;
   readonly now: number;
@@ -19,8 +21,7 @@ export interface Status {
   readonly listeners: readonly ListenerStatus[];
   readonly routes: readonly RouteDescription[];
   readonly issuers: readonly IssuerStatus[];
-  /** Of the replay store. */
-  readonly replay: { readonly entries: number; readonly capacity: number };
+  readonly replay: ReplayStatus;
   readonly upstreams: readonly UpstreamStatus[];
   /** Of listeners with TLS, the next one to end first. */
   readonly certificates: readonly CertificateStatus[];
@@ -31,6 +32,23 @@ export interface Status {
   /** Before they carried a request. */
   readonly refusedConnections: readonly RefusedConnectionStatus[];
   readonly troubles: readonly Trouble[];
+}
+
+/** Of the memory of used proofs. */
+export interface ReplayStatus {
+  /** Of this process: with a replica replay store, those that an own nonce made fresh. */
+  readonly entries: number;
+  readonly capacity: number;
+  /** undefined: the memory is that of this process. */
+  readonly replica: ReplicaStatus | undefined;
+}
+
+/** The replica replay store as the workers see it. */
+export interface ReplicaStatus {
+  /** Whether every worker can ask it; undefined: none has said so yet. */
+  readonly up: boolean | undefined;
+  /** Why not, of the first that cannot: a word of holdfast_replay_store_errors_total. */
+  readonly reason: string | undefined;
 }
 
 /** Something that an operator should do something about. */

@@ -74,6 +74,11 @@ function certificateTroubles({ certificates, now }: Pick<Status, 'certificates' 
 }
 
 function storeTroubles({ replay }: Pick<Status, 'replay'>): Trouble[] {
+  if (replay.replica?.up === false) {
+    const what = `The replay store in Redis does not answer: ${replay.replica.reason ?? 'away'}.`;
+    const more = 'Until it does, DPoP requests are refused, or get a nonce, as replay.when_unavailable says.';
+    return [{ what, more, grave: true }];
+  }
   const share = replay.entries / Math.max(1, replay.capacity);
   if (share < NEARLY_FULL) return [];
   const what = `The replay store is ${Math.round(share * 100)} % full.`;

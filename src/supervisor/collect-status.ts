@@ -1,7 +1,7 @@
 // The status that the admin port shows, collected from supervisor and workers.
 
 import { X509Certificate } from 'node:crypto';
-import type { CertificateStatus, IssuerStatus, Status, UpstreamStatus } from '../operator/status.ts';
+import type { CertificateStatus, IssuerStatus, ReplicaStatus, Status, UpstreamStatus } from '../operator/status.ts';
 import { connectionStatus } from '../operator/refused-connections.ts';
 import { lastRefusals, mergeRecent, refusalStatus, trafficStatus } from '../operator/traffic.ts';
 import { findTroubles } from '../operator/troubles.ts';
@@ -12,6 +12,7 @@ import { describePolicy, formatTarget } from '../config/report/describe.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Mask } from '../config/report/mask.ts';
 import type { IssuerKeys } from '../issuer/keys.ts';
+import type { WorkerState } from './crew.ts';
 
 type Collected = 'certificates' | 'traffic' | 'refusals' | 'lastRefusals' | 'refusedConnections' | 'troubles';
 
@@ -50,6 +51,13 @@ export function collectStatus(sources: StatusSources): Status {
   };
   const status = { ...rest, policy: { id: policy.id, file, since: adoptedAt }, ...mask(shown) };
   return { ...status, troubles: findTroubles(status) };
+}
+
+/** Away as soon as one worker cannot ask it: its requests are refused. */
+export function replicaStatus(workers: readonly Pick<WorkerState, 'replayStore'>[]): ReplicaStatus {
+  const known = workers.flatMap(({ replayStore }) => replayStore ?? []);
+  const away = known.find(({ up }) => !up);
+  return { up: known.length === 0 ? undefined : away === undefined, reason: away?.reason };
 }
 
 function certificatesOf({ listeners }: Policy): readonly CertificateStatus[] {

@@ -2,6 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import type { LookupFunction } from 'node:net';
+import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { claimBind } from '../edge/listen/claim.ts';
 import { openAdmin } from '../operator/admin.ts';
@@ -14,7 +15,7 @@ import type { Log } from '../observe/log.ts';
 import { describeChanges } from '../config/report/changes.ts';
 import type { Mask } from '../config/report/mask.ts';
 import { collectReadiness } from './collect-readiness.ts';
-import { collectStatus } from './collect-status.ts';
+import { collectStatus, replicaStatus } from './collect-status.ts';
 import { createChallengedMemory } from '../observe/challenged.ts';
 import { createProcessMetrics, type ProcessMetrics } from '../observe/process-metrics.ts';
 import type { Bind, Policy } from '../policy/policy.ts';
@@ -275,8 +276,10 @@ class RunningGateway implements Gateway {
   async #status(): Promise<Status> {
     const { version, file = '' } = this.#options;
     const { capacity } = this.#shared.replay;
+    const replica = this.#policy.replay.redis && replicaStatus(this.#crew.states);
     return collectStatus({
       version,
+      host: hostname(),
       file,
       policy: this.#policy,
       mask: this.#mask,
@@ -288,7 +291,7 @@ class RunningGateway implements Gateway {
       lastReload: this.#lastReload,
       workers: this.#crew.states,
       keys: [...this.#keys.values()],
-      replay: { entries: this.#replay.entries, capacity },
+      replay: { entries: this.#replay.entries, capacity, replica },
       snapshots: await this.#crew.snapshots(),
       recents: await this.#crew.recents(),
     });

@@ -81,7 +81,7 @@ test('the reasons that alert are those of the values of the chart, at the same r
 
 test('every alert leads to its part of the runbook, and the runbook has no part of none', () => {
   const runbook = readFileSync(join(ROOT, 'docs/runbook.md'), 'utf8');
-  const parts = [...runbook.matchAll(/^## (Holdfast\w+)$/gm)].map(([, name]) => name);
+  const parts = [...runbook.matchAll(/^## (Holdfast\w+)$/gm)].map(([, name = '']) => name);
   assert.deepEqual(parts.toSorted(), [...alerts().keys()].toSorted());
   for (const { alert, annotations } of rules()) {
     if (alert === undefined) continue;

@@ -40,12 +40,13 @@ test('requests, refusals and failures of upstreams are counted by minute, and no
   const recent = new RecentTraffic();
   recent.count(line(), NOW);
   recent.count(REFUSED, NOW + 59);
+  recent.count(line({ outcome: 'challenged', status: 401, rejection: reject('nonce_required') }), NOW + 60);
   recent.count(line({ outcome: 'upstream_failed', rejection: reject('upstream_unreachable') }), NOW + 60);
   recent.count(line({ route: undefined, outcome: 'answered' }), NOW + 60);
   const [orders, none] = recent.snapshot(NOW + 60).routes;
   assert.deepEqual(
     [orders?.route, orders?.requests.slice(-2), orders?.refused.slice(-2), orders?.failed.slice(-2)],
-    ['orders', [2, 1], [1, 0], [0, 1]],
+    ['orders', [2, 2], [1, 0], [0, 1]],
   );
   assert.deepEqual([none?.route, none?.requests.slice(-2)], ['none', [0, 1]]);
 });

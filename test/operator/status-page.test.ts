@@ -18,7 +18,7 @@ function readable(page: string): string {
 test('the page says what runs, since when, and what became of the last reload', () => {
   const text = readable(statusPage(STATUS));
   for (const part of [
-    'Holdfast 0.2.0 ● ready',
+    'Holdfast 0.2.0 on edge-1 ● ready',
     'serving · policy abcd1234 of /etc/holdfast/holdfast.yaml since 2027-01-15 21:53:20 UTC · up 1 d 3 h',
     'Issuer other has no keys: its tokens get 503. no answer in 5 s',
     'requests/s, 5 min 412',
@@ -46,6 +46,15 @@ test('the page says what runs, since when, and what became of the last reload', 
     readable(statusPage({ ...STATUS, lastReload: undefined, ready: false })),
     /not ready .* no reload since the start/,
   );
+});
+
+test('a replica replay store that is away is told first, and one that is not known is no good one', () => {
+  const shown = (up: boolean | undefined, reason?: string) =>
+    statusPage({ ...STATUS, replay: { entries: 0, capacity: 100, replica: { up, reason } } });
+  assert.match(shown(true), /replay store in Redis<\/span><b><span class="good">answers</);
+  assert.match(shown(false, 'timeout'), /replay store in Redis<\/span><b><span class="bad">timeout</);
+  assert.match(shown(undefined), /replay store in Redis<\/span><b><span class="unknown">not known</);
+  assert.doesNotMatch(readable(shown(true)), /proofs remembered/);
 });
 
 test('whatever stands in a name, a path or a message stays text', () => {

@@ -31,7 +31,10 @@ test('each thing that is wrong is told, with how grave it is', () => {
   const [worker] = GOOD.workers;
   assert.ok(issuer !== undefined && worker !== undefined);
   const certificate = (ends: number) => ({ certificates: [{ listener: 'public', file: 'tls.crt', ends }] });
-  const replay = (entries: number) => ({ replay: { entries, capacity: 100 } });
+  const replay = (entries: number) => ({ replay: { entries, capacity: 100, replica: undefined } });
+  const replica = (up: boolean | undefined, reason?: string) => ({
+    replay: { entries: 0, capacity: 100, replica: { up, reason } },
+  });
   const targets = (...healths: ('healthy' | 'unhealthy')[]) => ({
     upstreams: [{ name: 'orders', targets: healths.map(target) }],
   });
@@ -45,6 +48,7 @@ test('each thing that is wrong is told, with how grave it is', () => {
     [certificate(STATUS.now), 'Certificate tls.crt has ended.', true],
     [replay(80), 'The replay store is 80 % full.', false],
     [replay(100), 'The replay store is 100 % full.', true],
+    [replica(false, 'timeout'), 'The replay store in Redis does not answer: timeout.', true],
     [{ workers: [worker, { ...worker, state: 'gone' }] }, '1 of 2 workers do not serve.', false],
     [{ workers: [{ ...worker, state: 'gone' }] }, '1 of 1 workers do not serve.', true],
   ];
@@ -52,7 +56,10 @@ test('each thing that is wrong is told, with how grave it is', () => {
 });
 
 test('a near miss is no trouble: 79 % of the store, a certificate of 14 days', () => {
-  assert.deepEqual(words({ replay: { entries: 79, capacity: 100 } }), []);
+  assert.deepEqual(words({ replay: { entries: 79, capacity: 100, replica: undefined } }), []);
+  for (const up of [true, undefined]) {
+    assert.deepEqual(words({ replay: { entries: 99, capacity: 100, replica: { up, reason: undefined } } }).length, 1);
+  }
   const certificates = [{ listener: 'public', file: 'tls.crt', ends: STATUS.now + 14 * DAY }];
   assert.deepEqual(words({ certificates }), []);
 });

@@ -4,6 +4,7 @@ import type { Status } from '../../src/operator/status.ts';
 
 export const STATUS: Status = {
   version: '0.2.0',
+  host: 'edge-1',
   state: 'serving',
   ready: true,
   now: 1_800_100_000,
@@ -51,7 +52,7 @@ export const STATUS: Status = {
     { name: 'login', issuer: 'https://login.example.com', keys: 2, loadedAt: 1_800_099_400, lastError: undefined },
     { name: 'other', issuer: 'https://other.example.com', keys: 0, loadedAt: undefined, lastError: 'no answer in 5 s' },
   ],
-  replay: { entries: 500, capacity: 2000 },
+  replay: { entries: 500, capacity: 2000, replica: undefined },
   upstreams: [
     {
       name: 'orders',
