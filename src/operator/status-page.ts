@@ -25,7 +25,7 @@ ul { margin: 0; padding-left: 1.1rem; } summary { padding: .3rem 0; cursor: poin
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(10.5rem, 1fr)); gap: .6rem; margin: 1rem 0; }
 .tile { border: 1px solid var(--line); border-radius: 6px; padding: .6rem .75rem; }
 .tile b { display: block; font-size: 1.3rem; } .tile svg { display: block; width: 100%; }
-@media (max-width: 48rem) {
+@media (max-width: 60rem) {
   thead { display: none; } tr { display: block; padding: .5rem 0; border-bottom: 1px solid var(--line); }
   td { display: block; border: 0; padding: 0; overflow-wrap: anywhere; }
   td:not(:empty)::before { content: attr(data-name) ": "; color: var(--dim); }
@@ -159,12 +159,12 @@ function lastTable(refusals: readonly LastRefusal[]): Html {
     ['At', 'Request', 'Route', 'Reason', 'What', 'Expected', 'Received', 'From', 'request_id'],
     refusals.map(({ at, method, path, route, reason, what, expected, received, client = '', requestId }) => [
       exactTime(at),
-      html`<code>${method} ${path}</code>`,
+      html`<code class="any">${method} ${path}</code>`,
       route,
       html`<code>${reason}</code>`,
       what,
-      html`<code>${expected}</code>`,
-      html`<code>${received}</code>`,
+      html`<code class="any">${expected}</code>`,
+      html`<code class="any">${received}</code>`,
       client,
       html`<code title="${requestId}">${requestId.slice(0, 8)}</code>`,
     ]),
@@ -198,7 +198,7 @@ function routeRow(
   const known = upstreams.find((one) => upstream.startsWith(`${one.name} (`));
   return [
     html`<strong>${name}</strong>`,
-    html`<code>${match}</code>`,
+    html`<code class="any">${match}</code>`,
     demands[0] ?? '',
     perSecond(rates.perSecond),
     shareMark(rates.refused, 0.02),

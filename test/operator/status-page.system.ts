@@ -30,6 +30,13 @@ async function show(t: TestContext, status: Status): Promise<BrowserPage> {
   return page;
 }
 
+/** Words of table cells that stand on two lines, but for those of clients, which may have any length. */
+const BROKEN = `[...document.querySelectorAll('th, td, td *')].flatMap((one) => one.closest('.any') ? [] :
+  [...one.childNodes].filter((node) => node.nodeType === 3).flatMap((node) => [...node.data.matchAll(/\\S+/g)]
+    .filter(({ 0: word, index }) => { const range = document.createRange();
+      range.setStart(node, index); range.setEnd(node, index + word.length);
+      return range.getClientRects().length > 1; }).map(([word]) => word)))`;
+
 describe('the status page in Chromium', INSTALLING, () => {
   before(() => findProgram('chromium-headless-shell'), INSTALLING);
 
@@ -46,6 +53,7 @@ describe('the status page in Chromium', INSTALLING, () => {
     assert.equal(await page.value(`getComputedStyle(document.querySelector('thead')).display`), 'none', 'on a phone');
     assert.deepEqual(page.log, []);
     await screen(page, 1280);
+    assert.deepEqual(await page.value(BROKEN), [], 'words that are broken');
     await scheme(page, 'light');
     await takePicture(page, 'status-page.png');
   });
