@@ -49,7 +49,14 @@ export interface Ports {
   readonly seenCertificates: SeenCertificates;
 }
 
-/** Measures one request, for the metrics. */
+/** What is learned on the way of a decision, whatever comes of it: for the metrics. */
+export interface Notes {
+  /** Measures this request; undefined: it is not measured. */
+  readonly watch?: Watch | undefined;
+  /** Name of the issuer that vouches for the access token, once that is known. */
+  issuer?: string;
+}
+
 export interface Watch {
   /** A stage is over, and good; it began when the one before it ended. */
   passed(stage: 'token' | 'certificate' | 'proof' | 'policy' | 'replay'): void;
@@ -72,20 +79,20 @@ interface Examined {
 
 /**
  * Decides about a request. Only a Permit opens the upstream.
- * @param watch undefined: this request is not measured
+ * @param notes is written into
  * NOT checked: anything of stages `edge` and `route`, which come before, except `certificate_field_malformed`.
  */
 export async function enforce(
   request: RequestFacts,
   route: Route,
   ports: Ports,
-  watch?: Watch,
+  notes: Notes = {},
 ): Promise<Permit | Rejection> {
   const certificate = forwardableCertificate(request);
   if (route.demand.requirement === 'public') return decidePublic(request, route, certificate, ports);
 
   // 1–7. What the sender presents, and whether it meets the demand.
-  const examined = await examine(request, route.demand, ports, watch);
+  const examined = await examine(request, route.demand, ports, notes);
   if (examined instanceof Rejection) return examined;
 
   // 8. Who it is, in fields for the upstream.
@@ -99,6 +106,7 @@ export async function enforce(
   const counted = countRequest(request, route, sender, ports.rates);
   const quota = counted instanceof Promise ? await counted : counted;
   if (quota instanceof Rejection) return quota;
+  const { watch } = notes;
   watch?.passed('policy');
 
   // 10. Last of all: the proof is remembered, in one atomic call, and only now that everything else is good.
@@ -146,7 +154,7 @@ async function examine(
   request: RequestFacts,
   demand: Demand,
   ports: Ports,
-  watch?: Watch,
+  notes: Notes = {},
 ): Promise<Examined | Rejection> {
   // 0. A route that demands anything may come to owe the certificate, of which nothing is known here (C5.10).
   const { certificate, now } = request;
@@ -169,6 +177,8 @@ async function examine(
   });
   const token = verified instanceof Promise ? await verified : verified;
   if (token instanceof Rejection) return token;
+  const { watch } = notes;
+  notes.issuer = token.issuer.name;
   watch?.passed('token');
 
   // 3. Its confirmation (RFC 7800 §3.1).

@@ -1,7 +1,7 @@
 // One exchange, from the facts of a request to its answer, log line and metrics.
 
 import type { Permit } from '../binding/permit.ts';
-import { enforce, shadow } from '../enforce.ts';
+import { enforce, type Notes, shadow } from '../enforce.ts';
 import type { Attempts, RequestLine } from '../observe/log.ts';
 import { isNonceChallenge, type OutcomeLabel } from '../observe/labels.ts';
 import { chooseRoute, groupOf, routeForMethod } from '../policy/route-table.ts';
@@ -63,6 +63,7 @@ class Exchange implements ExchangeOwner {
   #route: Route | undefined;
   #cors: Route['cors'];
   #permit: Permit | undefined;
+  #notes: Notes = {};
   #shadowed: Rejection | undefined;
   #settled = false;
   #attempts: Attempts | undefined;
@@ -113,7 +114,8 @@ class Exchange implements ExchangeOwner {
     if (route instanceof Rejection) return this.#refuse(route);
     this.#route = route;
 
-    const decision = await enforce(facts, route, ports, metrics.watch(this.#started));
+    this.#notes = { watch: metrics.watch(this.#started) };
+    const decision = await enforce(facts, route, ports, this.#notes);
     if (decision instanceof Rejection) return this.#refuse(decision);
     this.#permit = decision;
     if (decision.facts.nonceUsed) metrics.countNonceUse(route, facts.authorization[0]);
@@ -263,6 +265,7 @@ class Exchange implements ExchangeOwner {
     };
     // A 101 is the whole answer; what follows it in the tunnel is none of HTTP (RFC 9110 §15.2.2).
     metrics.countRequest(line, ((this.#opened ?? now) - this.#started) / 1000);
+    metrics.countIssuerRequest(this.#notes.issuer, outcome);
     if (isKeptFromPage(this.#route?.cors, facts)) metrics.countCorsRefusal(this.#route);
     log.request(line);
     recent.count(line, this.#runtime.now());

@@ -13,6 +13,11 @@ export const METRICS = {
     help: 'Requests by how they ended, and by the class of the status that the client got (none: it was gone before).',
     labels: ['route', 'scheme', 'binding', 'outcome', 'status'],
   },
+  issuerRequests: {
+    name: 'holdfast_issuer_requests_total',
+    help: 'Requests with a token that the issuer vouches for, by how they ended.',
+    labels: ['issuer', 'outcome'],
+  },
   rejections: {
     name: 'holdfast_rejections_total',
     help: 'Refusals by reason and stage; mode shadow counts what a stricter demand would have refused.',

@@ -20,7 +20,7 @@ import {
   createRegistry,
 } from './instruments.ts';
 import { createIssuerCallCounts, type IssuerCallCounts } from './issuer-call-metrics.ts';
-import { type Mode, type PreflightResult, statusLabel } from './labels.ts';
+import { type Mode, type OutcomeLabel, type PreflightResult, statusLabel } from './labels.ts';
 import type { RequestLine } from './log.ts';
 import { METRICS } from './metric-table.ts';
 import { addStoreMetrics, type StoreMetrics } from './store-metrics.ts';
@@ -68,6 +68,8 @@ export interface TrafficMetrics extends IssuerCallCounts, UpstreamCounts, Connec
     seconds: number,
     trace?: TraceId,
   ): void;
+  /** @param issuer who vouches for the token of the request; undefined: nobody does, or it is not known */
+  countIssuerRequest(issuer: string | undefined, outcome: OutcomeLabel): void;
   /** @param by 1: one opened, -1: one ended */
   countTunnel(route: RouteOf, by: 1 | -1): void;
   countRejection(route: RouteOf, rejection: Rejection, mode: Mode, trace?: TraceId): void;
@@ -98,6 +100,7 @@ export function createTrafficMetrics(sources: TrafficSources): TrafficMetrics {
   const { worker = 0, caches = () => [] } = sources;
   const unknownConfirmations = addCounter(registry, METRICS.unknownConfirmations);
   const { name, help, labels: labelNames } = METRICS.tunnels;
+  const issuerRequests = addCounter(registry, METRICS.issuerRequests);
   const tunnels = new Gauge({ name, help, labelNames, registers: [registry] });
   const loopDelay = addHistogram(registry, METRICS.workerLoopDelay, DELAY_BUCKETS);
   loopDelay.zero({ worker: String(worker) });
@@ -109,6 +112,9 @@ export function createTrafficMetrics(sources: TrafficSources): TrafficMetrics {
     ...createRequestCounts(registry),
     ...createNonceCounts(registry, new Challenged(sources.challenged ?? createChallengedMemory())),
     ...createCorsCounts(registry),
+    countIssuerRequest(issuer, outcome) {
+      if (issuer !== undefined) issuerRequests.inc({ issuer, outcome });
+    },
     countTunnel: (of, by) => tunnels.inc({ route: nameOf(of) }, by),
     countUnknownConfirmations: (members) => unknownConfirmations.inc(members),
     watch: createWatches(registry),

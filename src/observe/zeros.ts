@@ -80,6 +80,8 @@ function countConnections(count: Count, listeners: readonly Listener[]): void {
 function countIssuers(count: Count, issuers: readonly Issuer[]): void {
   const named = (which: readonly Issuer[]) => which.map(({ name }) => ({ issuer: name }));
   count(METRICS.issuerKeyRefreshes, labelled(named(issuers), 'result', ['loaded', 'failed']));
+  const ends = ['forwarded', 'rejected', 'challenged', 'upstream_failed', 'client_gone'];
+  count(METRICS.issuerRequests, labelled(named(issuers), 'outcome', ends));
   const asked = named(issuers.filter(({ introspection }) => introspection !== undefined));
   count(METRICS.introspections, labelled(asked, 'result', ['active', 'inactive', 'failed', 'refused']));
   count(METRICS.introspectionCacheHits, asked);

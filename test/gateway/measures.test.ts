@@ -116,6 +116,20 @@ test('preflights are counted by result, and pages whose browser keeps the answer
   assert.equal(count('holdfast_cors_refused_total', { route: 'open' }), 2);
 });
 
+test('a request is counted for the issuer of its token once that is verified, refused or not, and for none that it claims', async (t) => {
+  const gateway = await startTestGateway(t, { routes: ROUTES });
+  await dpop(gateway, 'GET', '/plain/1');
+  await dpop(gateway, 'GET', '/plain/1', { proving: { key: THIEF } });
+  await dpop(gateway, 'GET', '/required/1');
+  await gateway.request('GET', '/plain/1', { token: `${(await issue(gateway, TO_KEY)).slice(0, -9)}AAAAAAAAA` });
+  await gateway.request('GET', '/plain/1');
+  await gateway.request('GET', '/open/1');
+  const count = await scrape(gateway);
+  const requests = (outcome: string) => count('holdfast_issuer_requests_total', { issuer: 'login', outcome });
+  assert.deepEqual(['forwarded', 'rejected', 'challenged'].map(requests), [1, 1, 1]);
+  assert.equal(count('holdfast_issuer_requests_total'), 3);
+});
+
 test('handshakes are counted by version, and a resumed session is told from a new one', async (t) => {
   const gateway = await startTestGateway(t, { routes: ROUTES });
   const first = await visit(gateway, { path: '/open/1', version: 'TLSv1.3' });

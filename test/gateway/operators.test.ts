@@ -114,6 +114,10 @@ const LABELS: Readonly<Record<string, Readonly<Record<string, readonly string[]>
     status: ['1xx', '2xx', '3xx', '4xx', '5xx', 'none'],
   },
   holdfast_rejections_total: { route: NAMES, reason: REASON_NAMES, stage: STAGES, mode: ['enforced', 'shadow'] },
+  holdfast_issuer_requests_total: {
+    issuer: ['login'],
+    outcome: ['forwarded', 'rejected', 'challenged', 'upstream_failed', 'client_gone'],
+  },
   holdfast_nonce_challenges_total: { route: NAMES },
   holdfast_nonce_recoveries_total: { route: NAMES },
   holdfast_tls_handshakes_total: { listener: ['public'], version: ['1.2', '1.3'], resumed: ['yes', 'no'] },

@@ -74,7 +74,7 @@ export function preflightAnswer(
 export function preflightResult(answered: Answer | Rejection): PreflightResult {
   if (!(answered instanceof Rejection)) return 'allowed';
   const { what } = answered.facts;
-  return what === 'cors.origins' ? 'origin' : what === 'match.methods' ? 'method' : 'no_cors';
+  return what === 'Origin' ? 'origin' : what === 'Access-Control-Request-Method' ? 'method' : 'no_cors';
 }
 
 /** Whether the browser of a page keeps from it what the route answers: the Origin is neither listed nor the route's own (Fetch §4.10). */
