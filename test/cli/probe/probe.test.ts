@@ -74,7 +74,7 @@ describe('a broken server', () => {
       if (count > 8) return;
       if (!refuseAnonymous(request, response)) response.end('order');
     });
-    const { exit, report, ids } = await runProbe(url, { ...options, timeout: '0.1', only: 'token,replay,lines' });
+    const { exit, report, ids } = await runProbe(url, { ...options, timeout: '0.5', only: 'token,replay,lines' });
     assert.equal(exit, 1, 'something had got in before');
     assert.equal(report.stopped, 'the server does not answer');
     assert.ok(ids('unclear').includes('no-token'));
