@@ -13,6 +13,7 @@ import type { CertificateFacts, RequestFacts } from '../../src/request-facts.ts'
 import { makeIssuer, makePorts, makeRoute } from '../support/enforcing.ts';
 import { makeFacts } from '../support/facts.ts';
 import { makeCertificate } from '../support/pki.ts';
+import { ONE_A_MINUTE } from '../support/rate-limits.ts';
 import { ISSUER, makeKey, makeToken, proofParts, signParts, type TestKey } from '../support/tokens.ts';
 
 const NOW = 1_800_000_000.5;
@@ -55,17 +56,6 @@ const proofClaim = (name: string, value: unknown) =>
   rung(`proof.${name}`, ({ proof }) => void (proof.claims[name] = value));
 const remembers = (answer: 'full' | 'unavailable') =>
   rung('replay', ({ ports }) => void (ports.replay = { coverage: { since: 0 }, entries: 0, remember: () => answer }));
-
-const LIMIT = {
-  name: 'few',
-  key: 'subject',
-  interval: 60,
-  burst: 1,
-  quota: 1,
-  window: 60,
-  shared: false,
-  text: '1/m',
-} as const;
 
 const LADDER: Partial<Record<Reason, Rung>> = {
   credentials_in_query: rung('authorization', (draft) => {
@@ -133,11 +123,11 @@ const LADDER: Partial<Record<Reason, Rung>> = {
     route.forward = { ...FORWARD, identity: [{ field: 'X-Auth-Name', source: { claims: ['name'] } }] };
   }),
   rate_limited: rung('rate', (draft) => {
-    draft.route.rateLimit = LIMIT;
+    draft.route.rateLimit = ONE_A_MINUTE;
     draft.sentBefore = 1;
   }),
   rate_store_unavailable: rung('rate', ({ route, ports }) => {
-    route.rateLimit = LIMIT;
+    route.rateLimit = ONE_A_MINUTE;
     ports.rates = { take: async () => 'unavailable' as const, giveBack: () => {} };
   }),
 
@@ -228,8 +218,13 @@ async function decideWith(...rungs: readonly Rung[]): Promise<'permit' | Reason>
   const ports = await makePorts([issuerKey], draft.ports);
   for (let sent = 0; sent < draft.sentBefore; sent += 1) {
     await ports.rates.take(
-      LIMIT,
-      rateKey(LIMIT.key, { issuer: ISSUER, claims: { sub: 'alice' }, thumbprint: undefined, address: undefined }),
+      ONE_A_MINUTE,
+      rateKey(ONE_A_MINUTE.key, {
+        issuer: ISSUER,
+        claims: { sub: 'alice' },
+        thumbprint: undefined,
+        address: undefined,
+      }),
       NOW,
     );
   }

@@ -7,26 +7,16 @@ import { readCertificate } from '../../src/certificate/leaf.ts';
 import { enforce, type Ports, shadow } from '../../src/enforce.ts';
 import type { Demand, Route } from '../../src/policy/policy.ts';
 import type { Remembered, ReplayStore } from '../../src/proof/replay-store.ts';
-import type { RateLimit } from '../../src/rate/limit.ts';
 import { Rejection } from '../../src/rejection/rejection.ts';
 import type { CertificateEvidence, CertificateFacts, RequestFacts } from '../../src/request-facts.ts';
-import { makeIssuer, makePorts, makeRoute } from '../support/enforcing.ts';
+import { INTROSPECTION_RULES, makeIssuer, makePorts, makeRoute } from '../support/enforcing.ts';
 import { makeFacts } from '../support/facts.ts';
 import { makeCertificate } from '../support/pki.ts';
+import { ONE_A_MINUTE } from '../support/rate-limits.ts';
 import { AUDIENCE, ISSUER, makeKey, makeProof, makeToken, type TestKey } from '../support/tokens.ts';
 
 const NOW = 1_800_000_000.5;
 const EXPIRES = Math.floor(NOW) + 300;
-const LIMIT: RateLimit = {
-  name: 'few',
-  key: 'subject',
-  interval: 60,
-  burst: 1,
-  quota: 1,
-  window: 60,
-  shared: false,
-  text: '1/m',
-};
 
 let issuerKey: TestKey;
 let holder: TestKey;
@@ -127,17 +117,7 @@ describe('a Permit', () => {
   });
 
   test('says nothing of an expiry that the issuer did not tell of an opaque token', async () => {
-    const issuer = makeIssuer({
-      introspection: {
-        endpoint: undefined,
-        clientId: 'gateway',
-        credentials: { method: 'client_secret_basic', secret: 'secret' },
-        accessToken: undefined,
-        signed: false,
-        always: false,
-        cache: 30,
-      },
-    });
+    const issuer = makeIssuer({ introspection: INTROSPECTION_RULES });
     const answered = { active: true, iss: ISSUER, aud: AUDIENCE, sub: 'alice', token_type: 'Bearer' };
     const route = { ...telling(), demand: { ...telling().demand, issuers: [issuer] } };
     const facts = await permitOf(makeFacts({ authorization: ['Bearer opaque'], now: NOW }), route, {
@@ -176,7 +156,7 @@ test('a shadow says what it would have refused, and remembers nothing', async ()
 
 describe('the rate of a route', () => {
   const limited = (change: Partial<Route> = {}, demand: Partial<Demand> = {}) =>
-    routeOf({ rateLimit: LIMIT, ...change }, demand);
+    routeOf({ rateLimit: ONE_A_MINUTE, ...change }, demand);
 
   test('is told to the first request, and to the one too many with its name and when to come again', async () => {
     const ports = await makePorts([issuerKey]);
@@ -189,7 +169,7 @@ describe('the rate of a route', () => {
 
   test('counts public requests by address: of one address the second is too many, of another it is not', async () => {
     const ports = await makePorts([issuerKey]);
-    const route = limited({ rateLimit: { ...LIMIT, key: 'address' } }, { requirement: 'public' });
+    const route = limited({ rateLimit: { ...ONE_A_MINUTE, key: 'address' } }, { requirement: 'public' });
     const ask = async (clientAddress: string) => {
       const decision = await enforce(makeFacts({ clientAddress, now: NOW }), route, ports);
       return decision instanceof Rejection ? decision.reason : 'permit';
@@ -215,7 +195,7 @@ describe('the rate of a route', () => {
     assert.deepEqual(given, []);
     const replayed = { ...ports, replay: replayStore('replayed').store };
     await enforce(await requestOf({ claims: { sub: 'bob' } }), limited(), replayed);
-    assert.deepEqual(given, [[LIMIT, `subject ${ISSUER.length} ${ISSUER} bob`, NOW]]);
+    assert.deepEqual(given, [[ONE_A_MINUTE, `subject ${ISSUER.length} ${ISSUER} bob`, NOW]]);
     await enforce(await requestOf(), routeOf(), replayed);
     assert.equal(given.length, 1, 'a route without a rate gives nothing back');
   });

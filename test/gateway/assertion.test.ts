@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, test } from 'node:test';
-import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose';
+import { createLocalJWKSet, decodeJwt, type JSONWebKeySet, jwtVerify } from 'jose';
 import { ISSUER_KEY, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { signParts } from '../support/tokens.ts';
 import { CLIENT, dpop, HOLDER, issue, SUBJECT, TO_BOTH, TO_CERTIFICATE, TO_KEY } from './credentials.ts';
@@ -38,7 +38,9 @@ async function verified(gateway: TestGateway, audience = 'orders') {
   const text = gateway.upstream.seen.at(-1)?.fields.one('X-Assertion') ?? assert.fail('no assertion');
   const keys = JSON.parse((await gateway.page('/assertion-keys')).body) as JSONWebKeySet;
   assert.ok(keys.keys.every((key) => !('d' in key)));
-  return await jwtVerify(text, createLocalJWKSet(keys), { audience, typ: 'holdfast-assertion+jwt' });
+  // As when it was made: it lasts for seconds, and a slow machine may take them.
+  const currentDate = new Date((decodeJwt(text).iat ?? 0) * 1000);
+  return await jwtVerify(text, createLocalJWKSet(keys), { audience, typ: 'holdfast-assertion+jwt', currentDate });
 }
 
 describe('an assertion', () => {

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
-import { type OpaqueServer, startOpaqueServer } from '../support/authorization-server.ts';
+import { startOpaqueServer } from '../support/authorization-server.ts';
 import {
   CLIENT_CA,
   type GatewayWishes,
@@ -12,42 +12,13 @@ import {
 } from '../support/gateway.ts';
 import { AUDIENCE, ISSUER } from '../support/tokens.ts';
 import { CLIENT, dpop, HOLDER, issue, OTHER_CLIENT, THIEF, TO_KEY } from './credentials.ts';
-
-const ROUTES = `
-- { name: any, match: { path: /any/* }, upstream: orders, require: token, weaker_than_defaults: [require] }
-- { name: dpop, match: { path: /dpop/* }, upstream: orders, require: dpop, scope: [orders:read] }
-- { name: mtls, match: { path: /mtls/* }, upstream: orders, require: mtls }
-- { name: narrow, match: { path: /narrow/* }, upstream: orders, require: token, audience: ["${AUDIENCE}/narrow"], weaker_than_defaults: [require] }
-`;
-const LISTENER = 'client_certificate: { request: optional, verify: chain, ca_file: clients.pem }';
-const METHODS = {
-  secret: 'client_id: "by:secret", client_secret_file: issuer.secret',
-  key: 'client_id: "by:key", private_key_file: issuer.jwk',
-  certificate: 'client_id: "by:certificate", cert: gateway.crt, key_file: gateway.key',
-};
-
-function wishesFor(server: OpaqueServer, introspection: string, keys = 'discovery'): GatewayWishes {
-  const { secret, key, certificate } = server.gateway;
-  return {
-    listener: LISTENER,
-    routes: ROUTES,
-    issuers: `login: { issuer: "${server.issuer}", audience: ["${AUDIENCE}"], ca_file: issuer-ca.pem, keys: ${keys}, introspection: { ${introspection} } }`,
-    files: {
-      'issuer-ca.pem': server.ca,
-      'issuer.secret': `${secret}\n`,
-      'issuer.jwk': key,
-      'gateway.crt': certificate.chain,
-      'gateway.key': certificate.key,
-    },
-  };
-}
+import { LISTENER, METHODS, questions, ROUTES, wishesFor } from './introspecting.ts';
 
 async function start(t: TestContext, introspection: string, more: GatewayWishes = {}) {
   const server = await startOpaqueServer(t, CLIENT_CA);
   const gateway = await startTestGateway(t, { ...wishesFor(server, introspection), ...more });
   return { server, gateway };
 }
-const questions = ({ seen }: OpaqueServer) => seen.filter((path) => path === '/token/introspection').length;
 /** Path and what came of it. */
 const outcome = async (answer: Promise<{ status: number; reason: string | undefined }>) => {
   const { status, reason } = await answer;
@@ -174,21 +145,6 @@ test('a reload forgets the answers, and asks with the new secret', async (t) => 
   await gateway.reload(wishes);
   assert.equal(await outcome(gateway.request('GET', '/any/1', { token })), 200);
   await gateway.logged({ msg: 'the issuer answers about tokens again', issuer: 'login' });
-});
-
-test('four worker threads ask about one token at most once each while it is remembered', async (t) => {
-  const server = await startOpaqueServer(t, CLIENT_CA);
-  const gateway = await startTestGateway(t, {
-    ...wishesFor(server, METHODS.secret),
-    threads: true,
-    more: 'drain: { delay: 0s, grace: 5s }\nlog: { level: fatal }\nworkers: 4',
-  });
-  const token = await server.issue({ key: HOLDER });
-  const answers = await Promise.all(Array.from({ length: 40 }, () => dpop(gateway, 'GET', '/dpop/1', { token })));
-  assert.ok(answers.every(({ status }) => status === 200));
-  assert.ok(questions(server) <= 4, `asked ${questions(server)} times`);
-  const counted = await gateway.count('holdfast_introspections_total', { result: 'active' });
-  assert.equal(counted, questions(server));
 });
 
 describe('with always', () => {

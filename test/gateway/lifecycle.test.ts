@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { check } from '../../src/cli/check.ts';
 import { readPage, sendRequest, startTestGateway, startUpstream, writePolicy } from '../support/gateway.ts';
-import { Command, NPM, run } from './command.ts';
+import { Command, run } from './command.ts';
 
 const OPEN =
   '- { name: open, match: { path: /* }, upstream: orders, require: public, weaker_than_defaults: [require] }';
@@ -110,16 +110,4 @@ test('a configuration with problems starts nothing: all of them with their place
   const missing = check(`${file}.not`, undefined);
   assert.equal(missing.exit, 78);
   assert.match(missing.stderr, /holdfast\.yaml\.not:1:1 .*ENOENT/);
-});
-
-test('started by npm, as README has it, SIGTERM to npm drains the gateway and leaves nothing running', async (t) => {
-  const upstream = await startUpstream(t);
-  const file = writePolicy(t, { routes: OPEN, more: 'drain: { delay: 0s, grace: 5s }' }, upstream.origin);
-  const command = new Command(t, ['serve', '--config', file], '', NPM);
-  const [listener] = (await command.logged('serving'))['listeners'] as string[];
-  command.signal('SIGTERM');
-  const { exit, stdout } = await command.ended;
-  assert.equal(exit, 0);
-  assert.match(stdout, /"msg":"stopped"\}\n$/);
-  assert.equal(await isOpen(portIn(listener)), false);
 });

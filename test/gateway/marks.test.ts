@@ -121,7 +121,9 @@ test('no success does, and what the upstream alone should see is seen by nobody 
 });
 
 test('explain_to_clients says what was expected and received and how far the clock is off, and no more', async (t) => {
-  const wishes = { ...POLICY_OF_ALL, listener: `${POLICY_OF_ALL.listener}\nexplain_to_clients: true` };
+  const still = Math.floor(Date.now() / 1000);
+  const listener = `${POLICY_OF_ALL.listener}\nexplain_to_clients: true`;
+  const wishes = { ...POLICY_OF_ALL, listener, now: () => still };
   const gateway = await startTestGateway(t, wishes);
   const search = new Search();
   const problem = async (claims: object) => {

@@ -1,48 +1,18 @@
 // A whole gateway that finds everything by name through a real DNS server.
 
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { type TestContext, test } from 'node:test';
-import { NameResolver } from '../../src/dns/resolver.ts';
+import { test } from 'node:test';
 import { assertUnharmed, attack, serviceOf } from '../support/bystander.ts';
 import { ISSUER_KEY, startTestGateway } from '../support/gateway.ts';
 import { json, serve } from '../support/issuer-server.ts';
-import { startNameServer, type Zone } from '../support/name-server.ts';
-import { until } from '../support/targets.ts';
 import { AUDIENCE, ISSUER, makeKey, makeToken } from '../support/tokens.ts';
+import { LOOPBACK, resolver, startServer } from './naming.ts';
 
-const LOOPBACK = { addresses: ['127.0.0.1'] };
 const NEXT_KEY = await makeKey('ES256', 'k2');
 const ROUTES = `
 - { name: well, match: { path: /well/* }, upstream: well, require: token, weaker_than_defaults: [require] }
 - { name: silent, match: { path: /silent/* }, upstream: silent, require: public, weaker_than_defaults: [require] }
 `;
-
-async function resolver(t: TestContext, zone: Zone) {
-  const dns = await startNameServer(t, zone);
-  const names = new NameResolver({ servers: [dns.server], resolvConf: '/nowhere' });
-  t.after(() => names.close());
-  return { dns, names };
-}
-
-/** At one address of loopback; its connections serve one request each. @returns the paths that it was asked for */
-async function startServer(
-  t: TestContext,
-  host: string,
-  port = 0,
-): Promise<{ server: Server; port: number; seen: string[] }> {
-  const seen: string[] = [];
-  const server = createServer((request, response) => {
-    seen.push(request.url ?? '');
-    response.setHeader('connection', 'close').end(host);
-  });
-  server.listen(port, host);
-  await once(server, 'listening');
-  t.after(() => server.close());
-  return { server, port: (server.address() as AddressInfo).port, seen };
-}
 
 test('60 requests for an upstream whose name is silent: another upstream and a rotated key are found as before', async (t) => {
   const { names } = await resolver(t, {
@@ -89,31 +59,4 @@ test('a client may wait for a silent name for as long as timeouts.connect says, 
   });
   const { status, reason } = await gateway.request('GET', '/1');
   assert.deepEqual([status, reason], [504, 'upstream_timed_out']);
-});
-
-test('the addresses of a service that moves are followed at once, and nothing is lost', async (t) => {
-  const { dns, names } = await resolver(t, { 'orders.test': LOOPBACK });
-  const first = await startServer(t, '127.0.0.1');
-  const gateway = await startTestGateway(t, {
-    lookup: names.lookup,
-    upstreams: `moving: { targets: ["http://orders.test:${first.port}"], insecure_plain_http: true }`,
-    routes:
-      '- { name: moving, match: { path: /* }, upstream: moving, require: public, weaker_than_defaults: [require] }',
-  });
-  const lost: string[] = [];
-  const seen = new Set<string>();
-  const clients = attack(t, { attackers: 4, pause: 5 }, async () => {
-    const { status, body } = await gateway.request('GET', '/1');
-    if (status !== 200) lost.push(`${status} ${body}`);
-    seen.add(body);
-  });
-  await until(() => seen.has('127.0.0.1'));
-  const second = await startServer(t, '127.0.0.2', first.port);
-  // As for the endpoints of a service: the old address takes requests until those who resolved it have come.
-  dns.zone['orders.test'] = { addresses: ['127.0.0.2'] };
-  await until(() => second.seen.length > 20);
-  first.server.close();
-  await until(() => second.seen.length > 60);
-  await clients.stop();
-  assert.deepEqual(lost, []);
 });

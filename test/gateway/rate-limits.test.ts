@@ -176,17 +176,6 @@ test('the upstream’s own fields are replaced where there is a limit, and pass 
   assert.deepEqual(standing(await gateway.request('GET', '/free/1')), [200, '"theirs";r=9']);
 });
 
-test('all workers count together, and a reload forgets nothing', async (t) => {
-  const more = POLICY.more.replace('drain:', 'workers: 3\nlog: { level: fatal }\ndrain:').replaceAll('6/m', '6/h');
-  const gateway = await startTestGateway(t, { ...POLICY, more, threads: true });
-  const send = () => gateway.request('GET', '/open/1');
-  const statuses = async () => (await Promise.all(Array.from({ length: 24 }, send))).map(({ status }) => status);
-  const passed = (await statuses()).filter((status) => status === 200).length;
-  assert.ok(passed >= 3 && passed <= 5, `${passed}: one more for each other worker, while the sender appears`);
-  await gateway.running.reload(gateway.policy, { cause: 'signal', config: '' });
-  assert.deepEqual(new Set(await statuses()), new Set([429]));
-});
-
 test('a refusal is logged with the name of the limit and without who it was, and counted', async (t) => {
   const { gateway } = await startAt(t);
   await passing(() => dpop(gateway, 'GET', '/client/1'));

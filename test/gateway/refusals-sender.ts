@@ -19,6 +19,8 @@ import {
 } from './credentials.ts';
 import { BEARER, type Challenge, DPOP, type Refusal } from './refusal.ts';
 
+/** A clock that stands still. */
+const STILL = Math.floor(Date.now() / 1000);
 const onDpop = (error: string): readonly Challenge[] => [{ ...DPOP, error }];
 const onAny = (error: string): readonly Challenge[] => [{ ...BEARER, error }, DPOP];
 
@@ -167,7 +169,7 @@ export const PROOF: readonly Refusal[] = [
     ...nonced,
     reason: 'nonce_required',
     when: 'it was made before this process began to remember',
-    wishes: {}, // one that began just now
+    wishes: { now: () => STILL }, // one that begins now
     send: (gateway) => claims({ iat: Math.floor(gateway.now()) - 30 })(gateway),
   },
   { ...nonced, reason: 'nonce_stale', when: 'the nonce is not ours', send: claims({ nonce: 'MARK' }, '/nonce/1') },
@@ -187,7 +189,7 @@ export const PROOF: readonly Refusal[] = [
     ...proof,
     reason: 'proof_from_future',
     when: 'iat is too far ahead',
-    send: (gateway) => claims({ iat: gateway.now() + 20 })(gateway),
+    send: (gateway) => claims({ iat: gateway.now() + 3600 })(gateway),
   },
   {
     ...proof,
@@ -202,8 +204,6 @@ export const PROOF: readonly Refusal[] = [
   },
 ];
 
-/** A clock that stands still. */
-const STILL = Math.floor(Date.now() / 1000);
 const policy = { stage: 'policy', status: 403 } as const;
 const strength = { error: 'insufficient_user_authentication', acr_values: 'urn:example:loa3', max_age: '600' };
 

@@ -244,39 +244,3 @@ test('a tunnel ends with the certificate that was shown, when that expires befor
   assert.equal(await closed(socket), 1006);
   await gateway.logged({ tunnel_end: 'expired' });
 });
-
-test('who does not read holds the sender back through TLS and gateway, and gets every message in the end', async (t) => {
-  const { upstream, connect } = await startRig(t, {}, { echo: false });
-  const [server, client] = [upstream.next(), connect('/x', { perMessageDeflate: false })];
-  const there = await server;
-  if (client.readyState === client.CONNECTING) await once(client, 'open');
-  const [message, count] = [Buffer.alloc(1024 * 1024, 'x'), 64];
-  for (const [from, to] of [
-    [there, client],
-    [client, there],
-  ] as const) {
-    to.pause();
-    for (let nth = 0; nth < count; nth += 1) from.send(message);
-    await standing(() => from.bufferedAmount);
-    // What kernels and both sockets of the gateway hold; the rest waits where it comes from.
-    assert.ok(from.bufferedAmount > 40 * message.length, `only ${from.bufferedAmount} bytes wait`);
-    let got = 0;
-    const all = new Promise<void>((resolve) => {
-      to.on('message', () => {
-        got += 1;
-        if (got === count) resolve();
-      });
-    });
-    to.resume();
-    await all;
-  }
-});
-
-/** Resolves when a number has stopped changing: there is no event for nothing happening. */
-async function standing(read: () => number): Promise<void> {
-  for (let [before, same] = [read(), 0]; same < 5; ) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    same = read() === before ? same + 1 : 0;
-    before = read();
-  }
-}

@@ -3,42 +3,23 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, type TestContext, test } from 'node:test';
-import { request } from 'undici';
-import { chooseFormat, openTelemetry, type TelemetrySources } from '../../src/operator/telemetry.ts';
+import { describe, test } from 'node:test';
+import { chooseFormat, openTelemetry } from '../../src/operator/telemetry.ts';
 import { sendRaw, statusOf } from '../support/edge.ts';
-
-const SOURCES: TelemetrySources = {
-  ready: () => ({ ready: true, details: { policy: true, listeners: ['public'], issuers: { login: 'loaded' } } }),
-  metrics: async () => async () => 'holdfast_build_info{version="0.1.0"} 1\n',
-  assertionKeys: () => '{"keys":[]}',
-  onFailure: () => assert.fail('nothing fails here'),
-};
-
-async function open(t: TestContext, sources: Partial<TelemetrySources> = {}) {
-  const telemetry = await openTelemetry({ host: '127.0.0.1', port: 0 }, { ...SOURCES, ...sources });
-  t.after(() => telemetry.close());
-  const port = 'port' in telemetry.bind ? telemetry.bind.port : 0;
-  const head = async (text: string) => statusOf(await sendRaw(port, `${text}\r\nConnection: close\r\n\r\n`));
-  const get = async (path: string, method: 'GET' | 'HEAD' | 'POST' | 'OPTIONS' = 'GET') => {
-    const { statusCode, headers, body } = await request(`http://127.0.0.1:${port}${path}`, { method, reset: true });
-    return { status: statusCode, headers, body: await body.text() };
-  };
-  return { port, get, head };
-}
+import { openPort, SOURCES } from './telemetry-port.ts';
 
 describe('the telemetry port', () => {
   test('answers /livez while the process lives, ready or not', async (t) => {
-    const { get } = await open(t, { ready: () => ({ ready: false, details: {} }) });
+    const { get } = await openPort(t, { ready: () => ({ ready: false, details: {} }) });
     assert.equal((await get('/livez')).status, 200);
   });
 
   test('answers /readyz with what readiness was concluded from', async (t) => {
     let ready = true;
-    const { get } = await open(t, { ready: () => ({ ready, details: { issuers: { login: 'never loaded' } } }) });
+    const { get } = await openPort(t, { ready: () => ({ ready, details: { issuers: { login: 'never loaded' } } }) });
     const good = await get('/readyz');
     assert.equal(good.status, 200);
     assert.deepEqual(JSON.parse(good.body), { ready: true, issuers: { login: 'never loaded' } });
@@ -50,7 +31,7 @@ describe('the telemetry port', () => {
   });
 
   test('answers /metrics in the text format of Prometheus', async (t) => {
-    const { get } = await open(t);
+    const { get } = await openPort(t);
     const { status, headers, body } = await get('/metrics');
     assert.equal(status, 200);
     assert.equal(headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8');
@@ -59,7 +40,7 @@ describe('the telemetry port', () => {
   });
 
   test('answers HEAD without a body, other methods with 405 and other paths with 404', async (t) => {
-    const { get } = await open(t);
+    const { get } = await openPort(t);
     const head = await get('/metrics', 'HEAD');
     assert.deepEqual([head.status, head.body], [200, '']);
     for (const method of ['POST', 'OPTIONS'] as const) {
@@ -75,7 +56,7 @@ describe('the telemetry port', () => {
   test('answers 500 without a word of what failed, and tells its owner', async (t) => {
     const failures: unknown[] = [];
     const secret = new Error('secret');
-    const { get } = await open(t, {
+    const { get } = await openPort(t, {
       metrics: () => Promise.reject(secret),
       ready: () => {
         throw secret;
@@ -91,7 +72,7 @@ describe('the telemetry port', () => {
   });
 
   test('says at which address it cannot listen', async (t) => {
-    const { port } = await open(t);
+    const { port } = await openPort(t);
     await assert.rejects(openTelemetry({ host: '127.0.0.1', port }, SOURCES), {
       message: `telemetry cannot bind 127.0.0.1:${port}: the address is in use by another process`,
     });
@@ -120,7 +101,7 @@ describe('the telemetry port', () => {
   });
 
   test('answers by its addresses and the names it was given; a name that somebody else could make resolve here gets 421', async (t) => {
-    const { head, port } = await open(t, { hosts: () => ['gateway.monitoring.svc'] });
+    const { head, port } = await openPort(t, { hosts: () => ['gateway.monitoring.svc'] });
     for (const path of ['/livez', '/readyz', '/metrics']) {
       for (const host of [
         '127.0.0.1',
@@ -144,7 +125,7 @@ describe('the telemetry port', () => {
   });
 
   test('answers a probe without Host, as HTTP/1.0 has it: no browser sends that', async (t) => {
-    const { head } = await open(t);
+    const { head } = await openPort(t);
     assert.equal(await head('GET /readyz HTTP/1.0'), 200);
     assert.equal(await head('GET /readyz HTTP/1.1'), 400);
   });
@@ -161,69 +142,23 @@ describe('the telemetry port', () => {
   });
 });
 
-/** Connections from 127.0.0.2, as they are after their opening bytes; each is told of its end. */
-async function crowd(t: TestContext, port: number, size: number, bytes: string): Promise<Socket[]> {
-  const sockets = Array.from({ length: size }, () =>
-    connect({ port, host: '127.0.0.1', localAddress: '127.0.0.2' }).on('error', () => 'it was shut out'),
-  );
-  t.after(() => sockets.forEach((socket) => socket.destroy()));
-  await Promise.all(sockets.map((socket) => once(socket, 'connect')));
-  for (const socket of sockets) socket.write(bytes);
-  return sockets;
-}
-
 describe('a probe of the telemetry port gets through', () => {
-  const CROWDS: Readonly<Record<string, string>> = {
-    'connections that say nothing': '',
-    'connections that send a request a byte at a time': 'GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ',
-    'connections that were served and stay': 'GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n',
-    'connections that do not read their metrics': 'GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n',
-  };
-
-  for (const [what, bytes] of Object.entries(CROWDS)) {
-    test(`in spite of ${what}`, async (t) => {
-      const { port, get } = await open(t, { metrics: async () => async () => 'x'.repeat(4_000_000) });
-      const sockets = await crowd(t, port, 300, bytes);
-      for (const socket of sockets) socket.pause();
-      for (let probe = 0; probe < 5; probe += 1) {
-        assert.equal((await get('/livez')).status, 200);
-        assert.equal((await get('/readyz')).status, 200);
-      }
-    });
-  }
-
-  test('and the connection that it keeps is not the one that ends when others come', async (t) => {
-    const { port } = await open(t);
-    const probe = connect(port, '127.0.0.1');
-    t.after(() => probe.destroy());
-    await once(probe, 'connect');
-    await crowd(t, port, 300, '');
-    probe.write('GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n');
-    const [answer] = (await once(probe, 'data')) as [Buffer];
-    assert.equal(statusOf(answer.toString()), 200);
-  });
-
   test('while metrics are still being collected', async (t) => {
-    const { get } = await open(t, { metrics: () => new Promise(() => {}) });
+    const { get } = await openPort(t, { metrics: () => new Promise(() => {}) });
     void get('/metrics').catch(() => 'the port closes first');
     assert.equal((await get('/readyz')).status, 200);
   });
 });
 
 test('a connection that sends a second request before the first is answered ends', async (t) => {
-  const { port } = await open(t, { metrics: () => new Promise(() => {}) });
+  const { port } = await openPort(t, { metrics: () => new Promise(() => {}) });
   const one = 'GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n';
   assert.equal(await sendRaw(port, one.repeat(1000)), '');
 });
 
 test('metrics are never older than the question', async (t) => {
   let collections = 0;
-  const metrics = async () => {
-    collections += 1;
-    const text = `collections ${collections}\n`;
-    return async () => text;
-  };
-  const { get } = await open(t, { metrics });
+  const { get } = await openPort(t, { metrics: () => Promise.resolve(`collections ${(collections += 1)}\n`) });
   await Promise.all(Array.from({ length: 50 }, () => get('/metrics')));
   const before = collections;
   assert.equal((await get('/metrics')).body, `collections ${before + 1}\n`);

@@ -10,7 +10,7 @@ import { NonceKeys } from '../../src/proof/nonce.ts';
 import type { Reason } from '../../src/rejection/rejection.ts';
 import { createRateMemory, SharedRateLimiter } from '../../src/rate/limiter.ts';
 import { createReplayMemory, ProcessReplayStore } from '../../src/memory/process-replay-store.ts';
-import type { Issuer } from '../../src/token/issuer.ts';
+import type { IntrospectionRules, Issuer } from '../../src/token/issuer.ts';
 import { readKeySet } from '../../src/jose/key-set.ts';
 import type { RequestFacts } from '../../src/request-facts.ts';
 import { AUDIENCE, ISSUER, type TestKey } from './tokens.ts';
@@ -35,6 +35,17 @@ export function makeIssuer(over: Partial<Issuer> = {}): Issuer {
     ...over,
   };
 }
+
+/** How the gateway asks an issuer about tokens. */
+export const INTROSPECTION_RULES: IntrospectionRules = {
+  endpoint: undefined,
+  clientId: 'gateway',
+  credentials: { method: 'client_secret_basic', secret: 'secret' },
+  accessToken: undefined,
+  signed: false,
+  always: false,
+  cache: 30,
+};
 
 export const DPOP_RULES: DpopRules = {
   nonce: 'none',

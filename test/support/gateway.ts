@@ -297,7 +297,7 @@ export function sendRequest(port: number, method: string, path: string, wishes: 
       ca: SERVER_CA.cert,
       ...(wishes.from && { localAddress: wishes.from }),
       ...(client && { cert: client.chain, key: client.key }),
-      signal: AbortSignal.timeout(10_000),
+      signal: AbortSignal.timeout(30_000),
     });
     request.once('error', reject);
     request.once('response', (response) => {

@@ -10,6 +10,18 @@ export function makeLimit(over: Partial<RateLimit> = {}): RateLimit {
   return { name: 'per_client', key: 'client', ...figures, shared: false, text, ...over };
 }
 
+/** A subject has one request a minute. */
+export const ONE_A_MINUTE: RateLimit = {
+  name: 'few',
+  key: 'subject',
+  interval: 60,
+  burst: 1,
+  quota: 1,
+  window: 60,
+  shared: false,
+  text: '1/m',
+};
+
 /** What a thread gets as workerData. */
 export interface TakingPlan {
   readonly memory: RateMemory;

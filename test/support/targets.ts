@@ -152,7 +152,7 @@ export async function openBalanced(
 function ask(port: number, agent: Agent, path: string, body?: string): Promise<Answered> {
   return new Promise((resolve, reject) => {
     const method = body === undefined ? 'GET' : 'POST';
-    const asking = request({ host: '127.0.0.1', port, path, method, agent, signal: AbortSignal.timeout(15_000) });
+    const asking = request({ host: '127.0.0.1', port, path, method, agent, signal: AbortSignal.timeout(30_000) });
     asking.once('error', reject);
     asking.once('response', (response) => {
       let text = '';

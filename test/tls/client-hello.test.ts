@@ -7,7 +7,7 @@ import { Client, reasonOf, statusOf } from '../hostile/rig.ts';
 import { openTls } from '../support/edge.ts';
 import { HOST, SERVER, startTestGateway } from '../support/gateway.ts';
 import { makeCertificate } from '../support/pki.ts';
-import { clientHello, handshakeFailures, openssl, Pieces, portAt, sendBytes, VERSIONS, visit } from './clients.ts';
+import { clientHello, handshakeFailures, Pieces, portAt, sendBytes, VERSIONS, visit } from './clients.ts';
 
 const ROUTES = `
 - { name: open, match: { path: /* }, upstream: orders, require: public, weaker_than_defaults: [require] }
@@ -103,15 +103,6 @@ test('SNI chooses a certificate and nothing else: whatever name it has, Host dec
     assert.deepEqual([misdirected.answer.status, misdirected.answer.reason], [421, 'misdirected'], servername);
   }
   assert.deepEqual(await handshakeFailures(gateway), {});
-});
-
-test('an address as SNI, which RFC 6066 §3 forbids, gets the first certificate, as no SNI at all does', async (t) => {
-  const gateway = await startNamed(t);
-  const get = { send: `GET / HTTP/1.1\r\nHost: ${HOST}\r\nConnection: close\r\n\r\n` };
-  for (const name of [['-servername', '127.0.0.1'], ['-servername', '::1'], ['-noservername']]) {
-    const { text } = await openssl(portAt(gateway), ['-ign_eof', ...name], [get]);
-    assert.match(text, /^subject=CN ?= ?api\.example\.com$[^]*^HTTP\/1\.1 200 /m);
-  }
 });
 
 test('requests of one connection are each decided by their own Host, SNI or not: served here, 421 where it is not served', async (t) => {

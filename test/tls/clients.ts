@@ -1,6 +1,5 @@
-// Clients of the TLS tests: saved sessions, cut bytes, spoiled hellos, openssl.
+// Clients of the TLS tests: saved sessions, cut bytes, spoiled hellos.
 
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { Duplex } from 'node:stream';
@@ -150,41 +149,6 @@ function extensionsOf(hello: Buffer): number {
   const ciphers = session + 1 + hello.readUInt8(session);
   const compression = ciphers + 2 + hello.readUInt16BE(ciphers);
   return compression + 1 + hello.readUInt8(compression);
-}
-
-export interface Dialogue {
-  /** Both of its outputs. */
-  readonly text: string;
-  readonly exit: number;
-}
-
-/**
- * `openssl s_client` until the gateway closes or a line makes it quit. It sends SNI unless told not to.
- * @param lines written one after the other, each when what it waits for has been printed
- */
-export async function openssl(
-  port: number,
-  args: readonly string[],
-  lines: readonly { readonly after?: RegExp; readonly send: string }[] = [],
-): Promise<Dialogue> {
-  const name = args.includes('-noservername') ? [] : ['-servername', HOST];
-  const client = spawn('openssl', ['s_client', '-connect', `127.0.0.1:${port}`, ...name, ...args], {
-    stdio: 'pipe',
-    signal: AbortSignal.timeout(10_000),
-  });
-  const waiting = [...lines];
-  let text = '';
-  const read = (chunk: string) => {
-    text += chunk;
-    const [next] = waiting;
-    if (next?.after?.test(text)) client.stdin.write(waiting.shift()?.send ?? '');
-  };
-  client.stdout.setEncoding('latin1').on('data', read);
-  client.stderr.setEncoding('latin1').on('data', read);
-  client.stdin.on('error', () => {}); // the gateway closed before it read everything
-  while (waiting[0] !== undefined && waiting[0].after === undefined) client.stdin.write(waiting.shift()?.send ?? '');
-  const [exit] = (await once(client, 'close')) as [number];
-  return { text, exit };
 }
 
 /** Failed handshakes by reason, so far. */

@@ -8,7 +8,7 @@ import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import { HOST, SERVER, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { readAll } from '../support/edge.ts';
 import { makeCa, makeCertificate } from '../support/pki.ts';
-import { clientHello, handshakeFailures, openssl, portAt, sendBytes, VERSIONS, visit } from './clients.ts';
+import { clientHello, handshakeFailures, portAt, sendBytes, VERSIONS, visit } from './clients.ts';
 
 const ROUTES =
   '- { name: open, match: { path: /* }, upstream: orders, require: public, weaker_than_defaults: [require] }';
@@ -40,23 +40,6 @@ async function failingClient(gateway: TestGateway, options: ConnectionOptions): 
   return error.code;
 }
 
-for (const version of ['-tls1', '-tls1_1']) {
-  test(`${version} of openssl is refused whatever ciphers it offers`, async (t) => {
-    const gateway = await start(t);
-    const { text } = await openssl(portAt(gateway), [version, '-cipher', 'ALL:@SECLEVEL=0']);
-    assert.match(text, /alert protocol version/);
-    assert.doesNotMatch(text, /^New, TLS/m);
-    assert.deepEqual(await handshakeFailures(gateway), { version: 1 });
-  });
-}
-
-test('a client that fell back to TLS 1.2, and says so, is refused because the gateway has 1.3 (RFC 7507)', async (t) => {
-  const gateway = await start(t);
-  const { text } = await openssl(portAt(gateway), ['-tls1_2', '-fallback_scsv']);
-  assert.match(text, /alert inappropriate fallback/);
-  assert.deepEqual(await handshakeFailures(gateway), { version: 1 });
-});
-
 test('min_version: TLSv1.3 refuses TLS 1.2 under each certificate, and takes 1.3', async (t) => {
   const second = await makeCertificate({ names: ['second.example.com'], ...(SERVER.issuer && { ca: SERVER.issuer }) });
   const gateway = await startTestGateway(t, {
@@ -71,19 +54,6 @@ test('min_version: TLSv1.3 refuses TLS 1.2 under each certificate, and takes 1.3
     assert.equal((await visit(gateway, { servername, version: 'TLSv1.3' })).answer.status, 200);
   }
   assert.deepEqual(await handshakeFailures(gateway), { version: 2 });
-});
-
-test('a client that renegotiates TLS 1.2 behind an answer loses its connection, and the process goes on', async (t) => {
-  const gateway = await start(t);
-  const { text } = await openssl(
-    portAt(gateway),
-    ['-tls1_2'],
-    [{ send: GET }, { after: /from the upstream/, send: 'R\n' }],
-  );
-  assert.match(text, /RENEGOTIATING\n/);
-  assert.equal(text.match(/^HTTP\/1\.1 /gm)?.length, 1);
-  assert.equal(gateway.upstream.seen.length, 1);
-  assert.equal((await visit(gateway)).answer.status, 200);
 });
 
 test('a client that renegotiates while its request is under way gets no answer, and the upstream is told', async (t) => {
@@ -106,21 +76,6 @@ test('a client that renegotiates while its request is under way gets no answer, 
   gateway.upstream.arrived = () => {};
   gateway.upstream.answer = (_request, response) => response.end();
   assert.equal((await visit(gateway)).answer.status, 200);
-});
-
-test('new keys inside TLS 1.3, as often as a client wants them, are no renegotiation and change nothing', async (t) => {
-  const gateway = await start(t);
-  const { text } = await openssl(
-    portAt(gateway),
-    ['-tls1_3'],
-    [
-      { after: /New, TLSv1\.3/, send: 'K\n' },
-      { after: /KEYUPDATE/, send: 'K\n' },
-      { after: /KEYUPDATE[^]*KEYUPDATE/, send: GET },
-      { after: /from the upstream/, send: 'Q\n' },
-    ],
-  );
-  assert.match(text, /^HTTP\/1\.1 200 /m);
 });
 
 test('what is not TLS gets an HTTP answer on a TLS port only where it is HTTP/1, and is counted as such', async (t) => {
@@ -192,14 +147,6 @@ test('a client that agrees to nothing we have is counted by what is missing', as
   assert.deepEqual(await handshakeFailures(gateway), { parameters: 1 }, 'no cipher in common');
   await failingClient(gateway, { ALPNProtocols: ['spdy/3'] });
   assert.deepEqual(await handshakeFailures(gateway), { parameters: 2 }, 'no protocol in common (RFC 7301 §3.2)');
-});
-
-test('a client that refuses our certificate with an alert is counted as one that did', async (t) => {
-  const gateway = await start(t);
-  const { text } = await openssl(portAt(gateway), ['-verify_return_error']);
-  assert.match(text, /certificate verify failed/);
-  await gateway.logged({ msg: 'handshake refused' });
-  assert.deepEqual(await handshakeFailures(gateway), { server_certificate_refused: 1 });
 });
 
 /** Clients that begin a handshake and never come to its end. */

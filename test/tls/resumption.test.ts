@@ -1,14 +1,11 @@
 // Saved sessions and tickets: shorter handshakes, never evidence.
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { CLIENT, issue, OTHER_CLIENT, TO_CERTIFICATE } from '../gateway/credentials.ts';
 import { CLIENT_CA, CLIENT_ROOT, SERVER, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { makeCertificate, type TestCertificate } from '../support/pki.ts';
-import { openssl, portAt, ROUTES, VERSIONS, visit, type VisitWishes } from './clients.ts';
+import { ROUTES, VERSIONS, visit, type VisitWishes } from './clients.ts';
 
 const TLS = 'tls: { certificates: [{ cert: tls.crt, key_file: tls.key }] }';
 const listener = (name: string, certificates = '') =>
@@ -42,20 +39,6 @@ for (const version of VERSIONS) {
       gateway.upstream.seen.map(({ target }) => target),
       ['/open/1', '/open/2'],
     );
-  });
-
-  test(`${version}: a session is good at every worker, and no longer when their secret has been replaced`, async (t) => {
-    const more = 'workers: 3\nlog: { level: fatal }\ndrain: { delay: 0s, grace: 1s }';
-    const gateway = await startTestGateway(t, { routes: ROUTES, threads: true, more });
-    const { session } = await visit(gateway, { version, path: '/open/1' });
-    assert.ok(session);
-    const again = () => visit(gateway, { version, session, path: '/open/1' });
-    const visits = await Promise.all(Array.from({ length: 12 }, again));
-    assert.ok(visits.every(({ resumed }) => resumed));
-    const brief = await startTestGateway(t, { routes: ROUTES, threads: true, more, ticketSecretAge: 50 });
-    const { session: old } = await visit(brief, { version, path: '/open/1' });
-    assert.ok(old);
-    while ((await visit(brief, { version, session: old, path: '/open/1' })).resumed);
   });
 
   test(`${version}: Client-Cert and Client-Cert-Chain are the same on a connection that brings a saved session`, async (t) => {
@@ -143,76 +126,4 @@ for (const version of VERSIONS) {
     assert.equal(crossed.answer.reason, 'credentials_missing', 'the route of the host, not the one of SNI');
     assert.equal((await visit(gateway, { version, session, path: '/open/1' })).answer.status, 200);
   });
-}
-
-function folder(t: TestContext): string {
-  const path = mkdtempSync(join(tmpdir(), 'holdfast-tls-'));
-  t.after(() => rmSync(path, { recursive: true }));
-  return path;
-}
-
-test('TLS 1.2 without tickets: the gateway keeps no sessions, so that every connection is a new one', async (t) => {
-  const gateway = await startTestGateway(t, { routes: ROUTES });
-  const { text } = await openssl(
-    portAt(gateway),
-    ['-tls1_2', '-no_ticket', '-reconnect'],
-    [{ after: /(?:^New[^]*){6}/m, send: 'Q\n' }],
-  );
-  assert.equal(text.match(/^New, TLSv1\.2/gm)?.length, 6);
-  assert.doesNotMatch(text, /^Reused/m);
-});
-
-test('early data is not accepted, even of a client whose ticket claims that it may send some', async (t) => {
-  const gateway = await startTestGateway(t, { routes: ROUTES });
-  const [saved, early] = ['saved.pem', 'early.txt'].map((name) => join(folder(t), name));
-  assert.ok(saved && early);
-  const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: api.example.com\r\nConnection: close\r\n\r\n`;
-  const ask = (args: string[], path: string) =>
-    openssl(portAt(gateway), ['-tls1_3', '-ign_eof', ...args], [{ send: get(path) }]);
-
-  const first = await ask(['-sess_out', saved], '/open/first');
-  assert.match(first.text, /^ *Max Early Data: 0$/m);
-  writeFileSync(early, get('/open/early'));
-  const honest = await ask(['-sess_in', saved, '-early_data', early], '/open/honest');
-  assert.match(honest.text, /^Reused[^]*^Early data was not sent/m);
-  writeFileSync(saved, allowEarlyData(readFileSync(saved, 'latin1')));
-  const forged = await ask(['-sess_in', saved, '-early_data', early], '/open/forged');
-  assert.match(forged.text, /^Reused[^]*^Early data was rejected/m);
-  assert.deepEqual(
-    gateway.upstream.seen.map(({ target }) => target),
-    ['/open/first', '/open/honest', '/open/forged'],
-  );
-});
-
-/** OpenSSL's SSL_SESSION with `max_early_data [15]`, which it puts before all later ones. */
-function allowEarlyData(pem: string): string {
-  const der = Buffer.from(pem.replaceAll(/-----[^-]*-----|\s/g, ''), 'base64');
-  const elements = elementsOf(elementsOf(der)[0]?.content ?? der);
-  const later = (tag: number) => tag >= 0xaf && tag <= 0xbe;
-  const content = Buffer.concat([
-    ...elements.filter(({ tag }) => !later(tag)).map(({ bytes }) => bytes),
-    Buffer.from('af0402024000', 'hex'),
-    ...elements.filter(({ tag }) => later(tag) && tag !== 0xaf).map(({ bytes }) => bytes),
-  ]);
-  const header = Buffer.of(0x30, 0x82, content.length >> 8, content.length & 0xff);
-  const label = 'SSL SESSION PARAMETERS';
-  const lines =
-    Buffer.concat([header, content])
-      .toString('base64')
-      .match(/.{1,64}/g) ?? [];
-  return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ''].join('\n');
-}
-
-/** DER elements that follow one another. */
-function elementsOf(der: Buffer): { tag: number; bytes: Buffer; content: Buffer }[] {
-  const elements = [];
-  for (let at = 0; at < der.length; ) {
-    const short = der.readUInt8(at + 1);
-    const more = short < 0x80 ? 0 : short & 0x7f;
-    const start = at + 2 + more;
-    const end = start + (more === 0 ? short : der.readUIntBE(at + 2, more));
-    elements.push({ tag: der.readUInt8(at), bytes: der.subarray(at, end), content: der.subarray(start, end) });
-    at = end;
-  }
-  return elements;
 }

@@ -5,25 +5,16 @@ import { before, describe, test } from 'node:test';
 import { LRUCache } from 'lru-cache';
 import { Rejection } from '../../src/rejection/rejection.ts';
 import { type TokenTerms, verifyAccessToken } from '../../src/token/access-token.ts';
-import type { IntrospectionRules, Issuer } from '../../src/token/issuer.ts';
+import type { Issuer } from '../../src/token/issuer.ts';
 import type { JsonObject } from '../../src/jose/jws.ts';
 import { readKeySet, type VerificationKey } from '../../src/jose/key-set.ts';
 import { type Introspection, isOpaque, readIntrospection } from '../../src/token/opaque-token.ts';
-import { makeIssuer } from '../support/enforcing.ts';
+import { INTROSPECTION_RULES, makeIssuer } from '../support/enforcing.ts';
 import { AUDIENCE, ISSUER, makeKey, makeToken, type TestKey } from '../support/tokens.ts';
 
 const NOW = 1_800_000_000.5;
-const RULES: IntrospectionRules = {
-  endpoint: undefined,
-  clientId: 'gateway',
-  credentials: { method: 'client_secret_basic', secret: 'secret' },
-  accessToken: undefined,
-  signed: false,
-  always: false,
-  cache: 30,
-};
-const login = makeIssuer({ introspection: RULES });
-const strict = makeIssuer({ introspection: { ...RULES, always: true } });
+const login = makeIssuer({ introspection: INTROSPECTION_RULES });
+const strict = makeIssuer({ introspection: { ...INTROSPECTION_RULES, always: true } });
 const other = makeIssuer({ name: 'other', issuer: 'https://other.example.com' });
 /** An answer that is good. */
 const ACTIVE = { active: true, iss: ISSUER, aud: AUDIENCE, exp: NOW + 60, sub: 'alice', token_type: 'Bearer' };

@@ -1,7 +1,6 @@
 // TLS of listeners with real handshakes: certificates, versions, no resumption.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { before, test } from 'node:test';
@@ -173,19 +172,6 @@ test('a client cannot renegotiate', async (t) => {
   socket.renegotiate({}, () => socket.write('GET / HTTP/1.1\r\nHost: api.example.com\r\n\r\n'));
   assert.equal(await all, '', 'the connection ends without an answer');
   assert.deepEqual(served, []);
-});
-
-test('openssl s_client gets no early data and sees one full handshake after another', async (t) => {
-  const { port } = await serveListener(t, makeListener({ tls: tls(api), clientCertificate: asking() }));
-  const openssl = spawn('openssl', ['s_client', '-connect', `127.0.0.1:${port}`, '-reconnect', '-tls1_2'], {
-    stdio: ['pipe', 'pipe', 'ignore'],
-  });
-  openssl.stdin.end();
-  let text = '';
-  openssl.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-  await once(openssl, 'close');
-  assert.match(text, /^New, TLSv1\.2/m);
-  assert.doesNotMatch(text, /^Reused/m);
 });
 
 test('unusable material is an Error that names listener and file, and says nothing of the key', () => {

@@ -9,7 +9,7 @@ import { HOST } from '../support/gateway.ts';
 import { makeCertificate } from '../support/pki.ts';
 import { ANSWERS, answered, CLIENT_FRAMES, play, type Rig, scripts, SERVER_FRAMES, startRig } from './wire.ts';
 
-/** Rounds of sixteen peers at once: few in `npm test`, many in `npm run test:nightly`. */
+/** Rounds of sixteen peers at once: few in `npm run test:system`, many in `npm run test:nightly`.. */
 const NIGHTLY = process.env['TRIALS'] !== undefined;
 const ROUNDS = NIGHTLY ? 400 : 6;
 const AT_ONCE = 16;

@@ -5,7 +5,7 @@ import { Agent, get } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { HOST, readPage, startUpstream, writePolicy } from '../support/gateway.ts';
-import { Command } from './command.ts';
+import { Command, NPM } from './command.ts';
 
 const OPEN =
   '- { name: open, match: { path: /slow }, upstream: orders, require: public, weaker_than_defaults: [require] }';
@@ -99,4 +99,16 @@ test('SIGHUP while it drains is logged and breaks nothing off', async (t) => {
   release();
   assert.equal(await slow, 'at last');
   assert.equal((await command.ended).exit, 0);
+});
+
+test('started by npm, as README has it, SIGTERM to npm drains the gateway and leaves nothing running', async (t) => {
+  const upstream = await startUpstream(t);
+  const file = writePolicy(t, { routes: OPEN, more: 'drain: { delay: 0s, grace: 5s }' }, upstream.origin);
+  const command = new Command(t, ['serve', '--config', file], '', NPM);
+  const [listener] = (await command.logged('serving'))['listeners'] as string[];
+  command.signal('SIGTERM');
+  const { exit, stdout } = await command.ended;
+  assert.equal(exit, 0);
+  assert.match(stdout, /"msg":"stopped"\}\n$/);
+  await assert.rejects(readPage(portIn(listener), '/'), { code: 'ECONNREFUSED' });
 });

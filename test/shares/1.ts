@@ -1,0 +1,5 @@
+// Share 1 of the test files.
+
+import { importShare } from './share.ts';
+
+await importShare(1);
