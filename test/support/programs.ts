@@ -13,7 +13,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 const PROGRAMS = {
   haproxy: { packages: ['haproxy'], beside: undefined },
   nginx: { packages: ['nginx-light', 'libnginx-mod-stream'], beside: '/usr/lib/nginx/modules/ngx_stream_module.so' },
-  openssl: { packages: ['openssl'] },
+  openssl: { packages: ['openssl'], beside: undefined },
   caddy: { packages: ['caddy'], beside: undefined },
   apache2: { packages: ['apache2-bin'], beside: '/usr/lib/apache2/modules/mod_ssl.so' },
   'redis-server': { packages: ['redis-server', 'redis-tools'], beside: undefined },
