@@ -158,7 +158,12 @@ test('a connection that sends a second request before the first is answered ends
 
 test('metrics are never older than the question', async (t) => {
   let collections = 0;
-  const { get } = await openPort(t, { metrics: () => Promise.resolve(`collections ${(collections += 1)}\n`) });
+  const metrics = async () => {
+    collections += 1;
+    const text = `collections ${collections}\n`;
+    return async () => text;
+  };
+  const { get } = await openPort(t, { metrics });
   await Promise.all(Array.from({ length: 50 }, () => get('/metrics')));
   const before = collections;
   assert.equal((await get('/metrics')).body, `collections ${before + 1}\n`);
