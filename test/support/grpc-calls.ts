@@ -7,8 +7,11 @@ import { HOST, portOf, SERVER_CA, startTestGateway } from './gateway.ts';
 export interface CallWishes {
   /** Of a server on loopback, without TLS, which echoes at `/test.Echo/Unary`. */
   readonly port: number;
+  /** At least; it goes on until there were more than `LEAST` calls. */
   readonly seconds: number;
 }
+
+const LEAST = 100;
 
 export interface Calls {
   readonly calls: number;
@@ -46,7 +49,7 @@ export async function callThroughGateway(t: TestContext, { port, seconds }: Call
       client.makeUnaryRequest('/test.Echo/Unary', own, own, Buffer.from(text), done);
     });
   const loop = async () => {
-    while (performance.now() < until) {
+    while (performance.now() < until || calls <= LEAST) {
       const failure = await call(`call ${calls++}`);
       if (failure !== undefined) failed.push(failure);
     }

@@ -101,6 +101,11 @@ export class Events {
     return this.all.flatMap((event) => (event.kind === 'failed' ? [event.reason] : []));
   }
 
+  /** All but answers, which say nothing of a fault. */
+  get troubles(): readonly UpstreamEvent[] {
+    return this.all.filter(({ kind }) => kind !== 'answered');
+  }
+
   count(kind: UpstreamEvent['kind']): number {
     return this.all.filter((event) => event.kind === kind).length;
   }
