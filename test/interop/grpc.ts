@@ -22,10 +22,9 @@ async function startFound(t: TestContext, found: Found, age: string): Promise<nu
 }
 
 async function assertNoneLost(t: TestContext, port: number): Promise<void> {
-  const { calls, failed, resent } = await callThroughGateway(t, { port, seconds: SECONDS });
+  const { calls, failed, resent } = await callThroughGateway(t, { port, seconds: SECONDS, enough: 1000 });
   t.diagnostic(`${calls} calls, ${resent} sent again, ${failed.length} lost`);
   assert.deepEqual(failed, []);
-  assert.ok(calls > 1000, `${calls} calls`);
 }
 
 const grpcio = findGrpcio('aging/server.py');

@@ -7,11 +7,10 @@ import { HOST, portOf, SERVER_CA, startTestGateway } from './gateway.ts';
 export interface CallWishes {
   /** Of a server on loopback, without TLS, which echoes at `/test.Echo/Unary`. */
   readonly port: number;
-  /** At least; it goes on until there were more than `LEAST` calls. */
+  /** At least; it goes on until there were enough calls. */
   readonly seconds: number;
+  readonly enough: number;
 }
-
-const LEAST = 100;
 
 export interface Calls {
   readonly calls: number;
@@ -25,7 +24,7 @@ const CLIENTS = 20;
 const own = (value: Buffer): Buffer => value;
 
 /** Calls without a pause, of one client each of twenty connections' worth; the server must be there. */
-export async function callThroughGateway(t: TestContext, { port, seconds }: CallWishes): Promise<Calls> {
+export async function callThroughGateway(t: TestContext, { port, seconds, enough }: CallWishes): Promise<Calls> {
   const gateway = await startTestGateway(t, {
     upstreams: `echo: { targets: ["http://127.0.0.1:${port}"], http2: true }`,
     routes:
@@ -49,7 +48,7 @@ export async function callThroughGateway(t: TestContext, { port, seconds }: Call
       client.makeUnaryRequest('/test.Echo/Unary', own, own, Buffer.from(text), done);
     });
   const loop = async () => {
-    while (performance.now() < until || calls <= LEAST) {
+    while (performance.now() < until || calls < enough) {
       const failure = await call(`call ${calls++}`);
       if (failure !== undefined) failed.push(failure);
     }
