@@ -1,4 +1,4 @@
-// A service that moves to another address of loopback, of which not every system has several.
+// A service that moves to another address of loopback.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

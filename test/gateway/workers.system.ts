@@ -1,4 +1,4 @@
-// Several worker threads on one port: what they share, and what is lost when one of them dies.
+// Several worker threads on one port: what they share, and what is lost with one of them.
 
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';

@@ -1,4 +1,4 @@
-// Real worker threads: one that dies, one that cannot start, and a socket that they cannot share.
+// Real worker threads: one that dies, one that cannot start, a socket they cannot share.
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// TLS against the command of OpenSSL: old versions, renegotiation, saved sessions, early data.
+// OpenSSL as a client: old versions, renegotiation, saved sessions, early data.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
