@@ -14,7 +14,7 @@ test('a target that dies is noticed by operators and by no client, until it is b
   const gateway = await startTestGateway(t, {
     upstreams: `pair:
   targets: [${targets.map(({ origin }) => `"${origin}"`).join(', ')}]
-  health: { path: /healthz, interval: 100ms, unhealthy_after: 2, healthy_after: 2 }
+  health: { path: /healthz, interval: 500ms, unhealthy_after: 2, healthy_after: 2 }
   circuit: { failures: 2, open: 60s }
 `,
     routes: '- { name: pair, match: { path: /* }, upstream: pair, require: public, weaker_than_defaults: [require] }',
