@@ -51,8 +51,9 @@ function printDescription(
   warnings: readonly Problem[],
   verbose: boolean,
 ): string {
-  const { listeners, admin, telemetry, included, routes } = description;
-  const places = [`admin ${admin}`, `telemetry ${telemetry}`, ...included.map((one) => `included ${one}`)];
+  const { listeners, admin, telemetry, tracing, included, routes } = description;
+  const traces = tracing === undefined ? [] : [`tracing ${tracing}`];
+  const places = [`admin ${admin}`, `telemetry ${telemetry}`, ...traces, ...included.map((one) => `included ${one}`)];
   const shown = verbose ? listeners : listeners.map((one) => one.split('; ')[0] ?? '');
   const blocks = [
     routeTable(routes),

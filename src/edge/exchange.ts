@@ -2,8 +2,7 @@
 
 import type { Permit } from '../binding/permit.ts';
 import { enforce, type Notes, shadow } from '../enforce.ts';
-import type { Attempts, RequestLine } from '../observe/log.ts';
-import { isNonceChallenge, type OutcomeLabel } from '../observe/labels.ts';
+import { isNonceChallenge } from '../observe/labels.ts';
 import { chooseRoute, groupOf, routeForMethod } from '../policy/route-table.ts';
 import type { Route } from '../policy/policy.ts';
 import { grpcCodeOf, Rejection, reject } from '../rejection/rejection.ts';
@@ -20,8 +19,10 @@ import { forward } from './forward/forward.ts';
 import type { ExchangeOwner } from './forward/forward-exchange.ts';
 import { metadataAnswer } from './intake/metadata.ts';
 import type { Outcome } from './outcome.ts';
+import { type Ended, type Ending, labelOf, lineOf, recordOf } from './report.ts';
 import { permitLasts } from './forward/tunnel.ts';
-import { type Arrival, correlationFields, grpcCallOf, type ListenerAtWork, type Runtime } from './runtime.ts';
+import { type Arrival, correlationRules, grpcCallOf, type ListenerAtWork, type Runtime } from './runtime.ts';
+import { Steps } from './steps.ts';
 
 /** To `OPTIONS *`, and to OPTIONS that must not go further (RFC 9110 §7.6.2, §9.3.7). */
 const NOTHING_TO_SAY: Answer = { status: 204, fields: [['Cache-Control', 'no-store']], body: '' };
@@ -48,10 +49,6 @@ function decide(runtime: Runtime, listener: string, arrival: Arrival, deciding: 
   );
 }
 
-/** How an exchange ended, as its line in the log and the metrics say it. */
-type Ending = Pick<RequestLine, 'outcome' | 'status' | 'sent'> &
-  Partial<Pick<RequestLine, 'rejection' | 'grpcStatus' | 'tunnel'>>;
-
 class Exchange implements ExchangeOwner {
   readonly #runtime: Runtime;
   readonly #listener: string;
@@ -66,7 +63,11 @@ class Exchange implements ExchangeOwner {
   #notes: Notes = {};
   #shadowed: Rejection | undefined;
   #settled = false;
-  #attempts: Attempts | undefined;
+  #sending: Ended['sending'];
+  /** undefined: nothing of it is recorded. */
+  #steps: Steps | undefined;
+  /** When it was forwarded, on the monotonic clock. */
+  #forwarded: number | undefined;
   /** When its tunnel opened, on the monotonic clock. */
   #opened: number | undefined;
 
@@ -78,7 +79,7 @@ class Exchange implements ExchangeOwner {
     this.#correlation = correlate(
       arrival.transaction,
       arrival.connection,
-      correlationFields(runtime, this.#at),
+      correlationRules(runtime, this.#at),
       runtime.now,
     );
     this.#started = performance.now();
@@ -86,7 +87,7 @@ class Exchange implements ExchangeOwner {
 
   /** The walk: facts → route → decision → token for the upstream → upstream; any Rejection ends it. @param rejection of what was before the facts */
   async walk(rejection?: Rejection): Promise<void> {
-    const { policy, ports, now, stopping, metrics } = this.#runtime;
+    const { policy, now, stopping, metrics } = this.#runtime;
     if (stopping()) return this.#refuse(reject('draining'));
     if (rejection !== undefined) return this.#refuse(rejection);
 
@@ -114,8 +115,7 @@ class Exchange implements ExchangeOwner {
     if (route instanceof Rejection) return this.#refuse(route);
     this.#route = route;
 
-    this.#notes = { watch: metrics.watch(this.#started) };
-    const decision = await enforce(facts, route, ports, this.#notes);
+    const decision = await this.#decide(facts, route);
     if (decision instanceof Rejection) return this.#refuse(decision);
     this.#permit = decision;
     if (decision.facts.nonceUsed) metrics.countNonceUse(route, facts.authorization[0]);
@@ -124,8 +124,21 @@ class Exchange implements ExchangeOwner {
     const { exchange } = route.forward;
     if (exchange === undefined) return this.#forward(decision, facts, route);
     const token = await this.#runtime.exchangeToken(decision.facts, exchange, facts.now);
+    this.#steps?.took('exchange');
     if (token instanceof Rejection) return this.#refuse(token);
     this.#forward(decision, facts, route, token);
+  }
+
+  async #decide(facts: EdgeFacts, route: Route): Promise<Permit | Rejection> {
+    const { ports, metrics } = this.#runtime;
+    const watch = metrics.watch(this.#started);
+    this.#notes = { watch };
+    if (this.#correlation.trace?.sampled !== true) return await enforce(facts, route, ports, this.#notes);
+    const steps = new Steps(this.#started, watch);
+    steps.took('route');
+    this.#steps = steps;
+    this.#notes = { watch: steps };
+    return await enforce(facts, route, steps.timed(ports), this.#notes);
   }
 
   /** Changes nothing for a request that was permitted, not even by failing. */
@@ -133,6 +146,7 @@ class Exchange implements ExchangeOwner {
     if (route.shadow === undefined) return;
     try {
       this.#shadowed = await shadow(facts, route.shadow, this.#runtime.ports);
+      this.#steps?.took('shadow');
     } catch (error) {
       this.#runtime.log.failure('a shadow demand could not be evaluated', error, this.#correlation.requestId);
     }
@@ -153,6 +167,7 @@ class Exchange implements ExchangeOwner {
     const atWork = this.#at?.routes.get(route);
     if (atWork === undefined) throw new Error(`route ${route.name} is not at work`);
     const own = { fields: [...cors, ...(correlation.requestField ?? [])], unlessThere: correlation.interaction };
+    if (this.#steps !== undefined) this.#forwarded = performance.now();
     forward(permit, { transaction, facts, upstreamToken, route: atWork, correlation, own, owner: this });
   }
 
@@ -164,8 +179,8 @@ class Exchange implements ExchangeOwner {
     this.#report({ outcome: 'permitted', status: 200, sent: 0 });
   }
 
-  settled(outcome: Outcome, attempts: Attempts | undefined): void {
-    this.#attempts = attempts;
+  settled(outcome: Outcome, sending: Ended['sending']): void {
+    this.#sending = sending;
     const cut = this.#runtime.cutting();
     if (outcome.kind === 'rejected') return this.#refuse(cut ? reject('draining') : outcome.rejection);
     const status = outcome.kind === 'client_gone' ? undefined : outcome.status;
@@ -230,45 +245,39 @@ class Exchange implements ExchangeOwner {
     answer(transaction, { ...own, fields: [...own.fields, ...idFields(this.#correlation)] });
   }
 
-  #report({ outcome, status, sent, rejection, grpcStatus, tunnel }: Ending): void {
+  #report(ending: Ending): void {
     if (this.#settled) return;
     this.#settled = true;
-    const { metrics, log, recent } = this.#runtime;
-    const { transaction, connection } = this.#arrival;
+    const { metrics, log, recent, policy, traces } = this.#runtime;
     const permitted = this.#permit?.facts;
-    const facts = this.#facts;
-    const scheme = permitted?.scheme ?? presentedScheme(facts?.authorization ?? []);
-    const binding = permitted?.binding ?? 'none';
-    const now = performance.now();
+    const to = performance.now();
     if (this.#shadowed !== undefined) metrics.countRejection(this.#route, this.#shadowed, 'shadow');
     if (permitted?.unknownConfirmations) metrics.countUnknownConfirmations(permitted.unknownConfirmations);
-    const line: RequestLine = {
-      requestId: this.#correlation.requestId,
-      interactionId: this.#correlation.interaction?.[1],
-      listener: { name: this.#listener },
+    const ended: Ended = {
+      arrival: this.#arrival,
+      listener: this.#listener,
+      correlation: this.#correlation,
+      facts: this.#facts,
       route: this.#route,
-      method: transaction.method,
-      host: facts?.origin.authority,
-      target: transaction.target,
-      status,
-      grpcStatus,
-      scheme,
-      binding,
-      outcome,
-      rejection,
-      shadow: this.#shadowed,
-      seconds: (now - this.#started) / 1000,
-      client: connection.remoteAddress,
-      sent,
-      tunnel,
-      attempts: this.#attempts,
+      permit: this.#permit,
+      shadowed: this.#shadowed,
+      sending: this.#sending,
+      ending,
+      log: policy.log,
+      from: this.#started,
+      to,
     };
+    const line = lineOf(ended);
     // A 101 is the whole answer; what follows it in the tunnel is none of HTTP (RFC 9110 §15.2.2).
-    metrics.countRequest(line, ((this.#opened ?? now) - this.#started) / 1000);
-    metrics.countIssuerRequest(this.#notes.issuer, outcome);
-    if (isKeptFromPage(this.#route?.cors, facts)) metrics.countCorsRefusal(this.#route);
+    metrics.countRequest(line, ((this.#opened ?? to) - this.#started) / 1000);
+    metrics.countIssuerRequest(this.#notes.issuer, ending.outcome);
+    if (isKeptFromPage(this.#route?.cors, this.#facts)) metrics.countCorsRefusal(this.#route);
     log.request(line);
     recent.count(line, this.#runtime.now());
+    const { trace } = this.#correlation;
+    if (trace?.sampled !== true) return;
+    const steps = this.#steps?.taken(ending.rejection) ?? [];
+    traces?.record({ trace, ...recordOf(ended, line, steps, this.#forwarded) });
   }
 
   /** Fails closed: nothing more is forwarded, and an answer that has begun, or cannot be made, is broken off. */
@@ -283,16 +292,4 @@ class Exchange implements ExchangeOwner {
       this.#runtime.log.failure('a request could not be answered', again, this.#correlation.requestId);
     }
   }
-}
-
-const LABELS = {
-  forwarded: 'forwarded',
-  cut_off: 'rejected',
-  client_gone: 'client_gone',
-  upstream_broke: 'upstream_failed',
-} as const;
-
-function labelOf(outcome: Exclude<Outcome, { kind: 'rejected' }>): OutcomeLabel {
-  if (outcome.kind === 'tunnelled') return outcome.tunnel.end === 'upstream_broke' ? 'upstream_failed' : 'forwarded';
-  return LABELS[outcome.kind];
 }

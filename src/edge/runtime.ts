@@ -6,12 +6,13 @@ import { type GrpcCall, readGrpcCall } from '../http/grpc.ts';
 import type { Log } from '../observe/log.ts';
 import type { RecentTraffic } from '../observe/recent.ts';
 import type { TrafficMetrics } from '../observe/metrics.ts';
+import type { TraceSink } from '../observe/trace-record.ts';
 import type { Policy, Route } from '../policy/policy.ts';
 import type { Rejection } from '../rejection/rejection.ts';
 import type { TokenExchangeTerms } from '../token/exchanged-token.ts';
 import type { Deciding } from './decide/decide.ts';
 import type { RouteAtWork } from './forward/route-at-work.ts';
-import type { CorrelationFields } from './intake/correlation.ts';
+import type { CorrelationRules } from './intake/correlation.ts';
 import type { IntakeRules } from './intake/facts.ts';
 import type { Connection } from './listen/connection.ts';
 import type { Transaction } from './transaction/transaction.ts';
@@ -25,6 +26,8 @@ export interface Runtime {
   readonly metrics: TrafficMetrics;
   readonly log: Log;
   readonly recent: RecentTraffic;
+  /** undefined: nothing is traced. */
+  readonly traces: TraceSink | undefined;
   /** Seconds since the epoch. */
   readonly now: () => number;
   /** Whether new requests are refused because the process stops. */
@@ -57,9 +60,10 @@ export interface Arrival {
   readonly connection: Connection;
 }
 
-/** The fields that have the ids of requests of this listener. */
-export function correlationFields({ policy }: Runtime, at: ListenerAtWork | undefined): CorrelationFields {
-  return { request: policy.managedFields.requestId, interaction: at?.intake.listener.interactionId };
+/** How requests of this listener are named and traced. */
+export function correlationRules({ policy }: Runtime, at: ListenerAtWork | undefined): CorrelationRules {
+  const { managedFields, tracing } = policy;
+  return { request: managedFields.requestId, interaction: at?.intake.listener.interactionId, tracing };
 }
 
 /**

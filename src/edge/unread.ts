@@ -6,7 +6,7 @@ import { grpcCodeOf, type Rejection } from '../rejection/rejection.ts';
 import type { RequestLine } from '../observe/log.ts';
 import { correlate, idFields } from './intake/correlation.ts';
 import type { Refused } from './listen/serve.ts';
-import { correlationFields, grpcCallOf, type Runtime } from './runtime.ts';
+import { correlationRules, grpcCallOf, type Runtime } from './runtime.ts';
 
 /**
  * The answer to what never became a request: bytes that the parser refused, CONNECT, a header section that did not end.
@@ -17,7 +17,8 @@ export function refuseUnread(runtime: Runtime, listener: string, rejection: Reje
   const { connection, transaction } = refused;
   const at = runtime.listeners.get(listener);
   const grpc = transaction && grpcCallOf(at, transaction);
-  const correlation = correlate(transaction, connection, correlationFields(runtime, at), runtime.now);
+  const rules = { ...correlationRules(runtime, at), tracing: undefined };
+  const correlation = correlate(transaction, connection, rules, runtime.now);
   const { requestId, interaction } = correlation;
   const own = rejectionAnswer(rejection, {
     requestId,
@@ -33,6 +34,7 @@ export function refuseUnread(runtime: Runtime, listener: string, rejection: Reje
   const line: RequestLine = {
     requestId,
     interactionId: interaction?.[1],
+    traceId: undefined,
     listener: { name: listener },
     route: undefined,
     method: transaction?.method ?? '',
@@ -47,6 +49,7 @@ export function refuseUnread(runtime: Runtime, listener: string, rejection: Reje
     shadow: undefined,
     seconds: 0,
     client: connection.remoteAddress,
+    tokenClient: undefined,
     sent: 0,
     tunnel: undefined,
     attempts: undefined,

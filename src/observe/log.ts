@@ -1,5 +1,6 @@
 // The log: one JSON line per request, of typed parts that cannot hold a secret.
 
+import { createHmac, randomBytes } from 'node:crypto';
 import type { EventEmitter } from 'node:events';
 import { Socket } from 'node:net';
 import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from 'pino';
@@ -30,6 +31,8 @@ export interface RequestLine {
   readonly requestId: string;
   /** A UUID, the client's where it gave one; undefined: the listener has no such field. */
   readonly interactionId: string | undefined;
+  /** undefined: nothing is traced. */
+  readonly traceId?: string | undefined;
   readonly listener: Pick<Listener, 'name'>;
   /** undefined: none was found. */
   readonly route: Pick<Route, 'name'> | undefined;
@@ -51,6 +54,8 @@ export interface RequestLine {
   readonly seconds: number;
   /** IP address of the client; undefined on unix sockets. */
   readonly client: string | undefined;
+  /** Of the access token of a permitted request, where the log has it; undefined: not asked for, or not known. */
+  readonly tokenClient?: { readonly issuer: string; readonly id: string } | undefined;
   /** Bytes of the answer's body, or to the client through its tunnel. */
   readonly sent: number;
   /** How the tunnel of the request went; undefined: none was opened. */
@@ -82,9 +87,17 @@ const BUFFER_LIMIT = 16 * 1024 * 1024;
 /** Milliseconds without a write after which the reader is given up, and for all that is left to write. */
 const FLUSH_PATIENCE = { silence: 1000, all: 2000 };
 
-/** @param to for tests; the default is standard output, written without blocking and flushed at exit */
-export function createLog(rules: LogRules, to: DestinationStream = standardOutput()): Log {
+/**
+ * @param to for tests; the default is standard output, written without blocking and flushed at exit
+ * @param secret by which clients of tokens are hashed where the policy has no key
+ */
+export function createLog(
+  rules: LogRules,
+  to: DestinationStream = standardOutput(),
+  secret: Uint8Array = randomBytes(CLIENT_KEY_BYTES),
+): Log {
   let { sampleSuccesses } = rules;
+  let nameClient = clientNaming(rules, secret);
   const logger = pino(
     {
       level: rules.level,
@@ -99,12 +112,13 @@ export function createLog(rules: LogRules, to: DestinationStream = standardOutpu
       const success = line.rejection === undefined && line.status !== undefined && line.status < 500;
       if (success && sampleSuccesses < 1 && Math.random() >= sampleSuccesses) return;
       const status = line.rejection?.status ?? line.status ?? 0;
-      logger[status >= 500 ? 'warn' : 'info'](requestFields(line), 'request');
+      logger[status >= 500 ? 'warn' : 'info']({ ...requestFields(line), ...nameClient(line.tokenClient) }, 'request');
     },
     event: (level, message, fields = {}) => logger[level](eventFields(fields), message),
     failure: (message, error, requestId) => logger.error({ request_id: requestId, error: errorFields(error) }, message),
     change(next) {
       ({ sampleSuccesses } = next);
+      nameClient = clientNaming(next, secret);
       logger.level = next.level;
     },
     flush: async () => {
@@ -179,6 +193,7 @@ function requestFields(line: RequestLine) {
   return {
     request_id: line.requestId,
     interaction_id: line.interactionId,
+    trace_id: line.traceId,
     listener: line.listener.name,
     route: line.route?.name,
     method: line.method.slice(0, TEXT_LIMIT),
@@ -201,8 +216,24 @@ function requestFields(line: RequestLine) {
   };
 }
 
+/** Bytes of the key of clients' hashes, at least; and characters of a hash. */
+const CLIENT_KEY_BYTES = 32;
+const HASH_LENGTH = 22;
+
+/** @param secret the key where the policy has none */
+function clientNaming({ client, clientKey }: LogRules, secret: Uint8Array) {
+  return (of: RequestLine['tokenClient']): object | undefined => {
+    if (of === undefined || client === undefined) return undefined;
+    if (client === 'id') return { token_client: shortText(of.id, TEXT_LIMIT) };
+    const hash = createHmac('sha256', clientKey ?? secret)
+      .update(`${of.issuer}\0${of.id}`)
+      .digest('base64url');
+    return { token_client_hash: hash.slice(0, HASH_LENGTH) };
+  };
+}
+
 /** Neither the query nor, of a target in absolute form, the userinfo. */
-function pathOf(target: string): string {
+export function pathOf(target: string): string {
   return /^(?:[a-z][a-z0-9+.-]*:\/\/[^/?#]*)?(?<path>[^?#]*)/i.exec(target)?.groups?.['path'] ?? '';
 }
 

@@ -2,6 +2,7 @@
 
 import { ISSUER_CALL_METRICS } from './issuer-call-metrics.ts';
 import { STORE_METRICS } from './store-metrics.ts';
+import { TRACE_METRICS } from './trace-metrics.ts';
 
 /**
  * Every metric of our own; docs list this table. Each label takes values from a closed set only: names from the policy, reasons of
@@ -71,6 +72,7 @@ export const METRICS = {
   replayEntries: { name: 'holdfast_replay_entries', help: 'Proofs that are remembered.', labels: [] },
   replayCapacity: { name: 'holdfast_replay_capacity', help: 'Proofs that can be remembered at once.', labels: [] },
   ...STORE_METRICS,
+  ...TRACE_METRICS,
   issuerKeysLoaded: {
     name: 'holdfast_issuer_keys_loaded',
     help: '1 if the keys of the issuer have been loaded since the start.',

@@ -24,6 +24,7 @@ import { type Mode, type OutcomeLabel, type PreflightResult, statusLabel } from 
 import type { RequestLine } from './log.ts';
 import { METRICS } from './metric-table.ts';
 import { addStoreMetrics, type StoreMetrics } from './store-metrics.ts';
+import { addTraceMetrics, type CountSpans } from './trace-metrics.ts';
 import {
   addUpstreamGauges,
   createUpstreamCounts,
@@ -88,6 +89,8 @@ export interface TrafficMetrics extends IssuerCallCounts, UpstreamCounts, Connec
   observeLoopDelay(seconds: number): void;
   /** Of the replica replay store, once there is one. */
   addStore(): StoreMetrics;
+  /** Of traces, once there are some. */
+  addTraces(): CountSpans;
   snapshot(): Promise<Snapshot>;
 }
 
@@ -123,6 +126,7 @@ export function createTrafficMetrics(sources: TrafficSources): TrafficMetrics {
     ...createIssuerCallCounts(registry),
     ...createUpstreamCounts(registry),
     addStore: () => addStoreMetrics(registry),
+    addTraces: () => addTraceMetrics(registry),
     snapshot: () => registry.getMetricsAsJSON(),
   };
 }

@@ -1,6 +1,7 @@
 // The compiled policy: plain frozen data that the decision and the edge read.
 
 import type { RedisPolicy } from './redis.ts';
+import type { TracingRules } from './tracing.ts';
 import type { SigningKey } from '../jose/signing-key.ts';
 import type { Requirement } from '../binding/binding.ts';
 import type { CertificateFormat } from '../certificate/formats.ts';
@@ -320,6 +321,10 @@ export interface LogRules {
   readonly level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
   /** 0 to 1. */
   readonly sampleSuccesses: number;
+  /** How lines name the client of the token; absent: not at all. */
+  readonly client?: 'id' | 'hash' | undefined;
+  /** Of the hash; absent: random per process. */
+  readonly clientKey?: Uint8Array | undefined;
 }
 
 /** Everything that one configuration means; frozen. */
@@ -338,6 +343,8 @@ export interface Policy {
   readonly log: LogRules;
   /** URL of the page about reasons; absent: there is none. */
   readonly problemBase?: string;
+  /** undefined: no traces. */
+  readonly tracing: TracingRules | undefined;
   /** Seconds. */
   readonly drain: { readonly delay: number; readonly grace: number };
   readonly issuers: readonly Issuer[];

@@ -35,6 +35,15 @@ export interface Sender {
 /** As in the default of X-Auth-Client. */
 const CLIENT_CLAIMS = ['client_id', 'azp', 'cid', 'appid'];
 
+/** The client of an access token. Takes claims that were verified. @returns undefined: they name none */
+export function clientOf(claims: JsonObject): string | undefined {
+  return firstText(claims, CLIENT_CLAIMS);
+}
+
+function firstText(claims: JsonObject, names: readonly string[]): string | undefined {
+  return names.map((name) => claims[name]).find((claim): claim is string => typeof claim === 'string' && claim !== '');
+}
+
 /**
  * The text by which requests are counted together. Clients and subjects belong to their issuer; IPv6 addresses count by their
  * /64, of which one host has every address. Whoever lacks what is counted shares one key with all who do, of the same issuer.
@@ -42,9 +51,7 @@ const CLIENT_CLAIMS = ['client_id', 'azp', 'cid', 'appid'];
 export function rateKey(key: RateKey, { issuer = '', claims = {}, thumbprint, address }: Sender): string {
   if (key === 'thumbprint') return `thumbprint ${thumbprint ?? ''}`;
   if (key === 'address') return `address ${address === undefined ? '' : networkOf(address)}`;
-  const names = key === 'client' ? CLIENT_CLAIMS : ['sub'];
-  const values = names.map((name) => claims[name]).filter((claim) => typeof claim === 'string');
-  const value = values.find((claim) => claim !== '');
+  const value = key === 'client' ? clientOf(claims) : firstText(claims, ['sub']);
   // The length keeps issuer and value apart.
   return `${key} ${issuer.length} ${issuer}${value === undefined ? '' : ` ${value}`}`;
 }

@@ -146,6 +146,7 @@ class RunningGateway implements Gateway {
       rates: createRateMemory(now()),
       challenged: createChallengedMemory(),
       nonceSecret: randomBytes(SECRET_BYTES),
+      logSecret: randomBytes(SECRET_BYTES),
       ticketSecret: randomBytes(SECRET_BYTES),
     };
     this.#replay = new ProcessReplayStore(replay, now);

@@ -16,6 +16,8 @@ import type { HandshakeRefusal } from '../edge/listen/serve.ts';
 import { reportUpstream } from '../edge/upstream/report.ts';
 import { type OpenUpstream, openUpstream, type UpstreamEvent } from '../edge/upstream/upstream.ts';
 import type { Log } from '../observe/log.ts';
+import { TraceExport } from '../observe/trace-export.ts';
+import type { CountSpans } from '../observe/trace-metrics.ts';
 import { type Recent, RecentTraffic } from '../observe/recent.ts';
 import type { ConnectionKind } from '../observe/recent-connections.ts';
 import { createTrafficMetrics, type TrafficMetrics } from '../observe/metrics.ts';
@@ -69,6 +71,8 @@ export class DataPlane {
   readonly #bodies = new BodyMemory();
   #runtime: Runtime;
   #upstreams: ReadonlyMap<Upstream, OpenUpstream> = new Map();
+  #traces: TraceExport | undefined;
+  #countSpans: CountSpans | undefined;
   #stopping = false;
   #cutting = false;
   readonly #refused: RefusedConnections;
@@ -102,6 +106,7 @@ export class DataPlane {
   async open(): Promise<void> {
     const { policy, binds, reusePort } = this.#order;
     await this.#replicaStore?.settled();
+    await this.#traces?.loaded;
     this.#endLoopDelay = watchLoopDelay((seconds) => this.metrics.observeLoopDelay(seconds));
     for (const listener of policy.listeners) {
       const bind = binds.get(listener.name);
@@ -156,6 +161,7 @@ export class DataPlane {
   async stop(): Promise<void> {
     this.#stopping = true;
     await Promise.all([...this.#open.values()].map((listener) => listener.stop()));
+    await this.#traces?.close();
   }
 
   /** Ends everything at once. */
@@ -165,6 +171,7 @@ export class DataPlane {
     this.#endLoopDelay();
     await Promise.all([...this.#open.values()].map((listener) => listener.close()));
     await this.#issuerCalls.close();
+    await this.#traces?.close();
     await Promise.all([...this.#upstreams.values()].map((upstream) => upstream.destroy()));
     this.#replicaStore?.close();
   }
@@ -195,6 +202,7 @@ export class DataPlane {
       metrics: this.metrics,
       log,
       recent: this.#recent,
+      traces: this.#tracesOf(policy),
       now,
       stopping: () => this.#stopping,
       cutting: () => this.#cutting,
@@ -202,14 +210,17 @@ export class DataPlane {
   }
 
   #listenersAtWork(policy: Policy): Runtime['listeners'] {
-    const { id, listeners, routes, managedFields, withoutUpstreamNonce } = policy;
+    const { id, listeners, routes, managedFields, withoutUpstreamNonce, tracing } = policy;
     const rulesOf = ({ name }: Listener) => {
       const here = routes.filter(({ match }) => match.listeners?.includes(name) ?? true);
       return new Map(here.map((route) => [route, compileFieldRules(route, id, managedFields)]));
     };
     const forwarded = routes.flatMap((route) => {
       const upstream = this.#upstreams.get(route.upstream);
-      const rules = compileFieldRules(route, id, managedFields, withoutUpstreamNonce.has(route));
+      const rules = compileFieldRules(route, id, managedFields, {
+        withoutUpstreamNonce: withoutUpstreamNonce.has(route),
+        traced: tracing !== undefined,
+      });
       const shared = routes.some((other) => other !== route && other.upstream === route.upstream);
       return upstream === undefined ? [] : [{ route, terms: { rules, upstream, shared, bodies: this.#bodies } }];
     });
@@ -234,6 +245,17 @@ export class DataPlane {
     const same = before.find((open) => open.fits(upstream, { connect }));
     const onEvent = (event: UpstreamEvent) => reportUpstream(event, this.metrics, this.#options.log);
     return same ?? openUpstream(upstream, { connect, onEvent, ...this.#named });
+  }
+
+  /** Under other rules another export; the one before sends what it has. */
+  #tracesOf({ tracing }: Policy): TraceExport | undefined {
+    if (tracing !== undefined && this.#traces?.fits(tracing)) return this.#traces;
+    void this.#traces?.close();
+    const { log, lookup } = this.#options;
+    if (tracing !== undefined) this.#countSpans ??= this.metrics.addTraces();
+    this.#traces =
+      tracing && new TraceExport(tracing, { log, lookup, count: (...spans) => this.#countSpans?.(...spans) });
+    return this.#traces;
   }
 
   /** How names are resolved, where a test says it. */

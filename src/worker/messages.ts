@@ -16,6 +16,8 @@ export interface SharedState {
   readonly challenged: SharedArrayBuffer;
   /** For nonces where the policy names no secret of its own. */
   readonly nonceSecret: Uint8Array;
+  /** For hashes of clients in the log, likewise. */
+  readonly logSecret: Uint8Array;
   /** Session tickets of one thread are good at the others. */
   readonly ticketSecret: Uint8Array;
 }

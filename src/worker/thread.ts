@@ -14,7 +14,7 @@ const worker = new Worker({
     if (report.type === 'serving') spareMemory();
     port.postMessage(report);
   },
-  log: ({ policy }) => createLog(policy.log),
+  log: ({ policy, shared }) => createLog(policy.log, undefined, shared.logSecret),
   now: () => Date.now() / 1000,
   giveBack: giveBackMemory,
   ended: () => port.close(),

@@ -111,6 +111,8 @@ test('config/reference.yaml compiles as it is, so that what docs/configuration.m
     'secrets/metadata.pem': CA.key,
     'secrets/exchange.jwk': FAPI_FILES['secrets/introspection.jwk'] ?? '',
     'secrets/redis': 'a-password-of-the-redis-user\n',
+    'secrets/log.key': '0123456789abcdef0123456789abcdef\n',
+    'secrets/otlp-token': 'Bearer of-the-collector\n',
   };
   const { warnings } = compileExample(copyExample(t, '../reference.yaml', files), {});
   assert.deepEqual(warnings, []);

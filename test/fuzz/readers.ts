@@ -27,6 +27,7 @@ import { readHostPattern, readPathPattern } from '../../src/config/compile/route
 import { readSource } from '../../src/config/read/source.ts';
 import { NonceKeys } from '../../src/proof/nonce.ts';
 import { readProofKey } from '../../src/jose/jwk.ts';
+import { readTraceContext } from '../../src/http/trace-context.ts';
 import { readAuthority, readDecodedPaths, readOrigin, readRequestPath, readTargetUri } from '../../src/http/uri.ts';
 import { checkClaimTypes } from '../../src/token/access-claims.ts';
 import { readConfirmation } from '../../src/token/confirmation.ts';
@@ -359,6 +360,7 @@ export const READERS: Readonly<Record<string, Reader>> = {
     samples: [`Hash=ab;Cert="${escaped}";Subject="CN=a"`, 'By=', 'URI="', 'Cert="\\', 'URI=a;', 'a'],
   },
   readInteractionId: { read: (text) => readInteractionId('X', ['x', text]), samples: [ID, '73cac523-', '-', '{}'] },
+  readTraceContext: { read: (text) => readTraceContext([text], [text]), samples: [`00-${ID}`, 'a=1,b=2', '-01'] },
   readRequestId: { read: (text) => readRequestId('X', ['x', text]), samples: [ID, '7F00:8B_1', 'Root=1-67891233-abc'] },
   readXfccElement: {
     read: (text) => readXfccElement(text, 2),

@@ -327,6 +327,7 @@ describe('several workers', () => {
 test('every metric of the table is exposed with its help, and none beside it', async () => {
   const metrics = makeMetrics();
   metrics.addStore();
+  metrics.addTraces();
   const text = await metrics.text();
   const exposed = [...text.matchAll(/^# HELP (?<name>holdfast_\w+) (?<help>.*)$/gm)].map(({ groups }) => ({
     ...groups,

@@ -164,8 +164,8 @@ export async function openForwarder(t: TestContext, origin: string, wishes: Forw
       own: { fields: [] },
       owner: {
         tunnelOpened: () => Number.POSITIVE_INFINITY,
-        settled: (outcome, attempts) => {
-          outcomes.attempts.push(attempts);
+        settled: (outcome, sending) => {
+          outcomes.attempts.push(sending?.attempts);
           if (outcome.kind === 'rejected') answer(response, outcome.rejection.status, outcome.rejection.reason);
           outcomes.add(outcome);
         },

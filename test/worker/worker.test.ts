@@ -47,6 +47,7 @@ function startOrder(policy: Policy, bind: Bind): StartOrder {
       rates: createRateMemory(now()),
       challenged: createChallengedMemory(),
       nonceSecret: new Uint8Array(32),
+      logSecret: new Uint8Array(32),
       ticketSecret: new Uint8Array(32),
     },
     binds: new Map([['public', bind]]),

@@ -8,6 +8,7 @@ import { compileIssuers } from './issuer.ts';
 import { checkPorts, compileListeners } from './listener.ts';
 import { checkOwnership } from './ownership.ts';
 import { checkChosen, checkReach, publicBesideNonces } from './reach.ts';
+import { compileLog } from './log.ts';
 import { fitConnections, type Machine } from './memory.ts';
 import { compileRateLimits, warnOfUnusedLimits } from './rate-limit.ts';
 import { compileRedis } from './redis.ts';
@@ -16,6 +17,7 @@ import { checkResources } from './resource.ts';
 import { compileSigners } from './signed-metadata.ts';
 import { compileRoutes } from './route.ts';
 import { warnOfSpellings } from './spelling.ts';
+import { compileTracing } from './tracing.ts';
 import { compileUpstreams } from './upstream.ts';
 import { compileManagedFields } from '../../policy/managed-fields.ts';
 import { compileMetadata } from '../../policy/protected-resource.ts';
@@ -60,6 +62,7 @@ export function compilePolicy(read: ReadPolicy, now: number, machine: Machine = 
   const clockTolerance = longest(routes, (dpop) => dpop.clockTolerance);
   const redis = compileRedis(compilation, { retention, clockTolerance });
   const requestId = compileRequestId(compilation);
+  const told = { log: compileLog(compilation), tracing: compileTracing(compilation) };
   warn(compilation, routes);
   warnOfUnusedLimits(compilation, rateLimits, [...routes.keys()]);
   if (compilation.problems.length > 0) return { problems: compilation.problems };
@@ -73,15 +76,11 @@ export function compilePolicy(read: ReadPolicy, now: number, machine: Machine = 
     listeners: fitConnections(compilation, listeners, { workers, capacity }, machine.memory),
     admin: config.admin.bind,
     telemetry: config.telemetry,
-    log: { level: config.log.level, sampleSuccesses: config.log.sample_successes },
+    ...told,
     ...(config.problem_base !== undefined && { problemBase: config.problem_base }),
     drain: config.drain,
     issuers: [...issuers.values()].map((issuer) => whenUsed(issuer, [...routes.keys()])),
-    replay: {
-      capacity,
-      retention,
-      redis,
-    },
+    replay: { capacity, retention, redis },
     nonce: { secrets, lifetime: config.nonce.lifetime },
     upstreams: [...upstreams.values()],
     routes: [...routes.keys()],

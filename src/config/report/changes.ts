@@ -6,6 +6,7 @@ import type { Demand, Policy, Route } from '../../policy/policy.ts';
 /** What has no name of its own: the section as people know it. */
 const SECTIONS = {
   log: 'log',
+  tracing: 'tracing',
   drain: 'drain',
   nonce: 'nonce',
   replay: 'replay',

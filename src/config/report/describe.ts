@@ -14,6 +14,7 @@ import {
   type Target,
   type Upstream,
 } from '../../policy/policy.ts';
+import type { TracingRules } from '../../policy/tracing.ts';
 import type { AccessTokenMark } from '../../token/token-kind.ts';
 
 /** What a route is in a few words, for a table; lists may be empty. */
@@ -52,6 +53,8 @@ export interface PolicyDescription {
   readonly listeners: readonly string[];
   readonly admin: string;
   readonly telemetry: string;
+  /** undefined: nothing is traced. */
+  readonly tracing: string | undefined;
   readonly routes: readonly RouteDescription[];
 }
 
@@ -61,6 +64,7 @@ export function describePolicy(policy: Policy): PolicyDescription {
     listeners: policy.listeners.map(describeListener),
     admin: formatBind(policy.admin),
     telemetry: describeTelemetry(policy.telemetry),
+    tracing: policy.tracing && describeTracing(policy.tracing),
     routes: policy.routes.map((route) => describeRoute(route, policy)),
   };
 }
@@ -84,6 +88,16 @@ export function formatTarget({ origin, socketPath }: Target): string {
 
 function describeTelemetry({ bind, hosts }: Policy['telemetry']): string {
   return hosts.length === 0 ? formatBind(bind) : `${formatBind(bind)}; also called ${hosts.join(', ')}`;
+}
+
+function describeTracing({ endpoint, sample, trust, clientAddress }: TracingRules): string {
+  const parts = [
+    `spans to ${endpoint}`,
+    `${Number((sample * 100).toPrecision(3))} % of the traces that begin here`,
+    trust === 'all' ? 'every traceparent is continued' : 'traceparent of trusted peers is continued',
+    ...(clientAddress ? ["with clients' addresses"] : []),
+  ];
+  return parts.join('; ');
 }
 
 /** `10.0.0.1/32 as lb.internal (X-Forwarded-*)`. */

@@ -5,7 +5,6 @@ import { jsonSchema } from '../schema/json-schema.ts';
 import type { ConfigPath } from '../problem.ts';
 import { maskAddresses } from './mask.ts';
 import type { ReadPolicy } from '../read/read.ts';
-import { LATER } from '../schema/keys.ts';
 
 /** A node of the JSON Schema. */
 interface Node {
@@ -26,7 +25,7 @@ export function effectiveConfig(read: Pick<ReadPolicy, 'data' | 'written'>): str
 }
 
 function complete(node: Node, data: unknown, path: ConfigPath, read: Pick<ReadPolicy, 'written'>): unknown {
-  const value = data ?? (isLater(path) ? undefined : node.default);
+  const value = data ?? node.default;
   if (Array.isArray(value)) {
     const items = node.items ?? alternative(node, ({ items }) => items !== undefined)?.items ?? {};
     return value.map((item, index) => complete(items, item, [...path, index], read));
@@ -51,12 +50,4 @@ function completeMapping(node: Node, data: object, path: ConfigPath, read: Pick<
 
 function alternative({ anyOf = [] }: Node, fits: (node: Node) => boolean): Node | undefined {
   return anyOf.find(fits);
-}
-
-/** Defaults of what is not built yet say nothing about this gateway. */
-function isLater(path: ConfigPath): boolean {
-  return LATER.some(({ key }) => {
-    const parts = key.split('.');
-    return parts.length === path.length && parts.every((part, index) => part === '*' || part === path[index]);
-  });
 }

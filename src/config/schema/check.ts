@@ -3,8 +3,6 @@
 import { z } from 'zod';
 import type { ConfigPath } from '../problem.ts';
 import { type Config, schema } from './schema.ts';
-import { LATER } from './keys.ts';
-import { select } from './select.ts';
 
 /** Something wrong in the data. */
 export interface Finding {
@@ -39,16 +37,10 @@ export function checkConfig(
   const wrong = parsed.success
     ? []
     : parsed.error.issues.flatMap((issue) => describe(issue, [], { data, written, known }));
-  const later = findLater(data, written, wrong);
-  // Of a mapping that is wrong in itself and further in, the latter says more; inside a key that is not built nothing counts.
-  const findings = [
-    ...later,
-    ...wrong.filter(
-      (finding) =>
-        !later.some((other) => isWithin(finding.path, other.path)) &&
-        !wrong.some((other) => isBelow(other.path, finding.path) || explains(other, finding)),
-    ),
-  ];
+  // Of a mapping that is wrong in itself and further in, the latter says more.
+  const findings = wrong.filter(
+    (finding) => !wrong.some((other) => isBelow(other.path, finding.path) || explains(other, finding)),
+  );
   if (parsed.success && findings.length === 0) return { config: parsed.data, findings };
   return { config: findings.every(({ removable }) => removable) ? withoutKeys(data, findings) : undefined, findings };
 }
@@ -134,24 +126,6 @@ function shown(text: string, type: string): string {
   const short = clean.length > SHOWN ? `${clean.slice(0, SHOWN)}…` : clean;
   if (type === 'string') return JSON.stringify(short);
   return type === 'number' ? `the number ${short}` : short;
-}
-
-const NOT_BUILT_YET = 'is part of the contract but not built yet';
-
-/** What is written and not built yet; of a key with some values built, a value that is none at all is not that. */
-function findLater(data: unknown, written: Written, wrong: readonly Finding[]): readonly Finding[] {
-  return LATER.flatMap(({ key, taken }) => {
-    const some = taken.length > 0;
-    const places = select(data, key).filter(
-      ([path, value]) => !some || !(taken.includes(value) || wrong.some((other) => isSame(other.path, path))),
-    );
-    return places.map(([path, value]) => {
-      const message = some
-        ? `${shown(written(path) ?? '', typeof value)} ${NOT_BUILT_YET}, expected ${taken.join(' or ')}`
-        : NOT_BUILT_YET;
-      return { path, atKey: false, removable: true, message };
-    });
-  });
 }
 
 function valueAt(data: unknown, path: ConfigPath): unknown {

@@ -24,11 +24,9 @@ export function jsonSchema(): object {
 
 /** What the schema states about a key is for people a sentence of its description. */
 function spellFacts(node: Json): void {
-  const { file: _file, restart, later, ...rest } = node as Json & SchemaNode;
-  const taken = later === undefined || later.taken.length === 0 ? '' : `, only ${later.taken.join(' or ')} is taken`;
-  const before = later === undefined ? '' : `Not built yet${taken}. `;
-  const description = `${before}${rest.description ?? ''}${restart ? ' A change needs a restart.' : ''}`;
-  for (const fact of ['takes', 'file', 'restart', 'later']) delete node[fact];
+  const { file: _file, restart, ...rest } = node as Json & SchemaNode;
+  const description = `${rest.description ?? ''}${restart ? ' A change needs a restart.' : ''}`;
+  for (const fact of ['takes', 'file', 'restart']) delete node[fact];
   if (description !== '') node.description = description;
   for (const inner of children(node)) spellFacts(inner);
 }

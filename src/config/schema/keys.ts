@@ -18,8 +18,6 @@ export interface SchemaNode {
   readonly file?: true;
   /** A reload cannot change it. */
   readonly restart?: true;
-  /** Its feature is not built yet; values that change nothing today are taken. */
-  readonly later?: { readonly taken: readonly unknown[] };
 }
 
 export interface Key {
@@ -37,21 +35,8 @@ export const KEYS: readonly Key[] = keysBelow(WRITTEN, '');
 /** Keys that a reload cannot change; `*`: every listener, known by its name. */
 export const RESTART_KEYS: readonly string[] = KEYS.filter(({ node }) => node.restart).map(({ key }) => key);
 
-export interface LaterKey {
-  readonly key: string;
-  /** Values that change nothing today; empty: none. */
-  readonly taken: readonly unknown[];
-}
-
-/** Keys that are refused when they are written, because their feature is not built yet. */
-export const LATER: readonly LaterKey[] = KEYS.flatMap(({ key, node }) =>
-  node.later === undefined ? [] : [{ key, taken: node.later.taken }],
-);
-
-/** Keys that name files: what is in them is read and watched, but for those of features that are not built yet. */
-export const FILE_KEYS: readonly string[] = KEYS.filter(
-  ({ key, node }) => node.file && !LATER.some((later) => key.startsWith(`${later.key}.`)),
-).map(({ key }) => key);
+/** Keys that name files: what is in them is read and watched. */
+export const FILE_KEYS: readonly string[] = KEYS.filter(({ node }) => node.file).map(({ key }) => key);
 
 const FILE_KEY = new RegExp(
   `^(?:${FILE_KEYS.map((key) => key.replaceAll('.', '\\.').replaceAll('*', '[^.]+')).join('|')})$`,

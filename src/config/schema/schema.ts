@@ -5,26 +5,26 @@ import { include } from './include.ts';
 import { issuer } from './issuer.ts';
 import { listener } from './listener.ts';
 import { defaults, route } from './route.ts';
+import { tracing } from './tracing.ts';
 import {
   automatic,
   bind,
   choice,
+  choiceOrNone,
   count,
   duration,
   field,
   file,
   flag,
   host,
-  later,
   list,
   name,
   orNone,
   RESTART,
+  share,
   text,
   uri,
 } from './values.ts';
-
-const share = z.number('a number from 0 to 1').min(0, 'a number from 0 to 1').max(1, 'a number from 0 to 1');
 
 const upstream = z.strictObject({
   targets: list(
@@ -175,6 +175,16 @@ export const schema = z.strictObject({
         .prefault('info')
         .describe('Lowest level logged.'),
       sample_successes: share.prefault(1).describe('Share of the permitted requests that is logged.'),
+      client: choiceOrNone('id', 'hash')
+        .prefault('none')
+        .describe(
+          'The client of the token (client_id or azp) in lines of permitted requests: as it is, or a keyed hash of it.',
+        ),
+      client_key_file: file
+        .optional()
+        .describe(
+          'File with the key of that hash; absent: a random one for each start, so that hashes of two starts differ.',
+        ),
     })
     .prefault({})
     .describe('JSON lines on standard output.'),
@@ -186,14 +196,7 @@ export const schema = z.strictObject({
     .describe(
       'Page about reasons, with the name of each as its fragment: type of problems, and error_uri of challenges (RFC 6750 §3). Absent: type is urn:holdfast:rejection:REASON.',
     ),
-  tracing: z
-    .strictObject({
-      otlp_endpoint: uri('an http or https URI').describe('Collector (OTLP over HTTP).'),
-      sample: share.prefault(0.1).describe('Share of requests.'),
-    })
-    .optional()
-    .describe('OpenTelemetry traces.')
-    .meta(later()),
+  tracing: tracing.optional().describe('OpenTelemetry traces; absent: none, and traceparent passes as it is.'),
   drain: z
     .strictObject({
       delay: duration('0s').prefault('5s').describe('Not ready, still serving.'),

@@ -27,6 +27,9 @@ function place(written: string): Bind {
   return path === undefined ? { host: address ?? name ?? '', port: Number(port) } : { path };
 }
 
+/** A part of a whole. */
+export const share = z.number('a number from 0 to 1').min(0, 'a number from 0 to 1').max(1, 'a number from 0 to 1');
+
 /** Alternatives in words: `none, required or on-skew`. */
 function alternatives(values: readonly (string | number)[]): string {
   return values.length < 2 ? values.join('') : `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`;
@@ -118,11 +121,6 @@ export const file = text('the name of a file').meta({ file: true });
 
 /** A key that a reload cannot change. */
 export const RESTART = { restart: true } as const;
-
-/** A key whose feature is not built yet: refused when it is written, but for values in `taken`, which change nothing today. */
-export function later(...taken: readonly unknown[]) {
-  return { later: { taken } };
-}
 
 /** A field name (RFC 9110 §5.1). */
 export const field = text('a field name such as X-Auth-Subject', /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/);

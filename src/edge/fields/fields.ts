@@ -57,6 +57,14 @@ const HOP_BY_HOP = [
   'http2-settings',
 ];
 
+/** What a route's rules depend on beside it. */
+export interface RuleTerms {
+  /** The upstream's DPoP-Nonce is removed, although nobody here verifies the requests of the route. */
+  readonly withoutUpstreamNonce?: boolean;
+  /** The upstream gets our traceparent in place of the client's. */
+  readonly traced?: boolean;
+}
+
 /**
  * On public routes `Authorization` and `DPoP` pass as received, whatever `forward.authorization` says: nobody here looked at them.
  * @param policyId `Policy.id`; the same text makes a loop visible in `Via`
@@ -69,7 +77,7 @@ export function compileFieldRules(
   },
   policyId: string,
   managed: ManagedFields,
-  withoutUpstreamNonce = false,
+  { withoutUpstreamNonce = false, traced = false }: RuleTerms = {},
 ): FieldRules {
   const { assertion } = route.forward;
   const credentials = route.demand.requirement === 'public' ? 'as-received' : route.forward.authorization;
@@ -80,6 +88,7 @@ export function compileFieldRules(
       ['authorization', credentials === 'as-received' ? 'pass' : 'drop'],
       ['dpop', credentials === 'as-received' ? 'pass' : 'drop'],
       ['host', 'drop'],
+      ...(traced ? (['traceparent', 'tracestate'] as const).map((name) => [name, 'drop'] as const) : []),
       ['connection', 'connection'],
       ['via', 'via'],
       ['te', 'te'],

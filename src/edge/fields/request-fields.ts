@@ -9,6 +9,7 @@ import type { CertificateEvidence } from '../../request-facts.ts';
 import type { AssertedRequest } from './assertion.ts';
 import { type FieldRules, joinLines, requestAction, withoutNamed } from './fields.ts';
 import { type Correlation, withDefault } from '../intake/correlation.ts';
+import { traceFields } from '../intake/trace.ts';
 import { takesTrailers } from './trailers.ts';
 import type { ReceivedRequest } from '../transaction/transaction.ts';
 
@@ -28,7 +29,7 @@ export interface PermittedRequest {
   readonly facts: AssertedRequest & { readonly peer: Peer };
   /** Got in exchange for the client's; undefined: the route exchanges none. */
   readonly upstreamToken: string | undefined;
-  readonly correlation: Pick<Correlation, 'requestField' | 'interaction'>;
+  readonly correlation: Pick<Correlation, 'requestField' | 'interaction' | 'trace'>;
 }
 
 /**
@@ -56,6 +57,7 @@ export function requestFields(received: PermittedRequest, rules: FieldRules, per
   // In HTTP/1.1 it would have to be named in Connection, which undici writes.
   if (rules.upstreamVersion === '2.0' && takesTrailers(kept.te)) fields.push('TE', 'trailers');
   if (kept['max-forwards'] !== '') fields.push('Max-Forwards', lessOne(kept['max-forwards'], facts.method));
+  if (correlation.trace !== undefined) fields.push(...traceFields(correlation.trace));
   if (correlation.requestField !== undefined) fields.push(...correlation.requestField);
   addForwarded(fields, kept.forwarded, kept['x-forwarded-for'], received);
   addOwnFields(fields, rules, permit, received);

@@ -1,11 +1,11 @@
 // The forwarding of one permitted request: its inputs, and who hears how it went.
 
 import type { RequestFacts } from '../../request-facts.ts';
-import type { Attempts } from '../../observe/log.ts';
 import type { OwnAnswerFields } from '../fields/answer-fields.ts';
 import type { Peer } from '../fields/request-fields.ts';
 import type { Correlation } from '../intake/correlation.ts';
 import type { Outcome } from '../outcome.ts';
+import type { Sending } from '../upstream/sending.ts';
 import type { Transaction } from '../transaction/transaction.ts';
 import type { RouteAtWork } from './route-at-work.ts';
 
@@ -28,5 +28,5 @@ export interface ExchangeOwner {
   /** Called when a tunnel opens. @returns seconds from now for which the permit is good */
   tunnelOpened(): number;
   /** Called exactly once, perhaps before `forward` returns. */
-  settled(outcome: Outcome, attempts: Attempts | undefined): void;
+  settled(outcome: Outcome, sending: Pick<Sending, 'attempts' | 'target' | 'count'> | undefined): void;
 }

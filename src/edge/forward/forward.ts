@@ -257,7 +257,7 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
         const outcome: Outcome = { kind: 'tunnelled', status: 101, bytes, tunnel };
         this.#sending?.end(outcome);
         route.upstream.entrance.leave(this);
-        owner.settled(outcome, this.#sending?.attempts);
+        owner.settled(outcome, this.#sending);
       },
     });
   }
@@ -391,7 +391,7 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
     this.#controller?.abort(ABORTED);
     this.#upload?.destroy();
     if (outcome.kind === 'forwarded') this.#exchange.transaction.discard();
-    this.#exchange.owner.settled(outcome, this.#sending?.attempts);
+    this.#exchange.owner.settled(outcome, this.#sending);
   }
 }
 

@@ -2,7 +2,10 @@
 
 import { randomUUID } from 'node:crypto';
 import type { Field } from '../../http/field.ts';
+import type { Trace } from '../../observe/trace-record.ts';
+import type { TracingRules } from '../../policy/tracing.ts';
 import type { Connection } from '../listen/connection.ts';
+import { traceOf } from './trace.ts';
 import type { ReceivedRequest } from '../transaction/transaction.ts';
 
 /** By what a request is known to everybody who had to do with it. */
@@ -12,12 +15,15 @@ export interface Correlation {
   readonly requestField: Field | undefined;
   /** FAPI 1.0 Part 1 §6.2.1: for answers that have none of the upstream's; undefined: the listener has no such field. */
   readonly interaction: Field | undefined;
+  /** Absent: nothing is traced. */
+  readonly trace?: Trace | undefined;
 }
 
-/** Names of the fields, in any case. */
-export interface CorrelationFields {
+/** Names of fields, in any case, and whether requests are traced. */
+export interface CorrelationRules {
   readonly request: string | undefined;
   readonly interaction: string | undefined;
+  readonly tracing?: TracingRules | undefined;
 }
 
 /**
@@ -38,18 +44,19 @@ const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 export function correlate(
   request: Pick<ReceivedRequest, 'rawHeaders'> | undefined,
   connection: Pick<Connection, 'trustedUntil'>,
-  fields: CorrelationFields,
+  rules: CorrelationRules,
   now: () => number,
 ): Correlation {
   const rawHeaders = request?.rawHeaders ?? [];
   const trusted = connection.trustedUntil > 0 && now() <= connection.trustedUntil;
-  const requestId = (trusted ? readRequestId(fields.request, rawHeaders) : undefined) ?? randomUUID();
-  const { request: field, interaction } = fields;
+  const requestId = (trusted ? readRequestId(rules.request, rawHeaders) : undefined) ?? randomUUID();
+  const { request: field, interaction, tracing } = rules;
   return {
     requestId,
     requestField: field === undefined ? undefined : [field, requestId],
     interaction:
       interaction === undefined ? undefined : [interaction, interactionIdOf(interaction, rawHeaders, requestId)],
+    trace: tracing && traceOf(rawHeaders, trusted, tracing),
   };
 }
 

@@ -74,6 +74,16 @@ export class Sending {
     return this.#after === undefined ? undefined : { count: this.#tried.length, after: this.#after };
   }
 
+  /** As configured, the one that was tried last; undefined: none was. */
+  get target(): string | undefined {
+    return this.#tried.at(-1)?.name;
+  }
+
+  /** How often it was sent, or tried to. */
+  get count(): number {
+    return this.#tried.length;
+  }
+
   /** @returns `upstream_circuit_open` where no target may be called; else the sender hears of everything */
   start(): Rejection | undefined {
     const target = this.#targets.choose(this.#tried);

@@ -171,3 +171,17 @@ describe('a listener in plain words', async () => {
     assert.match(listenerOf(`tls: { ${TLS} }, interaction_id: X-Id`), /; every answer has X-Id$/);
   });
 });
+
+test('tracing says where spans go, of how much, and whose trace is continued', () => {
+  const told = (keys: string) =>
+    describePolicy(policyOf({ more: `tracing: { otlp_endpoint: "http://localhost:4318"${keys} }` })).tracing;
+  assert.equal(
+    told(''),
+    'spans to http://localhost:4318/v1/traces; 1 % of the traces that begin here; traceparent of trusted peers is continued',
+  );
+  assert.equal(
+    told(', sample: 0.005, trust: all, client_address: true'),
+    "spans to http://localhost:4318/v1/traces; 0.5 % of the traces that begin here; every traceparent is continued; with clients' addresses",
+  );
+  assert.equal(describePolicy(policyOf({})).tracing, undefined);
+});

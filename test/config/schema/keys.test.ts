@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ATTRIBUTE_FIELD, CERTIFICATE_FORMATS, KNOWN_CERTIFICATE_FIELDS } from '../../../src/certificate/formats.ts';
-import { FILE_KEYS, KEYS, LATER, RESTART_KEYS } from '../../../src/config/schema/keys.ts';
+import { FILE_KEYS, KEYS, RESTART_KEYS } from '../../../src/config/schema/keys.ts';
 import { jsonSchema } from '../../../src/config/schema/json-schema.ts';
 
 /** Names by which a key says that its value is the name of a file; `cert` is the certificate beside a `key_file`. */
@@ -17,7 +17,7 @@ describe('a key that names a file', () => {
     assert.ok(named.length > 15);
     assert.deepEqual(
       named.filter((key) => !FILE_KEYS.includes(key)),
-      named.filter((key) => LATER.some((later) => key.startsWith(`${later.key}.`))),
+      [],
     );
   });
 
@@ -43,9 +43,8 @@ describe('a format of certificates', () => {
 describe('facts about keys', () => {
   it('are in the descriptions of the JSON Schema, and nowhere else in it', () => {
     const text = JSON.stringify(jsonSchema());
-    for (const fact of ['file', 'restart', 'later']) assert.ok(!text.includes(`"${fact}":true`), fact);
+    for (const fact of ['file', 'restart']) assert.ok(!text.includes(`"${fact}":true`), fact);
     assert.equal(text.split('A change needs a restart.').length - 1, RESTART_KEYS.length);
-    assert.equal(text.split('Not built yet').length - 1, LATER.length);
   });
 
   it('belong to rows with different keys', () => {

@@ -1,11 +1,10 @@
-// The schema: each type of value, keys that come later, and the JSON Schema.
+// The schema: each type of value, and the JSON Schema.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { z } from 'zod';
 import { jsonSchema } from '../../../src/config/schema/json-schema.ts';
 import { checkConfig } from '../../../src/config/schema/check.ts';
-import { LATER } from '../../../src/config/schema/keys.ts';
 import { bind, duration, durationOrNone, size, sizeOrNone } from '../../../src/config/schema/values.ts';
 
 type Data = Record<string, unknown>;
@@ -114,55 +113,10 @@ describe('values that would fail later', () => {
   });
 });
 
-describe('keys whose feature is not built yet', () => {
-  /** The minimal configuration with `value` where a pattern of keys points. */
-  function withKey(key: string, value: unknown): unknown {
-    const limit = { key: 'client', rate: '100/s', burst: 200 };
-    const data: Data = { ...minimal(), ...(key.startsWith('rate_limits') && { rate_limits: { per_client: limit } }) };
-    const names: Readonly<Record<string, string>> = {
-      issuers: 'login',
-      upstreams: 'orders',
-      rate_limits: 'per_client',
-    };
-    const parts = key
-      .split('.')
-      .map((part, index, all) => (part === '*' ? (names[all[index - 1] ?? ''] ?? '0') : part));
-    parts.slice(0, -1).reduce<Data>((inner, part) => {
-      inner[part] ??= {};
-      return inner[part] as Data;
-    }, data)[parts.at(-1) ?? ''] = value;
-    return data;
-  }
-
-  for (const { key, taken = [] } of LATER) {
-    it(`are refused in these words: ${key}`, () => {
-      const values = [
-        {},
-        'redis',
-        'decide',
-        'nginx',
-        'required',
-        'nonce-fallback',
-        'round-robin',
-        'http://a',
-        'orders',
-        2,
-        true,
-      ];
-      const refused = values.filter((value) => {
-        const found = findings(withKey(key, value));
-        return found.length === 1 && found[0]?.includes('is part of the contract but not built yet');
-      });
-      assert.notDeepEqual(refused, []);
-    });
-
-    it(`are taken where they change nothing: ${key}`, () => {
-      for (const value of taken) assert.deepEqual(findings(withKey(key, value)), [], String(value));
-    });
-  }
-
-  it('hide no mistake in a value: a misspelt one is called that', () => {
-    assert.deepEqual(findings(withKey('listeners.*.mode', 'procksy')), [
+describe('a misspelt word', () => {
+  it('is called that, with the words that there are', () => {
+    const [listener] = minimal().listeners;
+    assert.deepEqual(findings({ ...minimal(), listeners: [{ ...listener, mode: 'procksy' }] }), [
       'listeners.0.mode: is "written", expected proxy or decide',
     ]);
   });
@@ -204,13 +158,11 @@ describe('the JSON Schema', () => {
     assert.equal(accepts(data), true);
   });
 
-  it('describes every key for the hover help, and marks those that are not built yet', () => {
+  it('describes every key for the hover help', () => {
     const undescribed: string[] = [];
-    let later = 0;
     const visit = (node: Data, path: string): void => {
       for (const [key, inner] of Object.entries((node.properties ?? {}) as Record<string, Data>)) {
         if (typeof inner.description !== 'string' || inner.description === '') undescribed.push(`${path}.${key}`);
-        else if (inner.description.startsWith('Not built yet')) later += 1;
         visit(inner, `${path}.${key}`);
       }
       const inside = [node.items, node.additionalProperties, ...((node.anyOf ?? []) as unknown[])];
@@ -218,7 +170,6 @@ describe('the JSON Schema', () => {
     };
     visit(written, '');
     assert.deepEqual(undescribed, []);
-    assert.equal(later, LATER.length);
   });
 
   it('shows durations and sizes as they are written, defaults included', () => {

@@ -2,10 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { correlate, type CorrelationFields, idFields } from '../../../src/edge/intake/correlation.ts';
+import { correlate, type CorrelationRules, idFields } from '../../../src/edge/intake/correlation.ts';
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-const FIELDS: CorrelationFields = { request: 'X-Request-Id', interaction: undefined };
+const FIELDS: CorrelationRules = { request: 'X-Request-Id', interaction: undefined };
 const NOW = 1_800_000_000;
 const PEER = { trustedUntil: NOW };
 const STRANGER = { trustedUntil: 0 };
