@@ -23,6 +23,7 @@ export const ROOMS: readonly Room[] = [
   pure('binding', 'What a sender must show, and the Permit.'),
   pure('certificate', 'Client certificates and the fields that carry them.'),
   pure('proof', 'DPoP proofs, nonces, and the contract of replay stores.'),
+  pure('signature', 'HTTP message signatures and digests of bodies.'),
   pure('policy', 'What a configuration means: read by every request.'),
   pure('enforce', 'THE PATH: one function decides.'),
   pure('config', 'YAML to policy, problems and plain words. Runs at load time only.'),

@@ -28,6 +28,8 @@ import type { Issuer } from './token/issuer.ts';
 import { NO_PROOF, type Presentation, readPresentation } from './token/presentation.ts';
 import { clientKey, type RateLimit, rateKey, type Sender } from './rate/limit.ts';
 import type { CertificateEvidence, RequestFacts } from './request-facts.ts';
+import { rememberUse } from './signature/remember.ts';
+import type { SignatureRules, SignatureTerms, VerifiedSignature } from './signature/message-signature.ts';
 import { checkScope, readScopes } from './token/scope.ts';
 
 /** What the decision needs beside facts and policy; everything with state or I/O comes in through here. */
@@ -59,12 +61,12 @@ export interface Notes {
 
 export interface Watch {
   /** A stage is over, and good; it began when the one before it ended. */
-  passed(stage: 'token' | 'certificate' | 'proof' | 'policy' | 'replay'): void;
+  passed(stage: 'token' | 'certificate' | 'proof' | 'signature' | 'policy' | 'replay'): void;
   /** @param offset seconds by which the clock of a sender with a good signature is ahead */
   clock(offset: number, result: 'accepted' | 'refused'): void;
 }
 
-/** A request that met a demand; whether its proof was used before is not known yet. */
+/** A request that met a demand; whether its proof or signature was used before is not known yet. */
 interface Examined {
   readonly presentation: Presentation;
   readonly token: VerifiedToken;
@@ -73,6 +75,8 @@ interface Examined {
   readonly unknownConfirmations: number;
   /** undefined: no proof was owed. */
   readonly proof: VerifiedProof | undefined;
+  /** undefined: no message signature was owed. */
+  readonly signature: VerifiedSignature | undefined;
   /** What the replay store said of itself when the proof was judged. */
   readonly judgedBy: Coverage;
 }
@@ -91,15 +95,15 @@ export async function enforce(
   const certificate = forwardableCertificate(request);
   if (route.demand.requirement === 'public') return decidePublic(request, route, certificate, ports);
 
-  // 1–7. What the sender presents, and whether it meets the demand.
+  // 1–8. What the sender presents, and whether it meets the demand.
   const examined = await examine(request, route.demand, ports, notes);
   if (examined instanceof Rejection) return examined;
 
-  // 8. Who it is, in fields for the upstream.
+  // 9. Who it is, in fields for the upstream.
   const identity = identify(examined, route, certificate);
   if (identity instanceof Rejection) return identity;
 
-  // 9. The rate of the route counts what would pass: no challenge, and nothing that was refused.
+  // 10. The rate of the route counts what would pass: no challenge, and nothing that was refused.
   const { claims } = examined.token;
   const thumbprint = thumbprintOf(examined.obligation);
   const sender = { issuer: examined.token.issuer.issuer, claims, thumbprint, address: request.clientAddress };
@@ -109,8 +113,8 @@ export async function enforce(
   const { watch } = notes;
   watch?.passed('policy');
 
-  // 10. Last of all: the proof is remembered, in one atomic call, and only now that everything else is good.
-  const replayed = await rememberProof(examined, request.now, ports);
+  // 11. Last of all: the proof or signature is remembered, in one atomic call, and only now that everything else is good.
+  const replayed = await rememberUse({ ...examined, certificate: examined.obligation.certificate }, request.now, ports);
   if (replayed !== undefined) {
     // Or whoever has seen one request could use up its sender's rate by sending it again.
     if (route.rateLimit !== undefined)
@@ -118,9 +122,9 @@ export async function enforce(
     return replayed;
   }
 
-  // 11. The way is open.
-  const { presentation, obligation, proof, unknownConfirmations } = examined;
-  if (proof !== undefined) watch?.passed('replay');
+  // 12. The way is open.
+  const { presentation, obligation, proof, signature, unknownConfirmations } = examined;
+  if (proof !== undefined || signature !== undefined) watch?.passed('replay');
   return Permit.grant({
     route: route.name,
     scheme: presentation.scheme,
@@ -136,6 +140,7 @@ export async function enforce(
     client: clientKey(sender),
     claims,
     confirmed: { jkt: obligation.proofBy, 'x5t#S256': obligation.certificate },
+    digests: signature?.digests,
     unknownConfirmations,
   });
 }
@@ -149,7 +154,7 @@ export async function shadow(request: RequestFacts, demand: Demand, ports: Ports
   return examined instanceof Rejection ? examined : undefined;
 }
 
-/** Steps 1 to 7; they change nothing but caches of what was verified. */
+/** Steps 1 to 8; they change nothing but caches of what was verified. */
 async function examine(
   request: RequestFacts,
   demand: Demand,
@@ -201,7 +206,13 @@ async function examine(
   if (proof instanceof Rejection) return proof;
   if (proof !== undefined) watch?.passed('proof');
 
-  // 7. Strength of authentication (RFC 9470), scope (RFC 6750 §3.1), claims.
+  // 7. The message signature (RFC 9421 §3.2).
+  const shown = { proof, certificate: obligation.certificate === undefined ? undefined : certificate?.facts };
+  const signature = demand.signature && (await checkSignature(request, demand.signature, shown, ports));
+  if (signature instanceof Rejection) return signature;
+  if (signature !== undefined) watch?.passed('signature');
+
+  // 8. Strength of authentication (RFC 9470), scope (RFC 6750 §3.1), claims.
   const { claims, issuer } = token;
   const unmet =
     checkAuthentication(demand, claims, issuer.clockTolerance, now) ??
@@ -209,7 +220,8 @@ async function examine(
     checkClaims(demand.claims, claims);
   if (unmet !== undefined) return unmet;
 
-  return { presentation, token, obligation, proof, judgedBy, unknownConfirmations: confirmation.unknownMembers };
+  const unknownConfirmations = confirmation.unknownMembers;
+  return { presentation, token, obligation, proof, signature, judgedBy, unknownConfirmations };
 }
 
 function checkCertificateEvidence(
@@ -247,6 +259,23 @@ function checkProof(
     keys: ports.proofKeys,
     onClock,
   });
+}
+
+/**
+ * The room is loaded with the first signature that is owed, and its library with it.
+ * @param shown evidence to which the token is bound
+ */
+async function checkSignature(
+  request: RequestFacts,
+  rules: SignatureRules,
+  shown: Pick<SignatureTerms, 'proof' | 'certificate'>,
+  { replay, ...ports }: Ports,
+): Promise<VerifiedSignature | Rejection> {
+  const { verifyMessageSignature } = await import('./signature/message-signature.ts');
+  const { since: rememberedSince, retention = ports } = replay.coverage;
+  const { rememberFor, shorterMemories } = retention;
+  const { now } = request;
+  return verifyMessageSignature(request, { ...shown, rules, now, rememberedSince, rememberFor, shorterMemories });
 }
 
 /** Only a certificate that passed the listener's `verify` goes to an upstream, on any route. */
@@ -304,39 +333,6 @@ function expiryOf({ claims }: VerifiedToken): number | undefined {
 /** Under `possession` the names in a certificate are the sender's own words (RFC 8705 §6.2). */
 function subjectOf(certificate: CertificateEvidence | undefined): string | undefined {
   return certificate?.verify === 'chain' ? certificate.facts.subject : undefined;
-}
-
-const REMEMBERED = {
-  fresh: undefined,
-  replayed: 'proof_replayed',
-  full: 'replay_store_full',
-  unavailable: 'replay_store_unavailable',
-  challenge: 'nonce_stale',
-} as const;
-
-const REPLAY_FACTS = {
-  proof_replayed: { what: 'jti' },
-  replay_store_full: {},
-  replay_store_unavailable: {},
-  nonce_stale: { what: 'nonce' },
-} as const;
-
-/** Which memory knows of a proof is told by its nonce: one that no other process takes was used here or nowhere (decision 42). */
-async function rememberProof(
-  { proof, judgedBy }: Pick<Examined, 'proof' | 'judgedBy'>,
-  now: number,
-  { replay, ownReplay }: Pick<Ports, 'replay' | 'ownReplay'>,
-): Promise<Rejection | undefined> {
-  if (proof === undefined) return undefined;
-  const { jkt, jti, rememberUntil, nonce } = proof;
-  const remembered =
-    nonce === 'own' && ownReplay !== undefined
-      ? await ownReplay.remember(jkt, jti, rememberUntil, now)
-      : await replay.remember(jkt, jti, rememberUntil, now, judgedBy);
-  if (remembered === 'challenge' && nonce === 'none')
-    return reject('nonce_required', { what: 'nonce', differs: 'missing' });
-  const reason = REMEMBERED[remembered];
-  return reason === undefined ? undefined : reject(reason, REPLAY_FACTS[reason]);
 }
 
 /** Anybody may call a public route, as often as its rate lets an address. */

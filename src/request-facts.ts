@@ -30,6 +30,14 @@ export interface CertificateEvidence {
   readonly trusted: boolean;
 }
 
+/** The message as received, of which signatures cover parts. */
+export interface Message {
+  /** Names and values of all field lines in turn. */
+  readonly rawHeaders: readonly string[];
+  /** Octets of body that it announces: 0 without one, undefined where it does not say how many. Absent: nobody knows of a body. */
+  bodyLength?(): number | undefined;
+}
+
 export interface RequestFacts {
   readonly listener: string;
   /** As received; methods are case-sensitive (RFC 9110 §9.1). */
@@ -50,6 +58,7 @@ export interface RequestFacts {
   readonly authorization: readonly string[];
   /** One entry per DPoP field line. */
   readonly dpop: readonly string[];
+  readonly message: Message;
   /**
    * The client's certificate on this connection (or from a trusted peer), whether trusted or not; undefined: none was shown.
    * `malformed`: a trusted peer's field cannot be read, so that nothing is known.

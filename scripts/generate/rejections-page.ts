@@ -24,9 +24,11 @@ const ABOUT: Readonly<Record<Stage, string>> = {
   binding: 'What the sender of this token has to show (RFC 7800, RFC 9449 §6, RFC 8705 §3.1).',
   certificate: 'The client certificate against the token and the listener (RFC 8705 §3).',
   proof: 'The DPoP proof against the request and the token (RFC 9449 §4.3).',
+  signature:
+    'The message signature against the request and the key of the token (RFC 9421 §3.2); each of these answers says in `Accept-Signature` what is to be signed.',
   policy: 'What the route demands of a token that is good and shown by its holder.',
   replay:
-    'Whether this proof was used before; asked last, so that only a request that is otherwise good is remembered.',
+    'Whether this proof, or this signature, was used before; asked last, so that only a request that is otherwise good is remembered.',
   exchange:
     'The request was permitted, and its route gives the upstream another token (RFC 8693): without one nothing is forwarded.',
   upstream: 'The request was permitted; the service behind the gateway did not answer it.',

@@ -1,5 +1,6 @@
 // The Permit: the only key to the upstream, granted by enforce.ts, demanded by forward.
 
+import type { ContentDigest } from '../http/body-digest.ts';
 import type { JsonObject } from '../jose/jws.ts';
 import type { Scheme } from '../rejection/challenge.ts';
 import type { Issuer } from '../token/issuer.ts';
@@ -36,6 +37,8 @@ export interface PermitFacts {
   readonly claims: JsonObject | undefined;
   /** Thumbprints of the key and the certificate that were shown for the token; undefined: it is bound to neither. */
   readonly confirmed: { readonly jkt?: string | undefined; readonly 'x5t#S256'?: string | undefined } | undefined;
+  /** What the body has to be, as its sender signed it; undefined: nobody said. */
+  readonly digests?: readonly ContentDigest[] | undefined;
   /** Members of `cnf` that nobody checks, beside one that was checked: counted. */
   readonly unknownConfirmations: number;
 }

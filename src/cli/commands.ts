@@ -49,6 +49,11 @@ export const OPTIONS = {
     about: 'holds the access token, alone or after its scheme ("DPoP ..."); - reads standard input',
   },
   'proof-file': { ...file, value: 'FILE', about: 'holds the DPoP proof' },
+  'fields-file': {
+    ...file,
+    value: 'FILE',
+    about: 'holds more field lines of the request, such as Signature-Input and Signature',
+  },
   'cert-file': { ...file, value: 'FILE', about: "PEM of the client's certificate, issuers after it" },
   at: {
     type: 'string',
@@ -121,7 +126,7 @@ export const COMMANDS = {
   },
   explain: {
     summary: 'decide about one request as the gateway would, and show every check',
-    options: ['config', 'method', 'url', 'token-file', 'proof-file', 'cert-file', 'at', 'json'],
+    options: ['config', 'method', 'url', 'token-file', 'proof-file', 'fields-file', 'cert-file', 'at', 'json'],
     needs: ['config', 'method', 'url'],
     about: [
       'Decides about one request with the code and the configuration of the gateway. Keys are loaded from the issuers, and issuers are asked about opaque tokens. No replay store is asked: a proof that was used before looks new.',

@@ -41,7 +41,7 @@ export const PREFLIGHT_RESULTS = ['allowed', 'origin', 'method', 'no_cors'] as c
 export type PreflightResult = (typeof PREFLIGHT_RESULTS)[number];
 
 /** Stages whose time is measured. */
-export const TIMED_STAGES = ['token', 'certificate', 'proof', 'policy', 'replay'] as const;
+export const TIMED_STAGES = ['token', 'certificate', 'proof', 'signature', 'policy', 'replay'] as const;
 export type TimedStage = (typeof TIMED_STAGES)[number];
 
 /** By whether an offset of a clock was accepted, for itself or because a nonce took its place. */

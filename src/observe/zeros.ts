@@ -3,7 +3,7 @@
 import type { BindingName } from '../binding/permit.ts';
 import type { Requirement } from '../binding/binding.ts';
 import { formatTarget } from '../config/report/describe.ts';
-import type { Listener, Policy, Route, Upstream } from '../policy/policy.ts';
+import type { Demand, Listener, Policy, Route, Upstream } from '../policy/policy.ts';
 import { REASON_NAMES, REASONS, type Reason, type Stage } from '../rejection/rejection.ts';
 import type { Issuer } from '../token/issuer.ts';
 import { HANDSHAKE_REASONS, TLS_VERSIONS } from './connection-metrics.ts';
@@ -148,23 +148,29 @@ function requestsOf({ name: route, demand: { requirement } }: Route): readonly L
 const PUBLIC_STAGES: readonly Stage[] = ['policy', 'upstream'];
 const TOKEN_STAGES: readonly Stage[] = ['presentation', 'token', 'binding', 'policy'];
 
+/** Of other stages than `signature`. */
+const OF_SIGNATURES: ReadonlySet<Reason> = new Set(['signature_replayed', 'content_digest_mismatch']);
+
 function rejectionsOf({ name: route, demand, shadow, forward, cors }: Route): readonly Labels[] {
-  const ofDemand = (requirement: Requirement): readonly Stage[] => {
+  const ofDemand = ({ requirement, signature }: Demand): readonly Stage[] => {
     if (requirement === 'public') return PUBLIC_STAGES;
     const certificate: readonly Stage[] = requirement === 'dpop' ? [] : ['certificate'];
     const proof: readonly Stage[] = requirement === 'mtls' ? [] : ['proof', 'replay'];
-    return [...TOKEN_STAGES, ...certificate, ...proof];
+    const signed: readonly Stage[] = signature === undefined ? [] : ['signature', 'replay'];
+    return [...TOKEN_STAGES, ...certificate, ...proof, ...signed];
   };
   const exchange: readonly Stage[] = forward.exchange === undefined ? [] : ['exchange'];
-  const enforced = new Set<Stage>([...ofDemand(demand.requirement), 'upstream', ...exchange]);
-  const shadowed = new Set<Stage>(shadow === undefined ? [] : ofDemand(shadow.requirement));
+  const enforced = new Set<Stage>([...ofDemand(demand), 'upstream', ...exchange]);
+  const shadowed = new Set<Stage>(shadow === undefined ? [] : ofDemand(shadow));
   for (const stage of ['replay', 'upstream'] as const) shadowed.delete(stage);
   const always: readonly Reason[] = [
     'internal_error',
     ...(cors === undefined ? [] : (['preflight_refused'] as const)),
     ...(demand.requirement === 'public' ? [] : (['certificate_field_malformed'] as const)),
   ];
-  const reasons = (stages: ReadonlySet<Stage>) => REASON_NAMES.filter((reason) => stages.has(REASONS[reason].stage));
+  const foreign = demand.signature === undefined ? OF_SIGNATURES : undefined;
+  const reasons = (stages: ReadonlySet<Stage>) =>
+    REASON_NAMES.filter((reason) => stages.has(REASONS[reason].stage) && foreign?.has(reason) !== true);
   return [
     ...[...always, ...reasons(enforced)].map((reason) => rejection(route, reason, 'enforced')),
     ...reasons(shadowed).map((reason) => rejection(route, reason, 'shadow')),

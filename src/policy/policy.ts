@@ -7,6 +7,7 @@ import type { Requirement } from '../binding/binding.ts';
 import type { CertificateFormat } from '../certificate/formats.ts';
 import type { XfccElement } from '../certificate/xfcc.ts';
 import type { DpopRules } from '../proof/dpop-proof.ts';
+import type { SignatureRules } from '../signature/message-signature.ts';
 import type { ChallengeTerms } from '../rejection/challenge.ts';
 import type { ClaimRule } from '../token/claims.ts';
 import type { Encoding, IdentityRule } from '../token/identity.ts';
@@ -23,6 +24,8 @@ export interface Demand {
   /** Narrows the issuers' audiences; undefined: theirs alone count. */
   readonly audience: readonly string[] | undefined;
   readonly dpop: DpopRules;
+  /** Of the message signature that every request needs; undefined: it needs none. */
+  readonly signature?: SignatureRules | undefined;
   readonly scope: ScopeRule | undefined;
   readonly claims: readonly ClaimRule[];
   readonly acr: readonly string[];

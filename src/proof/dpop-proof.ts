@@ -1,5 +1,6 @@
 // The checks of a DPoP proof (RFC 9449 §4.3): key, `htm`, `htu`, `iat`, `ath`, signature.
 
+import type { KeyObject } from 'node:crypto';
 import type { LRUCache } from 'lru-cache';
 import {
   type Difference,
@@ -66,6 +67,8 @@ export interface ProofTerms {
 }
 
 export interface VerifiedProof {
+  /** By which it was signed, with its thumbprint. */
+  readonly key: KeyObject;
   readonly jkt: string;
   readonly jti: string;
   /** Until when it would be accepted again, and so must be remembered; seconds since the epoch. */
@@ -116,7 +119,7 @@ export function verifyProof(proof: string, terms: ProofTerms): VerifiedProof | R
   onClock?.(claims.iat - now, 'accepted');
 
   if (header !== undefined && headerText.length <= CACHED_HEADER_CHARACTERS) terms.keys.set(headerText, key);
-  return { jkt: key.thumbprint, jti: claims.jti, ...freshness };
+  return { key: key.key, jkt: key.thumbprint, jti: claims.jti, ...freshness };
 }
 
 interface ReadProof {
@@ -252,7 +255,10 @@ function timeFacts(what: 'iat' | 'nbf', time: number, terms: ProofTerms): Reject
   };
 }
 
-/** A reload that raises `max_age` cannot bring back what was forgotten before it. */
-function isForgotten(iat: number, { shorterMemories, now }: ProofTerms): boolean {
+/** A reload that raises `max_age` cannot bring back what was forgotten before it. @param iat when a proof or signature was made */
+export function isForgotten(
+  iat: number,
+  { shorterMemories, now }: Pick<ProofTerms, 'shorterMemories' | 'now'>,
+): boolean {
   return shorterMemories.some(({ until, rememberedFor }) => iat < until && iat + rememberedFor < now);
 }

@@ -88,7 +88,7 @@ function pageOf({ reason }: Rejection, { problemBase }: AnswerTerms): string | u
 }
 
 function commonFields(rejection: Rejection, terms: AnswerTerms): Field[] {
-  const { retryAfter, quota, allow } = rejection.facts;
+  const { retryAfter, quota, allow, acceptSignature } = rejection.facts;
   const context = { ...terms, errorUri: pageOf(rejection, terms) };
   const challenged = terms.challenge ? challenges(rejection, terms.challenge, context) : [];
   const fields: Field[] = [
@@ -99,6 +99,8 @@ function commonFields(rejection: Rejection, terms: AnswerTerms): Field[] {
   if (retryAfter !== undefined) fields.push(['Retry-After', String(Math.ceil(retryAfter))]);
   if (quota !== undefined) fields.push(...quotaFields(quota));
   if (allow !== undefined) fields.push(['Allow', allow]);
+  if (acceptSignature !== undefined) fields.push(['Accept-Signature', acceptSignature]);
+  if (rejection.reason === 'content_digest_invalid') fields.push(['Want-Content-Digest', 'sha-256=10, sha-512=10']);
   if (terms.reasonField) fields.push(['X-Holdfast-Reason', rejection.reason]);
   if (CLOSING.has(rejection.reason)) fields.push(['Connection', 'close']);
   return fields;

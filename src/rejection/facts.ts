@@ -36,6 +36,8 @@ export interface RejectionFacts {
   readonly quota?: Quota;
   /** Value of `Allow`. */
   readonly allow?: string;
+  /** Value of `Accept-Signature`: names of the policy and of ours. */
+  readonly acceptSignature?: string;
 }
 
 /** Bytes of each of the two values in JSON, so that a line of the log stays short. */

@@ -12,6 +12,8 @@ import { RFC_9110 } from './requirements/rfc9110.ts';
 import { RFC_9440 } from './requirements/rfc9440.ts';
 import { RFC_9470 } from './requirements/rfc9470.ts';
 import { RFC_9701 } from './requirements/rfc9701.ts';
+import { RFC_9421 } from './requirements/rfc9421.ts';
+import { RFC_9530 } from './requirements/rfc9530.ts';
 import { RFC_9449 } from './requirements/rfc9449.ts';
 import type { Specification } from './requirement.ts';
 
@@ -29,4 +31,6 @@ export const SPECIFICATIONS: readonly Specification[] = [
   RFC_8693,
   RFC_9470,
   RFC_9728,
+  RFC_9421,
+  RFC_9530,
 ];

@@ -38,7 +38,7 @@ test('every reason that is named exists', () => {
 });
 
 test('every reason of the stages that judge a sender is named, but for those that cannot occur yet', () => {
-  const stages: readonly Stage[] = ['presentation', 'token', 'binding', 'certificate', 'proof', 'replay'];
+  const stages: readonly Stage[] = ['presentation', 'token', 'binding', 'certificate', 'proof', 'signature', 'replay'];
   const answers = CLAIMS.map(({ answer }) => answer).join();
   const unnamed = REASON_NAMES.filter((reason) => stages.includes(REASONS[reason].stage)).filter(
     (reason) => !answers.includes(`\`${reason}\``),

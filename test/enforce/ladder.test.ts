@@ -1,6 +1,7 @@
 // The ladder: every check of enforce.ts against every later one, the earlier reason wins.
 
 import assert from 'node:assert/strict';
+import { KeyObject } from 'node:crypto';
 import { before, describe, test } from 'node:test';
 import { Permit } from '../../src/binding/permit.ts';
 import { readCertificate } from '../../src/certificate/leaf.ts';
@@ -14,6 +15,7 @@ import { makeIssuer, makePorts, makeRoute } from '../support/enforcing.ts';
 import { makeFacts } from '../support/facts.ts';
 import { makeCertificate } from '../support/pki.ts';
 import { ONE_A_MINUTE } from '../support/rate-limits.ts';
+import { signMessage, type SigningWishes } from '../support/signing.ts';
 import { ISSUER, makeKey, makeToken, proofParts, signParts, type TestKey } from '../support/tokens.ts';
 
 const NOW = 1_800_000_000.5;
@@ -23,6 +25,7 @@ const LADDER_STAGES: readonly Stage[] = [
   'binding',
   'certificate',
   'proof',
+  'signature',
   'policy',
   'replay',
 ];
@@ -36,6 +39,11 @@ interface Draft {
   query: string | undefined;
   token: { header: Record<string, unknown>; claims: Record<string, unknown>; signedBy: 'issuer' | 'stranger' };
   proof: { header: Record<string, unknown>; claims: Record<string, unknown>; signedBy: 'holder' | 'stranger' };
+  signature: {
+    wishes: SigningWishes;
+    signedBy: 'holder' | 'stranger';
+    edits: [name: string, (value: string) => string][];
+  };
   certificate: { shown: 'good' | 'other' | 'none'; trusted: boolean };
   demand: Writable<Demand>;
   route: Writable<Route>;
@@ -54,6 +62,14 @@ const rung = (part: string, spoil: Rung['spoil']): Rung => ({ part: part.split('
 const claim = (name: string, value: unknown) => rung(`token.${name}`, ({ token }) => void (token.claims[name] = value));
 const proofClaim = (name: string, value: unknown) =>
   rung(`proof.${name}`, ({ proof }) => void (proof.claims[name] = value));
+/** A route that asks for signatures, and a request whose signature has a fault. */
+const signature = (part: string, spoil: (draft: Draft['signature']) => void) =>
+  rung(`signature.${part}`, (draft) => {
+    draft.demand.signature = { components: [], tag: undefined, maxAge: 60, clockTolerance: 15 };
+    spoil(draft.signature);
+  });
+const signatureEdit = (part: string, name: string, change: (value: string) => string) =>
+  signature(part, ({ edits }) => void edits.push([name, change]));
 const remembers = (answer: 'full' | 'unavailable') =>
   rung('replay', ({ ports }) => void (ports.replay = { coverage: { since: 0 }, entries: 0, remember: () => answer }));
 
@@ -112,6 +128,18 @@ const LADDER: Partial<Record<Reason, Rung>> = {
   proof_from_future: proofClaim('iat', NOW + 16),
   proof_signature_invalid: rung('proof.signature', ({ proof }) => (proof.signedBy = 'stranger')),
 
+  signature_missing: signatureEdit('there', 'Signature', () => ''),
+  signature_repeated: signatureEdit('count', 'Signature-Input', (value) => `${value}, b=();created=1`),
+  signature_malformed: signatureEdit('created', 'Signature-Input', (value) => value.replace('created=', 'made=')),
+  signature_key_mismatch: signature('keyid', ({ wishes }) => void Object.assign(wishes, { keyid: 'alice' })),
+  signature_algorithm_refused: signature('alg', ({ wishes }) => void Object.assign(wishes, { alg: 'ed25519' })),
+  signature_component_refused: signatureEdit('more', 'Signature-Input', (v) => v.replace('"dpop"', '"dpop" "@status"')),
+  signature_component_missing: signatureEdit('less', 'Signature-Input', (value) => value.replace('"@method" ', '')),
+  signature_stale: signature('created', ({ wishes }) => void Object.assign(wishes, { created: NOW - 62 })),
+  signature_from_future: signature('created', ({ wishes }) => void Object.assign(wishes, { created: NOW + 17 })),
+  content_digest_invalid: signatureEdit('digest', 'Content-Digest', () => 'md5=:AAAA:'),
+  signature_invalid: signature('key', (draft) => void (draft.signedBy = 'stranger')),
+
   authentication_insufficient: rung('acr', ({ demand }) => void (demand.acr = ['gold'])),
   scope_insufficient: rung('scope', ({ demand }) => void (demand.scope = { match: 'all', scopes: ['orders:write'] })),
   claim_mismatch: rung(
@@ -144,6 +172,8 @@ const LADDER: Partial<Record<Reason, Rung>> = {
 const ELSEWHERE: Partial<Record<Reason, string>> = {
   introspection_queue_full:
     'of opaque tokens, too (test/token/opaque-token.test.ts, test/gateway/introspection-flood.system.ts)',
+  signature_key_unusable: 'of a proof by a key P-521 (test/signature/message-signature.test.ts)',
+  signature_replayed: 'of tokens that are bound to a certificate alone (test/gateway/message-signatures.test.ts)',
   token_inactive: 'of opaque tokens, which have none of the other faults of a token (test/token/opaque-token.test.ts)',
 };
 
@@ -175,6 +205,7 @@ function makeDraft(): Draft {
       signedBy: 'issuer',
     },
     proof: { header: {}, claims: { jti: 'good' }, signedBy: 'holder' },
+    signature: { wishes: {}, signedBy: 'holder', edits: [] },
     certificate: { shown: 'good', trusted: true },
     demand: { requirement: 'sender-constrained' },
     route: {},
@@ -201,12 +232,35 @@ async function requestOf(draft: Draft): Promise<RequestFacts> {
   const parts = proofParts(holder, NOW, { token, header: { ...proof.header, ...jwk }, claims: proof.claims });
   const signed = await signParts(proof.signedBy === 'holder' ? holder : stranger, parts.header, parts.claims);
   const { shown, trusted } = certificate;
+  const [authorization, dpop] = [draft.authorization(token), draft.dpop(signed)];
+  const rawHeaders = await signedLines(draft.signature, authorization, dpop);
   return makeFacts({
-    authorization: draft.authorization(token),
-    dpop: draft.dpop(signed),
+    authorization,
+    dpop,
+    message: { rawHeaders },
     query: draft.query,
     certificate: shown === 'none' ? undefined : { facts: certificates[shown], verify: 'chain', trusted },
     now: NOW,
+  });
+}
+
+/** The field lines of a request that is signed, but for its faults. */
+async function signedLines(
+  { wishes, signedBy, edits }: Draft['signature'],
+  authorization: readonly string[],
+  dpop: readonly string[],
+): Promise<string[]> {
+  const fields = [
+    ...authorization.map((value) => ['Authorization', value] as const),
+    ...dpop.map((value) => ['DPoP', value] as const),
+    ['Content-Digest', `sha-256=:${'A'.repeat(43)}=:`] as const,
+  ];
+  const key = KeyObject.from((signedBy === 'holder' ? holder : stranger).privateKey);
+  const message = { method: 'GET', url: 'https://api.example.com/orders/1', fields };
+  const lines = [...fields, ...(await signMessage(key, message, { created: NOW, ...wishes }))];
+  return lines.flatMap(([name, value]) => {
+    const text = edits.filter(([edited]) => edited === name).reduce((before, [, change]) => change(before), value);
+    return text === '' ? [] : [name, text];
   });
 }
 

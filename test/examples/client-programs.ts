@@ -43,6 +43,18 @@ export async function startNonceGateway(t: TestContext, page?: string): Promise<
   return { gateway, origin };
 }
 
+/** The same with a route that demands message signatures. */
+async function startSignedGateway(t: TestContext): Promise<Called> {
+  const port = await freePort();
+  const origin = `https://localhost:${port}`;
+  const gateway = await startTestGateway(t, {
+    listeners: `- { name: public, bind: "127.0.0.1:${port}", origins: ["${origin}"], tls: { certificates: [{ cert: local.crt, key_file: local.key }] } }`,
+    routes: '- { name: signed, match: { path: /signed/* }, upstream: orders, require: dpop, signature: {} }',
+    files: { 'local.crt': LOCALHOST.chain, 'local.key': LOCALHOST.key },
+  });
+  return { gateway, origin };
+}
+
 export interface Holding {
   readonly token: string;
   readonly key: TestKey;
@@ -133,4 +145,40 @@ export async function giveUp(t: TestContext, program: Program): Promise<void> {
   const url = `${asking.origin.replace('127.0.0.1', 'localhost')}/1`;
   assert.deepEqual(await runClient(t, program, [url], { token: 'opaque', key: HOLDER }), ['401']);
   assert.equal(asking.seen.length, 2);
+}
+
+const SIGNED = ['/signed/1?page=2', '/signed/caf%C3%A9/a%20b', '/signed/2;v=1?a=b;c&d=%2F', '/signed/3'];
+
+/** Signs requests without a body as they are on the wire. */
+export async function signRequests(t: TestContext, program: Program): Promise<void> {
+  const { gateway, origin } = await startSignedGateway(t);
+  const holding = { token: await issue(gateway, TO_KEY), key: HOLDER };
+  const urls = SIGNED.map((target) => origin + target);
+  assert.deepEqual(
+    await runClient(t, program, urls, holding),
+    ['200', '200', '200', '200'],
+    JSON.stringify(gateway.log),
+  );
+  assert.deepEqual(
+    gateway.upstream.seen.map(({ target }) => target),
+    SIGNED,
+  );
+}
+
+/** Signs a request with its body; with a key that the token is not bound to that opens nothing. */
+export async function signBody(t: TestContext, program: Program): Promise<void> {
+  const { gateway, origin } = await startSignedGateway(t);
+  const body = '{"item":"tea"}';
+  const token = await issue(gateway, TO_KEY);
+  const urls = [`${origin}/signed/1`];
+  assert.deepEqual(
+    await runClient(t, program, urls, { token, key: HOLDER, body }),
+    ['200'],
+    JSON.stringify(gateway.log),
+  );
+  assert.deepEqual(
+    gateway.upstream.seen.map((seen) => [seen.method, seen.body]),
+    [['POST', body]],
+  );
+  assert.deepEqual(await runClient(t, program, urls, { token, key: THIEF, body }), ['401']);
 }

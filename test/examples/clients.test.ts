@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { dpop } from '../gateway/credentials.ts';
 import { ORIGIN, startTestGateway } from '../support/gateway.ts';
-import { beRefused, CLIENTS, giveUp, learnNonce, sendBodyAgain } from './client-programs.ts';
+import { beRefused, CLIENTS, giveUp, learnNonce, sendBodyAgain, signBody, signRequests } from './client-programs.ts';
 
 for (const name of ['browser', 'oauth4webapi', 'openid-client']) {
   describe(name, () => {
@@ -16,6 +16,12 @@ for (const name of ['browser', 'oauth4webapi', 'openid-client']) {
     test('does not ask for ever', (t) => giveUp(t, program));
   });
 }
+
+describe('http-message-signatures', () => {
+  const program = { file: process.execPath, args: [join(CLIENTS, 'call.mjs'), 'signed'] };
+  test('signs requests as they are sent', (t) => signRequests(t, program));
+  test('signs a body, and is refused with a key that the token is not bound to', (t) => signBody(t, program));
+});
 
 describe('what other clients send', () => {
   const sent: Readonly<

@@ -27,6 +27,7 @@ import {
 } from './example.ts';
 import { FAPI_FILES, playFapi } from './fapi.ts';
 import { playMcp } from './mcp.ts';
+import { playSigned } from './signed.ts';
 
 const INTERNAL_CA = await makeCa({ subject: 'CN=Internal CA' });
 const INTERNAL = await makeCertificate({ names: ['gateway.internal'], ca: INTERNAL_CA });
@@ -85,6 +86,7 @@ const PLAYS: Readonly<Record<string, Play>> = {
     play: playPolicies,
   },
   'nonce-rotation.yaml': { files: { ...TLS, ...SECRETS }, warnings: [], play: playRotation },
+  'signed-payments.yaml': { files: TLS, warnings: [], play: playSigned },
   'mcp-server.yaml': { files: TLS, warnings: [], play: playMcp },
   'fapi.yaml': {
     files: FAPI_FILES,

@@ -7,7 +7,8 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { ROOT } from '../../scripts/generate.ts';
 import { sourceFiles } from '../../scripts/generate/tree-page.ts';
-import { type Reader, READERS, TRUSTED } from './readers.ts';
+import type { Reader } from './reader.ts';
+import { READERS, TRUSTED } from './readers.ts';
 
 /** Random texts per reader: few in `npm test`, many in `npm run test:nightly`. */
 const NIGHTLY = process.env['TRIALS'] !== undefined;

@@ -45,17 +45,8 @@ import { makeListener } from '../support/edge.ts';
 import { makeFacts } from '../support/facts.ts';
 import { makeCertificate } from '../support/pki.ts';
 import { block, vector } from '../support/proxy-headers.ts';
-
-export interface Reader {
-  /** Reads the text, in every place where the reader takes text. */
-  readonly read: (text: string) => unknown;
-  /** Texts that it takes, or nearly; hostile ones begin like them. */
-  readonly samples: readonly string[];
-  /** What it may throw. */
-  readonly throws?: typeof UsageError;
-  /** Its text is the operator's, so nobody measures what it costs. */
-  readonly trusted?: true;
-}
+import type { Reader } from './reader.ts';
+import { SIGNATURE_READERS } from './signature-readers.ts';
 
 /** Readers that get no untrusted text, and why. */
 export const TRUSTED: Readonly<Record<string, string>> = {
@@ -244,6 +235,7 @@ export const READERS: Readonly<Record<string, Reader>> = {
     read: (text) => [nonces.read(text, NOW), storeNonces.read(text, NOW)],
     samples: [nonces.mint(NOW), storeNonces.mint(NOW), 'AAAA'],
   },
+  ...SIGNATURE_READERS,
   readRequestPath: { read: readRequestPath, samples: ['/orders/1', '/a%2Fb;c=d/', '/;', '/%', '/.', '/a;'] },
   readDecodedPaths: {
     read: (text) => {

@@ -5,6 +5,7 @@ import { startTestGateway, type TestGateway } from '../support/gateway.ts';
 import type { Refusal } from './refusal.ts';
 import { EDGE, ROUTE, UPSTREAM } from './refusals-edge.ts';
 import { BINDING, CERTIFICATE, EXCHANGE, POLICY, PROOF, REPLAY } from './refusals-sender.ts';
+import { BODY, SIGNATURE, SIGNATURE_REPLAY } from './refusals-signature.ts';
 import { PRESENTATION, TOKEN } from './refusals-token.ts';
 
 /** One route per demand; /open demands nothing, so that only the edge can refuse. */
@@ -18,6 +19,8 @@ export const POLICY_OF_ALL = {
 - { name: dpop, match: { path: /dpop/* }, upstream: orders, require: dpop }
 - { name: mtls, match: { path: /mtls/* }, upstream: orders, require: mtls }
 - { name: nonce, match: { path: /nonce/* }, upstream: orders, require: dpop, dpop: { nonce: required } }
+- { name: signed, match: { path: /signed/* }, upstream: orders, signature: {} }
+- { name: tagged, match: { path: /tagged/* }, upstream: orders, signature: { tag: orders } }
 - name: scope
   match: { path: /scope/* }
   upstream: orders
@@ -59,10 +62,13 @@ export const REFUSALS: readonly Refusal[] = [
   ...BINDING,
   ...CERTIFICATE,
   ...PROOF,
+  ...SIGNATURE,
   ...POLICY,
   ...REPLAY,
+  ...SIGNATURE_REPLAY,
   ...EXCHANGE,
   ...UPSTREAM,
+  ...BODY,
 ];
 
 /** The gateway for a refusal: the shared one, or one of its own where it wishes for something. */

@@ -14,6 +14,8 @@ import {
   learnNonce,
   sendBodyAgain,
   type Program,
+  signBody,
+  signRequests,
   startNonceGateway,
 } from '../examples/client-programs.ts';
 import { issue } from '../gateway/credentials.ts';
@@ -51,6 +53,18 @@ for (const [name, { found, ...more }] of Object.entries(FOUND)) {
     test('does not ask for ever', (t) => giveUp(t, program));
   });
 }
+
+const SIGNING = ['http-message-signatures==3.0.0', ...PACKAGES] as const;
+const signing = findPython(SIGNING, join(CLIENTS, 'signed.py'));
+
+describe('http-message-signatures, in Python', {
+  skip: 'skip' in signing ? signing.skip : false,
+  ...INSTALLING,
+}, () => {
+  if ('skip' in signing) return;
+  test('signs requests as they are sent', (t) => signRequests(t, signing));
+  test('signs a body, and is refused with a key that the token is not bound to', (t) => signBody(t, signing));
+});
 
 /** The page makes its keys, gets a token bound to them as from an authorization server, and tells what became of its requests. */
 const PAGE = `<!doctype html><script type="module">

@@ -1,6 +1,7 @@
 // Each rule of checks.md §4: the reason for a bad proof, the replay key of a good one.
 
 import assert from 'node:assert/strict';
+import { createPublicKey } from 'node:crypto';
 import { before, describe, test } from 'node:test';
 import { type DpopRules, type ProofTerms, verifyProof } from '../../src/proof/dpop-proof.ts';
 import { NonceKeys } from '../../src/proof/nonce.ts';
@@ -37,6 +38,7 @@ describe('DPoP proof', () => {
   test('a good proof is verified and tells by which key, which jti and until when it must be remembered', async () => {
     const proof = await makeProof(key, NOW, { claims: { jti: 'one', iat: NOW } });
     assert.deepEqual(verifyProof(proof, terms()), {
+      key: createPublicKey({ key: key.jwk, format: 'jwk' }),
       jkt: key.jkt,
       jti: 'one',
       rememberUntil: NOW + 60 + 15,
@@ -335,6 +337,7 @@ describe('DPoP proof', () => {
       const proof = await makeProof(key, NOW, { claims: { jti: 'n', iat: 5, nonce } });
       const expiresAt = NOW - 50 + 120;
       assert.deepEqual(verifyProof(proof, terms()), {
+        key: createPublicKey({ key: key.jwk, format: 'jwk' }),
         jkt: key.jkt,
         jti: 'n',
         rememberUntil: expiresAt + 15,

@@ -14,6 +14,7 @@ export function makeFacts(over: Partial<RequestFacts> = {}): RequestFacts {
     query: undefined,
     authorization: [],
     dpop: [],
+    message: { rawHeaders: [] },
     certificate: undefined,
     clientAddress: '192.0.2.7',
     now: 1_800_000_000.5,

@@ -11,6 +11,8 @@ import { isOpaque } from '../../token/opaque-token.ts';
 import { presentedScheme, readPresentation } from '../../token/presentation.ts';
 import type { RequestFacts } from '../../request-facts.ts';
 import type { Route } from '../../policy/policy.ts';
+import type { Check, Claims, Shown } from './check.ts';
+import { SIGNATURE_CHECKS } from './signature-checks.ts';
 import { kindExpected, kindSaid, moment, shorten } from './words.ts';
 
 /** How a check came out. `not owed`: this sender did not have to show it. */
@@ -22,32 +24,6 @@ export interface CheckedStep {
   readonly expected: string;
   readonly received: string;
   readonly outcome: CheckOutcome;
-}
-
-type Claims = Pick<CompactJws, 'payload'>;
-
-/** What the texts of checks are made of: nothing here is verified. */
-interface Shown {
-  readonly facts: RequestFacts;
-  readonly route: Route;
-  readonly token: (Claims & Partial<CompactJws>) | undefined;
-  readonly proof: CompactJws | undefined;
-  readonly accessToken: string | undefined;
-  /** The issuer is asked about the token, and its claims are in the answer. */
-  readonly opaque: boolean;
-  /** `cnf.jkt` and `cnf.x5t#S256` where they are owed. */
-  readonly jkt: string | undefined;
-  readonly x5tS256: string | undefined;
-}
-
-interface Check {
-  readonly reasons: readonly Reason[];
-  readonly check: string;
-  readonly rfc: string;
-  readonly expected: (shown: Shown) => string;
-  readonly received: (shown: Shown) => string;
-  /** Absent: owed by everybody. */
-  readonly owed?: (shown: Shown) => boolean;
 }
 
 const claimed = (jws: Claims | undefined, claim: string) => shorten(jws?.payload[claim]);
@@ -291,6 +267,7 @@ const CHECKS: readonly Check[] = [
     received: ({ proof }) => `one by ${said(proof, 'alg')}`,
     owed: byProof,
   },
+  ...SIGNATURE_CHECKS,
   {
     reasons: ['authentication_insufficient'],
     check: 'acr and auth_time',

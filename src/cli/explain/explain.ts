@@ -11,6 +11,7 @@ import { enforce } from '../../enforce.ts';
 import { type CheckedStep, listChecks } from './checks.ts';
 import { chooseRoute } from '../../policy/route-table.ts';
 import type { Listener, Policy, Route } from '../../policy/policy.ts';
+import { readBodyLength } from '../../http/framing.ts';
 import { readAuthority } from '../../http/uri.ts';
 import { Rejection } from '../../rejection/rejection.ts';
 import { shownFacts } from '../../rejection/facts.ts';
@@ -58,9 +59,10 @@ async function explainRequest(policy: Policy, line: CommandLine): Promise<Explan
   const now = readMoment(line.options.at);
   const listener = chooseListener(policy, scheme, authority);
   const connection = connectionWith(readEvidence(line.options['cert-file'], listener));
-  const rawHeaders = ['Host', authority, ...credentialLines(line)];
+  const rawHeaders = ['Host', authority, ...credentialLines(line), ...fieldLines(line)];
   const intake = compileIntake(listener, policy.managedFields, pseudonymOf(policy.id));
-  const facts = readFacts({ method, target, httpVersion: '1.1', rawHeaders }, connection, intake, now);
+  const request = { method, target, httpVersion: '1.1', rawHeaders, bodyLength: () => readBodyLength(rawHeaders) };
+  const facts = readFacts(request, connection, intake, now);
   if (facts instanceof Rejection) return refusal({ policy, listener }, facts);
   const route = chooseRoute(policy.routeTable, facts);
   if (route instanceof Rejection) return refusal({ policy, listener, facts }, route);
@@ -75,7 +77,11 @@ async function decide(policy: Policy, listener: Listener, route: Route, facts: E
     if (decision instanceof Rejection) return refusal(subject, decision, issuerProblems());
     return {
       ...about(subject, undefined),
-      notes: facts.dpop.length > 0 ? [...issuerProblems(), NOT_REMEMBERED] : issuerProblems(),
+      notes: [
+        ...issuerProblems(),
+        ...(facts.dpop.length > 0 ? [NOT_REMEMBERED] : []),
+        ...(decision.facts.digests === undefined ? [] : [NOT_DIGESTED]),
+      ],
       decision: 'permitted',
       reason: undefined,
       facts: undefined,
@@ -89,6 +95,9 @@ async function decide(policy: Policy, listener: Listener, route: Route, facts: E
 
 const NOT_REMEMBERED =
   'The replay store was not asked: a proof that was used before would be refused as proof_replayed.';
+
+const NOT_DIGESTED =
+  'The body was not looked at: another one than was signed would be refused as content_digest_mismatch.';
 
 /** How far a request got. */
 interface Subject {
@@ -165,6 +174,20 @@ function credentialLines({ options }: CommandLine): string[] {
   }
   if (proofFile !== undefined) lines.push('DPoP', readText(proofFile, '--proof-file'));
   return lines;
+}
+
+/** `Name: value`, one in each line; a body is what Content-Length or Transfer-Encoding announces. */
+function fieldLines({ options: { 'fields-file': file } }: CommandLine): string[] {
+  if (file === undefined) return [];
+  const lines = readText(file, '--fields-file')
+    .split(/\r?\n/)
+    .filter((line) => line !== '');
+  return lines.flatMap((line) => {
+    const [, name, value] = /^([^:\s]+):[ \t]*(.*?)[ \t]*$/.exec(line) ?? [];
+    if (name === undefined || value === undefined)
+      throw new UsageError('--fields-file: expected lines like Signature: sig=:...:');
+    return [name, value];
+  });
 }
 
 function readText(file: string | 0, option: string): string {

@@ -2,7 +2,6 @@
 
 import { createHash } from 'node:crypto';
 import type { Issuer } from '../../token/issuer.ts';
-import type { DpopRules } from '../../proof/dpop-proof.ts';
 import { Compilation } from './compilation.ts';
 import { compileIssuers } from './issuer.ts';
 import { checkPorts, compileListeners } from './listener.ts';
@@ -59,7 +58,7 @@ export function compilePolicy(read: ReadPolicy, now: number, machine: Machine = 
   const routeTable = compileTable(compilation, listeners, routes);
   const secrets = compileSecrets(compilation);
   const retention = longest(routes, ({ maxAge, clockTolerance }) => maxAge + clockTolerance);
-  const clockTolerance = longest(routes, (dpop) => dpop.clockTolerance);
+  const clockTolerance = longest(routes, (window) => window.clockTolerance);
   const redis = compileRedis(compilation, { retention, clockTolerance });
   const requestId = compileRequestId(compilation);
   const told = { log: compileLog(compilation), tracing: compileTracing(compilation) };
@@ -134,12 +133,19 @@ function compileSecrets(compilation: Compilation): readonly Uint8Array[] {
 
 /** Room for every proof that has to be remembered at once (C4.26): by its iat or by the expiry of its nonce, plus tolerance. */
 function roomFor(routes: ReadonlyMap<Route, ConfigPath>, nonceLifetime: number, workers: number): number {
-  const retention = longest(routes, (dpop) => Math.max(dpop.maxAge, nonceLifetime) + dpop.clockTolerance);
+  const retention = longest(routes, ({ maxAge, clockTolerance }) => Math.max(maxAge, nonceLifetime) + clockTolerance);
   return Math.ceil(PROOFS_PER_SECOND * retention * workers);
 }
 
-function longest(routes: ReadonlyMap<Route, ConfigPath>, seconds: (dpop: DpopRules) => number): number {
-  return Math.max(0, ...[...routes.keys()].map(({ demand }) => seconds(demand.dpop)));
+/** Seconds, as proofs and message signatures have them. */
+type Window = Pick<Route['demand']['dpop'], 'maxAge' | 'clockTolerance'>;
+
+function longest(routes: ReadonlyMap<Route, ConfigPath>, seconds: (window: Window) => number): number {
+  const windows = [...routes.keys()].flatMap(({ demand: { dpop, signature } }) => [
+    dpop,
+    ...(signature ? [signature] : []),
+  ]);
+  return Math.max(0, ...windows.map(seconds));
 }
 
 function warn(compilation: Compilation, routes: ReadonlyMap<Route, ConfigPath>): void {

@@ -12,7 +12,7 @@ import type { Demand } from '../../policy/policy.ts';
 import type { Config } from '../schema/schema.ts';
 
 export type RouteConfig = Config['routes'][number];
-type DemandConfig = Pick<RouteConfig, 'audience' | 'scope' | 'claims' | 'acr' | 'max_auth_age'> &
+type DemandConfig = Pick<RouteConfig, 'audience' | 'scope' | 'claims' | 'acr' | 'max_auth_age' | 'signature'> &
   Pick<Config['defaults'], 'require' | 'dpop'>;
 
 /** By which schemes a route can be met, the preferred one first: what challenges offer (RFC 9449 §7.1). */
@@ -26,7 +26,7 @@ const SCHEMES: Readonly<Record<Requirement, readonly Scheme[]>> = {
 
 /**
  * The demand of a route and that of its shadow. Problems: issuers missing, unknown or alike, claims that are no JSON Pointer,
- * conditions on a public route, which looks at no token. NOT checked: `weaker_than_defaults` (weaker.ts).
+ * conditions on a public route, which looks at no token, a signature without a key. NOT checked: `weaker_than_defaults` (weaker.ts).
  */
 export function compileDemands(
   compilation: Compilation,
@@ -36,11 +36,13 @@ export function compileDemands(
 ): { demand: Demand; shadow: Demand | undefined } {
   const real = demandConfig(compilation, config);
   const shadow = config.shadow && {
-    ...merged(real, { require: config.shadow.require }),
+    ...merged(real, { require: config.shadow.require, signature: config.shadow.signature }),
     dpop: merged(real.dpop, config.shadow.dpop),
   };
   const looks = real.require !== 'public' || (shadow !== undefined && shadow.require !== 'public');
   if (!looks) checkNoConditions(compilation, at, config);
+  checkSignature(compilation, [...at, 'signature'], real);
+  if (shadow) checkSignature(compilation, [...at, 'shadow'], shadow);
   checkClaims(compilation, [...at, 'claims'], config);
   const from = looks ? issuersOf(compilation, at, config, issuers) : [];
   return { demand: compileDemand(real, from), shadow: shadow && compileDemand(shadow, from) };
@@ -81,6 +83,12 @@ function compileDemand(config: DemandConfig, issuers: readonly Issuer[]): Demand
       clockTolerance: dpop.clock_tolerance,
       algorithms: dpop.algorithms,
     },
+    signature: config.signature && {
+      components: config.signature.components,
+      tag: config.signature.tag,
+      maxAge: config.signature.max_age,
+      clockTolerance: config.signature.clock_tolerance,
+    },
     scope: scope && ('any' in scope ? { match: 'any', scopes: scope.any } : { match: 'all', scopes: scope }),
     claims: Object.entries(config.claims ?? {}).map(([name, value]) => compileClaim(name, value)),
     acr: config.acr ?? [],
@@ -120,7 +128,20 @@ function checkExact(compilation: Compilation, at: ConfigPath): void {
   compilation.problem(at, 'has more digits than a number keeps, expected 15 digits at most');
 }
 
-const CONDITIONS = ['issuers', 'audience', 'dpop', 'scope', 'claims', 'acr', 'max_auth_age'] as const;
+/** An unbound token confirms no key by which anything could be signed. */
+function checkSignature(
+  compilation: Compilation,
+  at: ConfigPath,
+  { require: requirement, signature }: DemandConfig,
+): void {
+  if (signature === undefined || requirement !== 'token') return;
+  compilation.problem(
+    at,
+    'needs a key to which the token is bound, and require: token takes unbound ones, expected require: sender-constrained, dpop or mtls',
+  );
+}
+
+const CONDITIONS = ['issuers', 'audience', 'dpop', 'signature', 'scope', 'claims', 'acr', 'max_auth_age'] as const;
 
 function checkNoConditions(compilation: Compilation, at: ConfigPath, config: RouteConfig): void {
   for (const key of CONDITIONS) {

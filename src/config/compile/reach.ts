@@ -14,7 +14,7 @@ export const ANY = '\0';
 /**
  * Problems: non-public routes on a listener without `origins`; certificates demanded where none can come, or their
  * names where they prove nothing; hosts that no
- * origin of the route's listeners has; the upstream's nonces next to ours on one origin (C7.5).
+ * origin of the route's listeners has; signatures over bodies that nobody sees or that have no limit; the upstream's nonces next to ours on one origin (C7.5).
  * NOT checked: whether a more specific route leaves this one any request (`checkChosen`).
  */
 export function checkReach(compilation: Compilation, listeners: readonly Listener[], routes: Routes): void {
@@ -31,6 +31,7 @@ export function checkReach(compilation: Compilation, listeners: readonly Listene
     for (const [route, at] of here) {
       checkCertificates(compilation, at, route, listener);
       checkSubject(compilation, at, route, listener);
+      checkSignable(compilation, at, route, listener);
     }
   }
   for (const [route, at] of routes) checkHost(compilation, at, route, listeners);
@@ -92,6 +93,27 @@ function checkSubject(compilation: Compilation, at: ConfigPath, { forward }: Rou
     [...at, 'forward', 'identity', rule.field],
     `is a name that is not verified on listener ${listener.name}, expected verify: chain there, or no "@certificate_subject"`,
   );
+}
+
+/** A body is held against its digest as it passes, and within a bound (C4a.11). */
+function checkSignable(compilation: Compilation, at: ConfigPath, route: Route, listener: Listener): void {
+  const { demand, shadow, limits } = route;
+  if (demand.signature === undefined && shadow?.signature === undefined) return;
+  const key = demand.signature === undefined ? ['shadow', 'signature'] : ['signature'];
+  if (listener.decides !== undefined) {
+    const expected = 'expected match.listeners with listeners that forward';
+    compilation.problem(
+      [...at, ...key],
+      `covers bodies, of which listener ${listener.name} sees none (mode: decide), ${expected}`,
+    );
+  }
+  if ((limits.requestBody ?? listener.limits.requestBody) === Number.POSITIVE_INFINITY) {
+    const expected = 'expected limits.request_body on the route, such as 10MiB';
+    compilation.problem(
+      [...at, ...key],
+      `covers bodies, which on listener ${listener.name} have no limit, ${expected}`,
+    );
+  }
 }
 
 function checkHost(compilation: Compilation, at: ConfigPath, route: Route, listeners: readonly Listener[]): void {

@@ -13,7 +13,14 @@ import { compileRouteLimit } from './rate-limit.ts';
 import { compileResource } from './resource.ts';
 import { checkWeaker } from './weaker.ts';
 import type { ConfigPath } from '../problem.ts';
-import { type CorsRules, type Route, type RouteMatch, type Upstream, NO_UPSTREAM } from '../../policy/policy.ts';
+import {
+  type CorsRules,
+  type Demand,
+  type Route,
+  type RouteMatch,
+  type Upstream,
+  NO_UPSTREAM,
+} from '../../policy/policy.ts';
 
 /** What routes refer to by name. */
 export interface Named {
@@ -70,7 +77,7 @@ function compileRoute(compilation: Compilation, at: ConfigPath, config: RouteCon
     encodedSlash: config.encoded.includes('slash'),
     stripPrefix: compileStripPrefix(compilation, at, config, match.path),
     forward: compileForward(compilation, at, config, { issuers: demand.issuers, upstream: config.upstream ?? '' }),
-    cors: config.cors && compileCors(compilation, [...at, 'cors'], config.cors, rateLimit !== undefined),
+    cors: config.cors && compileCors(compilation, [...at, 'cors'], config.cors, exposedBy(rateLimit, demand)),
     rateLimit,
     limits: compileRequestLimits(config.limits ?? {}),
     timeouts: {
@@ -195,12 +202,20 @@ function compileStripPrefix(
   return undefined;
 }
 
-/** Pages may always read the request id. @param limited and what a rate limit leaves them */
+/** What a script has to read in order to do better. */
+function exposedBy(rateLimit: RateLimit | undefined, { signature }: Demand): readonly string[] {
+  return [
+    ...(rateLimit === undefined ? [] : [...QUOTA_FIELDS, 'Retry-After']),
+    ...(signature === undefined ? [] : ['Accept-Signature', 'Want-Content-Digest']),
+  ];
+}
+
+/** Pages may always read the request id. @param exposed and what the route says of itself */
 function compileCors(
   compilation: Compilation,
   at: ConfigPath,
   config: NonNullable<RouteConfig['cors']>,
-  limited: boolean,
+  exposed: readonly string[],
 ): CorsRules {
   for (const [index, origin] of config.origins.entries()) {
     const serialised = serialiseOrigin(origin);
@@ -211,7 +226,7 @@ function compileCors(
   const requestId = [unlessNone(compilation.read.config.request_id) ?? []].flat();
   return {
     origins: config.origins,
-    expose: [...new Set([...config.expose, ...requestId, ...(limited ? [...QUOTA_FIELDS, 'Retry-After'] : [])])],
+    expose: [...new Set([...config.expose, ...requestId, ...exposed])],
     maxAge: Math.floor(config.max_age),
     credentials: config.credentials,
   };

@@ -223,7 +223,7 @@ const REQUIREMENTS: Readonly<Record<Demand['requirement'], string>> = {
 };
 
 function describeDemand(demand: Demand): string[] {
-  const { requirement, issuers, audience, scope, claims, acr, maxAuthAge, dpop } = demand;
+  const { requirement, issuers, audience, scope, claims, acr, maxAuthAge, dpop, signature } = demand;
   if (requirement === 'public') return [REQUIREMENTS.public];
   const nonce = { none: '', required: ', with a nonce of ours', 'on-skew': ', a nonce where the clock is wrong' };
   return [
@@ -236,11 +236,20 @@ function describeDemand(demand: Demand): string[] {
       : [
           `proofs: at most ${dpop.maxAge} s old and ${dpop.clockTolerance} s ahead of our clock, ${dpop.algorithms.join(', ')}${nonce[dpop.nonce]}, each accepted once`,
         ]),
+    ...(signature ? [describeSignature(signature)] : []),
     ...(scope ? [`scope: ${describeScope(demand)}`] : []),
     ...claims.map(({ name, anyOf }) => `claim ${name}: ${anyOf.join(' or ')}`),
     ...(acr.length > 0 ? [`acr: ${acr.join(' or ')}`] : []),
     ...(maxAuthAge === undefined ? [] : [`authenticated at most ${maxAuthAge} s ago`]),
   ];
+}
+
+function describeSignature({ components, tag, maxAge }: NonNullable<Demand['signature']>): string {
+  const more = components.map((name) => `, ${name} where it is there`).join('');
+  return (
+    `a message signature by that key${tag === undefined ? '' : ` with tag ${tag}`} (RFC 9421): method, target with query, authorization, the proof, ` +
+    `the digest of a body (RFC 9530)${more}; at most ${maxAge} s old, accepted once`
+  );
 }
 
 function describeIssuer({
@@ -352,7 +361,7 @@ function trusted({ issuer, accessToken, audienceClaim, introspection }: Demand['
 
 /** What somebody might take for granted and this route does not do. */
 function missing({ demand, match, encodedSlash }: Route, { listeners }: Policy): string[] {
-  const { requirement, dpop, scope, claims } = demand;
+  const { requirement, dpop, scope, claims, signature } = demand;
   if (requirement === 'public')
     return ['anything: the upstream is on its own, identity fields are removed and not set'];
   const proofs = requirement !== 'mtls';
@@ -375,6 +384,12 @@ function missing({ demand, match, encodedSlash }: Route, { listeners }: Policy):
     ...(encodedSlash ? ['one reading of %2F: an upstream that decodes it sees another path'] : []),
     ...demand.issuers.flatMap(trusted),
     ...revocation(demand),
-    ...(proofs ? ['body and query: a proof covers method, scheme, host and path (RFC 9449 §11.7)'] : []),
+    ...(signature
+      ? [
+          'the beginning of a body over 64 KiB: it reaches the upstream before the digest is known; the end of another body never does',
+          'what a WebSocket carries: the signature covers its request alone',
+        ]
+      : []),
+    ...(proofs && !signature ? ['body and query: a proof covers method, scheme, host and path (RFC 9449 §11.7)'] : []),
   ];
 }

@@ -37,6 +37,26 @@ const dpop = {
   algorithms: algorithms.describe('Algorithms accepted for proofs.'),
 };
 
+const signature = z.strictObject({
+  components: list(
+    text(
+      'a field name in small letters such as idempotency-key',
+      /^(?!signature(?:-input)?$)[a-z0-9!#$%&'*+.^_`|~-]+$/,
+    ),
+    'field names',
+    0,
+  )
+    .prefault(['content-type', 'content-encoding'])
+    .describe(
+      'Fields that have to be signed where a request has them, in addition to @method, @target-uri, authorization, dpop and content-digest.',
+    ),
+  tag: text('visible ASCII without quotes and backslashes', /^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/)
+    .optional()
+    .describe('The tag of the signature that counts; absent: the only one, whatever its tag.'),
+  max_age: duration('1s', '10m').prefault('60s').describe('How old its created may be; at most 10m.'),
+  clock_tolerance: duration('0s', '10m').prefault('15s').describe('How far in the future its created may be.'),
+});
+
 const assertion = z.strictObject({
   field: field.describe('The field in which it goes.'),
   key_files: list(file, 'file names').describe(
@@ -230,6 +250,11 @@ export const route = z.strictObject({
   audience: audience.optional().describe("Narrows the issuers' audiences."),
   require: requirement.optional(),
   dpop: dpopOverride,
+  signature: signature
+    .optional()
+    .describe(
+      'Every request has to be signed as a whole, body included, by the key to which its token is bound (RFC 9421, RFC 9530). Absent: none is looked at.',
+    ),
   forward: z.strictObject(forward).partial().optional().describe('What the upstream sees on this route.'),
   timeouts: z.strictObject(timeouts).partial().optional().describe('How long the upstream may take on this route.'),
   scope: scope.optional().describe('All of them, or { any: [a, b] }.'),
@@ -243,7 +268,13 @@ export const route = z.strictObject({
     .describe('Authentication contexts that do (RFC 9470).'),
   max_auth_age: duration('1s').optional().describe('How long ago the user may have authenticated (RFC 9470).'),
   shadow: z
-    .strictObject({ require: requirement.optional(), dpop: dpopOverride })
+    .strictObject({
+      require: requirement.optional(),
+      dpop: dpopOverride,
+      signature: signature
+        .optional()
+        .describe('Requests have to be signed; bodies are not compared with their digest.'),
+    })
     .optional()
     .describe('Evaluated, counted and logged next to the real demand, never enforced.'),
   cors: cors.optional().describe('Browser applications that may call this route.'),

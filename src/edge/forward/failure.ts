@@ -16,6 +16,9 @@ export function reasonOf(code: string, begun: boolean): Reason {
   return REASON_OF_CODE[code] ?? (begun ? 'upstream_invalid' : 'upstream_unreachable');
 }
 
+/** Of a body that is another one than was signed. */
+export const NOT_SIGNED: RejectionFacts = { what: 'request body', differs: 'value' };
+
 /** @param length of the body as announced, in bytes; undefined: it was found out */
 export function tooLarge(limit: number, length?: number): RejectionFacts {
   const received = length === undefined ? {} : { received: `${length} bytes` };

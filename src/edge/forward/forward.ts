@@ -5,10 +5,11 @@ import type { Duplex, Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { Permit } from '../../binding/permit.ts';
 import type { RejectionFacts } from '../../rejection/facts.ts';
-import { type Reason, reject } from '../../rejection/rejection.ts';
+import { type Reason, type Rejection, reject } from '../../rejection/rejection.ts';
 import { answerFields } from '../fields/answer-fields.ts';
 import type { Outcome } from '../outcome.ts';
 import { withoutNamed } from '../fields/fields.ts';
+import { BodyDigest } from '../../http/body-digest.ts';
 import { readBodyLength } from '../../http/framing.ts';
 import { hasProof, requestFields } from '../fields/request-fields.ts';
 import { answerTrailers } from '../fields/trailers.ts';
@@ -18,7 +19,7 @@ import { lines, restOf, undelimitedBy } from './answer-framing.ts';
 import { Collection, type Collector } from './collection.ts';
 import { Credit } from './credit.ts';
 import { Download } from './download.ts';
-import { reasonOf, tooLarge } from './failure.ts';
+import { NOT_SIGNED, reasonOf, tooLarge } from './failure.ts';
 import { forwardedTarget } from './forwarded-target.ts';
 import type { ForwardExchange } from './forward-exchange.ts';
 import { Interims } from './interim.ts';
@@ -31,7 +32,7 @@ import type { SendingOwner, Sending } from '../upstream/sending.ts';
 
 /**
  * Sends a permitted request on and streams the answer back. The path goes as received, byte for byte, but for `stripPrefix`.
- * Rejections: `body_too_large` (announced, before anything is sent; or while streaming), `upstream_circuit_open`,
+ * Rejections: `body_too_large` (announced, before anything is sent; or while streaming), `content_digest_mismatch`, `upstream_circuit_open`,
  * `upstream_queue_full`, `upstream_unreachable`, `upstream_invalid`, `upstream_timed_out`, `request_timed_out` (the client stopped in the middle of its
  * body), `internal_error` (a field that undici refuses: identity.ts let something through).
  * A request for a WebSocket whose 101 is verified becomes a tunnel (tunnel.ts), and `tunnelOpened` is called.
@@ -40,14 +41,12 @@ import type { SendingOwner, Sending } from '../upstream/sending.ts';
  * Who holds more than its share of the upstream waits (entrance.ts): `upstream_queue_full` after `connect`.
  * Timeouts: `connect` for that wait, then until there is a connection, and anew with each of
  * `retries`; `idle` while the body or the answer moves, either way; `response_header` from the end of the body; `total` from now.
- * A client that sends less than `upload_rate` of a body that it announced is `request_timed_out`; one that takes less than
- * `download_rate` of what is there for it is cut off.
+ * A client that sends less than `upload_rate` of a body that it announced is `request_timed_out`; one that takes less than `download_rate` of what is there for it is cut off.
  * An answer that ends with its connection is complete when that is closed and broken when it is reset (RFC 9112 §8); over TLS,
  * where Node shows no difference, it is `upstream_invalid` unless the upstream has `insecure_close_delimited`.
  * Dropped: trailers of the request, 100 and interim answers beyond the eighth, the upstream's reason phrase. What was not processed is sent again where that
  * cannot make it happen twice, as long as no byte of an answer came and the body is still kept (upload.ts, docs/decisions/0063).
- * Does not decide anything about the request: the permit says that it was decided. Does not check its framing (facts.ts), and
- * does not rewrite Location or cookies.
+ * NOT done: any decision about the request, checks of its framing (facts.ts), rewriting of Location and cookies.
  */
 export function forward(permit: Permit, exchange: ForwardExchange): void {
   new Forwarding(permit, exchange).start();
@@ -112,13 +111,15 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
     const length = transaction.bodyLength();
     if (length !== undefined && length > bodyLimit) return this.#reject('body_too_large', tooLarge(bodyLimit, length));
     transaction.onClose(() => this.#onClientClose());
+    const digest = this.#permit.facts.digests && new BodyDigest(this.#permit.facts.digests);
+    if (length === 0 && digest?.matches() === false) return this.#reject('content_digest_mismatch', NOT_SIGNED);
     if (length === 0) return this.#enter();
     const { rate, grace } = route.upload;
     const credit = length !== undefined && rate > 0 ? new Credit(rate, grace) : undefined;
-    this.#upload = new Upload(transaction, { limit: bodyLimit, keptFor: this.#keptFor(), credit }, this);
+    this.#upload = new Upload(transaction, { limit: bodyLimit, keptFor: this.#keptFor(), credit, digest }, this);
     if (transaction.expectsContinue) transaction.writeContinue();
-    // Over HTTP/2 a client without a length may be one that speaks after it was spoken to.
-    if (length === undefined && upstream.http2) return this.#enter();
+    // Over HTTP/2 a client without a length may be one that speaks after it was spoken to; not one that has signed it all before.
+    if (length === undefined && upstream.http2 && digest === undefined) return this.#enter();
     this.#phase = 'collecting';
     this.#collection = new Collection(this, route.bodies, length !== undefined);
     this.#upload.begin();
@@ -312,8 +313,7 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
     this.#deadline.allow(Math.min(idle, patience));
   }
 
-  uploadExceeded(): void {
-    const rejection = reject('body_too_large', tooLarge(this.#exchange.route.bodyLimit));
+  uploadRefused(rejection: Rejection): void {
     if (this.#phase === 'answering')
       this.#breakOff({ kind: 'cut_off', status: this.#status, bytes: this.#bytes, rejection });
     else if (this.#phase !== 'flushing') this.#settle({ kind: 'rejected', rejection });

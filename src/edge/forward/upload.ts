@@ -1,8 +1,11 @@
-// The body of a request on its way to the upstream: counted, paced, kept for a retry.
+// The body of a request on its way to the upstream: counted, paced, verified, kept.
 
 import { Readable } from 'node:stream';
+import type { BodyDigest } from '../../http/body-digest.ts';
+import { type Rejection, reject } from '../../rejection/rejection.ts';
 import { countPiece } from './body-garbage.ts';
 import type { Credit } from './credit.ts';
+import { NOT_SIGNED, tooLarge } from './failure.ts';
 import type { Transaction } from '../transaction/transaction.ts';
 import { KeptPieces } from './kept-pieces.ts';
 
@@ -13,7 +16,8 @@ const BUFFERED = 65_536;
 export interface UploadWatcher {
   /** There is more of it, or its end. @param bytes now held that were not before */
   uploadProgressed(bytes: number): void;
-  uploadExceeded(): void;
+  /** Nothing more of it goes to the upstream. */
+  uploadRefused(rejection: Rejection): void;
 }
 
 export interface UploadWishes {
@@ -23,27 +27,36 @@ export interface UploadWishes {
   readonly keptFor: string | undefined;
   /** undefined: the client may take its time. */
   readonly credit?: Credit | undefined;
+  /** What the whole has to be; undefined: anything. */
+  readonly digest?: BodyDigest | undefined;
 }
 
 /**
  * Hands the body out once per attempt. undici gets a stream in place of the request, which it would take apart when it is done.
  * Drops the request's trailers.
+ * Of a body with a digest the last piece is held back until the whole was verified: whoever reads it never sees the end of another one.
  */
 export class Upload {
   readonly #transaction: Transaction;
   readonly #watcher: UploadWatcher;
   readonly #kept: KeptPieces | undefined;
   readonly #credit: Credit | undefined;
+  readonly #digest: BodyDigest | undefined;
+  /** Received, hashed, and not passed on yet. */
+  #held: Buffer | undefined;
+  readonly #limit: number;
   #left: number;
   #stream: AttemptBody | undefined;
   #ended = false;
 
-  constructor(transaction: Transaction, { limit, keptFor, credit }: UploadWishes, watcher: UploadWatcher) {
+  constructor(transaction: Transaction, { limit, keptFor, credit, digest }: UploadWishes, watcher: UploadWatcher) {
     this.#transaction = transaction;
     this.#watcher = watcher;
+    this.#limit = limit;
     this.#left = limit;
     this.#kept = keptFor === undefined ? undefined : new KeptPieces(keptFor);
     this.#credit = credit;
+    this.#digest = digest;
     const { body } = transaction;
     transaction.wantBody?.();
     body.pause();
@@ -58,7 +71,7 @@ export class Upload {
 
   /** Whether nothing is gained by waiting: it is all here, or as much as is held. */
   get isCollected(): boolean {
-    return this.#ended || (this.#stream?.readableLength ?? 0) >= BUFFERED;
+    return this.#ended || (this.#stream?.readableLength ?? 0) + (this.#held?.length ?? 0) >= BUFFERED;
   }
 
   /** Seconds for which the client may still keep us waiting; infinite where it is not waited for, or may take its time. */
@@ -120,18 +133,33 @@ export class Upload {
   readonly #onData = (chunk: Buffer): void => {
     this.#left -= chunk.length;
     countPiece(chunk.length);
-    if (this.#left < 0) return this.#watcher.uploadExceeded();
+    if (this.#left < 0) return this.#watcher.uploadRefused(reject('body_too_large', tooLarge(this.#limit)));
     this.#credit?.earn(chunk.length);
-    this.#kept?.add(chunk);
-    if (this.#stream?.push(chunk) !== true) {
-      this.#credit?.stop();
-      this.#transaction.body.pause();
-    }
+    const next = this.#digest === undefined ? chunk : this.#exchangeHeld(this.#digest, chunk);
+    if (next !== undefined) this.#passOn(next);
     this.#watcher.uploadProgressed(chunk.length);
   };
 
+  /** @returns the piece before */
+  #exchangeHeld(digest: BodyDigest, chunk: Buffer): Buffer | undefined {
+    digest.update(chunk);
+    const before = this.#held;
+    this.#held = chunk;
+    return before;
+  }
+
+  #passOn(piece: Buffer): void {
+    this.#kept?.add(piece);
+    if (this.#stream?.pass(piece) === true) return;
+    this.#credit?.stop();
+    this.#transaction.body.pause();
+  }
+
   readonly #onEnd = (): void => {
     if (!this.#transaction.received) return;
+    if (this.#digest?.matches() === false)
+      return this.#watcher.uploadRefused(reject('content_digest_mismatch', NOT_SIGNED));
+    if (this.#held !== undefined) this.#passOn(this.#held);
     this.#ended = true;
     this.#credit?.stop();
     if (this.#stream?.isLive) this.#stream.push(null);
@@ -148,6 +176,13 @@ class AttemptBody extends Readable {
     super({ highWaterMark: BUFFERED });
     this.#before = before;
     this.#more = more;
+  }
+
+  /** A new piece, behind all that was sent before. @returns whether more is wanted at once */
+  pass(piece: Buffer): boolean {
+    if (this.isLive) return this.push(piece);
+    this.#before.push(piece);
+    return false;
   }
 
   /** Whether all that was sent before has been handed out. */

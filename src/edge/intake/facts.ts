@@ -90,6 +90,7 @@ export function readFacts(
     origin,
     authorization: lines.get('authorization') ?? NONE,
     dpop: lines.get('dpop') ?? NONE,
+    message: request,
     certificate,
     clientAddress: (trusted ? readStatedClient(lines, forwarding) : undefined) ?? connection.remoteAddress,
     now,

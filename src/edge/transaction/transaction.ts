@@ -16,6 +16,8 @@ export interface ReceivedRequest {
   readonly httpVersion: string;
   /** Names and values in turn, repeated lines included; without pseudo-header fields, whose authority is a Host line. */
   readonly rawHeaders: readonly string[];
+  /** Octets of body that the request announces: 0 without one, undefined where it does not say how many. Absent: there is none. */
+  bodyLength?(): number | undefined;
   /** By which origin the client called the proxy in front, where that one asks for a decision (edge/decide). */
   readonly stated?: StatedOrigin & { readonly forwarding?: Forwarding };
 }
@@ -39,7 +41,6 @@ export interface Transaction extends ReceivedRequest {
   readonly upgrade?: Upgrade | undefined;
   /** The request's body. */
   readonly body: Readable;
-  /** Octets of body that the request announces: 0 without one, undefined where it does not say how many. */
   bodyLength(): number | undefined;
   /** Whether the request has arrived as a whole. */
   readonly received: boolean;

@@ -30,7 +30,19 @@ describe('list of checks', () => {
     assert.ok(outcomes.every(([, outcome]) => outcome === 'passed' || outcome === 'not owed'));
     assert.deepEqual(
       outcomes.filter(([, outcome]) => outcome === 'not owed').map(([check]) => check),
-      ['active, as the issuer says', 'client certificate', 'acr and auth_time', 'claims', 'rate'],
+      [
+        'active, as the issuer says',
+        'client certificate',
+        'one message signature',
+        'key and algorithm of the message signature',
+        'covered components',
+        'created of the message signature',
+        'Content-Digest',
+        'message signature',
+        'acr and auth_time',
+        'claims',
+        'rate',
+      ],
     );
   });
   test('what stands before the reason passed, what stands behind was not reached', async () => {
@@ -43,7 +55,7 @@ describe('list of checks', () => {
   });
   test('every reason that a sender can cause belongs to exactly one check', async () => {
     const given = await facts();
-    const stages = new Set(['presentation', 'token', 'binding', 'certificate', 'proof', 'policy']);
+    const stages = new Set(['presentation', 'token', 'binding', 'certificate', 'proof', 'signature', 'policy']);
     const elsewhere: readonly Reason[] = [];
     for (const reason of REASON_NAMES.filter((name) => stages.has(REASONS[name].stage) && !elsewhere.includes(name))) {
       const steps: readonly CheckedStep[] = listChecks(given, route, reason);

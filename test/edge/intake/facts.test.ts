@@ -23,13 +23,10 @@ const STRANGER: Connection = {
 };
 const PEER: Connection = { ...STRANGER, trustedUntil: Number.POSITIVE_INFINITY };
 
-interface Sent {
-  readonly method?: string;
-  readonly url?: string;
-  readonly httpVersion?: string;
+type Sent = Readonly<Partial<Record<'method' | 'url' | 'httpVersion', string>>> & {
   readonly connection?: Connection;
   readonly listener?: Partial<Listener>;
-}
+};
 
 /** Reads a GET of https://api.example.com/orders/1 with more field lines, `Name: value` each. */
 function read(lines: readonly string[] = ['Host: api.example.com'], sent: Sent = {}): EdgeFacts | Rejection {
@@ -60,17 +57,20 @@ const host = (value: string, sent?: Sent) => read([`Host: ${value}`], sent);
 const hostReason = (value: string, sent?: Sent) => reason([`Host: ${value}`], sent);
 
 test('a plain request has the facts of its lines', () => {
-  assert.deepEqual(facts([HOST, 'Authorization: DPoP t', 'DPoP: p'], { url: '/orders/%7e1;v=2?a=b' }), {
+  const url = '/orders/%7e1;v=2?a=b';
+  const rawHeaders = ['Host', 'api.example.com', 'Authorization', 'DPoP t', 'DPoP', 'p'];
+  assert.deepEqual(facts([HOST, 'Authorization: DPoP t', 'DPoP: p'], { url }), {
     listener: 'public',
     method: 'GET',
     origin: HTTPS_ORIGIN,
-    target: '/orders/%7e1;v=2?a=b',
+    target: url,
     path: '/orders/~1;v=2',
     matchPath: '/orders/~1',
     encodedSlash: false,
     query: 'a=b',
     authorization: ['DPoP t'],
     dpop: ['p'],
+    message: { method: 'GET', target: url, httpVersion: '1.1', rawHeaders },
     certificate: undefined,
     clientAddress: '192.0.2.7',
     now: NOW,

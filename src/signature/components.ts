@@ -1,0 +1,80 @@
+// The components of a request that a signature may cover (RFC 9421 §2), and their values.
+
+import type { RequestFacts } from '../request-facts.ts';
+
+export type SignableRequest = Pick<RequestFacts, 'method' | 'origin' | 'target' | 'query' | 'message'>;
+
+/**
+ * Those of §2.2 that are the same on every way to the gateway: of the origin by which the client called, as `htu` is. Not
+ * `@request-target`, whose form changes on the way (§2.2.5), and not `@query-param`: the whole query has to be covered anyway.
+ */
+const DERIVED: Readonly<Record<string, (request: SignableRequest) => string>> = {
+  '@method': ({ method }) => method,
+  '@target-uri': ({ origin, target }) => `${origin.scheme}://${origin.authority}${origin.pathPrefix}${target}`,
+  '@authority': ({ origin }) => origin.authority,
+  '@scheme': ({ origin }) => origin.scheme,
+  '@path': ({ origin, target }) => `${origin.pathPrefix}${target.split('?', 1)[0]}`,
+  '@query': ({ query }) => `?${query ?? ''}`,
+};
+
+/** What together says as much as `@target-uri`. */
+const PARTS_OF_TARGET = ['@authority', '@path', '@query'];
+
+/** The values of one request's components; its fields are gone through once. */
+export class Components {
+  readonly #request: SignableRequest;
+  readonly #fields = new Map<string, string>();
+
+  constructor(request: SignableRequest) {
+    this.#request = request;
+    const { rawHeaders } = request.message;
+    for (let at = 0; at < rawHeaders.length; at += 2) {
+      const name = rawHeaders[at]?.toLowerCase() ?? '';
+      const before = this.#fields.get(name);
+      const value = withoutBlanks(rawHeaders[at + 1] ?? '');
+      this.#fields.set(name, before === undefined ? value : `${before}, ${value}`);
+    }
+  }
+
+  /** The combined value of all lines of a field (§2.1); undefined: it has none. @param name in lower case */
+  field(name: string): string | undefined {
+    return this.#fields.get(name);
+  }
+
+  /** @param name in lower case @returns undefined: the request has no such component, or it cannot be checked here */
+  value(name: string): string | undefined {
+    if (!name.startsWith('@')) return this.field(name);
+    return Object.hasOwn(DERIVED, name) ? DERIVED[name]?.(this.#request) : undefined;
+  }
+}
+
+/** Without blanks and tabs at its ends, in one step for each: a pattern for those at the end would begin again at every blank. */
+function withoutBlanks(value: string): string {
+  let [from, to] = [0, value.length];
+  while (from < to && isBlank(value.charCodeAt(from))) from += 1;
+  while (to > from && isBlank(value.charCodeAt(to - 1))) to -= 1;
+  return value.slice(from, to);
+}
+
+const isBlank = (code: number) => code === 0x20 || code === 0x09;
+
+/** Whether a signature over `covered` says what one over `wanted` would. */
+export function isCovered(covered: readonly string[], wanted: string): boolean {
+  if (covered.includes(wanted)) return true;
+  return wanted === '@target-uri' && PARTS_OF_TARGET.every((part) => covered.includes(part));
+}
+
+/**
+ * The signature base (§2.5). The components were found to be there, each once and without parameters.
+ * @param parameters the value of `@signature-params`
+ * @returns undefined: a value has other characters than ASCII
+ */
+export function signatureBase(
+  covered: readonly string[],
+  parameters: string,
+  components: Components,
+): string | undefined {
+  const lines = covered.map((name) => `"${name}": ${components.value(name) ?? ''}\n`);
+  const base = `${lines.join('')}"@signature-params": ${parameters}`;
+  return /^[\t\n\x20-\x7e]*$/.test(base) ? base : undefined;
+}
