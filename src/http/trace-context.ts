@@ -1,5 +1,7 @@
 // Trace context (W3C Trace Context Level 2): traceparent and tracestate, read and written.
 
+import { withoutBlanks } from './blanks.ts';
+
 /** Where a request belongs in the trace of its caller. */
 export interface TraceContext {
   /** 32 hex digits in lower case, not all zero. */
@@ -46,10 +48,11 @@ export function readTraceContext(parents: readonly string[], states: readonly st
 
 /** The list of all lines, as it is passed on; '' where it is empty or not valid. */
 function readTraceState(lines: readonly string[]): string {
-  const members = lines.flatMap((line) => line.split(',')).map((member) => member.replaceAll(/^[ \t]+|[ \t]+$/g, ''));
+  const members = lines.flatMap((line) => line.split(',')).map(withoutBlanks);
   const filled = members.filter((member) => member !== '');
+  if (filled.length > MOST_MEMBERS) return '';
   const keys = new Set(filled.map((member) => MEMBER.exec(member)?.[1]));
-  if (filled.length > MOST_MEMBERS || keys.has(undefined) || keys.size < filled.length) return '';
+  if (keys.has(undefined) || keys.size < filled.length) return '';
   return shortened(filled).join(',');
 }
 

@@ -97,6 +97,7 @@ const listener = makeListener({
   clientCertificateFrom: { format: 'xfcc', field: 'x-forwarded-client-cert' },
   clientCertificate: { request: 'none', verify: 'possession', ca: undefined, crl: undefined },
 });
+const TRACE_PARENT = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
 const ID = '73cac523-d3ae-4289-b106-330a6218710d';
 const intake = compileIntake(listener, compileManagedFields([], [listener]), 'holdfast-fuzz');
 const peer: Connection = {
@@ -352,7 +353,11 @@ export const READERS: Readonly<Record<string, Reader>> = {
     samples: [`Hash=ab;Cert="${escaped}";Subject="CN=a"`, 'By=', 'URI="', 'Cert="\\', 'URI=a;', 'a'],
   },
   readInteractionId: { read: (text) => readInteractionId('X', ['x', text]), samples: [ID, '73cac523-', '-', '{}'] },
-  readTraceContext: { read: (text) => readTraceContext([text], [text]), samples: [`00-${ID}`, 'a=1,b=2', '-01'] },
+  readTraceContext: {
+    // tracestate is read behind a good traceparent alone.
+    read: (text) => [readTraceContext([text], []), readTraceContext([TRACE_PARENT], [text])],
+    samples: [TRACE_PARENT, `cc${TRACE_PARENT.slice(2)}-`, 'a=1,b=2', 'a=1 , b=2'],
+  },
   readRequestId: { read: (text) => readRequestId('X', ['x', text]), samples: [ID, '7F00:8B_1', 'Root=1-67891233-abc'] },
   readXfccElement: {
     read: (text) => readXfccElement(text, 2),

@@ -80,6 +80,8 @@ describe('tracestate', () => {
       [`a=${'b'.repeat(257)}`],
       [Array.from({ length: 33 }, (_, at) => `k${at}=v`).join(',')],
       ['-a=1'],
+      [`a=${' '.repeat(32_768)}b`],
+      [`${'a=1,'.repeat(8192)}`],
     ]) {
       assert.equal(stateOf(...lines), '', lines.join('|').slice(0, 80));
     }
