@@ -1,4 +1,4 @@
-// Blanks around a value (OWS, RFC 9110 §5.6.3), taken off at a cost that grows no faster than the text.
+// Blanks around a value (OWS, RFC 9110 §5.6.3), taken off in one pass.
 
 /** Without blanks and tabs at its ends, in one step for each: a pattern for those at the end would begin again at every blank. */
 export function withoutBlanks(value: string): string {
