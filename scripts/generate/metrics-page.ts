@@ -31,7 +31,7 @@ their end. The difference between the two is clients that do not understand nonc
 affinity, also clients whose second request another replica got.
 
 **Exemplars.** In OpenMetrics, buckets of \`holdfast_request_duration_seconds\` and refusals show the trace of their newest
-request as \`trace_id\`, where it has one.
+request as \`trace_id\`, where that trace is recorded ([tracing](tracing.md)).
 
 | metric | type | labels | meaning |
 | --- | --- | --- | --- |

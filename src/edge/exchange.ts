@@ -13,7 +13,7 @@ import { answer } from './transaction/answer.ts';
 import { type Deciding, letPass, readQuestion } from './decide/decide.ts';
 import { Question } from './decide/question.ts';
 import { corsFields, isKeptFromPage, preflightAnswer, preflightResult } from './intake/cors.ts';
-import { type Correlation, correlate, idFields } from './intake/correlation.ts';
+import { correlate, type Correlation, idFields, recordedTrace } from './intake/correlation.ts';
 import { type EdgeFacts, readFacts } from './intake/facts.ts';
 import { forward } from './forward/forward.ts';
 import type { ExchangeOwner } from './forward/forward-exchange.ts';
@@ -187,7 +187,8 @@ class Exchange implements ExchangeOwner {
     const tunnel = outcome.kind === 'tunnelled' ? outcome.tunnel : undefined;
     const rejection = outcome.kind === 'cut_off' ? outcome.rejection : undefined;
     if (tunnel !== undefined) this.#runtime.metrics.countTunnel(this.#route, -1);
-    if (rejection !== undefined) this.#runtime.metrics.countRejection(this.#route, rejection, 'enforced');
+    if (rejection !== undefined)
+      this.#runtime.metrics.countRejection(this.#route, rejection, 'enforced', recordedTrace(this.#correlation));
     const label = labelOf(outcome);
     // Whose end was heard first says nothing: both connections were closed here.
     const stopped = cut && (label === 'client_gone' || label === 'upstream_failed');
@@ -218,7 +219,7 @@ class Exchange implements ExchangeOwner {
       grpc,
       reasonField: decides,
     });
-    metrics.countRejection(this.#route, rejection, 'enforced');
+    metrics.countRejection(this.#route, rejection, 'enforced', recordedTrace(this.#correlation));
     if (answerOf.fields.some(([name]) => name === 'DPoP-Nonce'))
       metrics.countNonceChallenge(this.#route, authorization[0]);
     this.#write({ ...answerOf, fields: [...answerOf.fields, ...this.#corsFields(grpc)] });
@@ -251,7 +252,8 @@ class Exchange implements ExchangeOwner {
     const { metrics, log, recent, policy, traces } = this.#runtime;
     const permitted = this.#permit?.facts;
     const to = performance.now();
-    if (this.#shadowed !== undefined) metrics.countRejection(this.#route, this.#shadowed, 'shadow');
+    if (this.#shadowed !== undefined)
+      metrics.countRejection(this.#route, this.#shadowed, 'shadow', recordedTrace(this.#correlation));
     if (permitted?.unknownConfirmations) metrics.countUnknownConfirmations(permitted.unknownConfirmations);
     const ended: Ended = {
       arrival: this.#arrival,
@@ -269,7 +271,7 @@ class Exchange implements ExchangeOwner {
     };
     const line = lineOf(ended);
     // A 101 is the whole answer; what follows it in the tunnel is none of HTTP (RFC 9110 §15.2.2).
-    metrics.countRequest(line, ((this.#opened ?? to) - this.#started) / 1000);
+    metrics.countRequest(line, ((this.#opened ?? to) - this.#started) / 1000, recordedTrace(this.#correlation));
     metrics.countIssuerRequest(this.#notes.issuer, ending.outcome);
     if (isKeptFromPage(this.#route?.cors, this.#facts)) metrics.countCorsRefusal(this.#route);
     log.request(line);

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ORIGIN, readSeries, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { startCollector } from '../support/collector.ts';
 import { visit } from '../tls/clients.ts';
 import { dpop, HOLDER, issue, THIEF, TO_KEY } from './credentials.ts';
 
@@ -186,4 +187,27 @@ test('Prometheus is answered in OpenMetrics, and everybody else in the text form
   const plain = await asked('*/*');
   assert.equal(plain.type, 'text/plain; version=0.0.4; charset=utf-8');
   assert.doesNotMatch(plain.text, /# EOF/);
+});
+
+test('a refusal and a duration show the trace of their newest request, and only one that is recorded', async (t) => {
+  const { origin } = await startCollector(t);
+  const trace = '4bf92f3577b34da6a3ce929d0e0e4736';
+  const examples = async (sampled: '00' | '01') => {
+    const gateway = await startTestGateway(t, {
+      routes: ROUTES,
+      listener: 'trusted_peers: [{ cidr: 127.0.0.0/8 }]',
+      more: `tracing: { otlp_endpoint: "${origin}", sample: 1, trust: peers }`,
+    });
+    const fields = [['traceparent', `00-${trace}-00f067aa0ba902b7-${sampled}`]] as const;
+    await gateway.request('GET', '/plain/1', { fields });
+    await gateway.logged({ msg: 'request', trace_id: trace });
+    const { host, port } = gateway.running.telemetry as { readonly host: string; readonly port: number };
+    const answer = await fetch(`http://${host}:${port}/metrics`, {
+      headers: { Accept: 'application/openmetrics-text' },
+    });
+    const lines = (await answer.text()).split('\n').filter((line) => line.includes(`# {trace_id="${trace}"}`));
+    return lines.map((line) => /^\w+/.exec(line)?.[0]).toSorted((one = '', other = '') => one.localeCompare(other));
+  };
+  assert.deepEqual(await examples('01'), ['holdfast_rejections_total', 'holdfast_request_duration_seconds_bucket']);
+  assert.deepEqual(await examples('00'), []);
 });

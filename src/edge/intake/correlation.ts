@@ -100,3 +100,8 @@ export function withDefault(fields: string[], field: Field | undefined): string[
   if (!isThere) fields.push(...field);
   return fields;
 }
+
+/** The trace that an operator can look up; undefined: nothing of the request is recorded. */
+export function recordedTrace({ trace }: Pick<Correlation, 'trace'>): string | undefined {
+  return trace?.sampled === true ? trace.traceId : undefined;
+}
