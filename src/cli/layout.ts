@@ -52,3 +52,11 @@ export function printable(text: string): string {
   const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
   return text.replaceAll(/[^\x20-\x7e]/g, escaped);
 }
+
+/** Characters that could steer a terminal, or reorder what it shows. */
+const STEERING = /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+
+/** A line of any language, each character that could steer a terminal as `?`. */
+export function harmless(line: string): string {
+  return line.replaceAll(STEERING, '?');
+}

@@ -1,10 +1,7 @@
 // A problem of the configuration for people: one line, the line of the file, and a caret.
 
 import { type Excerpt, formatProblem, type Problem } from '../config/problem.ts';
-import { WIDTH } from './layout.ts';
-
-/** Characters that could steer a terminal, or reorder what it shows. */
-const STEERING = /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+import { harmless, WIDTH } from './layout.ts';
 
 /** Without a newline at its end. */
 export function problemText(problem: Problem): string {
@@ -18,7 +15,7 @@ export function problemText(problem: Problem): string {
 
 /** As much of a long line as fits, the column that is meant in it. */
 function cut({ line, column }: Excerpt): { readonly text: string; readonly caret: number } {
-  const clean = line.replaceAll(STEERING, '?').trimEnd();
+  const clean = harmless(line).trimEnd();
   const at = Math.min(column, clean.length + 1) - 1;
   const room = WIDTH - 10;
   if (clean.length <= room) return { text: clean, caret: at };

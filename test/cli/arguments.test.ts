@@ -7,6 +7,7 @@ import { COMMAND_NAMES, COMMANDS, EXIT, OPTIONS, optionsOf } from '../../src/cli
 import { helpOf, overview } from '../../src/cli/help.ts';
 import { columns, printable, wrap } from '../../src/cli/layout.ts';
 import { manualPage } from '../../src/cli/manual-page.ts';
+import { shellWords } from '../../src/cli/explain/curl.ts';
 import { run } from '../../src/cli/run.ts';
 
 const refusal = (...args: string[]) => {
@@ -82,7 +83,7 @@ describe('texts made from the table of commands', () => {
         .flatMap(({ call }) => call.split(' | '))
         .map((call) => call.split(/ [<>] | > /)[0]);
       for (const call of own.filter((one) => one?.startsWith('holdfast '))) {
-        readCommandLine(call?.split(' ').slice(1) ?? []);
+        readCommandLine(shellWords(call ?? '').slice(1));
       }
       const codes: readonly number[] = [0, ...Object.values(EXIT)];
       assert.ok(Object.keys(COMMANDS[command].exits).every((code) => codes.includes(Number(code))));

@@ -26,13 +26,13 @@ export interface OpenPorts {
 export async function openPorts(policy: Policy, { demand }: Route, now: number): Promise<OpenPorts> {
   const wallClock = () => Date.now() / 1000;
   const keys = new Map(
-    demand.issuers.map((issuer) => [issuer, new IssuerKeys({ issuer, now: wallClock, onEvent: () => {} })]),
+    demand.issuers.map((issuer) => [issuer.name, new IssuerKeys({ issuer, now: wallClock, onEvent: () => {} })]),
   );
   await Promise.all([...keys.values()].map((one) => one.start()));
   // `--at` moves the request and not the issuer: its keys and answers of today are what there is.
   const keysOf: Ports['keysOf'] = (issuer) => ({
-    current: () => keys.get(issuer)?.current(wallClock()),
-    refreshFor: async (kid) => keys.get(issuer)?.refreshFor(kid),
+    current: () => keys.get(issuer.name)?.current(wallClock()),
+    refreshFor: async (kid) => keys.get(issuer.name)?.refreshFor(kid),
   });
   const asked = openIntrospectors(demand.issuers, keysOf, wallClock);
   const ports: Ports = {
@@ -48,7 +48,7 @@ export async function openPorts(policy: Policy, { demand }: Route, now: number):
     seenCertificates: new SeenCertificates(),
   };
   const keyProblems = () =>
-    [...keys].flatMap(([{ name }, { lastError }]) =>
+    [...keys].flatMap(([name, { lastError }]) =>
       lastError === undefined ? [] : [`The keys of issuer ${name} could not be loaded: ${lastError}`],
     );
   return {
@@ -65,18 +65,18 @@ export async function openPorts(policy: Policy, { demand }: Route, now: number):
 /** Asks, and keeps what was said. */
 function openIntrospectors(issuers: readonly Issuer[], keysOf: Ports['keysOf'], wallClock: () => number) {
   const problems: string[] = [];
-  const introspectors = new Map<Issuer, Introspector>();
+  const introspectors = new Map<string, Introspector>();
   for (const issuer of issuers) {
     const { name, introspection: rules } = issuer;
     if (rules === undefined) continue;
     const onEvent: ConstructorParameters<typeof Introspector>[0]['onEvent'] = (event) => {
       if (event.result === 'failed') problems.push(`Issuer ${name} gave no answer about the token: ${event.error}`);
     };
-    introspectors.set(issuer, new Introspector({ issuer, rules, keys: keysOf(issuer), onEvent }));
+    introspectors.set(name, new Introspector({ issuer, rules, keys: keysOf(issuer), onEvent }));
   }
   let said: JsonObject | undefined;
   const introspect: Introspect = async (issuer, token, _now, asker) => {
-    const answer = (await introspectors.get(issuer)?.ask(token, wallClock(), asker)) ?? 'unavailable';
+    const answer = (await introspectors.get(issuer.name)?.ask(token, wallClock(), asker)) ?? 'unavailable';
     if (typeof answer === 'object') said = answer;
     return answer;
   };
