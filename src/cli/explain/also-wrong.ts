@@ -1,4 +1,4 @@
-// What else is wrong with a refused request: decided again as if the first fault were none.
+// Everything else that is wrong with a refused request, as if its first fault were none.
 
 import { enforce, type Ports } from '../../enforce.ts';
 import type { Route } from '../../policy/policy.ts';
