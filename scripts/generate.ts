@@ -13,6 +13,7 @@ import { configurationPage } from './generate/configuration-page.ts';
 import { conformancePage } from './generate/conformance-page.ts';
 import { decisionsPage } from './generate/decisions-page.ts';
 import { caddyFields, haproxyFields, nginxFields, traefikFields } from './generate/front-fields.ts';
+import { logPage } from './generate/log-page.ts';
 import { metricsPage } from './generate/metrics-page.ts';
 import { scalingChart } from './generate/scaling-chart.ts';
 import { rejectionsPage } from './generate/rejections-page.ts';
@@ -31,6 +32,7 @@ export const GENERATED: Readonly<Record<string, () => string | Promise<string>>>
   'docs/conformance.md': conformancePage,
   'docs/decisions/README.md': () => decisionsPage(ROOT),
   'docs/holdfast.1': () => manualPage(packageJson.version),
+  'docs/log.md': logPage,
   'docs/metrics.md': metricsPage,
   'docs/neighbours-attacks.md': attacksPage,
   'docs/rejections.md': rejectionsPage,

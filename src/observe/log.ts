@@ -216,6 +216,8 @@ function requestFields(line: RequestLine) {
   };
 }
 
+export type RequestMembers = ReturnType<typeof requestFields>;
+
 /** Bytes of the key of clients' hashes, at least; and characters of a hash. */
 const CLIENT_KEY_BYTES = 32;
 const HASH_LENGTH = 22;

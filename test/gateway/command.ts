@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { LogLine } from '../support/gateway.ts';
+import type { LogLine } from '../support/log-lines.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const NODE = [process.execPath, `${ROOT}src/main.ts`] as const;

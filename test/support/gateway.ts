@@ -18,6 +18,7 @@ import { formatProblem } from '../../src/config/problem.ts';
 import { readPolicyFile } from '../../src/config/read/read.ts';
 import type { Bind, Policy } from '../../src/policy/policy.ts';
 import { openTls } from './edge.ts';
+import { type LogLine, LogLines } from './log-lines.ts';
 import { makeCa, makeCertificate, type TestCertificate } from './pki.ts';
 import { configuration } from './policies.ts';
 import { AUDIENCE, ISSUER, makeKey } from './tokens.ts';
@@ -177,8 +178,6 @@ export interface Answered {
   /** Of the problem document. */
   readonly reason: string | undefined;
 }
-
-export type LogLine = Readonly<Record<string, unknown>>;
 
 export interface TestGateway {
   readonly running: Gateway;
@@ -359,35 +358,4 @@ function sumOf(text: string, metric: string, labels: Readonly<Record<string, str
     .filter((series) => series.name === metric)
     .filter((series) => Object.entries(labels).every(([label, value]) => series.labels[label] === value))
     .reduce((sum, { value }) => sum + value, 0);
-}
-
-/** Seconds until a line that does not come fails the test. */
-const PATIENCE = 20;
-
-/** A destination of the log that parses its lines and tells when one comes. */
-class LogLines {
-  readonly lines: LogLine[] = [];
-  readonly #waiting = new Set<() => void>();
-
-  write(line: string): void {
-    this.lines.push(JSON.parse(line) as LogLine);
-    for (const look of this.#waiting) look();
-  }
-
-  until(members: LogLine): Promise<LogLine> {
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        reject(new Error(`no log line has ${JSON.stringify(members)}`));
-      }, PATIENCE * 1000);
-      const look = () => {
-        const line = this.lines.find((one) => Object.entries(members).every(([name, value]) => one[name] === value));
-        if (line === undefined) return;
-        clearTimeout(timer);
-        this.#waiting.delete(look);
-        resolve(line);
-      };
-      this.#waiting.add(look);
-      look();
-    });
-  }
 }
