@@ -9,7 +9,7 @@ import { REASON_NAMES } from '../../src/rejection/rejection.ts';
 const causes = readCauses();
 
 test('every reason has its usual causes, how to tell them and what mends them, and no other is taught', () => {
-  assert.deepEqual([...causes.keys()], [...REASON_NAMES]);
+  assert.deepEqual([...causes.keys()].toSorted(), REASON_NAMES.toSorted());
   for (const [reason, text] of causes) {
     const rows = text.split('\n').filter((line) => line.startsWith('|'));
     assert.ok(rows.length > 0, reason);
