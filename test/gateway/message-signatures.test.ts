@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import {
   connect as connectHttp2,
   createServer as createHttp2Server,
@@ -9,6 +10,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
+import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { connect } from 'node:tls';
 import {
@@ -19,9 +21,12 @@ import {
   SERVER_CA,
   startTestGateway,
   type TestGateway,
+  writePolicy,
 } from '../support/gateway.ts';
 import { contentDigest } from '../support/signing.ts';
-import { CLIENT, issue, prove, TO_CERTIFICATE, TO_KEY } from './credentials.ts';
+import { readCommandLine } from '../../src/cli/arguments.ts';
+import { explain } from '../../src/cli/explain/explain.ts';
+import { CLIENT, HOLDER, issue, prove, TO_CERTIFICATE, TO_KEY } from './credentials.ts';
 import { edit, makeSigned, type SignedRequest, sendSigned } from './signed-requests.ts';
 
 const LISTENER = 'client_certificate: { request: optional, verify: chain, ca_file: clients.pem }';
@@ -150,6 +155,51 @@ describe('a refused client', () => {
     });
     assert.equal(answer.reason, 'signature_component_missing');
     assert.match(answer.fields.one('access-control-expose-headers') ?? '', /, Accept-Signature, Want-Content-Digest$/);
+  });
+});
+
+describe('explain', () => {
+  const ask = async (t: TestContext, { method, path, request }: SignedRequest) => {
+    const config = writePolicy(t, { listener: LISTENER, routes: ROUTES });
+    const files = {
+      token: `DPoP ${request.token}`,
+      proof: request.proof ?? '',
+      fields: (request.fields ?? []).map(([name, value]) => `${name}: ${value}`).join('\n'),
+    };
+    const options = Object.entries(files).flatMap(([name, text]) => {
+      writeFileSync(join(dirname(config), name), text);
+      return [`--${name}-file`, join(dirname(config), name)];
+    });
+    const line = ['explain', '-c', config, '--method', method, '--url', ORIGIN + path, ...options];
+    return explain(readCommandLine(line));
+  };
+
+  it('shows each check of a signed request, and neither its nonce nor its signature', async (t) => {
+    const gateway = await start(t);
+    const signed = await makeSigned(gateway, { nonce: 'kept-quiet', keyid: HOLDER.jkt });
+    const good = await ask(t, signed);
+    assert.equal(good.exit, 0, good.stdout);
+    assert.match(
+      good.stdout,
+      /^ok +covered components .*\n +expected @method.*\n +received \("@method" "@target-uri"/m,
+    );
+    assert.ok(!good.stdout.includes('kept-quiet'), good.stdout);
+    const [, , signature = ''] =
+      /sig=:((.+)):/.exec(signed.request.fields?.find(([name]) => name === 'Signature')?.[1] ?? '') ?? [];
+    assert.ok(signature !== '' && !good.stdout.includes(signature));
+    const bad = await ask(t, { ...signed, path: '/signed/2' });
+    assert.equal(bad.exit, 1);
+    assert.match(bad.stdout, /^REFUSED: proof_uri_mismatch$/m);
+    const query = await ask(t, { ...signed, path: '/signed/1?a=2' });
+    assert.match(query.stdout, /^FAILED +message signature [^]*^REFUSED: signature_invalid$/m);
+    assert.match(query.stdout, /^ {2}Accept-Signature: sig=\("@method" /m);
+  });
+
+  it('takes lines with a name and a value alone', async (t) => {
+    const gateway = await start(t);
+    const signed = await makeSigned(gateway);
+    const broken = { ...signed, request: { ...signed.request, fields: [['no name', 'x'] as const] } };
+    await assert.rejects(ask(t, broken), /--fields-file: expected lines like Signature/);
   });
 });
 

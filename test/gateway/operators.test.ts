@@ -122,7 +122,9 @@ const LABELS: Readonly<Record<string, Readonly<Record<string, readonly string[]>
   holdfast_nonce_recoveries_total: { route: NAMES },
   holdfast_tls_handshakes_total: { listener: ['public'], version: ['1.2', '1.3'], resumed: ['yes', 'no'] },
   holdfast_cache_lookups_total: { cache: ['token', 'proof_key'], result: ['hit', 'miss'] },
-  holdfast_verification_duration_seconds_count: { stage: ['token', 'certificate', 'proof', 'policy', 'replay'] },
+  holdfast_verification_duration_seconds_count: {
+    stage: ['token', 'certificate', 'proof', 'signature', 'policy', 'replay'],
+  },
   holdfast_client_clock_offset_seconds_count: { result: ['accepted', 'refused'] },
   holdfast_upstream_duration_seconds_count: { upstream: ['orders'] },
   holdfast_worker_event_loop_delay_seconds_count: { worker: ['0'] },

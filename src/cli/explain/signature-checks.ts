@@ -11,9 +11,13 @@ function fieldOf({ facts: { message } }: Shown, wanted: string): string | undefi
 }
 
 const inputOf = (shown: Shown) => fieldOf(shown, 'signature-input') ?? '';
-/** `("@method" "dpop")` and `;created=1;keyid="a"` of the first signature: nothing here is verified. */
+/** Parts of what was sent: nothing here is verified, and neither a nonce nor the signature is among them. */
+const labelsOf = (shown: Shown) => [...inputOf(shown).matchAll(/([a-z*][\w.*-]{0,63})=\(/g)].map(([, label]) => label);
 const coveredBy = (shown: Shown) => /\([^)]*\)/.exec(inputOf(shown))?.[0];
-const parametersOf = (shown: Shown) => /\)(;[^,]*)/.exec(inputOf(shown))?.[1];
+const keyOf = (shown: Shown) =>
+  inputOf(shown)
+    .match(/;(?:keyid|alg)="[^"]{0,256}"/g)
+    ?.join('');
 const createdOf = (shown: Shown) => /;created=([0-9]{1,15})/.exec(inputOf(shown))?.[1];
 
 const owed = ({ route }: Shown) => route.demand.signature !== undefined;
@@ -26,7 +30,7 @@ export const SIGNATURE_CHECKS: readonly Check[] = [
     rfc: 'RFC 9421 §4',
     expected: ({ route: { demand } }) =>
       `one${demand.signature?.tag === undefined ? '' : ` with tag ${demand.signature.tag}`}`,
-    received: (shown) => shorten(fieldOf(shown, 'signature-input')),
+    received: (shown) => labelsOf(shown).join(', ') || 'none',
     owed,
   },
   {
@@ -34,7 +38,7 @@ export const SIGNATURE_CHECKS: readonly Check[] = [
     check: 'key and algorithm of the message signature',
     rfc: 'RFC 9421 §3.2 steps 5, 6',
     expected: ({ jkt, x5tS256 }) => `keyid ${shorten(jkt ?? x5tS256)} or absent, alg of that key or absent`,
-    received: (shown) => shorten(parametersOf(shown)),
+    received: (shown) => shorten(keyOf(shown)),
     owed,
   },
   {
@@ -73,7 +77,7 @@ export const SIGNATURE_CHECKS: readonly Check[] = [
     check: 'message signature',
     rfc: 'RFC 9421 §3.2 step 7',
     expected: () => 'by that key, over this request',
-    received: (shown) => shorten(fieldOf(shown, 'signature')),
+    received: (shown) => (fieldOf(shown, 'signature') === undefined ? 'none' : 'one'),
     owed,
   },
 ];
