@@ -191,7 +191,8 @@ describe('explain', () => {
     assert.equal(bad.exit, 1);
     assert.match(bad.stdout, /^REFUSED: proof_uri_mismatch$/m);
     const query = await ask(t, { ...signed, path: '/signed/1?a=2' });
-    assert.match(query.stdout, /^FAILED +message signature [^]*^REFUSED: signature_invalid$/m);
+    assert.match(query.stdout, /^REFUSED: signature_invalid$/m);
+    assert.match(query.stdout, /^FAILED +message signature \(/m);
     assert.match(query.stdout, /^ {2}Accept-Signature: sig=\("@method" /m);
   });
 
