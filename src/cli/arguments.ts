@@ -35,6 +35,8 @@ export interface CommandLine {
   readonly command: CommandName | 'help';
   /** What stands behind the command; of `help` the command that is asked about; '': nothing. */
   readonly operand: string;
+  /** All of them, for a command that takes several. */
+  readonly operands: readonly string[];
   readonly options: { readonly [O in Option]?: Value<O> };
 }
 
@@ -84,13 +86,14 @@ function commandLine(command: CommandName, operands: readonly string[], given: r
   const { operand: takes }: CommandRow = COMMANDS[command];
   const isConfig = takes?.name === 'FILE' && options['config'] === undefined;
   const [operand = '', second] = operands;
-  const tooMany = takes === undefined || (takes.name === 'FILE' && !isConfig) ? operands[0] : second;
+  const most = takes?.several ? undefined : second;
+  const tooMany = takes === undefined || (takes.name === 'FILE' && !isConfig) ? operands[0] : most;
   if (tooMany !== undefined) throw new UsageError(`"${tooMany}" is one argument too many`, { command });
   if (takes !== undefined && takes.optional !== true && operand === '') {
     throw new UsageError(`"${command}" needs a ${takes.name}`, { command });
   }
   if (isConfig && operand !== '') options['config'] = operand;
-  return { command, operand, options };
+  return { command, operand, operands, options };
 }
 
 /** The option by its name, which the command takes. */
@@ -122,9 +125,9 @@ function readValue(
 }
 
 function helpAbout(command: string | undefined): CommandLine {
-  if (command === undefined || command === 'help') return { command: 'help', operand: '', options: {} };
+  if (command === undefined || command === 'help') return { command: 'help', operand: '', operands: [], options: {} };
   if (!isCommand(command)) throw new UsageError(`there is no command "${command}"${meant(command, COMMAND_NAMES)}`);
-  return { command: 'help', operand: command, options: {} };
+  return { command: 'help', operand: command, operands: [], options: {} };
 }
 
 function meant(word: string, words: readonly string[], before = ''): string {

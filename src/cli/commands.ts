@@ -81,6 +81,7 @@ export const OPTIONS = {
     about: 'the admin port of the gateway; http://127.0.0.1:9901 by default',
   },
   ...PROBE_OPTIONS,
+  since: { type: 'string', value: 'TIME', about: 'requests from then on, as in 2026-11-21T12:00:00Z; all by default' },
   json: { type: 'boolean', about: 'the same for programs, on standard output' },
   version: { type: 'boolean', short: 'V', about: 'the version, as the command version prints it' },
   help: { type: 'boolean', short: 'h', about: 'what the command does, its options and an example' },
@@ -92,7 +93,12 @@ export interface CommandRow {
   /** Half a sentence, for the list of commands. */
   readonly summary: string;
   /** What stands behind the command without an option; `optional`: it can be left out. */
-  readonly operand?: { readonly name: string; readonly completes?: OptionRow['completes']; readonly optional?: true };
+  readonly operand?: {
+    readonly name: string;
+    readonly completes?: OptionRow['completes'];
+    readonly optional?: true;
+    readonly several?: true;
+  };
   readonly options: readonly Option[];
   /** Options without which it cannot run, as the usage line shows them. */
   readonly needs?: readonly Option[];
@@ -218,6 +224,20 @@ export const COMMANDS = {
       2: 'the probe could not run, or could not tell',
       ...WRONG_USAGE,
     },
+  },
+  'shadow-report': {
+    summary: 'say from logs what the shadows of routes would refuse, and of which clients',
+    operand: { name: 'LOG', completes: 'files', optional: true, several: true },
+    options: ['since', 'json'],
+    about: [
+      'Reads logs of the gateway, files (those that end with .gz are unpacked) or standard input, and says for each route how many of the requests that it permitted its shadow would have refused, for which reasons, of which clients, and when the last one was.',
+      'A shadow is enforced when no request has been refused by it for as long as the slowest client takes to call again.',
+    ],
+    examples: [
+      { call: 'holdfast shadow-report /var/log/holdfast/*.log*', about: 'Who still has to move:' },
+      { call: 'kubectl logs deploy/gw-holdfast --since=24h | holdfast shadow-report', about: 'In a cluster:' },
+    ],
+    exits: { 0: 'the logs were read', ...WRONG_USAGE },
   },
   schema: {
     summary: 'print the JSON Schema of the configuration',

@@ -87,7 +87,10 @@ function zsh(): string {
       return `        '${head}${spelled}[${quoted(about)}]${argument}'`;
     });
     const operand = operandOf(command);
-    const operands = operand === undefined ? [] : [`        '1:${operand.name}:${zshAction(operand.completes)}'`];
+    const operands =
+      operand === undefined
+        ? []
+        : [`        '${operand.several ? '*' : '1'}:${operand.name}:${zshAction(operand.completes)}'`];
     return `    ${command})\n      _arguments \\\n${[...options, ...operands].join(' \\\n')} ;;`;
   });
   return `#compdef holdfast

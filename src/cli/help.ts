@@ -43,7 +43,7 @@ export function helpOf(command: CommandName): string {
 /** `holdfast why REQUEST_ID [options]`. */
 export function usageOf(command: CommandName): string {
   const { operand, needs = [] }: CommandRow = COMMANDS[command];
-  const shown = operand?.optional ? `[${operand.name}]` : operand?.name;
+  const shown = operand?.optional ? `[${operand.name}${operand.several ? ' ...' : ''}]` : operand?.name;
   const needed = needs.map((option) => `--${option} ${valueOf(option)}`);
   return ['holdfast', command, ...(shown === undefined ? [] : [shown]), ...needed, '[options]'].join(' ');
 }

@@ -7,6 +7,7 @@ import { EXIT, isCommand } from './commands.ts';
 import { completionScript, SHELLS } from './completion.ts';
 import { explain } from './explain/explain.ts';
 import { helpOf, overview } from './help.ts';
+import { shadowReport } from './shadow-report.ts';
 import { type Printed, printFailure } from './load.ts';
 import { probe } from './probe/probe.ts';
 import { serveUntilSignal } from './serve.ts';
@@ -34,6 +35,8 @@ async function runCommand(argv: readonly string[]): Promise<Printed> {
       return why(line.operand, line.options.admin, json);
     case 'probe':
       return probe(line.operand, line.options, version());
+    case 'shadow-report':
+      return shadowReport(line);
     case 'schema':
       return printed(`${JSON.stringify(jsonSchema(), undefined, 2)}\n`);
     case 'version':

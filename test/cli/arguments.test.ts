@@ -58,10 +58,10 @@ describe('the command line', () => {
       ['help', 'check'],
       ['check', 'a.yaml', '--nonsense', '-h'],
     ]) {
-      assert.deepEqual(readCommandLine(args), { command: 'help', operand: 'check', options: {} });
+      assert.deepEqual(readCommandLine(args), { command: 'help', operand: 'check', operands: [], options: {} });
     }
     for (const args of [['--help'], ['help'], ['help', 'help']]) {
-      assert.deepEqual(readCommandLine(args), { command: 'help', operand: '', options: {} });
+      assert.deepEqual(readCommandLine(args), { command: 'help', operand: '', operands: [], options: {} });
     }
   });
   test('--version is the command version', async () => {
@@ -99,7 +99,8 @@ describe('texts made from the table of commands', () => {
   });
   test('the manual page has every command and option, and no line that begins with a stray request', () => {
     const page = manualPage('1.2.3');
-    for (const command of COMMAND_NAMES) assert.match(page, new RegExp(`^\\.SS holdfast ${command}`, 'm'));
+    for (const command of COMMAND_NAMES)
+      assert.match(page, new RegExp(`^\\.SS holdfast ${command.replace('-', String.raw`\\\\-`)}`, 'm'));
     for (const option of Object.keys(OPTIONS).filter((one) => one !== 'version')) {
       assert.ok(page.includes(`\\-\\-${option.replaceAll('-', '\\-')}`), option);
     }
