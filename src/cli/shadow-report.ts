@@ -1,4 +1,4 @@
-// `holdfast shadow-report`: from logs, per route, what the demand of its shadow would refuse.
+// `holdfast shadow-report`: the refusals of shadows, from logs, per route and client.
 
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -70,7 +70,7 @@ async function readLog(file: string, since: number, tally: Tally): Promise<void>
   try {
     const bytes = file === '-' ? process.stdin : createReadStream(file);
     const text: Readable = file.endsWith('.gz') ? bytes.pipe(createGunzip()) : bytes;
-    if (text !== bytes) bytes.on('error', (error) => text.destroy(error));
+    if (text !== bytes) bytes.on('error', (error: Error) => text.destroy(error));
     for await (const line of createInterface({ input: text, crlfDelay: Number.POSITIVE_INFINITY })) {
       if (line !== '') countLine(line, since, tally);
     }

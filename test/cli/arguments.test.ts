@@ -99,8 +99,9 @@ describe('texts made from the table of commands', () => {
   });
   test('the manual page has every command and option, and no line that begins with a stray request', () => {
     const page = manualPage('1.2.3');
-    for (const command of COMMAND_NAMES)
-      assert.match(page, new RegExp(`^\\.SS holdfast ${command.replace('-', String.raw`\\\\-`)}`, 'm'));
+    for (const command of COMMAND_NAMES) {
+      assert.ok(page.includes(`\n.SS holdfast ${command.replaceAll('-', '\\-')} `), command);
+    }
     for (const option of Object.keys(OPTIONS).filter((one) => one !== 'version')) {
       assert.ok(page.includes(`\\-\\-${option.replaceAll('-', '\\-')}`), option);
     }

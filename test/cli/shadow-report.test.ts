@@ -1,4 +1,4 @@
-// What shadows would refuse, from logs: rotated, compressed, broken, and of any number of clients.
+// Reports of shadows from logs: rotated, compressed, broken, of any number of clients.
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
