@@ -158,7 +158,7 @@ function print(routes: readonly Told[], { lines, broken, uncounted }: Tally): st
   const clean = routes.filter(({ refused }) => refused === 0).map(({ route }) => route);
   const next =
     routes.length === 0
-      ? 'There is no permitted request here: was this the log of the gateway?\n'
+      ? 'No permitted request was found: was this the log of the gateway?\n'
       : clean.length === 0
         ? 'Next: move the clients above, or ask them to; docs/rejections.md says for each reason what they change.\n'
         : `Next: where these routes have a shadow, and ${clean.length === 1 ? 'its' : 'their'} clients all call in such a time, it can be enforced: ${clean.join(', ')}.\n`;
