@@ -36,6 +36,8 @@ export interface Message {
   readonly rawHeaders: readonly string[];
   /** Octets of body that it announces: 0 without one, undefined where it does not say how many. Absent: nobody knows of a body. */
   bodyLength?(): number | undefined;
+  /** undefined: it asks for no other protocol behind it, such as that of WebSockets. */
+  readonly upgrade?: object | undefined;
 }
 
 export interface RequestFacts {

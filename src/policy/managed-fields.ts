@@ -22,14 +22,17 @@ const ALWAYS_MANAGED = [
 const SQUEEZED_PREFIXES = FOREIGN_PREFIXES.map(squeeze);
 
 /** Free under their own names, which Node's parser judges; `Content_Length` is one more length to a server that follows CGI. */
-const FRAMING = new Set(['content-length', 'transfer-encoding']);
+const FRAMING = ['content-length', 'transfer-encoding'];
+
+/** Guarded where a route demands signatures, with the fields that it names: an imitation is covered by none. */
+const SIGNED = ['content-digest', 'signature', 'signature-input'];
 
 /**
  * The names over all routes and listeners: what one route sets must not come from the client on another one that leads to the
- * same upstream; and the field of the request id. Takes names in any case. Does not check that they are field names (config/compile/field.ts).
+ * same upstream; and the field of the request id. What a signature has to cover is guarded the same way. Takes names in any case. Does not check that they are field names (config/compile/field.ts).
  */
 export function compileManagedFields(
-  routes: readonly Pick<Route, 'forward'>[],
+  routes: readonly (Pick<Route, 'forward'> & { readonly demand?: Pick<Route['demand'], 'signature'> })[],
   listeners: readonly Pick<Listener, 'clientCertificateFrom'>[],
   requestId?: string,
 ): ManagedFields {
@@ -48,12 +51,14 @@ export function compileManagedFields(
     ...(requestId === undefined ? [] : [requestId]),
   ];
   const names = new Set(all.map((name) => name.toLowerCase()));
-  return { names, squeezed: new Set([...names, ...FRAMING].map(squeeze)), requestId, standings: new Map() };
+  const signed = routes.flatMap(({ demand }) => (demand?.signature ? [...SIGNED, ...demand.signature.components] : []));
+  const guarded = new Set([...FRAMING, ...signed]);
+  return { names, guarded, squeezed: new Set([...names, ...guarded].map(squeeze)), requestId, standings: new Map() };
 }
 
 /**
  * How a field of the client, or a name in its `Connection`, stands (C6.2, C6.3). `X-Forwarded-` and its like are managed as prefixes. Names
- * with the letters and digits of a managed one but other separators are forbidden: upstreams that follow CGI (RFC 3875
+ * with the letters and digits of a managed or guarded one but other separators are forbidden: upstreams that follow CGI (RFC 3875
  * §4.1.18) and its heirs read `Client_Cert` as `Client-Cert`.
  * @param name in any case, a token as Node's parser lets it through
  */
@@ -67,7 +72,7 @@ export function checkFieldName(managed: ManagedFields, name: string): FieldStand
 
 function compareFieldName(managed: ManagedFields, lower: string): FieldStanding {
   if (managed.names.has(lower) || FOREIGN_PREFIXES.some((prefix) => lower.startsWith(prefix))) return 'managed';
-  if (FRAMING.has(lower)) return 'free';
+  if (managed.guarded.has(lower)) return 'free';
   const squeezed = squeeze(lower);
   const isImitation = managed.squeezed.has(squeezed) || SQUEEZED_PREFIXES.some((prefix) => squeezed.startsWith(prefix));
   return isImitation ? 'forbidden' : 'free';

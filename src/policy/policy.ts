@@ -385,7 +385,9 @@ export type FieldStanding = 'managed' | 'forbidden' | 'free';
 export interface ManagedFields {
   /** Lower-cased names; `x-forwarded-*` is in here as a rule of its own, not by name. */
   readonly names: ReadonlySet<string>;
-  /** The names with everything but letters and digits taken out. */
+  /** Lower-cased names of fields that pass as they are, and of which there must be no imitations. */
+  readonly guarded: ReadonlySet<string>;
+  /** Both with everything but letters and digits taken out. */
   readonly squeezed: ReadonlySet<string>;
   /** Of the field with the request id, as configured; undefined: there is none. */
   readonly requestId: string | undefined;

@@ -1,20 +1,22 @@
 // The components of a request that a signature may cover (RFC 9421 §2), and their values.
 
+import { connectionOptions } from '../http/connection-options.ts';
 import type { RequestFacts } from '../request-facts.ts';
 
 export type SignableRequest = Pick<RequestFacts, 'method' | 'origin' | 'target' | 'query' | 'message'>;
 
 /**
  * Those of §2.2 that are the same on every way to the gateway: of the origin by which the client called, as `htu` is. Not
- * `@request-target`, whose form changes on the way (§2.2.5), and not `@query-param`: the whole query has to be covered anyway.
+ * `@request-target`, whose form changes on the way (§2.2.5), and not `@query-param`: the whole query has to be covered anyway. Of a
+ * query without characters `@query` says the same as of none (§2.2.7), and so it covers neither as such a one.
  */
-const DERIVED: Readonly<Record<string, (request: SignableRequest) => string>> = {
+const DERIVED: Readonly<Record<string, (request: SignableRequest) => string | undefined>> = {
   '@method': ({ method }) => method,
   '@target-uri': ({ origin, target }) => `${origin.scheme}://${origin.authority}${origin.pathPrefix}${target}`,
   '@authority': ({ origin }) => origin.authority,
   '@scheme': ({ origin }) => origin.scheme,
   '@path': ({ origin, target }) => `${origin.pathPrefix}${target.split('?', 1)[0]}`,
-  '@query': ({ query }) => `?${query ?? ''}`,
+  '@query': ({ query }) => (query === '' ? undefined : `?${query ?? ''}`),
 };
 
 /** What together says as much as `@target-uri`. */
@@ -34,9 +36,18 @@ export class Components {
       const value = withoutBlanks(rawHeaders[at + 1] ?? '');
       this.#fields.set(name, before === undefined ? value : `${before}, ${value}`);
     }
+    this.#dropHopByHop();
   }
 
-  /** The combined value of all lines of a field (§2.1); undefined: it has none. @param name in lower case */
+  /** A field that Connection names ends here (RFC 9110 §7.6.1): who signed it has not signed what the upstream gets. */
+  #dropHopByHop(): void {
+    for (const name of connectionOptions(this.#fields.get('connection') ?? '')) {
+      // Of which the gateway itself is the other end, and which has to be named there (RFC 9110 §7.8).
+      if (name !== 'upgrade') this.#fields.delete(name);
+    }
+  }
+
+  /** The combined value of all lines of a field (§2.1); undefined: it has none that goes on. @param name in lower case */
   field(name: string): string | undefined {
     return this.#fields.get(name);
   }

@@ -58,7 +58,7 @@ export interface VerifiedSignature {
 
 /**
  * Verifies that the holder of the confirmed key signed this very request: method, target, Authorization, the proof if one is owed,
- * the digest of a body, and what the rules name (C4a.3).
+ * the digest of a body, that it asks for a WebSocket if it does, and what the rules name (C4a.3).
  * @returns Rejection of stage `signature`
  * NOT checked: whether it was used before, and whether the body is the one of the digest: both come later.
  */
@@ -108,6 +108,8 @@ function requiredComponents(
     'authorization',
     ...(proof === undefined ? [] : ['dpop']),
     ...(hasBody || isThere('content-digest') ? ['content-digest'] : []),
+    // Or a request that was signed would open a WebSocket to whoever adds the fields for one.
+    ...(message.upgrade === undefined ? [] : ['upgrade']),
     ...rules.components.filter(isThere),
   ];
 }

@@ -94,7 +94,12 @@ describe('a request that was signed as a whole passes', () => {
     'over authority, path and query apart': [
       { covered: ['@authority', '@path', '@query', '@method', '@scheme', 'dpop', 'authorization'] },
     ],
-    'over an empty query': [
+    'over a query without characters': [{ target: '/?' }],
+    'with a field that Connection takes away and nobody covered': [
+      {},
+      (sent) => plus('Connection', 'X-Hop, Idempotency-Key')(plus('Idempotency-Key', '1')(plus('X-Hop', '1')(sent))),
+    ],
+    'over an absent query': [
       { target: '/', covered: ['@authority', '@path', '@query', '@method', 'dpop', 'authorization'] },
     ],
     'over a field of two lines with blanks around': [
@@ -222,6 +227,14 @@ describe('one that was changed or signed otherwise is refused', () => {
     'a component in capitals': [{ fields: [['X-Note', 'a']] }, covering('"X-Note"')],
     'an empty component': [{}, covering('""')],
     'a field that is absent': [{}, covering('"x-gone"')],
+    'a field that Connection takes away': [
+      { fields: [['Idempotency-Key', '1']], more: ['idempotency-key'] },
+      plus('Connection', 'close, Idempotency-Key'),
+    ],
+    'a query without characters, apart from the target': [
+      { target: '/orders/1', covered: ['@authority', '@path', '@query', '@method', 'dpop', 'authorization'] },
+      (sent) => ({ ...sent, target: '/orders/1?' }),
+    ],
     'the request target': [{ more: ['@request-target'] }],
     'a parameter of the query': [{ more: ['@query-param;name="a"'] }],
     'a status': [{}, covering('"@status"')],
@@ -251,6 +264,7 @@ describe('one that was changed or signed otherwise is refused', () => {
     'a digest was added to no body': [{}, plus('Content-Digest', contentDigest(''))],
     'the type of the content is not covered': [{ ...BODY, covered: [...ALWAYS, 'content-digest'] }],
     'a field that the rules name was added': [{}, plus('Idempotency-Key', '1')],
+    'it was made to ask for a WebSocket': [{}, (sent) => plus('Upgrade', 'websocket')({ ...sent, upgrade: {} })],
     'nothing is covered': [{ covered: [] }],
   });
   refused('signature_stale', {

@@ -34,6 +34,8 @@ export interface Sent {
   readonly target: string;
   readonly fields: readonly FieldLine[];
   readonly bodyLength: number | undefined;
+  /** It asks for a WebSocket. */
+  readonly upgrade?: object;
 }
 
 export async function makeSent(wishes: SignedWishes = {}): Promise<Sent> {
@@ -59,9 +61,9 @@ export async function makeSent(wishes: SignedWishes = {}): Promise<Sent> {
   return { method, target, fields: [...message.fields, ...signature], bodyLength };
 }
 
-export function factsOf({ method, target, fields, bodyLength }: Sent): RequestFacts {
+export function factsOf({ method, target, fields, bodyLength, upgrade }: Sent): RequestFacts {
   const [path = '', query] = target.split(/\?(.*)/s);
-  const message = { rawHeaders: fields.flat(), bodyLength: () => bodyLength };
+  const message = { rawHeaders: fields.flat(), bodyLength: () => bodyLength, upgrade };
   return makeFacts({ method, target, path, query, message, now: NOW });
 }
 

@@ -1,6 +1,7 @@
 // The rules for fields on their way through, compiled once per route.
 
 import { QUOTA_FIELDS } from '../../rate/quota.ts';
+import { connectionOptions } from '../../http/connection-options.ts';
 import { checkFieldName } from '../../policy/managed-fields.ts';
 import type { CertificateFieldRule, Demand, ManagedFields, Route } from '../../policy/policy.ts';
 import { type Assert, compileAssert } from './assertion.ts';
@@ -130,7 +131,7 @@ export function requestAction(rules: FieldRules, name: string): RequestAction {
 /** Names and values in turn → the same without the fields that `Connection` names (RFC 9110 §7.6.1). */
 export function withoutNamed(fields: string[], connection: string): string[] {
   if (connection === '' || connection === 'keep-alive' || connection === 'close') return fields;
-  const named = new Set(connection.split(',').map((option) => option.trim().toLowerCase()));
+  const named = connectionOptions(connection);
   return fields.filter((_, at) => !named.has((fields[at - (at % 2)] ?? '').toLowerCase()));
 }
 

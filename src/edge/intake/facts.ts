@@ -130,7 +130,7 @@ const WATCHED: ReadonlySet<string> = new Set([
 
 interface ReadLines {
   readonly lines: FieldLines;
-  /** The managed field that a field of the request imitates. */
+  /** The managed or guarded field that a field of the request imitates. */
   readonly imitated: string | undefined;
 }
 
@@ -152,9 +152,9 @@ function readLines(rawHeaders: readonly string[], { listener, managed }: IntakeR
 }
 
 /** A name of the policy for the log: what clients write stays out of it. */
-function imitatedName({ names }: ManagedFields, imitation: string): string {
+function imitatedName({ names, guarded }: ManagedFields, imitation: string): string {
   const squeeze = (name: string) => name.replaceAll(/[^a-z0-9]/g, '');
-  return [...names].find((name) => squeeze(name) === squeeze(imitation)) ?? 'x-forwarded-*';
+  return [...names, ...guarded].find((name) => squeeze(name) === squeeze(imitation)) ?? 'x-forwarded-*';
 }
 
 /** HTTP version, framing (RFC 9112 §6.1, §6.3), Host (RFC 9112 §3.2) and loops (RFC 9110 §7.6.3). */
