@@ -1,5 +1,6 @@
 // The components of a request that a signature may cover (RFC 9421 §2), and their values.
 
+import { withoutBlanks } from '../http/blanks.ts';
 import { connectionOptions } from '../http/connection-options.ts';
 import type { RequestFacts } from '../request-facts.ts';
 
@@ -58,16 +59,6 @@ export class Components {
     return Object.hasOwn(DERIVED, name) ? DERIVED[name]?.(this.#request) : undefined;
   }
 }
-
-/** Without blanks and tabs at its ends, in one step for each: a pattern for those at the end would begin again at every blank. */
-function withoutBlanks(value: string): string {
-  let [from, to] = [0, value.length];
-  while (from < to && isBlank(value.charCodeAt(from))) from += 1;
-  while (to > from && isBlank(value.charCodeAt(to - 1))) to -= 1;
-  return value.slice(from, to);
-}
-
-const isBlank = (code: number) => code === 0x20 || code === 0x09;
 
 /** Whether a signature over `covered` says what one over `wanted` would. */
 export function isCovered(covered: readonly string[], wanted: string): boolean {

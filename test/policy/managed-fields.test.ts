@@ -183,6 +183,33 @@ describe('managed fields', () => {
     each('free', 'X-Auth-Subjects', 'DPoP-Nonce', 'Client-Certs', '', '-', '__proto__', 'constructor');
   });
 
+  test('what signatures have to cover is free under its own name, and its imitations are forbidden', () => {
+    const rules = { components: ['idempotency-key'], tag: undefined, maxAge: 60, clockTolerance: 15 };
+    const signed = compileManagedFields([{ forward: FORWARD }, { forward: FORWARD, demand: { signature: rules } }], []);
+    for (const name of [
+      'Idempotency-Key',
+      'Content-Digest',
+      'Signature',
+      'signature-input',
+      'Content-Type',
+      'X_Other',
+    ]) {
+      assert.equal(checkFieldName(signed, name), 'free', name);
+    }
+    const imitations = [
+      'Idempotency_Key',
+      'IDEMPOTENCYKEY',
+      'Content_Digest',
+      'Signature_Input',
+      'Signature-',
+      'Content_Length',
+    ];
+    for (const name of imitations) {
+      assert.equal(checkFieldName(signed, name), 'forbidden', name);
+      if (name !== 'Content_Length') assert.equal(checkFieldName(managed, name), 'free', name);
+    }
+  });
+
   test('an answer does not change when it is asked for again, nor after a flood of other names', () => {
     const flooded = compileManagedFields([], []);
     for (let index = 0; index < 2000; index++) assert.equal(checkFieldName(flooded, `X-Junk-${index}`), 'free');

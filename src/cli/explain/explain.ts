@@ -15,6 +15,7 @@ import { enforce } from '../../enforce.ts';
 import { listChecks } from './checks.ts';
 import { chooseRoute, groupOf } from '../../policy/route-table.ts';
 import type { Listener, Policy, Route } from '../../policy/policy.ts';
+import { readUpgrade } from '../../edge/transaction/upgrade.ts';
 import { readBodyLength } from '../../http/framing.ts';
 import { readAuthority } from '../../http/uri.ts';
 import { Rejection, reject } from '../../rejection/rejection.ts';
@@ -66,7 +67,9 @@ async function explainRequest(policy: Policy, line: CommandLine): Promise<Explan
     return refusal(way, reject('header_too_large', facts));
   }
   const intake = compileIntake(listener, policy.managedFields, pseudonymOf(policy.id));
-  const request = { ...given, bodyLength: () => readBodyLength(given.rawHeaders) };
+  const key = readUpgrade(given);
+  const upgrade = key === undefined ? undefined : { key };
+  const request = { ...given, upgrade, bodyLength: () => readBodyLength(given.rawHeaders) };
   const facts = readFacts(request, connection, intake, now);
   if (facts instanceof Rejection) return refusal(way, facts);
   const answer = ownAnswer(policy, facts);

@@ -50,6 +50,7 @@ export const SIGNATURE_CHECKS: readonly Check[] = [
         '@method, @target-uri, authorization',
         ...(jkt === undefined ? [] : ['dpop']),
         'content-digest with a body',
+        'upgrade with a WebSocket',
         ...(demand.signature?.components ?? []).map((name) => `${name} if it is there`),
       ].join(', '),
     received: (shown) => shorten(coveredBy(shown)),

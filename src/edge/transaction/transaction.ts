@@ -18,8 +18,8 @@ export interface ReceivedRequest {
   readonly rawHeaders: readonly string[];
   /** Octets of body that the request announces: 0 without one, undefined where it does not say how many. Absent: there is none. */
   bodyLength?(): number | undefined;
-  /** undefined: none is asked for, or this version of HTTP has no such thing. */
-  readonly upgrade?: Upgrade | undefined;
+  /** undefined: no WebSocket is asked for, or this version of HTTP has no such thing. */
+  readonly upgrade?: object | undefined;
   /** By which origin the client called the proxy in front, where that one asks for a decision (edge/decide). */
   readonly stated?: StatedOrigin & { readonly forwarding?: Forwarding };
 }
@@ -39,6 +39,7 @@ export type Rest = 'nothing' | 'body' | 'trailers';
 export interface Transaction extends ReceivedRequest {
   /** `Expect: 100-continue` was sent and not answered yet. */
   readonly expectsContinue: boolean;
+  readonly upgrade?: Upgrade | undefined;
   /** The request's body. */
   readonly body: Readable;
   bodyLength(): number | undefined;
