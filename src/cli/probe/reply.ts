@@ -58,19 +58,23 @@ function readContent(text: string, head: Pick<Answered, 'status' | 'lines'>, end
   if (head.status === 101 || head.status === 204 || head.status === 304) return '';
   const enough = ended || text.length >= CONTENT;
   if (/chunked/i.test(fieldOf(head, 'transfer-encoding') ?? '')) {
-    return enough || /(?:^|\r\n)0+(?:;[^\r]*)?\r\n(?:[^\r]+\r\n)*\r\n$/.test(text) ? unchunk(text) : undefined;
+    const { content, whole } = unchunk(text);
+    return enough || whole ? content : undefined;
   }
   const length = fieldOf(head, 'content-length');
   if (length !== undefined && text.length >= Number(length)) return text.slice(0, Number(length));
   return enough ? text : undefined;
 }
 
-function unchunk(text: string): string {
+/** One walk over the chunks (RFC 9112 §7.1), as far as they came; `whole`: and over the trailer section behind them. */
+function unchunk(text: string): { readonly content: string; readonly whole: boolean } {
   let [rest, content] = [text, ''];
   for (;;) {
     const [line, size] = /^([0-9a-f]{1,8})[^\r\n]*\r\n/i.exec(rest) ?? [];
-    const length = Number.parseInt(size ?? '0', 16);
-    if (line === undefined || length === 0) return content;
+    if (line === undefined || size === undefined) return { content, whole: false };
+    const length = Number.parseInt(size, 16);
+    // The end of the line with the last size begins the empty line where there are no trailers.
+    if (length === 0) return { content, whole: rest.includes('\r\n\r\n', line.length - 2) };
     content += rest.slice(line.length, line.length + length);
     rest = rest.slice(line.length + length + 2);
   }
