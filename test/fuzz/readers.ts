@@ -46,6 +46,7 @@ import { makeFacts } from '../support/facts.ts';
 import { makeCertificate } from '../support/pki.ts';
 import { block, vector } from '../support/proxy-headers.ts';
 import type { Reader } from './reader.ts';
+import { COMMAND_READERS, COMMAND_TRUSTED } from './command-readers.ts';
 import { SIGNATURE_READERS } from './signature-readers.ts';
 
 /** Readers that get no untrusted text, and why. */
@@ -56,6 +57,7 @@ export const TRUSTED: Readonly<Record<string, string>> = {
   readDescriptorCeiling: 'reads the limits that the kernel tells of the process',
   readSearchRules: 'reads resolv.conf of the machine',
   readSigningKey: 'reads a key file of the operator',
+  ...COMMAND_TRUSTED,
   readConnection: 'reads a socket; the certificate goes to readCertificate',
 };
 
@@ -236,6 +238,7 @@ export const READERS: Readonly<Record<string, Reader>> = {
     read: (text) => [nonces.read(text, NOW), storeNonces.read(text, NOW)],
     samples: [nonces.mint(NOW), storeNonces.mint(NOW), 'AAAA'],
   },
+  ...COMMAND_READERS,
   ...SIGNATURE_READERS,
   readRequestPath: { read: readRequestPath, samples: ['/orders/1', '/a%2Fb;c=d/', '/;', '/%', '/.', '/a;'] },
   readDecodedPaths: {

@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import { hangUp } from './answer.ts';
 import { withoutNamed } from '../fields/fields.ts';
 import { readBodyLength } from '../../http/framing.ts';
-import type { Upgrade } from './transaction.ts';
+import type { ReceivedRequest, Upgrade } from './transaction.ts';
 
 /** 16 octets in base64 (RFC 6455 §4.2.1). */
 const KEY = /^[A-Za-z0-9+/]{21}[AQgw]==$/;
@@ -21,7 +21,7 @@ const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
  * @returns the key
  */
 export function readUpgrade(
-  request: Pick<IncomingMessage, 'method' | 'httpVersion' | 'rawHeaders'>,
+  request: Pick<IncomingMessage, 'method'> & Pick<ReceivedRequest, 'httpVersion' | 'rawHeaders'>,
 ): string | undefined {
   const { method, httpVersion, rawHeaders } = request;
   if (method !== 'GET' || httpVersion !== '1.1' || readBodyLength(rawHeaders) !== 0) return undefined;

@@ -10,6 +10,7 @@ import {
   readReply,
   shownReply,
 } from '../../../src/cli/probe/reply.ts';
+import { cpuTime } from '../../support/cpu-time.ts';
 
 const OK = 'HTTP/1.1 200 OK\r\n';
 
@@ -48,6 +49,11 @@ describe('an answer', () => {
       read(`${OK}Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\n\r\n`, 'GET', false).content,
       'hello',
     );
+    const chunked = `${OK}Transfer-Encoding: chunked\r\n\r\n`;
+    assert.equal(read(`${chunked}1\r\na\r\n0\r\nA: b\r\nB: c\r\n\r\n`, 'GET', false).content, 'a', 'trailers');
+    for (const part of ['', '1', '1\r\na', '1\r\na\r\n0', '1\r\na\r\n0\r\n', '0\r\nA: b\r\n', '4\r\n0\r\n\r\n']) {
+      assert.equal(readReply(chunked + part, 'GET', false), undefined, JSON.stringify(part));
+    }
     assert.equal(read(`${OK}\r\nhello`).content, 'hello');
     assert.equal(read(`${OK}\r\n${'x'.repeat(100_000)}`, 'GET', false).content.length, 65_536);
     assert.equal(read(`${OK}Content-Length: 9999999\r\n\r\nhello`).content, 'hello', 'cut off');
@@ -58,6 +64,12 @@ describe('an answer', () => {
       200,
     );
     assert.equal(fieldOf(read(`${OK}DPoP-Nonce:  n1\r\n\r\n`), 'dpop-nonce'), 'n1');
+  });
+  test('in chunks costs time linear in its length', () => {
+    for (const unit of ['\r\n0', '0\r\n', '0', '1\r\n0\r\n']) {
+      const text = `${OK}Transfer-Encoding: chunked\r\n\r\n${unit.repeat(60_000 / unit.length)}`;
+      assert.ok(cpuTime(() => readReply(text, 'GET', false)) < 500, JSON.stringify(unit));
+    }
   });
   test('is shown by its status and codes, and by no other word of the server', () => {
     const hostile = '\x1b[2J\x1b]0;owned\x07';
