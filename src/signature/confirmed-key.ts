@@ -57,9 +57,18 @@ function keyOfCertificate(facts: CertificateFacts): ConfirmedKey {
   const known = certificateKeys.get(facts);
   if (known !== undefined) return known;
   const { der, thumbprint } = facts;
-  const confirmed = { key: der === undefined ? undefined : new X509Certificate(der).publicKey, thumbprint };
+  const confirmed = { key: der && publicKeyOf(der), thumbprint };
   certificateKeys.set(facts, confirmed);
   return confirmed;
+}
+
+/** undefined: a kind of key that OpenSSL does not know, in a certificate that a proxy in front took. */
+function publicKeyOf(der: Uint8Array): KeyObject | undefined {
+  try {
+    return new X509Certificate(der).publicKey;
+  } catch {
+    return undefined; // The caller names the reason.
+  }
 }
 
 /** @returns undefined: a key of this kind or size verifies no messages here */

@@ -1,4 +1,4 @@
-// Readers of the command line's tools, for the list of readers: answers of probed servers, and requests that people paste.
+// Readers of the command line's tools, for the list of readers.
 
 import { UsageError } from '../../src/cli/arguments.ts';
 import { readCurl } from '../../src/cli/explain/curl.ts';

@@ -71,6 +71,13 @@ const BODY: SignedWishes = {
     ['Content-Digest', contentDigest('hello')],
   ],
 };
+/** The same certificate, whose key is of a kind that nobody has registered. */
+function withUnknownKey(der: Uint8Array): Uint8Array {
+  const changed = Buffer.from(der);
+  const ecPublicKey = Buffer.from('06072a8648ce3d0201', 'hex');
+  changed[changed.indexOf(ecPublicKey) + ecPublicKey.length - 1] = 0x7f;
+  return changed;
+}
 const ALWAYS = ['@method', '@target-uri', 'authorization', 'dpop'];
 const digest = (value: string): SignedWishes => ({ ...BODY, fields: [['Content-Digest', value]] });
 const tagged = (tag: string): Partial<SignatureTerms> => ({ rules: { ...makeSignatureTerms().rules, tag } });
@@ -208,6 +215,11 @@ describe('one that was changed or signed otherwise is refused', () => {
       WITH_CERTIFICATE,
       undefined,
       { ...BY_CERTIFICATE, certificate: { ...CERTIFICATE, der: undefined } },
+    ],
+    'a certificate with a key of an unknown kind': [
+      WITH_CERTIFICATE,
+      undefined,
+      { ...BY_CERTIFICATE, certificate: { ...CERTIFICATE, der: withUnknownKey(certified.der) } },
     ],
     'a key P-521': [{}, undefined, { proof: { key: P521, jkt: '', nonce: 'none' } }],
   });
