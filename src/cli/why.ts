@@ -10,6 +10,7 @@ import { type Printed, printFailure } from './load.ts';
 /** Where `admin.bind` is by default. */
 const ADMIN = 'http://127.0.0.1:9901';
 const TIMEOUT = 5000;
+const ABOUT = { command: 'why' } as const;
 /** An id of a request, as made here or by a peer, or its first eight characters or more, as the status page shows them. */
 const ID = /^[A-Za-z0-9+/=_.:@~-]{8,128}$/;
 
@@ -36,8 +37,9 @@ interface Refusal {
  * @throws UsageError
  */
 export async function why(id: string, admin = ADMIN, json = false): Promise<Printed> {
-  if (!ID.test(id)) throw new UsageError('"why" takes the request_id of a refusal, or its first 8 characters or more');
-  if (!URL.canParse(admin)) throw new UsageError('--admin is no URL; the default is ' + ADMIN);
+  if (!ID.test(id))
+    throw new UsageError('"why" takes the request_id of a refusal, or its first 8 characters or more', ABOUT);
+  if (!URL.canParse(admin)) throw new UsageError(`--admin is not a URL; the default is ${ADMIN}`, ABOUT);
   const refusals = await askAdmin(admin);
   if ('failed' in refusals) return printFailure(EXIT.failed, refusals.failed, json);
   const found = refusals.last.filter(({ request_id: known }) => known.startsWith(id));

@@ -30,7 +30,7 @@ export const REQUEST_MEMBERS = {
   path: member('text', 'Without query and userinfo, at most 256 characters.'),
   status: member('number', 'Of the answer; absent: the client was gone before there was one.'),
   grpc_status: member('number', 'Of a refusal to a gRPC call, whose `status` is 200.'),
-  scheme: member('text', '`bearer`, `dpop`, `other` or `none`: what the client presented.'),
+  scheme: member('text', '`Bearer`, `DPoP`, `other` or `none`: what the client presented.'),
   binding: member('text', '`none`, `dpop`, `mtls` or `dpop+mtls`: what the permitted client has shown.'),
   outcome: member('text', 'How it ended, in the words of the label of holdfast_requests_total.'),
   reason: member('text', 'Of a refusal: a name of [rejections.md](rejections.md).'),

@@ -143,7 +143,7 @@ export const REASONS = {
   credentials_in_query: row('presentation', 400, 'invalid_request', 'The access token was sent in the query',
     'Send the access token in the Authorization field alone. URLs end up in logs: treat this one as known to others.'),
   credentials_missing: row('presentation', 401, 'none', 'An access token is required',
-    'Send the access token in one Authorization field.'),
+    'Get a token from the authorization server of this API, and send it in one Authorization field, by a scheme that WWW-Authenticate names: DPoP needs a proof for each request, too.'),
   credentials_malformed: byCause(row('presentation', 400, 'invalid_request', 'The Authorization field is malformed',
     'Send the scheme, one space and exactly one token of at most 16 KiB.'), {
     scheme: ['The Authorization field lacks the scheme or the token',

@@ -119,7 +119,10 @@ const CREDENTIALS: readonly Mistake[] = [
     mistake: 'no token',
     reason: 'credentials_missing',
     send: plain('/any/1'),
-    says: [/"what":"Authorization","differs":"missing"/, /Send the access token in one Authorization field/],
+    says: [
+      /"what":"Authorization","differs":"missing"/,
+      /Get a token .* and send it in one Authorization field, by a scheme that WWW-Authenticate names/,
+    ],
   },
   {
     mistake: 'a DPoP-bound token sent as Bearer',

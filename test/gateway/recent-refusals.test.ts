@@ -72,7 +72,7 @@ test('why prints the refusal by its id or the first characters of it, and says s
 test('why refuses what is no id, and says what to do where no admin port answers', async () => {
   for (const wrong of ['', 'abc', 'x'.repeat(129), '?status=1', 'abcd efgh', '<script>'])
     await assert.rejects(why(wrong), /takes the request_id/);
-  await assert.rejects(why('00000000', 'nowhere'), /--admin is no URL/);
+  await assert.rejects(why('00000000', 'nowhere'), /--admin is not a URL/);
   const { exit, stderr } = await why('00000000', 'http://127.0.0.1:1');
   assert.equal(exit, 1);
   assert.match(stderr, /does not answer; --admin URL says where admin.bind is/);

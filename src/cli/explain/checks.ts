@@ -15,8 +15,8 @@ import type { Check, Claims, Shown } from './check.ts';
 import { SIGNATURE_CHECKS } from './signature-checks.ts';
 import { kindExpected, kindSaid, moment, shorten } from './words.ts';
 
-/** How a check came out. `not owed`: this sender did not have to show it. */
-export type CheckOutcome = 'passed' | 'failed' | 'not reached' | 'not owed';
+/** How a check came out. `not needed`: this sender did not have to show it. */
+export type CheckOutcome = 'passed' | 'failed' | 'not reached' | 'not needed';
 
 export interface CheckedStep {
   readonly check: string;
@@ -70,7 +70,7 @@ const CHECKS: readonly Check[] = [
     check: 'access token in one Authorization field',
     rfc: 'RFC 6750 §2, RFC 9449 §7.1',
     expected: ({ route }) => `${route.challenge.schemes.join(' or ')} and one token`,
-    received: ({ facts }) => `${facts.authorization.length} of them, scheme ${presentedScheme(facts.authorization)}`,
+    received: ({ facts }) => `${facts.authorization.length} in all, scheme ${presentedScheme(facts.authorization)}`,
   },
   {
     reasons: ['proof_missing', 'proof_repeated'],
@@ -342,7 +342,7 @@ function outcomeOf(
 ): CheckOutcome {
   if (refused !== undefined && reasons.includes(refused)) return 'failed';
   if (Math.min(...reasons.map((reason) => REASON_NAMES.indexOf(reason))) > failedAt) return 'not reached';
-  return owed ? 'passed' : 'not owed';
+  return owed ? 'passed' : 'not needed';
 }
 
 function show(facts: RequestFacts, route: Route, answered: JsonObject): Shown {

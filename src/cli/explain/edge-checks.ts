@@ -103,7 +103,7 @@ const CHECKS: readonly EdgeCheck[] = [
     check: 'no imitation of fields of the gateway',
     rfc: 'policy',
     expected: () => 'no field that differs from one of the gateway by separators alone',
-    received: ({ given }) => `${given.rawHeaders.length / 2} fields`,
+    received: ({ given }) => `${given.rawHeaders.length / 2} in all`,
   },
   {
     reasons: ['misdirected'],
@@ -150,7 +150,7 @@ export function listEdgeChecks(way: OnItsWay, refused: Rejection | undefined): C
         ? 'not reached'
         : (owed?.(way) ?? true)
           ? 'passed'
-          : 'not owed';
+          : 'not needed';
     return {
       check,
       rfc,

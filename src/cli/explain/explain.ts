@@ -206,6 +206,9 @@ function describedBy(line: CommandLine): { readonly given: GivenRequest; readonl
     const { request: given, certificate } = readCurl(curl === '-' ? readText('-', '--curl') : curl);
     return { given, certificate };
   }
+  if (options.url === undefined && options.method === undefined) {
+    throw wrong('"explain" needs a request: REQUEST, --url with --method, --curl or --har');
+  }
   const method = demand(line, 'method');
   const { scheme, authority, target } = readUrl(demand(line, 'url'), '--url');
   return { given: { method, scheme, authority, target, httpVersion: '1.1', rawHeaders: ['Host', authority] } };
@@ -268,7 +271,8 @@ function readText(file: string, option: string, trimmed = true): string {
     const text = readFileSync(file === '-' ? 0 : file, 'utf8');
     return trimmed ? text.trim() : text;
   } catch (error) {
-    throw wrong(`${option}: the file cannot be read`, error);
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'failed';
+    throw wrong(`${option} ${file === '-' ? 'standard input' : file} cannot be read (${code})`, error);
   }
 }
 

@@ -24,7 +24,7 @@ export interface GivenRequest {
 /** An absolute http or https URL taken apart, without normalising it. @throws UsageError */
 export function readUrl(url: string, what: string): Pick<GivenRequest, 'scheme' | 'authority' | 'target'> {
   const [, scheme = '', authority = '', target = ''] = /^(https?):\/\/([^/?#]+)(.*)$/i.exec(url) ?? [];
-  if (scheme === '') throw wrong(`${what} must be an absolute http or https URL`);
+  if (scheme === '') throw wrong(`${what} must be an absolute URL, such as https://api.example.com/orders/1`);
   const path = target.startsWith('/') ? target : `/${target}`;
   return {
     scheme: scheme.toLowerCase() === 'https' ? 'https' : 'http',

@@ -53,7 +53,7 @@ export function tellRefusal(rejection: Rejection): ToldRefusal {
   };
 }
 
-const MARKS = { passed: 'ok', failed: 'FAILED', 'not reached': '-', 'not owed': '(not owed)' } as const;
+const MARKS = { passed: 'ok', failed: 'FAILED', 'not reached': '-', 'not needed': 'not needed' } as const;
 
 /** Texts that came with the request do not steer the terminal. */
 export function printExplanation(explanation: Explanation): string {
@@ -82,7 +82,8 @@ function verdict({
   const where = `listener ${listener}, route ${route ?? '(none)'}${requirement === undefined ? '' : `, require: ${requirement}`}`;
   if (refused === undefined) {
     const said = decision === 'answered' ? 'ANSWERED by the gateway itself' : 'PERMITTED';
-    return [said, where, ...identity.map(([name, value]) => `  ${name}: ${value}`)];
+    const shown = identity.map(([name, value]) => `  ${name}: ${value}`);
+    return [said, where, ...(shown.length === 0 ? [] : ['The upstream would get:', ...shown])];
   }
   const failed = checks.find(({ outcome }) => outcome === 'failed');
   const lines: readonly (readonly [string, string | undefined])[] = [
@@ -92,7 +93,7 @@ function verdict({
     ['expected', refused.expected ?? failed?.expected],
     ['received', refused.received ?? failed?.received],
     ...otherFacts(facts),
-    ['next', refused.next],
+    ['client', refused.next],
     ['operator', refused.operator],
   ];
   const others = also.map(({ reason, title, expected, received }) => {
@@ -126,7 +127,7 @@ function otherFacts(facts: ShownFacts | undefined): [string, string][] {
 
 function printStep({ check, rfc, expected, received, outcome }: CheckedStep): string[] {
   const mark = MARKS[outcome].padEnd(11);
-  if (outcome === 'not reached' || outcome === 'not owed') return [`${mark}${check}`];
+  if (outcome === 'not reached' || outcome === 'not needed') return [`${mark}${check}`];
   const margin = ' '.repeat(11);
   return [`${mark}${check} (${rfc})`, `${margin}expected ${expected}`, `${margin}received ${received}`];
 }

@@ -91,6 +91,7 @@ export function readSettings(operand: string, options: ProbeOptions): ProbeSetti
 
 /** @throws UsageError */
 export function readTarget(what: string, text: string, insecure = false): URL {
+  if (text === '') throw new UsageError(`"probe" needs a ${what}, such as https://api.example.com/orders/1`);
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
     throw new UsageError(`${what} must be an absolute URL, such as https://api.example.com/orders/1`);

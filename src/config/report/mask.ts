@@ -36,10 +36,11 @@ export function maskAddresses(text: string): string {
   return text.replaceAll(/\/\/\S*@/g, '//…@').replaceAll(/(:\/\/[^\s?]*)\?\S*/g, '$1?…');
 }
 
-/** In lower case: as it is, without a default port, and as URL has it. */
+/** In lower case: as it is, without a default port, and as URL has it, but for a slash that URL adds: it is part of what follows. */
 function spellings(value: string): readonly string[] {
   const url = URL.canParse(value) ? new URL(value) : undefined;
-  const spelled = [value, value.replace(/:(?:80|443)(?=\/|$)/, ''), url?.href, url?.origin, url?.host, url?.password];
+  const href = value.endsWith('/') ? url?.href : url?.href.replace(/\/$/, '');
+  const spelled = [value, value.replace(/:(?:80|443)(?=\/|$)/, ''), href, url?.origin, url?.host, url?.password];
   return spelled.filter((one) => one !== undefined).map((one) => one.toLowerCase());
 }
 

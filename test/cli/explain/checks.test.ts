@@ -27,9 +27,9 @@ async function facts() {
 describe('list of checks', () => {
   test('a permitted request passed every check that it owed', async () => {
     const outcomes = listChecks(await facts(), route, undefined).map(({ check, outcome }) => [check, outcome]);
-    assert.ok(outcomes.every(([, outcome]) => outcome === 'passed' || outcome === 'not owed'));
+    assert.ok(outcomes.every(([, outcome]) => outcome === 'passed' || outcome === 'not needed'));
     assert.deepEqual(
-      outcomes.filter(([, outcome]) => outcome === 'not owed').map(([check]) => check),
+      outcomes.filter(([, outcome]) => outcome === 'not needed').map(([check]) => check),
       [
         'active, as the issuer says',
         'client certificate',
@@ -50,7 +50,7 @@ describe('list of checks', () => {
     const failed: number = steps.findIndex(({ outcome }) => outcome === 'failed');
     assert.equal(steps[failed]?.check, 'htu');
     assert.equal(steps[failed]?.expected, 'https://api.example.com/orders/1');
-    assert.ok(steps.slice(0, failed).every(({ outcome }) => outcome === 'passed' || outcome === 'not owed'));
+    assert.ok(steps.slice(0, failed).every(({ outcome }) => outcome === 'passed' || outcome === 'not needed'));
     assert.ok(steps.slice(failed + 1).every(({ outcome }) => outcome === 'not reached'));
   });
   test('every reason that a sender can cause belongs to exactly one check', async () => {
@@ -77,7 +77,7 @@ describe('list of checks', () => {
     assert.deepEqual([of('aud')?.outcome, of('aud')?.received], ['failed', 'urn:elsewhere']);
     assert.equal(of('active, as the issuer says')?.outcome, 'not reached');
     for (const name of ['token is a signed JWT', 'iss', 'signature of the token', 'typ of the token'])
-      assert.equal(of(name)?.outcome, 'not owed', name);
+      assert.equal(of(name)?.outcome, 'not needed', name);
   });
   test('of a refused kind of token the mark that was expected is shown, and what the claims say', async () => {
     const routeWith = (more: string) => {
@@ -122,6 +122,6 @@ describe('list of checks', () => {
   });
   test('a request without credentials is explained too', () => {
     const [first] = listChecks(makeFacts(), route, 'credentials_missing');
-    assert.deepEqual([first?.outcome, first?.received], ['failed', '0 of them, scheme none']);
+    assert.deepEqual([first?.outcome, first?.received], ['failed', '0 in all, scheme none']);
   });
 });

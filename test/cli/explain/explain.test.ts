@@ -139,6 +139,7 @@ describe('explain', () => {
     await wrong(/--peer must be an IP address/, '--url', ORIGIN, '--method', 'GET', '--peer', 'lb');
     await wrong(/--listener must be one of: public/, '--url', ORIGIN, '--method', 'GET', '--listener', 'x');
     await wrong(/--header must be a field/, '--url', ORIGIN, '--method', 'GET', '--header', 'x');
-    await wrong(/the request: the file cannot be read/, 'not-there.http');
+    await wrong(/needs a request: REQUEST, --url with --method, --curl or --har/);
+    await wrong(/the request not-there.http cannot be read \(ENOENT\)/, 'not-there.http');
   });
 });

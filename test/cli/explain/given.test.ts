@@ -96,7 +96,7 @@ describe('a line of curl', () => {
     refused(() => readCurl('curl -H'), /-H of curl needs a value/);
     refused(() => readCurl('wget http://a'), /must begin with curl/);
     refused(() => readCurl('curl http://a http://b'), /two URLs/);
-    refused(() => readCurl('curl ftp://a'), /absolute http or https/);
+    refused(() => readCurl('curl ftp://a'), /must be an absolute URL/);
   });
 });
 

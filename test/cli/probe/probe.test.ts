@@ -284,7 +284,7 @@ describe('the command line of a probe', () => {
     const tokens = writeFiles(t, { fresh: await tokenOf({}), expired: await tokenOf({ exp: 1 }) });
     const url = 'http://127.0.0.1:1/orders/1';
     const wrong: readonly (readonly [url: string, options: ProbeOptions, message: RegExp])[] = [
-      ['', options, /URL must be an absolute URL/],
+      ['', options, /"probe" needs a URL, such as https/],
       ['ftp://127.0.0.1/', options, /URL must be an absolute URL/],
       ['http://user:secret@127.0.0.1/', options, /no place for a user/],
       ['http://api.example.com/', options, /is http: credentials could be read on the way; --insecure-http/],

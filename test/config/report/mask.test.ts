@@ -23,6 +23,17 @@ test('a value is shown by the name of its variable, in every spelling that it is
   assert.equal(mask('asked at https://idp.example.com/in'), 'asked at https://${ORIGIN}/in');
 });
 
+test('what follows a value keeps its slash', () => {
+  const mask = maskOf('a: "${ORIGIN}"\nb: "https://localhost:${PORT:-8443}"\nc: "${BASE}"\n', {
+    ORIGIN: 'https://API.example.com',
+    PORT: '9443',
+    BASE: 'https://base.example.com/v1/',
+  });
+  assert.equal(mask('https://api.example.com/orders/1'), '${ORIGIN}/orders/1');
+  assert.equal(mask('https://localhost:9443/orders/1'), 'https://localhost:${PORT:-8443}/orders/1');
+  assert.equal(mask('https://base.example.com/v1/orders'), '${BASE}orders');
+});
+
 test('every text inside is masked, whatever holds it, and nothing else is changed', () => {
   const mask = maskOf('a: ${SECRET}\n', { SECRET: 'word-of-the-environment' });
   const value = { list: ['word-of-the-environment', 7], more: { text: 'no word', none: undefined, yes: true } };
