@@ -73,7 +73,7 @@ export const RFC_9421: Specification = {
       section: '2.2.7',
       level: 'stated',
       requirement: 'An absent query is a question mark alone.',
-      tests: [`${SIGNATURE} > over an empty query`],
+      tests: [`${SIGNATURE} > over an absent query`],
     },
     {
       section: '2.5',
