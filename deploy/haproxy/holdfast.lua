@@ -6,8 +6,8 @@ local HOLDFAST = "http://127.0.0.1:9000/"
 local SET = { "authorization", "dpop", "x-auth-issuer", "x-auth-subject", "x-auth-client", "x-auth-scope",
               "x-auth-binding", "x-auth-thumbprint", "client-cert", "x-request-id" }
 -- For the client, with the answer of the API.
-local FOR_CLIENT = { "dpop-nonce", "ratelimit", "ratelimit-policy", "access-control-allow-origin", "access-control-expose-headers",
-                     "x-request-id" }
+local FOR_CLIENT = { "dpop-nonce", "ratelimit", "ratelimit-policy", "access-control-allow-origin",
+                     "access-control-allow-credentials", "access-control-expose-headers", "vary", "x-request-id" }
 -- Of one connection, and of the question itself.
 local NOT_ASKED = { ["connection"] = true, ["content-length"] = true, ["transfer-encoding"] = true, ["host"] = true,
                     ["te"] = true, ["trailer"] = true, ["upgrade"] = true, ["expect"] = true, ["keep-alive"] = true,
@@ -85,3 +85,29 @@ core.register_action("holdfast", { "http-req" }, function(txn)
     if value then txn:set_var("txn.holdfast_" .. name:gsub("-", "_"), value) end
   end
 end)
+
+-- Trailers can be neither read nor removed here, but they show: as more input than there is content. One octet of it ends a body in
+-- chunks. A request that has trailers is broken off before its end, and its client reads 400.
+local END = 1
+local Trailers = { id = "trailers", flags = filter.FLT_CFG_FL_HTX }
+Trailers.__index = Trailers
+
+function Trailers:new() return setmetatable({ seen = false }, Trailers) end
+
+function Trailers:http_headers(_, message)
+  if not message.channel:is_resp() then filter.register_data_filter(self, message.channel) end
+  return filter.CONTINUE
+end
+
+function Trailers:http_payload(_, message)
+  if not message.channel:is_resp() and message:input() > #(message:body() or "") + END then self.seen = true end
+end
+
+function Trailers:http_end(_, message)
+  if message.channel:is_resp() then return filter.CONTINUE end
+  if self.seen then return filter.ERROR end
+  filter.unregister_data_filter(self, message.channel)
+  return filter.CONTINUE
+end
+
+core.register_filter("trailers", Trailers, function(trailers) return trailers end)

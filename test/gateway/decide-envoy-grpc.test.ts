@@ -10,6 +10,7 @@ import { issue, prove, SUBJECT, TO_KEY } from './credentials.ts';
 
 const ROUTES = `
 - { name: dpop, match: { path: /dpop/* }, require: dpop }
+- { name: page, match: { path: /page/* }, require: dpop, dpop: { nonce: required }, cors: { origins: [https://app.example.net] } }
 - { name: open, match: { path: /open/* }, require: public, rate_limit: hourly, weaker_than_defaults: [require] }`;
 const MORE = 'drain: { delay: 0s, grace: 5s }\nrate_limits: { hourly: { key: address, rate: 1/h, burst: 1 } }';
 const CHECK = '/envoy.service.auth.v3.Authorization/Check';
@@ -79,6 +80,8 @@ interface Verdict {
   /** Fields for the upstream, lower-cased names. */
   readonly set: ReadonlyMap<string, string>;
   readonly removed: readonly string[];
+  /** For the client; `+` in front of what is added to the upstream's. */
+  readonly said: Readonly<Record<string, string>>;
 }
 
 interface Front {
@@ -86,9 +89,14 @@ interface Front {
   ask(bytes: Buffer, fields?: Record<string, string>): Promise<Verdict>;
 }
 
-async function start(t: TestContext, cidr = '127.0.0.0/8', forwarding = ''): Promise<Front> {
+async function start(
+  t: TestContext,
+  cidr = '127.0.0.0/8',
+  forwarding = '',
+  now = () => Date.now() / 1000,
+): Promise<Front> {
   const listener = `mode: decide\ndialect: envoy-grpc\ntrusted_peers: [{ cidr: ${cidr}${forwarding} }]`;
-  const gateway = await startTestGateway(t, { listener, routes: ROUTES, more: MORE });
+  const gateway = await startTestGateway(t, { listener, routes: ROUTES, more: MORE, now });
   const session = connect(`https://127.0.0.1:${portOf(gateway.running.listeners[0]?.bind)}`, {
     ca: SERVER_CA.cert,
     servername: HOST,
@@ -112,25 +120,35 @@ async function ask(session: ClientHttp2Session, bytes: Buffer, fields: Record<st
   for await (const piece of stream as AsyncIterable<Buffer>) pieces.push(piece);
   const body = Buffer.concat(pieces);
   if (body.length === 0)
-    return { permitted: false, reason: `grpc ${String(head['grpc-status'])}`, set: new Map(), removed: [] };
+    return { permitted: false, reason: `grpc ${String(head['grpc-status'])}`, set: new Map(), removed: [], said: {} };
   return readVerdict(body.subarray(5));
 }
 
 function readVerdict(message: Buffer): Verdict {
   interface Options {
-    readonly headers?: readonly { readonly header: { readonly key: string; readonly value: string } }[];
+    readonly headers?: readonly Option[];
+  }
+  interface Option {
+    readonly header: { readonly key: string; readonly value: string };
+    readonly append: { readonly value: boolean };
   }
   const decoded = ROOT.lookupType('CheckResponse').decode(message) as unknown as {
     readonly status: { readonly code: number };
     readonly deniedResponse?: Options & { readonly body: string };
-    readonly okResponse?: Options & { readonly headersToRemove: readonly string[] };
+    readonly okResponse?: Options & {
+      readonly headersToRemove: readonly string[];
+      readonly responseHeadersToAdd: readonly Option[];
+    };
   };
   const { status, deniedResponse, okResponse } = decoded;
   const permitted = status.code === 0;
   assert.equal(permitted, okResponse !== null && okResponse !== undefined, 'the code and the answer say the same');
   const set = new Map((okResponse?.headers ?? []).map(({ header: { key, value } }) => [key.toLowerCase(), value]));
   const reason = /"reason":"(\w+)"/.exec(deniedResponse?.body ?? '')?.[1];
-  return { permitted, reason, set, removed: okResponse?.headersToRemove ?? [] };
+  const told = [...(deniedResponse?.headers ?? []), ...(okResponse?.responseHeadersToAdd ?? [])].map(
+    ({ header: { key, value }, append }) => [key.toLowerCase(), `${append.value ? '+' : ''}${value}`] as const,
+  );
+  return { permitted, reason, set, removed: okResponse?.headersToRemove ?? [], said: Object.fromEntries(told) };
 }
 
 describe('a question over gRPC', () => {
@@ -146,6 +164,27 @@ describe('a question over gRPC', () => {
       for (const name of ['authorization', 'dpop', 'x-forwarded-client-cert', 'remote-user'])
         assert.ok(removed.includes(name), name);
     }
+  });
+
+  test('about a good request with an aged nonce has a fresh one for the client, and leaves the Vary of the upstream', async (t) => {
+    const clock = { now: Math.floor(Date.now() / 1000) };
+    const front = await start(t, undefined, undefined, () => clock.now);
+    const token = await issue(front.gateway, TO_KEY);
+    const send = async (claims: Record<string, string>) => {
+      const proof = await prove(front.gateway, token, 'GET', '/page/1', { claims });
+      const lines = { authorization: `DPoP ${token}`, dpop: proof, origin: 'https://app.example.net' };
+      return front.ask(framed(question({ path: '/page/1', lines: Object.entries(lines) })));
+    };
+    const challenged = await send({});
+    const { 'dpop-nonce': nonce = '', vary } = challenged.said;
+    assert.deepEqual([challenged.reason, vary], ['nonce_required', 'Origin']);
+    const young = await send({ nonce });
+    assert.deepEqual([young.permitted, young.said['dpop-nonce'], young.said['cache-control']], [true, undefined, undefined]);
+    clock.now += 61;
+    const aged = await send({ nonce });
+    assert.deepEqual([aged.permitted, aged.said['cache-control'], aged.said['vary']], [true, 'no-store', '+Origin']);
+    assert.ok(![undefined, '', nonce].includes(aged.said['dpop-nonce']));
+    assert.equal(aged.said['access-control-allow-origin'], 'https://app.example.net');
   });
 
   test('with two credentials or two proofs is refused, raw and joined', async (t) => {

@@ -190,6 +190,17 @@ for (const dialect of ['forwarded', 'envoy-http'] as const) {
       assert.equal(preflight.fields.one('Access-Control-Allow-Origin'), 'https://app.example.net');
     });
 
+    test('a permit says Vary where the route has cors, listed origin or not, so that fronts know whose fields count', async (t) => {
+      const gateway = await start(t, dialect);
+      const corsOf = async (path: string, origin: string) => {
+        const { status, fields } = await askDpop(gateway, dialect, path, { fields: [['Origin', origin]] });
+        return [status, fields.one('Vary'), fields.one('Access-Control-Allow-Origin')];
+      };
+      assert.deepEqual(await corsOf('/page/1', 'https://app.example.net'), [200, 'Origin', 'https://app.example.net']);
+      assert.deepEqual(await corsOf('/page/1', 'https://evil.example'), [200, 'Origin', undefined]);
+      assert.deepEqual((await ask(gateway, dialect, '/open/1')).fields.all('Vary'), []);
+    });
+
     test('hostile paths are refused as in proxy mode', async (t) => {
       const gateway = await start(t, dialect);
       for (const path of [

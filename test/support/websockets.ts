@@ -66,12 +66,14 @@ export async function startWebSockets(t: Closing, wishes: UpstreamWishes = {}): 
 export interface ClientWishes extends ClientOptions {
   readonly client?: TestCertificate;
   readonly protocols?: string[];
+  /** Where it connects, if not to the gateway. */
+  readonly port?: number;
 }
 
 /** A ws client on a connection of its own; nothing is awaited. */
 export function openWebSocket(t: Closing, gateway: TestGateway, path: string, wishes: ClientWishes = {}): WebSocket {
-  const { client, protocols = [], headers, ...options } = wishes;
-  const socket = new WebSocket(`wss://127.0.0.1:${portOf(gateway.running.listeners[0]?.bind)}${path}`, protocols, {
+  const { client, protocols = [], headers, port = portOf(gateway.running.listeners[0]?.bind), ...options } = wishes;
+  const socket = new WebSocket(`wss://127.0.0.1:${port}${path}`, protocols, {
     ca: SERVER_CA.cert,
     servername: HOST,
     headers: { Host: HOST, ...headers },

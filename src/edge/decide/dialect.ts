@@ -20,7 +20,7 @@ export interface Permitted {
   readonly remove: () => readonly string[];
   /** For both: the request id. */
   readonly both: readonly string[];
-  /** For the client: nonce, rate limit, CORS. */
+  /** For the client, in place of the upstream's: nonce, rate limit, CORS. `Vary` is added to the upstream's; it is there where the route has `cors`. */
   readonly answer: readonly string[];
 }
 

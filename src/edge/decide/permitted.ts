@@ -88,6 +88,7 @@ export function permittedFields(passing: Passing, rules: FieldRules, fields: Ups
   }
   const { freshNonce, quota } = permit.facts;
   const answer = [...cors];
+  if (rules.cors) answer.push('Vary', 'Origin');
   if (freshNonce !== undefined) answer.push('DPoP-Nonce', freshNonce);
   if (quota !== undefined) answer.push(...quotaFields(quota).flat());
   const empty = () => set.filter((_, at) => at % 2 === 0 && set[at + 1] === '');

@@ -22,10 +22,6 @@ const BY_NAME = {
 /** What no answer of Holdfast can stop, by product. */
 export const UNSTOPPABLE: Readonly<Record<string, { readonly what: RegExp; readonly why: string }>> = {
   nginx: BY_NAME,
-  HAProxy: {
-    what: /^trailers: /,
-    why: 'it forwards trailers, which come after the decision, and has no rule that removes them',
-  },
   Traefik: BY_NAME,
 };
 

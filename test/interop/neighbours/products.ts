@@ -8,7 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { CLIENT_CA, CLIENT_ROOT, SERVER, sendRequest } from '../../support/gateway.ts';
 import { findProgram, freePort, type ProgramName, startProgram } from '../../support/programs.ts';
 import { findEnvoy, findTraefik } from '../programs.ts';
-import { DEPLOY, type Rig } from './rig.ts';
+import { type Behind, DEPLOY } from './rig.ts';
 
 export interface Product {
   readonly title: string;
@@ -19,7 +19,7 @@ export interface Product {
   /** Installs it where that is possible. */
   readonly find: () => Promise<unknown>;
   /** Port at which clients reach it, with TLS. */
-  readonly start: (t: TestContext, rig: Rig) => Promise<number>;
+  readonly start: (t: TestContext, behind: Behind) => Promise<number>;
 }
 
 const CERTIFICATES = {
@@ -30,18 +30,18 @@ const CERTIFICATES = {
 };
 
 /** A copy of a folder of deploy/ with certificates, and addresses of this test in the file that has them. */
-function copyFolder(name: string, rig: Rig, port: number, files: readonly string[]): string {
+function copyFolder(name: string, behind: Behind, port: number, files: readonly string[]): string {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-neighbour-'));
   cpSync(join(DEPLOY, name), folder, { recursive: true });
   for (const [file, content] of Object.entries(CERTIFICATES)) writeFileSync(join(folder, file), content);
   for (const file of files) {
     const path = join(folder, file);
-    writeFileSync(path, fit(readFileSync(path, 'utf8'), rig, port));
+    writeFileSync(path, fit(readFileSync(path, 'utf8'), behind, port));
   }
   return folder;
 }
 
-const fit = (text: string, { holdfast, upstreamPort }: Rig, port: number) =>
+const fit = (text: string, { holdfast, upstreamPort }: Behind, port: number) =>
   text
     .replaceAll('127.0.0.1:9000', `127.0.0.1:${holdfast}`)
     .replaceAll('127.0.0.1:8080', `127.0.0.1:${upstreamPort}`)
@@ -59,9 +59,9 @@ const NGINX_HEAD = [
   ...(process.getuid?.() === 0 ? ['user root;'] : []),
 ];
 
-async function startNginx(t: TestContext, rig: Rig): Promise<number> {
+async function startNginx(t: TestContext, behind: Behind): Promise<number> {
   const [file, port] = [await findProgram('nginx'), await freePort()];
-  const folder = copyFolder('nginx', rig, port, ['nginx.conf']);
+  const folder = copyFolder('nginx', behind, port, ['nginx.conf']);
   const path = join(folder, 'nginx.conf');
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${kind};`);
   const text = readFileSync(path, 'utf8').replace(/^http \{/m, `http {\naccess_log off; ${temporary.join(' ')}`);
@@ -70,36 +70,40 @@ async function startNginx(t: TestContext, rig: Rig): Promise<number> {
   return port;
 }
 
-async function startHaproxy(t: TestContext, rig: Rig): Promise<number> {
+async function startHaproxy(t: TestContext, behind: Behind): Promise<number> {
   const [file, port] = [await findProgram('haproxy'), await freePort()];
-  const folder = copyFolder('haproxy', rig, port, ['haproxy.cfg', 'holdfast.lua']);
+  const folder = copyFolder('haproxy', behind, port, ['haproxy.cfg', 'holdfast.lua']);
   await startProgram(t, { file, args: ['-db', '-f', 'haproxy.cfg'], folder, ports: [port] });
   return port;
 }
 
-async function startCaddy(t: TestContext, rig: Rig): Promise<number> {
+async function startCaddy(t: TestContext, behind: Behind): Promise<number> {
   const [file, port] = [await findProgram('caddy'), await freePort()];
-  const folder = copyFolder('caddy', rig, port, ['Caddyfile']);
+  const folder = copyFolder('caddy', behind, port, ['Caddyfile']);
   const env = { HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder };
   const args = ['run', '--config', 'Caddyfile', '--adapter', 'caddyfile'];
   await startProgram(t, { file, args, folder, env, ports: [port] });
   return port;
 }
 
-const startEnvoy = (configuration: string) => async (t: TestContext, rig: Rig) => {
+const startEnvoy = (configuration: string) => async (t: TestContext, behind: Behind) => {
   const [found, port] = [findEnvoy(), await freePort()];
   if ('skip' in found) throw new Error(found.skip);
   chmodSync(found.file, 0o755);
-  const folder = copyFolder('envoy', rig, port, [configuration]);
+  const folder = copyFolder('envoy', behind, port, [configuration]);
   const args = ['-c', configuration, '--concurrency', '1', '--disable-hot-restart', '--log-level', 'error'];
   await startProgram(t, { file: found.file, args, folder, ports: [port] });
   return port;
 };
 
-async function startTraefik(t: TestContext, rig: Rig): Promise<number> {
+async function startTraefik(t: TestContext, behind: Behind): Promise<number> {
   const [found, port] = [findTraefik(), await freePort()];
   if ('skip' in found) throw new Error(found.skip);
-  const folder = copyFolder('traefik', rig, port, ['traefik.yaml', 'dynamic/api.yaml']);
+  const folder = copyFolder('traefik', behind, port, ['traefik.yaml', 'dynamic/api.yaml']);
+  if (behind.cors) {
+    const path = join(folder, 'dynamic/api.yaml');
+    writeFileSync(path, readFileSync(path, 'utf8').replaceAll('middlewares: [', 'middlewares: [cors, '));
+  }
   const args = ['--configFile=traefik.yaml'];
   await startProgram(t, { file: found.file, args, folder, ports: [port] });
   // It listens before it knows its routes.

@@ -26,12 +26,17 @@ name: health, match: { path: /healthz }, require: public, weaker_than_defaults: 
     .trim()
     .replaceAll(/^.*$/gm, (route) => `- { ${route}${upstream} }`);
 
-export interface Rig {
-  readonly gateway: TestGateway;
-  /** Where the proxy asks. */
+/** Ports of loopback on which a product finds Holdfast and the API. */
+export interface Behind {
   readonly holdfast: number;
-  readonly upstream: RawUpstream;
   readonly upstreamPort: number;
+  /** Pages call the API; said to products that answer preflights themselves. */
+  readonly cors?: boolean;
+}
+
+export interface Rig extends Behind {
+  readonly gateway: TestGateway;
+  readonly upstream: RawUpstream;
 }
 
 /** The listener of a file in deploy/, on a free port. */
