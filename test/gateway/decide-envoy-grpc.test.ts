@@ -179,7 +179,10 @@ describe('a question over gRPC', () => {
     const { 'dpop-nonce': nonce = '', vary } = challenged.said;
     assert.deepEqual([challenged.reason, vary], ['nonce_required', 'Origin']);
     const young = await send({ nonce });
-    assert.deepEqual([young.permitted, young.said['dpop-nonce'], young.said['cache-control']], [true, undefined, undefined]);
+    assert.deepEqual(
+      [young.permitted, young.said['dpop-nonce'], young.said['cache-control']],
+      [true, undefined, undefined],
+    );
     clock.now += 61;
     const aged = await send({ nonce });
     assert.deepEqual([aged.permitted, aged.said['cache-control'], aged.said['vary']], [true, 'no-store', '+Origin']);

@@ -31,11 +31,13 @@ async function challenge({ gateway }: WebRig, path: string): Promise<string> {
   return fields.one('DPoP-Nonce') ?? assert.fail('no nonce');
 }
 
-/** A handshake with a proof. */
+const FORGED = { 'X-Auth-Subject': 'admin', 'X-Request-Id': 'of-the-client-1', 'Client-Cert': ':AAAA:' };
+
+/** A handshake with a proof, and with fields that are not the client's to send. */
 async function connect(t: TestContext, { gateway, port }: WebRig, path: string, proving: ProofWishes) {
   const token = await issue(gateway, TO_KEY);
   const proof = await prove(gateway, token, 'GET', path, proving);
-  return openWebSocket(t, gateway, path, { port, headers: { Authorization: `DPoP ${token}`, DPoP: proof } });
+  return openWebSocket(t, gateway, path, { port, headers: { ...FORGED, Authorization: `DPoP ${token}`, DPoP: proof } });
 }
 
 for (const product of PRODUCTS) {
@@ -68,7 +70,8 @@ for (const product of PRODUCTS) {
 
       const [seen] = api.seen;
       assert.deepEqual([seen?.one('upgrade')?.toLowerCase(), seen?.one('x-auth-subject')], ['websocket', SUBJECT]);
-      for (const name of ['authorization', 'dpop']) assert.equal(seen?.one(name) ?? '', '', name);
+      for (const name of ['authorization', 'dpop', 'client-cert']) assert.equal(seen?.one(name) ?? '', '', name);
+      await gateway.logged({ msg: 'request', route: 'chat', request_id: seen?.one('x-request-id') });
     });
 
     test('a WebSocket over HTTP/2 opens for nobody without a proof', PATIENCE, async (t) => {
@@ -158,7 +161,10 @@ for (const product of PRODUCTS) {
         assert.match(allowed.fields.one('Access-Control-Allow-Headers') ?? '', new RegExp(`\\b${name}\\b`, 'i'));
       assert.equal(allowed.fields.one('Access-Control-Max-Age'), '300');
       const denied = await preflight('https://evil.example');
-      assert.deepEqual([denied.status, denied.fields.all('Access-Control-Allow-Origin')], [loses('preflights') ? 200 : 403, []]);
+      assert.deepEqual(
+        [denied.status, denied.fields.all('Access-Control-Allow-Origin')],
+        [loses('preflights') ? 200 : 403, []],
+      );
       assert.equal(rig.seen.length, 0);
 
       rig.says['Access-Control-Allow-Origin'] = '*';
@@ -187,13 +193,12 @@ for (const product of PRODUCTS) {
 
     test('no field of a trailer reaches the API, and bodies without trailers do', PATIENCE, async (t) => {
       const rig = await startWebRig(t, product);
-      const forged = { 'X-Auth-Subject': 'admin', 'X-Request-Id': 'of-the-client-1' };
       for (const send of [sendChunked, sendStream]) {
         // The large one is large enough that its trailers come long after the decision.
         for (const body of ['hello', 'x'.repeat(200_000)]) {
           assert.equal(await send(t, rig.port, {}, body), 200);
           assert.equal(rig.ended.at(-1)?.length, body.length);
-          await send(t, rig.port, forged, body);
+          await send(t, rig.port, FORGED, body);
         }
       }
       assert.deepEqual(

@@ -40,7 +40,11 @@ export const ENVOY_GRPC: Dialect = {
     const named = optionsOf(set).filter(({ header }) => header.value !== '');
     const ids = optionsOf(both);
     const headers = [...named, ...ids];
-    const ok = { headers, headersToRemove: remove(), responseHeadersToAdd: [...ids, ...optionsOf(answer).map(addVary), ...uncached(answer)] };
+    const ok = {
+      headers,
+      headersToRemove: remove(),
+      responseHeadersToAdd: [...ids, ...optionsOf(answer).map(addVary), ...uncached(answer)],
+    };
     respond(question, ({ writePermit }) => writePermit(ok, removeAlways));
   },
 
@@ -107,7 +111,8 @@ const option = (key: string, value: string): HeaderOption => ({ header: { key, v
 const addVary = (one: HeaderOption) => (one.header.key === 'Vary' ? { ...one, append: { value: true } } : one);
 
 /** An answer with a nonce should not be stored (RFC 9449 §8.2). */
-const uncached = (answer: readonly string[]) => (answer.includes('DPoP-Nonce') ? [option('Cache-Control', 'no-store')] : []);
+const uncached = (answer: readonly string[]) =>
+  answer.includes('DPoP-Nonce') ? [option('Cache-Control', 'no-store')] : [];
 
 /** The one message of a unary call, uncompressed; undefined: anything else, or too long. */
 function readMessage(question: Transaction): Promise<Uint8Array | undefined> {

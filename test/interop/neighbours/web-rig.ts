@@ -2,7 +2,15 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TestContext } from 'node:test';
-import { type Answered, Fields, portOf, type RequestWishes, sendRequest, startTestGateway, type TestGateway } from '../../support/gateway.ts';
+import {
+  type Answered,
+  Fields,
+  portOf,
+  type RequestWishes,
+  sendRequest,
+  startTestGateway,
+  type TestGateway,
+} from '../../support/gateway.ts';
 import { startWebSockets, type WebSocketUpstream } from '../../support/websockets.ts';
 import type { Product } from './products.ts';
 import { listenerOf } from './rig.ts';
@@ -22,6 +30,7 @@ name: health, match: { path: /healthz }, require: public, weaker_than_defaults: 
     .replaceAll(/^.*$/gm, (route) => `- { ${route}${upstream} }`);
 
 const MORE = `drain: { delay: 0s, grace: 5s }
+log: { level: info }
 rate_limits: { per_client: { key: client, rate: 6/m, burst: 2 } }
 `;
 
@@ -78,5 +87,14 @@ export async function startWebRig(t: TestContext, { holdfast, start }: Product):
   // What the product asked for to find out whether it is ready.
   seen.length = 0;
   ended.length = 0;
-  return { gateway: { ...gateway, request }, api, seen, ended, upgrades, says, pass: (seconds) => (clock.now += seconds), port };
+  return {
+    gateway: { ...gateway, request },
+    api,
+    seen,
+    ended,
+    upgrades,
+    says,
+    pass: (seconds) => (clock.now += seconds),
+    port,
+  };
 }
