@@ -1,4 +1,4 @@
-// What clients get through each product in front of Holdfast: tunnels, fresh nonces, quotas and CORS.
+// Tunnels, fresh nonces, quotas and CORS for clients of each product in front of Holdfast.
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';

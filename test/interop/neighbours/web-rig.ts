@@ -1,4 +1,4 @@
-// A gateway that decides by a clock of its own, and an API with WebSockets that also says what is Holdfast's to say.
+// A deciding gateway with its own clock, and an API that says what is Holdfast's to say.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TestContext } from 'node:test';
