@@ -156,7 +156,10 @@ describe('a client in a browser', () => {
     const answer = first.status === 401 ? await send(first.fields.one('DPoP-Nonce')) : first;
     assert.equal(answer.status, 200);
     assert.ok(answer.fields.one('Mcp-Session-Id'));
-    assert.equal(answer.fields.one('Access-Control-Expose-Headers'), 'DPoP-Nonce, WWW-Authenticate, Mcp-Session-Id');
+    assert.equal(
+      answer.fields.one('Access-Control-Expose-Headers'),
+      'DPoP-Nonce, WWW-Authenticate, Mcp-Session-Id, X-Request-Id',
+    );
     assert.equal(server.seen.at(-1)?.headers.origin, undefined);
   });
 

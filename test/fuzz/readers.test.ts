@@ -100,6 +100,7 @@ const UNITS = [
   '\t',
   '\n',
   'AAAA\n',
+  '0\r\n',
   '-----BEGIN CERTIFICATE-----',
 ];
 const ENDS = NIGHTLY ? ['', '!', '\n', '"'] : ['\n'];

@@ -62,7 +62,7 @@ const forged: Lines = [
   ...Object.entries({ ...ABOUT_ALICE, 'X-Auth-Binding': 'mtls', 'X-Auth-Thumbprint': 'forged' }),
   ...`Forwarded X-Forwarded-For X-Forwarded-Host X-Forwarded-Proto X-Forwarded-Anything X-Real-IP Client-Cert
   Client-Cert-Chain X-Forwarded-Client-Cert ssl-client-cert X-Client-Cert X-SSL-Client-Cert X-Original-URL X-Rewrite-URL
-  X-HTTP-Method-Override`
+  X-HTTP-Method-Override X-Request-Id`
     .split(/\s+/)
     .map((name) => [name, 'for=forged;by=forged'] as const),
 ];
@@ -108,7 +108,9 @@ test('a good request is forwarded with exactly what was verified about its sende
       await t.test(`${sender}, ${lies}`, async () => {
         const answer = await send(fields);
         assert.deepEqual([answer.status, answer.body], [200, 'from the upstream']);
-        assert.deepEqual(seenBy(gateway), inLowerCase({ ...ABOUT_THE_WAY, ...sees }));
+        const aboutTheRequest = { 'X-Request-Id': answer.fields.one('X-Request-Id') ?? '' };
+        assert.match(aboutTheRequest['X-Request-Id'], /^[0-9a-f-]{36}$/);
+        assert.deepEqual(seenBy(gateway), inLowerCase({ ...ABOUT_THE_WAY, ...aboutTheRequest, ...sees }));
         assert.deepEqual(gateway.upstream.seen.at(-1)?.fields.all('via'), [`1.1 holdfast-${gateway.policy.id}`]);
       });
     }

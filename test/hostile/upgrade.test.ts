@@ -173,16 +173,18 @@ test('an upgrade behind a request that has no answer yet is an ordinary one; beh
 test('the 101 carries what an answer may: no hop-by-hop, certificate or length fields, and no second Upgrade', async (t) => {
   const rig = await startRig(t);
   const lines = `Connection: upgrade, X-Hop\r\nX-Hop: 1\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${ACCEPT}\r\n`;
-  const more = 'Client-Cert: x\r\nKeep-Alive: timeout=5\r\nContent-Length: 3\r\nDPoP-Nonce: x\r\nX-Kept: 1\r\n';
+  const more =
+    'Client-Cert: x\r\nKeep-Alive: timeout=5\r\nContent-Length: 3\r\nDPoP-Nonce: x\r\nX-Kept: 1\r\nX-Request-Id: theirs\r\n';
   rig.upstream.script = answering(`${switching(lines + more)}frames`);
   const client = await rig.open(opening('/token/1').replace('/token/1', '/x'));
   await client.until(({ text }) => text.endsWith('\r\n\r\nframes'));
   const names = [...client.text.matchAll(/^([\w-]+):/gm)].map(([, name]) => name?.toLowerCase());
   assert.deepEqual(
     names.toSorted((one = '', other = '') => one.localeCompare(other)),
-    ['connection', 'date', 'dpop-nonce', 'sec-websocket-accept', 'upgrade', 'via', 'x-kept'],
+    ['connection', 'date', 'dpop-nonce', 'sec-websocket-accept', 'upgrade', 'via', 'x-kept', 'x-request-id'],
   );
   assert.match(client.text, /^HTTP\/1\.1 101 Switching Protocols\r\n/);
+  assert.doesNotMatch(client.text, /theirs/);
 });
 
 test('a client that leaves before there is an answer ends the connection to the upstream', async (t) => {
