@@ -99,7 +99,7 @@ export async function startGrpc(
     upstreams: `echo: ${target}\n${upstreams}`,
     files: { 'server-ca.pem': SERVER_CA.cert },
     routes: [
-      `- { name: echo, match: { path: ${SERVICE}/* }, upstream: echo, timeouts: { response_header: 2s, idle: 5s } }`,
+      `- { name: echo, match: { path: ${SERVICE}/* }, upstream: echo }`,
       '- { name: open, match: { path: /open/* }, upstream: echo, require: public, weaker_than_defaults: [require] }',
       routes,
     ].join('\n'),

@@ -6,6 +6,8 @@ import { type Answered, ORIGIN, type RequestWishes, startTestGateway, type TestG
 import { CLIENT, dpop, HOLDER, issue, MARK, THIEF, TO_BOTH, TO_CERTIFICATE } from './credentials.ts';
 import { gatewayFor, POLICY_OF_ALL, REFUSALS } from './refusals.ts';
 
+const CODE = `code=${MARK}`;
+
 /** Everything that clients sent which nobody else may see, and everything that came out. */
 class Search {
   readonly secrets = new Set<string>([MARK, HOLDER.jkt, THIEF.jkt, CLIENT.thumbprint, String(HOLDER.jwk.x)]);
@@ -24,7 +26,8 @@ class Search {
       raw: (bytes) => kept(gateway.raw(bytes)),
       request: (method, path, wishes = {}) => {
         this.#keep(wishes);
-        const query = `${path.includes('?') ? '&' : '?'}code=${MARK}`;
+        // What is signed with a mark is sent as it is.
+        const query = path.endsWith(CODE) ? '' : `${path.includes('?') ? '&' : '?'}${CODE}`;
         const fields = [...(wishes.fields ?? []), ['Cookie', `id=${MARK}`], ['X-Private', MARK]] as const;
         return kept(gateway.request(method, `${path}${query}`, { ...wishes, fields }));
       },
@@ -63,6 +66,7 @@ const SHOWN: Readonly<Record<string, readonly string[]>> = {
   token_audience_mismatch: ['received'],
   certificate_mismatch: ['expected', 'received'],
   proof_key_mismatch: ['expected', 'received'],
+  signature_key_mismatch: ['expected', 'received'],
   proof_type_invalid: ['received'],
   token_issuer_unknown: ['received'],
   token_key_unknown: ['received'],

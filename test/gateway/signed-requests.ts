@@ -3,7 +3,7 @@
 import { createPrivateKey, KeyObject } from 'node:crypto';
 import { ORIGIN, type RequestWishes, type TestGateway } from '../support/gateway.ts';
 import { CONTENT_DIGEST, contentDigest, signMessage, type SigningWishes } from '../support/signing.ts';
-import { CLIENT, HOLDER, issue, prove, TO_CERTIFICATE, TO_KEY } from './credentials.ts';
+import { CLIENT, HOLDER, issue, MARK, prove, TO_CERTIFICATE, TO_KEY } from './credentials.ts';
 
 const HOLDER_KEY = KeyObject.from(HOLDER.privateKey);
 const CLIENT_KEY = createPrivateKey(CLIENT.key);
@@ -29,7 +29,7 @@ export interface SignedRequest {
 
 /** A request that is good and signed, unless it is wished otherwise. */
 export async function makeSigned(gateway: TestGateway, wishes: SignedWishes = {}): Promise<SignedRequest> {
-  const { body, path = '/signed/1?a=1', fields: more = [], certificate = false, by, ...others } = wishes;
+  const { body, path = `/signed/1?code=${MARK}`, fields: more = [], certificate = false, by, ...others } = wishes;
   const { method = body === undefined ? 'GET' : 'POST', token: given, ...signing } = others;
   const token = given ?? (await issue(gateway, certificate ? TO_CERTIFICATE : TO_KEY));
   const proof = certificate ? undefined : await prove(gateway, token, method, path);

@@ -347,7 +347,9 @@ async function reach(rig: Rig, sent: string, answered: string): Promise<Client> 
 }
 
 test('two clients on one upstream connection, interleaved a hundred times with aborts between, never get each other’s answers', async (t) => {
-  const rig = await startRig(t, { connections: 2 });
+  // All wait for two connections, longer than `connect` is by default where the machine is busy.
+  const routes = `- { name: open, match: { path: /* }, upstream: raw, require: public, timeouts: { connect: 60s }, weaker_than_defaults: [require] }`;
+  const rig = await startRig(t, { connections: 2, routes });
   const clients: Client[] = [await rig.open(), await rig.open()];
   const sent = [0, 0];
   for (let round = 0; round < 100; round += 1) {

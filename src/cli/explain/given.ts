@@ -1,5 +1,6 @@
 // The request that is explained: its parts, however it was described.
 
+import { z } from 'zod';
 import { UsageError } from '../arguments.ts';
 
 /** A request as a client sent it. Nothing is checked here. */
@@ -87,15 +88,18 @@ function framingFault(fields: readonly Line[]): string | undefined {
   return lengths.length > 0 && codings.length > 0 ? 'Content-Length and Transfer-Encoding' : undefined;
 }
 
-interface HarEntry {
-  readonly startedDateTime?: string;
-  readonly request?: {
-    readonly method?: string;
-    readonly url?: string;
-    readonly headers?: readonly { readonly name: string; readonly value: string }[];
-    readonly bodySize?: number;
-  };
-}
+const HAR = z.object({ log: z.object({ entries: z.array(z.unknown()) }) });
+
+/** What is read of an entry; it comes from somebody's browser, and other members may be anything. */
+const HAR_ENTRY = z.object({
+  startedDateTime: z.string().default(''),
+  request: z.object({
+    method: z.string().default('GET'),
+    url: z.string(),
+    headers: z.array(z.object({ name: z.string(), value: z.string() })).default([]),
+    bodySize: z.number().default(-1),
+  }),
+});
 
 /**
  * Reads one entry of an HTTP archive, as the developer tools of browsers save it.
@@ -103,20 +107,23 @@ interface HarEntry {
  * @throws UsageError
  */
 export function readHar(text: string, entry: string | undefined): GivenRequest {
-  const entries = harEntries(text);
+  const entries = harEntries(text).map((one) => HAR_ENTRY.safeParse(one).data);
   const number = entry === undefined && entries.length === 1 ? 1 : Number(entry);
-  const { request, startedDateTime = '' } = entries[number - 1] ?? {};
-  if (request?.url === undefined) {
+  const chosen = entries[number - 1];
+  if (chosen === undefined) {
     const shown = entries
       .slice(0, 20)
-      .map(({ request: one }, index) => `  ${index + 1}  ${one?.method} ${shownUrl(one?.url)}`);
+      .map(
+        (one, index) =>
+          `  ${index + 1}  ${one === undefined ? 'has no request with a URL' : shownRequest(one.request)}`,
+      );
     throw wrong(`--entry must be a number from 1 to ${entries.length}:\n${shown.join('\n')}`);
   }
-  const { method = 'GET', url, headers = [], bodySize = -1 } = request;
+  const { method, url, headers, bodySize } = chosen.request;
   const named = headers.filter(({ name }) => !name.startsWith(':'));
   const { scheme, authority, target } = readUrl(url, 'the URL of the entry');
   const hosts = named.some(({ name }) => name.toLowerCase() === 'host') ? [] : ['Host', authority];
-  const at = Date.parse(startedDateTime);
+  const at = Date.parse(chosen.startedDateTime);
   return {
     method,
     scheme,
@@ -129,20 +136,20 @@ export function readHar(text: string, entry: string | undefined): GivenRequest {
   };
 }
 
-function harEntries(text: string): readonly HarEntry[] {
-  let archive: { readonly log?: { readonly entries?: readonly HarEntry[] } | null } | null;
+function harEntries(text: string): readonly unknown[] {
+  let archive: unknown;
   try {
-    archive = JSON.parse(text) as typeof archive;
+    archive = JSON.parse(text);
   } catch (error) {
     throw wrong('--har: the file is not JSON', error);
   }
-  const entries = archive?.log?.entries;
-  const isList: boolean = Array.isArray(entries);
-  if (entries !== undefined && isList) return entries;
-  throw wrong('--har: the file is not an HTTP archive, which has log.entries');
+  const { data } = HAR.safeParse(archive);
+  if (data === undefined) throw wrong('--har: the file is not an HTTP archive, which has log.entries');
+  return data.log.entries;
 }
 
-/** Without its query, which may hold a code or a token. */
-function shownUrl(url = ''): string {
-  return url.replace(/[?#].*$/s, '').slice(0, 100);
+/** Without the query, which may hold a code or a token, and without what steers a terminal. */
+function shownRequest({ method, url }: { readonly method: string; readonly url: string }): string {
+  const text = `${method.slice(0, 20)} ${url.replace(/[?#].*$/s, '').slice(0, 100)}`;
+  return text.replace(/[^ -~]/g, '?');
 }

@@ -140,5 +140,18 @@ describe('an HTTP archive', () => {
   test('that is none says so', () => {
     refused(() => readHar('{', undefined), /not JSON/);
     refused(() => readHar('{}', undefined), /log\.entries/);
+    const odd = [
+      null,
+      5,
+      {},
+      { request: null },
+      { request: { url: 5 } },
+      { request: { url: 'https://a/', headers: [5] } },
+    ];
+    for (const one of odd) {
+      refused(() => readHar(JSON.stringify({ log: { entries: [one] } }), undefined), /1 {2}has no request with a URL/);
+    }
+    const steering = { request: { method: 'GET', url: 'https://a/\x1b[2J' } };
+    refused(() => readHar(JSON.stringify({ log: { entries: [steering, {}] } }), '2'), /1 {2}GET https:\/\/a\/\?\[2J$/m);
   });
 });
