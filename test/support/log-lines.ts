@@ -51,7 +51,7 @@ function unknownIn(line: LogLine): string[] {
   const isRequest = msg === 'request';
   const { facts: ofShadow = {}, ...shadowed } = shadow;
   return [
-    ...(isRequest || String(msg).replace(/\d+/, 'N') in EVENTS ? [] : [`msg ${msg}`]),
+    ...(isRequest || msg.replace(/\d+/, 'N') in EVENTS ? [] : [`msg ${msg}`]),
     ...others(line, { ...COMMON_MEMBERS, ...(isRequest ? { ...REQUEST_MEMBERS, ...CLIENT_MEMBERS } : EVENT_MEMBERS) }),
     ...others(facts, FACT_MEMBERS),
     ...others(shadowed, { reason: 0, stage: 0 }),
