@@ -1,12 +1,11 @@
 // Excerpts: the line of a configuration file at which something is wrong, fit to be shown.
 
 import type { Excerpt } from '../problem.ts';
+import { withoutUserinfo } from '../userinfo.ts';
 
 /** Keys under which a secret stands where a file was meant; `client_secret_file` and `access_token` are none of them. */
 const SECRET =
   /((?<![\w-])(?!access_token\b)(?:[\w-]*(?:secret|password|passwd|passphrase|credential)|[\w-]+[-_](?:token|key))s?["']?\s*:\s+)("[^"]*"?|'[^']*'?|[^\s,}\]#[{][^,}\]]*)/gi;
-/** user:password@ of a URL. */
-const USERINFO = /\/\/[^/@\s"']*@/g;
 
 /**
  * The line around an offset, and the column of that offset in it. Left out are user information of URLs, values of keys that
@@ -23,6 +22,6 @@ export function excerptAt(text: string, offset: number, hidden?: readonly [from:
 }
 
 function plain(text: string): string {
-  const clean = text.replace(/\r$/, '').replaceAll('\t', ' ').replaceAll(USERINFO, '//…@');
+  const clean = withoutUserinfo(text.replace(/\r$/, '').replaceAll('\t', ' '));
   return clean.replaceAll(SECRET, '$1…');
 }

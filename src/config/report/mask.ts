@@ -1,5 +1,6 @@
 // Masking of values from the environment and of secrets in addresses.
 
+import { withoutUserinfo } from '../userinfo.ts';
 import type { Substitution } from '../read/source.ts';
 
 /** The same value with every text in it masked. */
@@ -33,7 +34,7 @@ export function compileMask(substitutions: readonly Substitution[]): Mask {
 
 /** Userinfo of an address can be a password, and its query a key. */
 export function maskAddresses(text: string): string {
-  return text.replaceAll(/\/\/\S*@/g, '//…@').replaceAll(/(:\/\/[^\s?]*)\?\S*/g, '$1?…');
+  return withoutUserinfo(text).replaceAll(/(:\/\/[^\s?]*)\?\S*/g, '$1?…');
 }
 
 /** In lower case: as it is, without a default port, and as URL has it, but for a slash that URL adds: it is part of what follows. */

@@ -1,6 +1,7 @@
 // The check of configuration data against the schema: a Config, or problems in plain words.
 
 import { z } from 'zod';
+import { withoutUserinfo } from '../userinfo.ts';
 import type { ConfigPath } from '../problem.ts';
 import { type Config, schema } from './schema.ts';
 
@@ -122,7 +123,7 @@ const SHOWN = 60;
 /** Scalars in messages: short, on one line (more lines may be a key by mistake), without userinfo. */
 function shown(text: string, type: string): string {
   if (text.includes('\n')) return 'text of several lines';
-  const clean = text.replace(/\/\/[^/@]*@/, '//…@');
+  const clean = withoutUserinfo(text);
   const short = clean.length > SHOWN ? `${clean.slice(0, SHOWN)}…` : clean;
   if (type === 'string') return JSON.stringify(short);
   return type === 'number' ? `the number ${short}` : short;

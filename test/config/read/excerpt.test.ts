@@ -48,6 +48,10 @@ test('names of files, marks of access tokens, and keys of rate limits are shown'
 
 test('user information of URLs, and the value of a key that should not be there, are left out', () => {
   assert.equal(at('origins: ["https://me:pa55@a.example"]', 'https').line, 'origins: ["https://…@a.example"]');
+  for (const odd of ['pa/55', 'pa@55', "pa'55", 'pa"55', 'pa?55', 'pa#55']) {
+    assert.equal(at(`url: redis://me:${odd}@a.example`, 'redis').line, 'url: redis://…@a.example', odd);
+  }
+  assert.equal(at('url: redis://a.example/0 # me@a', 'redis').line, 'url: redis://a.example/0 # me@a');
   const text = 'x: { scret: pa55, y: 1 }';
   const value = text.indexOf('pa55');
   const shown = excerptAt(text, text.indexOf('scret'), [value, value + 4]);
