@@ -22,7 +22,7 @@ export function overview(): string {
     `Usage: holdfast COMMAND [options]\n\n${columns(rows)}`,
     'holdfast COMMAND --help shows the options of a command, its exit codes and an example.\n' +
       'holdfast --version prints the version.\n',
-    `Secrets are read from files or standard input, never from arguments: others can see those.\n` +
+    'Others on the machine can see arguments: give secrets in files or on standard input.\n' +
       'Exit codes: 0 good or permitted, 1 refused or failed, 2 could not tell (probe), 64 wrong usage, 78 problems in the configuration.\n',
   ].join('\n');
 }

@@ -14,7 +14,7 @@ export function manualPage(version: string): string {
     ...COMMAND_NAMES.flatMap((command) => [`.B ${escaped(usageOf(command))}`, '.br']).slice(0, -1),
     '.SH DESCRIPTION',
     'A reverse proxy that checks who holds an OAuth access token: DPoP proofs (RFC 9449) and client certificates (RFC 8705).',
-    'Secrets are read from files or standard input, never from arguments: others can see those.',
+    'Others on the machine can see arguments: give secrets in files or on standard input.',
     '.SH COMMANDS',
     ...COMMAND_NAMES.flatMap(commandSection),
     '.SH OPTIONS OF EVERY COMMAND',

@@ -75,7 +75,8 @@ async function readLog(file: string, since: number, tally: Tally): Promise<void>
       if (line !== '') countLine(line, since, tally);
     }
   } catch (error) {
-    throw new UsageError(`${file} cannot be read, or is damaged`, { command: 'shadow-report', cause: error });
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'damaged';
+    throw new UsageError(`${file} cannot be read (${code})`, { command: 'shadow-report', cause: error });
   }
 }
 

@@ -72,9 +72,9 @@ test('any number of clients takes bounded memory, and what is not told apart is 
 });
 
 test('a file that is not there, or damaged, ends with its name', async (t) => {
-  await assert.rejects(report('not-there.log'), /not-there\.log cannot be read, or is damaged/);
+  await assert.rejects(report('not-there.log'), /not-there\.log cannot be read \(ENOENT\)/);
   const [file = ''] = logs(t, { 'a.log': ['x'] });
   writeFileSync(`${file}.gz`, 'not gzip');
-  await assert.rejects(report(`${file}.gz`), /a\.log\.gz cannot be read, or is damaged/);
+  await assert.rejects(report(`${file}.gz`), /a\.log\.gz cannot be read \(Z_/);
   await assert.rejects(report(file, '--since', 'yesterday'), /--since must be a time/);
 });

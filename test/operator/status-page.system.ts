@@ -5,7 +5,7 @@ import { before, describe, test, type TestContext } from 'node:test';
 import { openAdmin } from '../../src/operator/admin.ts';
 import type { Status } from '../../src/operator/status.ts';
 import { type BrowserPage, openPage, startBrowser } from '../support/browser.ts';
-import { CONTRASTS, press, scheme, screen, takePicture, WIDTH } from '../support/looks.ts';
+import { CONTRASTS, hideScrollbars, press, scheme, screen, takePicture, WIDTH } from '../support/looks.ts';
 import { portOf } from '../support/gateway.ts';
 import { findProgram, INSTALLING } from '../support/programs.ts';
 import { STATUS } from '../support/status.ts';
@@ -25,6 +25,7 @@ async function show(t: TestContext, status: Status): Promise<BrowserPage> {
   const admin = await openAdmin({ host: '127.0.0.1', port: 0 }, sources);
   t.after(() => admin.close());
   const page = await openPage(t, await startBrowser(t, await findProgram('chromium-headless-shell'), 'about:blank'));
+  await hideScrollbars(page);
   await page.open(`http://127.0.0.1:${portOf(admin.bind)}/status`);
   assert.deepEqual(failed, []);
   return page;
