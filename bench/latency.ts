@@ -133,12 +133,11 @@ async function play(caller: Caller, fields: readonly Fields[], paced: boolean): 
   };
   if (paced) {
     const started = performance.now();
-    const open: Promise<void>[] = [];
-    for (const [nth, one] of fields.entries()) {
-      await pause(Math.max(0, started + (nth * 1000) / PACE - performance.now()));
-      open.push(take(one));
-    }
-    await Promise.all(open);
+    const ends = fields.map(async (one, nth) => {
+      await pause((nth * 1000) / PACE - (performance.now() - started));
+      await take(one);
+    });
+    await Promise.all(ends);
   } else for (const one of fields) await take(one);
   return times.toSorted((a, b) => a - b);
 }
