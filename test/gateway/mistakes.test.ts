@@ -15,7 +15,8 @@ import {
   type TestGateway,
 } from '../support/gateway.ts';
 import { makeCertificate } from '../support/pki.ts';
-import { MISTAKEN, MISTAKES, type Mistake } from './mistakes.ts';
+import { MISTAKEN, type Mistake } from './mistaken.ts';
+import { MISTAKES } from './mistakes.ts';
 
 type Members = Readonly<Record<string, unknown>>;
 
@@ -82,8 +83,11 @@ const ENTITIES: Readonly<Record<string, string>> = {
   '"': '&quot;',
   "'": '&#39;',
 };
-const escaped = (value: unknown) =>
-  value === undefined ? '' : String(value).replaceAll(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
+function escaped(value: unknown): string {
+  if (value === undefined) return '';
+  if (typeof value !== 'string' && typeof value !== 'number') assert.fail(`a fact is ${typeof value}`);
+  return String(value).replaceAll(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
+}
 
 test('at least 38 mistakes are made here, each by a name of its own', () => {
   assert.ok(MISTAKES.length >= 38, String(MISTAKES.length));
