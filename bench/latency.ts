@@ -1,4 +1,4 @@
-// What a decision adds to the latency of a request through Envoy, with replicas and Redis.
+// The latency that a decision adds to a request through Envoy, with replicas and Redis.
 //
 // node bench/latency.ts [--requests 3000] [--rounds 3] [--replicas 2]
 
