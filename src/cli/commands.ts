@@ -40,7 +40,7 @@ export const OPTIONS = {
     type: 'string',
     value: 'METHOD',
     completes: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
-    about: 'the method of the request; of a probe GET, HEAD or OPTIONS',
+    about: 'the method of the request (probe: GET, HEAD or OPTIONS)',
   },
   url: { type: 'string', value: 'URL', about: 'the absolute URL that the client calls' },
   'token-file': {

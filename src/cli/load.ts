@@ -65,7 +65,11 @@ export function printProblems(problems: readonly Problem[], json: boolean): Prin
   const exit = EXIT.configuration;
   if (json) return { exit, stdout: `${JSON.stringify({ valid: false, problems }, undefined, 2)}\n`, stderr: '' };
   const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
-  return { exit, stdout: '', stderr: `${problems.map(problemText).join('\n')}\n\n${count}; nothing was started.\n` };
+  return {
+    exit,
+    stdout: '',
+    stderr: `${problems.map(problemText).join('\n')}\n\n${count}; this configuration is not used.\n`,
+  };
 }
 
 /** Why a command ended without doing what it was asked: a line for people, or JSON. */

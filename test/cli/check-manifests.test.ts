@@ -120,7 +120,7 @@ test('--without-files allows the same of a file, and without it their absence is
   const file = join(folder, 'holdfast.yaml');
   writeFileSync(file, WITH_FILES);
   assert.equal(check(file, undefined, { withoutFiles: true }).exit, 0);
-  assert.match(check(file, undefined).stderr, /10 problems; nothing was started/);
+  assert.match(check(file, undefined).stderr, /10 problems; this configuration is not used/);
   writeFileSync(join(folder, 'a.pem'), 'no certificate');
   assert.match(
     check(file, undefined, { withoutFiles: true }).stderr,

@@ -122,7 +122,7 @@ test('a problem comes with its line and a caret, once for all places of one caus
   const [, line = '', caret = ''] = (unknown ?? '').split('\n');
   assert.ok(line.slice(caret.indexOf('^')).startsWith('odrers,'), stderr);
   assert.match(line, /client_secret: …/);
-  assert.match(stderr, /\n2 problems; nothing was started\.\n$/);
+  assert.match(stderr, /\n2 problems; this configuration is not used\.\n$/);
 });
 
 test('schema prints the JSON Schema that the repository has, version the version', async (t) => {
