@@ -11,6 +11,8 @@ import { compileMask } from '../config/report/mask.ts';
 import type { Problem } from '../config/problem.ts';
 import { EXIT } from './commands.ts';
 import { checkManifests } from './check-manifests.ts';
+import { examineLoaded } from './doctor/doctor.ts';
+import { printFindings, tellFindings } from './doctor/report.ts';
 import { textTable } from './layout.ts';
 import { type Loaded, loadPolicy, type Printed, printProblems } from './load.ts';
 import { problemText } from './problem-text.ts';
@@ -32,6 +34,18 @@ export function check(file: string, stdin: string | undefined, options: CheckOpt
   const manifests =
     stdin === undefined ? undefined : checkManifests(stdin, (loaded) => printLoaded(loaded, options), json);
   return manifests ?? printLoaded(loadPolicy(file, stdin, withoutFiles), options);
+}
+
+/** Checks a configuration, and if it is good looks at what it names (doctor/doctor.ts). */
+export async function checkOnline(file: string, options: Pick<CheckOptions, 'json' | 'verbose'>): Promise<Printed> {
+  const loaded = loadPolicy(file);
+  const checked = printLoaded(loaded, options);
+  if ('problems' in loaded) return checked;
+  const { exit, findings } = await examineLoaded(loaded);
+  const stdout = options.json
+    ? `${JSON.stringify({ ...(JSON.parse(checked.stdout) as object), online: tellFindings(findings) }, undefined, 2)}\n`
+    : `${checked.stdout}\n${printFindings(findings)}`;
+  return { exit, stdout, stderr: '' };
 }
 
 function printLoaded(loaded: Loaded, { json = false, verbose = false }: CheckOptions): Printed {

@@ -31,6 +31,10 @@ export const OPTIONS = {
     type: 'boolean',
     about: 'certificates, keys and secrets that the configuration names may be absent',
   },
+  online: {
+    type: 'boolean',
+    about: 'looks at issuers, upstreams and origins too, as the command doctor does',
+  },
   verbose: {
     type: 'boolean',
     short: 'v',
@@ -133,7 +137,7 @@ export const COMMANDS = {
   check: {
     summary: 'list all problems of a configuration, or say what each route demands',
     operand: { name: 'FILE', completes: 'files', optional: true },
-    options: ['config', 'verbose', 'without-files', 'json'],
+    options: ['config', 'verbose', 'without-files', 'online', 'json'],
     about: [
       'Reads and compiles the configuration as serve would, and opens no port. All problems come at once, with file, line and column, the line itself, and each cause once. Without problems it prints a table of the routes, the listeners, and what works and may not be what was meant.',
       'The name - reads standard input: a configuration, or what helm template or kustomize build print, in whose ConfigMaps all configurations are checked.',
@@ -143,7 +147,34 @@ export const COMMANDS = {
       { call: 'holdfast check holdfast.yaml --verbose', about: 'For a review, in words:' },
       { call: 'helm template gw helm/holdfast -f values.yaml | holdfast check -', about: 'Before a rollout:' },
     ],
-    exits: { 0: 'the configuration is good', ...WRONG_USAGE, ...BAD_CONFIGURATION },
+    exits: {
+      0: 'the configuration is good, and --online found no fault',
+      1: '--online found a fault',
+      ...WRONG_USAGE,
+      ...BAD_CONFIGURATION,
+    },
+  },
+  doctor: {
+    summary: 'look at issuers, upstreams and origins, and say what to mend',
+    operand: { name: 'FILE', completes: 'files', optional: true },
+    options: ['config', 'json'],
+    about: [
+      'Looks at everything that the configuration names, from this machine, with the code of the gateway: metadata, spelling, keys and clocks of issuers and whether they accept the credentials of the gateway; names, connections and certificates of upstreams; certificates and names of origins. Each finding says what was found, what was expected and what to do next.',
+      'Nothing is changed. Issuers are asked about a token that does not exist, which their logs may show. It takes 15 seconds at most; progress goes to standard error.',
+    ],
+    examples: [
+      {
+        call: 'holdfast doctor -c /etc/holdfast/holdfast.yaml',
+        about: 'Before a first start, or when something fails:',
+      },
+      { call: 'holdfast doctor holdfast.yaml --json', about: 'For a pipeline:' },
+    ],
+    exits: {
+      0: 'no fault was found; there may be warnings',
+      1: 'a fault was found',
+      ...WRONG_USAGE,
+      ...BAD_CONFIGURATION,
+    },
   },
   explain: {
     summary: 'decide about one request as the gateway would, and show every check',

@@ -1,10 +1,11 @@
-// The commands: argv → serve, check, explain, why, probe, schema, completion, version, help.
+// The commands: argv → serve, check, doctor, explain, why, probe, schema, completion, version, help.
 
 import { readFileSync } from 'node:fs';
-import { check } from './check.ts';
+import { check, checkOnline } from './check.ts';
 import { type CommandLine, demand, readCommandLine, UsageError } from './arguments.ts';
 import { EXIT, isCommand } from './commands.ts';
 import { completionScript, SHELLS } from './completion.ts';
+import { doctor } from './doctor/doctor.ts';
 import { explain } from './explain/explain.ts';
 import { helpOf, overview } from './help.ts';
 import { shadowReport } from './shadow-report.ts';
@@ -29,6 +30,8 @@ async function runCommand(argv: readonly string[]): Promise<Printed> {
       return serveUntilSignal(demand(line, 'config'), version(), json);
     case 'check':
       return checkFile(line, json);
+    case 'doctor':
+      return doctor(demand(line, 'config'), json);
     case 'explain':
       return explain(line);
     case 'why':
@@ -50,9 +53,15 @@ async function runCommand(argv: readonly string[]): Promise<Printed> {
   }
 }
 
-function checkFile(line: CommandLine, json: boolean): Printed {
+async function checkFile(line: CommandLine, json: boolean): Promise<Printed> {
   const file = demand(line, 'config');
-  const { verbose, 'without-files': withoutFiles } = line.options;
+  const { verbose, 'without-files': withoutFiles, online } = line.options;
+  if (online) {
+    if (file !== '-' && !withoutFiles) return checkOnline(file, { json, verbose });
+    throw new UsageError('--online needs a file with all that it names: neither - nor --without-files goes with it', {
+      command: 'check',
+    });
+  }
   return check(file, file === '-' ? readFileSync(0, 'utf8') : undefined, { json, verbose, withoutFiles });
 }
 

@@ -30,14 +30,24 @@ export class IssuerFailure extends Error {
   readonly broken: boolean;
   /** `error` of RFC 6749 §5.2, where the issuer gave one that is made like a registered code. */
   readonly error: string | undefined;
-  constructor(
-    message: string,
-    { broken = false, error }: { readonly broken?: boolean; readonly error?: string | undefined } = {},
-  ) {
+  /** Of the answer, where there was one that is not 200. */
+  readonly status: number | undefined;
+  /** Of Node or undici, where there was no answer: `ECONNREFUSED`; `timeout`: not in time. */
+  readonly code: string | undefined;
+  constructor(message: string, more: FailureFacts = {}) {
     super(message);
-    this.broken = broken;
-    this.error = error;
+    this.broken = more.broken ?? false;
+    this.error = more.error;
+    this.status = more.status;
+    this.code = more.code;
   }
+}
+
+interface FailureFacts {
+  readonly broken?: boolean;
+  readonly error?: string | undefined;
+  readonly status?: number;
+  readonly code?: string;
 }
 
 /** Connections to one issuer. @param more client certificate, how many connections at most, and for tests how names are resolved */
@@ -69,6 +79,8 @@ export interface FetchTerms {
   /** The default is a GET. */
   readonly post?: { readonly fields: Readonly<Record<string, string>>; readonly body: string };
   readonly accept: string;
+  /** Told of every answer, redirects and refusals too. */
+  readonly onAnswer?: (answer: Pick<Dispatcher.ResponseData, 'statusCode' | 'headers'>) => void;
 }
 
 /** Redirects after which there has to be an answer. */
@@ -86,6 +98,7 @@ export async function fetchText(url: URL, terms: FetchTerms): Promise<IssuerDocu
   try {
     for (let followed = 0; ; followed++) {
       const answer = await send(at, terms, signal);
+      terms.onAnswer?.(answer);
       if (answer.statusCode === 200) return await readDocument(answer, at, terms.limits);
       const next = followed < REDIRECTS ? redirectOf(answer, at, terms) : undefined;
       if (next === undefined) throw await refusal(answer, at);
@@ -94,8 +107,9 @@ export async function fetchText(url: URL, terms: FetchTerms): Promise<IssuerDocu
     }
   } catch (error) {
     if (error instanceof IssuerFailure) throw error;
-    const why = timeout.aborted ? `no answer in ${seconds} s` : codeOf(error);
-    throw new IssuerFailure(`${placeOf(at)}: ${why}`, { broken: BROKEN.has(why) });
+    const code = timeout.aborted ? 'timeout' : codeOf(error);
+    const why = timeout.aborted ? `no answer in ${seconds} s` : code;
+    throw new IssuerFailure(`${placeOf(at)}: ${why}`, { broken: BROKEN.has(code), code });
   }
 }
 
@@ -134,7 +148,7 @@ async function refusal(answer: Dispatcher.ResponseData, at: URL): Promise<Issuer
   if (error === undefined) discard(answer);
   const redirect = statusCode >= 300 && statusCode < 400 ? ', and a redirect is followed on the same origin only' : '';
   const because = error === undefined ? redirect : ` (${error})`;
-  return new IssuerFailure(`${placeOf(at)}: answered ${statusCode}${because}`, { error });
+  return new IssuerFailure(`${placeOf(at)}: answered ${statusCode}${because}`, { error, status: statusCode });
 }
 
 async function errorOf({ body }: Dispatcher.ResponseData): Promise<string | undefined> {
@@ -183,7 +197,7 @@ export async function discover<T>(
 }
 
 /** RFC 8414 §3.1 puts the well-known part before the issuer's path, OpenID Connect Discovery §4.1 behind it. */
-function wellKnown(issuer: string): readonly string[] {
+export function wellKnown(issuer: string): readonly string[] {
   if (!URL.canParse(issuer)) return [issuer];
   const { origin, pathname } = new URL(issuer);
   const path = pathname.replace(/\/$/, '');
