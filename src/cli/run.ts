@@ -1,4 +1,4 @@
-// The commands: argv → serve, check, doctor, explain, why, probe, schema, completion, version, help.
+// The commands: argv → serve, check, doctor, explain, why, probe, version and the others.
 
 import { readFileSync } from 'node:fs';
 import { check, checkOnline } from './check.ts';

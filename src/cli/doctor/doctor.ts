@@ -8,7 +8,7 @@ import { EXIT } from '../commands.ts';
 import { harmless } from '../layout.ts';
 import { type Good, loadPolicy, type Printed, printProblems } from '../load.ts';
 import { exchangesOf, lookAtExchange, lookAtIntrospection } from './endpoints.ts';
-import { type Finding, findingsOf, type Terms } from './finding.ts';
+import { type DoctorFinding, findingsOf, type Terms } from './finding.ts';
 import { lookAtIssuer } from './issuers.ts';
 import { lookAtOrigins } from './origins.ts';
 import { countFindings, printFindings, tellFindings } from './report.ts';
@@ -40,7 +40,7 @@ export async function doctor(file: string, json: boolean): Promise<Printed> {
 export async function examineLoaded({
   policy,
   read,
-}: Good): Promise<{ readonly exit: number; readonly findings: readonly Finding[] }> {
+}: Good): Promise<{ readonly exit: number; readonly findings: readonly DoctorFinding[] }> {
   const mask = compileMask(read.substitutions);
   const progress = (line: string) => process.stderr.write(`${harmless(mask(line))}\n`);
   const findings = mask(await examine(policy, { progress }));
@@ -50,14 +50,14 @@ export async function examineLoaded({
 /** One subject, and what looks at it. */
 interface Task {
   readonly subject: string;
-  readonly look: (terms: Terms) => Promise<readonly Finding[]>;
+  readonly look: (terms: Terms) => Promise<readonly DoctorFinding[]>;
 }
 
 /** All findings about a policy, subjects at the same time, in the order of the configuration. */
 export async function examine(
   policy: Policy,
   { limits = LIMITS, now = () => Date.now() / 1000, names = gatewayNames, progress = () => {} }: ExamineOptions = {},
-): Promise<readonly Finding[]> {
+): Promise<readonly DoctorFinding[]> {
   const ended = new AbortController();
   const timer = setTimeout(() => ended.abort(), limits.all * 1000);
   const terms: Terms = { each: limits.each, signal: ended.signal, now, names };
@@ -91,7 +91,7 @@ function tasksOf(policy: Policy): readonly Task[] {
   ];
 }
 
-async function lookAtAllOf(policy: Policy, issuer: Issuer, terms: Terms): Promise<readonly Finding[]> {
+async function lookAtAllOf(policy: Policy, issuer: Issuer, terms: Terms): Promise<readonly DoctorFinding[]> {
   const { introspection, tokenExchange } = issuer;
   const documents = lookAtIssuer(issuer, terms);
   const asked = introspection && documents.then(({ keys }) => lookAtIntrospection(issuer, introspection, keys, terms));
@@ -102,7 +102,7 @@ async function lookAtAllOf(policy: Policy, issuer: Issuer, terms: Terms): Promis
 }
 
 /** What is in flight ends with its own limit; its answer counts no longer. */
-function tooLate(subject: string, signal: AbortSignal): Promise<readonly Finding[]> {
+function tooLate(subject: string, signal: AbortSignal): Promise<readonly DoctorFinding[]> {
   const next = 'Mend what is found about other subjects, and try again.';
   const finding = findingsOf(subject).unknown('time', 'the time for the whole examination was over', next);
   return new Promise((resolve) => {
@@ -112,7 +112,7 @@ function tooLate(subject: string, signal: AbortSignal): Promise<readonly Finding
   });
 }
 
-function brokenLook(subject: string, error: unknown): Finding {
+function brokenLook(subject: string, error: unknown): DoctorFinding {
   const kind = error instanceof Error ? error.name : 'unknown error';
   return findingsOf(subject).unknown('examination', `failed unexpectedly (${kind})`, 'Please report this.');
 }

@@ -9,7 +9,7 @@ import { exchangeParameters, isAboutToken, type TokenExchangeTerms } from '../..
 import type { ClientRules, IntrospectionRules, Issuer, TokenExchangeRules } from '../../token/issuer.ts';
 import { readIntrospection } from '../../token/opaque-token.ts';
 import { readSignedIntrospection } from '../../token/signed-introspection.ts';
-import { type Finding, findingsOf, type Terms } from './finding.ts';
+import { type DoctorFinding, findingsOf, type Terms } from './finding.ts';
 import { failureOf, issuerTrouble } from './issuers.ts';
 
 /** A text that is a token of no issuer: it names itself in the log of the server, and is another one each time. */
@@ -24,7 +24,7 @@ export async function lookAtIntrospection(
   rules: IntrospectionRules,
   keys: readonly VerificationKey[] | undefined,
   terms: Terms,
-): Promise<Finding> {
+): Promise<DoctorFinding> {
   const of = findingsOf(`issuer ${issuer.name}`);
   const check = 'introspection';
   const accept = rules.signed ? 'application/token-introspection+jwt' : 'application/json';
@@ -70,7 +70,7 @@ export async function lookAtExchange(
   rules: TokenExchangeRules,
   exchange: TokenExchangeTerms,
   terms: Terms,
-): Promise<Finding> {
+): Promise<DoctorFinding> {
   const of = findingsOf(`issuer ${issuer.name}`);
   const check = `token exchange for ${exchange.name}`;
   const accept = 'application/json';
@@ -121,7 +121,7 @@ function told(
   of: ReturnType<typeof findingsOf>,
   { check, block, name }: { readonly check: string; readonly block: string; readonly name: string },
   failure: IssuerFailure,
-): Finding {
+): DoctorFinding {
   const { status, error, message } = failure;
   if (status === 401 || status === 403 || error === 'invalid_client') {
     const next = `Compare client_id and the credentials in ${block} with the client at the issuer, and what it may do there.`;

@@ -5,7 +5,7 @@ import type { NameResolver } from '../../dns/resolver.ts';
 /** `unknown`: it could not be looked at, mostly because of another finding. */
 export type Verdict = 'ok' | 'warning' | 'fault' | 'unknown';
 
-export interface Finding {
+export interface DoctorFinding {
   /** What was looked at: `issuer login`, `upstream orders http://127.0.0.1:9000`. */
   readonly subject: string;
   readonly check: string;
@@ -31,12 +31,12 @@ export interface Terms {
 export function findingsOf(subject: string) {
   const make =
     (verdict: Exclude<Verdict, 'ok'>) =>
-    (check: string, found: string, next: string, expected?: string): Finding => ({
+    (check: string, found: string, next: string, expected?: string): DoctorFinding => ({
       ...{ subject, check, verdict, found, next },
       ...(expected === undefined ? {} : { expected }),
     });
   return {
-    ok: (check: string, found: string): Finding => ({ subject, check, verdict: 'ok', found, next: '' }),
+    ok: (check: string, found: string): DoctorFinding => ({ subject, check, verdict: 'ok', found, next: '' }),
     warning: make('warning'),
     fault: make('fault'),
     unknown: make('unknown'),
@@ -48,10 +48,10 @@ const SOON = 21;
 
 /** A certificate's end as a finding. @param to seconds since the epoch. @param next what renews it */
 export function endOf(
-  { subject, check, next }: Pick<Finding, 'subject' | 'check' | 'next'>,
+  { subject, check, next }: Pick<DoctorFinding, 'subject' | 'check' | 'next'>,
   to: number,
   now: number,
-): Finding {
+): DoctorFinding {
   const { ok, warning, fault } = findingsOf(subject);
   const day = new Date(to * 1000).toISOString().slice(0, 10);
   const days = Math.floor((to - now) / 86_400);

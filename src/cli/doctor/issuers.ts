@@ -16,7 +16,7 @@ import { admitsAlgorithm } from '../../jose/algorithms.ts';
 import { readKeySet, type VerificationKey } from '../../jose/key-set.ts';
 import { mismatch } from '../../rejection/difference.ts';
 import type { Issuer } from '../../token/issuer.ts';
-import { connectionTrouble, type Finding, findingsOf, type Terms } from './finding.ts';
+import { connectionTrouble, type DoctorFinding, findingsOf, type Terms } from './finding.ts';
 
 /** Bytes of one document, as in issuer/keys.ts. */
 const SIZE = 1024 * 1024;
@@ -25,7 +25,7 @@ const CLOCKS = 30;
 
 /** What is known of an issuer after the look at its documents. */
 export interface LookedAt {
-  readonly findings: readonly Finding[];
+  readonly findings: readonly DoctorFinding[];
   /** undefined: they could not be had. */
   readonly keys: readonly VerificationKey[] | undefined;
 }
@@ -61,7 +61,7 @@ type Metadata =
 
 async function lookAtMetadata(
   looking: Looking,
-): Promise<{ readonly findings: readonly Finding[]; readonly uri: KeysAt }> {
+): Promise<{ readonly findings: readonly DoctorFinding[]; readonly uri: KeysAt }> {
   const { issuer } = looking;
   const { keys } = issuer;
   if (keys.from === 'jwks_file') return { findings: [], uri: 'file' };
@@ -119,7 +119,7 @@ async function readMetadata({ issuer, agent, terms, clock }: Looking, at: string
 function fromMetadata(
   { issuer }: Looking,
   { url, json }: Extract<Metadata, { json: object }>,
-): { readonly findings: readonly Finding[]; readonly uri: KeysAt } {
+): { readonly findings: readonly DoctorFinding[]; readonly uri: KeysAt } {
   const of = findingsOf(`issuer ${issuer.name}`);
   const findings = [of.ok('discovery', placeOf(url)), of.ok('issuer', issuer.issuer)];
   const uri = placeOrFailure(() => placeNamed('jwks_uri', 'jwks_uri' in json ? json.jwks_uri : undefined, url, issuer));
@@ -136,7 +136,7 @@ function placeOrFailure(place: () => URL): URL | IssuerFailure {
   }
 }
 
-function unreachable({ name }: Issuer, tried: Metadata): Finding {
+function unreachable({ name }: Issuer, tried: Metadata): DoctorFinding {
   const of = findingsOf(`issuer ${name}`);
   const failure = 'failure' in tried ? tried.failure : new IssuerFailure('no metadata');
   const trouble = issuerTrouble(failure, name);
@@ -193,7 +193,7 @@ function countKeys(issuer: Issuer, json: unknown): LookedAt {
   const published = of.warning(
     'private keys',
     'the key set has a private key in it',
-    'Tell those who run the issuer at once: whoever read it can sign tokens.',
+    'Tell those who run the issuer at once: everyone who read it can sign tokens.',
   );
   return {
     keys: set.keys,
@@ -224,7 +224,7 @@ class ClockOffsets {
     else this.#offsets.push(Math.min(0, said + 1 - started));
   }
 
-  findings({ name }: Issuer): readonly Finding[] {
+  findings({ name }: Issuer): readonly DoctorFinding[] {
     const of = findingsOf(`issuer ${name}`);
     const least = this.#offsets.toSorted((one, other) => Math.abs(one) - Math.abs(other))[0];
     if (least === undefined) return [];

@@ -4,14 +4,14 @@ import { X509Certificate } from 'node:crypto';
 import { covers } from '../../config/compile/pem.ts';
 import { hostOf } from '../../http/uri.ts';
 import type { Listener, ListenerOrigin } from '../../policy/policy.ts';
-import { endOf, type Finding, findingsOf, type Terms } from './finding.ts';
+import { endOf, type DoctorFinding, findingsOf, type Terms } from './finding.ts';
 import { lookAtName } from './upstreams.ts';
 
 /**
  * Looks at every origin of a listener: whether a certificate covers its host, and whether the host has an address.
  * NOT checked: whether the address leads here, which only its clients can see.
  */
-export async function lookAtOrigins(listener: Listener, terms: Terms): Promise<readonly Finding[]> {
+export async function lookAtOrigins(listener: Listener, terms: Terms): Promise<readonly DoctorFinding[]> {
   const certificates = (listener.tls?.certificates ?? []).map(({ cert, certFile }) => ({
     leaf: new X509Certificate(cert),
     certFile,
@@ -41,7 +41,7 @@ function lookAtCertificates(
   listener: Listener,
   origin: ListenerOrigin,
   leaves: readonly X509Certificate[],
-): readonly Finding[] {
+): readonly DoctorFinding[] {
   if (leaves.length === 0) return [];
   const of = findingsOf(subjectOf(listener, origin));
   const host = hostOf(origin.authority);
@@ -58,7 +58,11 @@ function namesOf(leaf: X509Certificate): string {
 }
 
 /** The name may be known only outside, so its absence here is no fault. */
-async function lookAtAddress(listener: Listener, origin: ListenerOrigin, terms: Terms): Promise<readonly Finding[]> {
+async function lookAtAddress(
+  listener: Listener,
+  origin: ListenerOrigin,
+  terms: Terms,
+): Promise<readonly DoctorFinding[]> {
   if (origin.wildcard) return [];
   const findings = await lookAtName(subjectOf(listener, origin), hostOf(origin.authority), terms);
   return findings.map((one) => {

@@ -1,7 +1,7 @@
 // The report of the doctor: a table of findings, then what to do, or the same as JSON.
 
 import { harmless, textTable, wrap } from '../layout.ts';
-import type { Finding, Verdict } from './finding.ts';
+import type { DoctorFinding, Verdict } from './finding.ts';
 
 const ORDER: readonly Verdict[] = ['fault', 'warning', 'unknown'];
 const WORDS: Readonly<Record<Verdict, readonly [one: string, more: string]>> = {
@@ -12,19 +12,19 @@ const WORDS: Readonly<Record<Verdict, readonly [one: string, more: string]>> = {
 };
 
 /** How many findings have each verdict. */
-export function countFindings(findings: readonly Finding[]): Readonly<Record<Verdict, number>> {
+export function countFindings(findings: readonly DoctorFinding[]): Readonly<Record<Verdict, number>> {
   const count = (verdict: Verdict) => findings.filter((one) => one.verdict === verdict).length;
   return { fault: count('fault'), warning: count('warning'), unknown: count('unknown'), ok: count('ok') };
 }
 
 /** For programs. */
-export function tellFindings(findings: readonly Finding[]) {
+export function tellFindings(findings: readonly DoctorFinding[]) {
   const { fault: faults, warning: warnings, unknown } = countFindings(findings);
   return { faults, warnings, unknown, findings };
 }
 
 /** For people: all findings in a table, then each that is not in order in full, faults first. */
-export function printFindings(findings: readonly Finding[]): string {
+export function printFindings(findings: readonly DoctorFinding[]): string {
   const rows = findings.map(({ verdict, subject, check, found }) => [verdict, subject, check, found].map(harmless));
   const told = ORDER.flatMap((verdict) => findings.filter((one) => one.verdict === verdict)).map(tell);
   const counts = countFindings(findings);
@@ -34,7 +34,7 @@ export function printFindings(findings: readonly Finding[]): string {
   return [textTable(['verdict', 'subject', 'check', 'found'], rows), ...told, `${sums.join(', ')}.\n`].join('\n');
 }
 
-function tell({ verdict, subject, check, found, expected = '', next }: Finding): string {
+function tell({ verdict, subject, check, found, expected = '', next }: DoctorFinding): string {
   const lines = (
     [
       ['found', found],

@@ -6,13 +6,17 @@ import { type PeerCertificate, TLSSocket } from 'node:tls';
 import { compileConnector, ConnectFailure, NotHttp2 } from '../../edge/upstream/connect.ts';
 import type { Target, Upstream } from '../../policy/policy.ts';
 import { untrusted } from '../../rejection/difference.ts';
-import { connectionTrouble, endOf, type Finding, findingsOf, type Terms } from './finding.ts';
+import { connectionTrouble, endOf, type DoctorFinding, findingsOf, type Terms } from './finding.ts';
 
 /**
  * Connects to one target as the gateway does, and sends no request.
  * NOT checked: whether the server accepts the client certificate, which TLS 1.3 tells only with the first answer.
  */
-export async function lookAtTarget(upstream: Upstream, target: Target, terms: Terms): Promise<readonly Finding[]> {
+export async function lookAtTarget(
+  upstream: Upstream,
+  target: Target,
+  terms: Terms,
+): Promise<readonly DoctorFinding[]> {
   const { origin, socketPath } = target;
   const place = socketPath ?? origin;
   const subject = `upstream ${upstream.name} ${place}`;
@@ -51,7 +55,7 @@ export async function lookAtName(
   subject: string,
   host: string,
   { each, names }: Pick<Terms, 'each' | 'names'>,
-): Promise<readonly Finding[]> {
+): Promise<readonly DoctorFinding[]> {
   const of = findingsOf(subject);
   if (/^[0-9.]+$|^\[/.test(host)) return [];
   try {
@@ -83,9 +87,9 @@ async function lookAtConnection(
   { http2, name }: Upstream,
   socket: Socket,
   terms: Terms,
-): Promise<readonly Finding[]> {
+): Promise<readonly DoctorFinding[]> {
   const of = findingsOf(subject);
-  const findings: Finding[] = [of.ok('connection', socket.remoteAddress ?? 'open')];
+  const findings: DoctorFinding[] = [of.ok('connection', socket.remoteAddress ?? 'open')];
   if (socket instanceof TLSSocket) {
     const { valid_to: to }: PeerCertificate = socket.getPeerCertificate();
     findings.push(of.ok('TLS', `${socket.getProtocol() ?? ''}, the certificate is trusted`));

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { examine } from '../../../src/cli/doctor/doctor.ts';
-import type { Finding } from '../../../src/cli/doctor/finding.ts';
+import type { DoctorFinding } from '../../../src/cli/doctor/finding.ts';
 import { lookAtOrigins } from '../../../src/cli/doctor/origins.ts';
 import { printFindings } from '../../../src/cli/doctor/report.ts';
 import { run } from '../../../src/cli/run.ts';
@@ -120,7 +120,7 @@ describe('the command', () => {
   });
   test('--json has the same on standard output alone', async (t) => {
     const { exit, stdout } = await command(t, 'doctor', await configured(t, '/'), '--json');
-    const told = JSON.parse(stdout) as { faults: number; findings: Finding[] };
+    const told = JSON.parse(stdout) as { faults: number; findings: DoctorFinding[] };
     assert.deepEqual([exit, told.faults], [1, 1]);
     assert.ok(told.findings.every(({ subject, check, found }) => [subject, check, found].every((text) => text !== '')));
     assert.ok(told.findings.every(({ verdict, next }) => (verdict === 'ok') === (next === '')));
@@ -155,6 +155,6 @@ describe('the command', () => {
 });
 
 test('what a server wrote does not steer the terminal', () => {
-  const finding: Finding = { subject: 'a', check: 'b', verdict: 'fault', found: 'c\u001b[2J\nd', next: 'e' };
+  const finding: DoctorFinding = { subject: 'a', check: 'b', verdict: 'fault', found: 'c\u001b[2J\nd', next: 'e' };
   assert.doesNotMatch(printFindings([finding]), /\u001b/);
 });

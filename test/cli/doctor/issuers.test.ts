@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { lookAtExchange, lookAtIntrospection } from '../../../src/cli/doctor/endpoints.ts';
-import type { Finding } from '../../../src/cli/doctor/finding.ts';
+import type { DoctorFinding } from '../../../src/cli/doctor/finding.ts';
 import { lookAtIssuer } from '../../../src/cli/doctor/issuers.ts';
 import type { ClientRules, Issuer } from '../../../src/token/issuer.ts';
 import { doctorTerms } from '../../support/doctor.ts';
@@ -16,8 +16,8 @@ const JSON_TYPE = { 'content-type': 'application/json' };
 
 const discovered = (issuer: string, over: Partial<Issuer> = {}) =>
   makeIssuer({ from: 'discovery', uri: undefined }, { issuer, ...over });
-const verdicts = (findings: readonly Finding[]) => findings.map(({ check, verdict }) => `${check}: ${verdict}`);
-const one = (findings: readonly Finding[], check: string): Finding =>
+const verdicts = (findings: readonly DoctorFinding[]) => findings.map(({ check, verdict }) => `${check}: ${verdict}`);
+const one = (findings: readonly DoctorFinding[], check: string): DoctorFinding =>
   findings.find((finding) => finding.check === check) ?? assert.fail(`no finding ${check}`);
 
 /** An issuer whose metadata and keys are good. */

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { tmpdir } from 'node:os';
 import { describe, type TestContext, test } from 'node:test';
 import { lookAtTarget } from '../../../src/cli/doctor/upstreams.ts';
-import type { Finding } from '../../../src/cli/doctor/finding.ts';
+import type { DoctorFinding } from '../../../src/cli/doctor/finding.ts';
 import { NO_UPSTREAM, type Upstream } from '../../../src/policy/policy.ts';
 import { doctorTerms, namesOf } from '../../support/doctor.ts';
 import { serve } from '../../support/issuer-server.ts';
@@ -19,12 +19,12 @@ const CA = await makeCa();
 
 type Wishes = { readonly tls?: Partial<Upstream['tls']>; readonly http2?: boolean };
 
-function look(origin: string, { tls, http2 = false }: Wishes = {}, each = 20): Promise<readonly Finding[]> {
+function look(origin: string, { tls, http2 = false }: Wishes = {}, each = 20): Promise<readonly DoctorFinding[]> {
   const upstream = { ...NO_UPSTREAM, name: 'orders', http2, tls: { ...NO_UPSTREAM.tls, ca: CA.cert, ...tls } };
   return lookAtTarget(upstream, { origin, socketPath: undefined }, doctorTerms({ each }));
 }
 
-const verdicts = (findings: readonly Finding[]) => findings.map(({ check, verdict }) => `${check}: ${verdict}`);
+const verdicts = (findings: readonly DoctorFinding[]) => findings.map(({ check, verdict }) => `${check}: ${verdict}`);
 
 async function listen(t: TestContext, server: Server): Promise<number> {
   server.listen(0, '127.0.0.1');
