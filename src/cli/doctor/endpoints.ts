@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { IssuerEndpoint, type Post } from '../../issuer/endpoint.ts';
-import { IssuerFailure } from '../../issuer/fetch.ts';
+import type { IssuerFailure } from '../../issuer/fetch.ts';
 import type { VerificationKey } from '../../jose/key-set.ts';
 import type { Policy } from '../../policy/policy.ts';
 import { exchangeParameters, isAboutToken, type TokenExchangeTerms } from '../../token/exchanged-token.ts';

@@ -32,7 +32,11 @@ export function findingsOf(subject: string) {
   const make =
     (verdict: Exclude<Verdict, 'ok'>) =>
     (check: string, found: string, next: string, expected?: string): DoctorFinding => ({
-      ...{ subject, check, verdict, found, next },
+      subject,
+      check,
+      verdict,
+      found,
+      next,
       ...(expected === undefined ? {} : { expected }),
     });
   return {

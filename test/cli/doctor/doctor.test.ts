@@ -10,7 +10,7 @@ import { run } from '../../../src/cli/run.ts';
 import type { Listener } from '../../../src/policy/policy.ts';
 import { doctorTerms, namesOf } from '../../support/doctor.ts';
 import { startUpstream, writePolicy } from '../../support/gateway.ts';
-import { json, KEY_A, serve, site } from '../../support/issuer-server.ts';
+import { KEY_A, serve, site } from '../../support/issuer-server.ts';
 import { makeCertificate } from '../../support/pki.ts';
 import { policyOf } from '../../support/policies.ts';
 import { AUDIENCE } from '../../support/tokens.ts';
