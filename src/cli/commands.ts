@@ -33,7 +33,7 @@ export const OPTIONS = {
   },
   online: {
     type: 'boolean',
-    about: 'looks at issuers, upstreams and origins too, as the command doctor does',
+    about: 'looks at issuers, upstreams, origins and Redis too, as the command doctor does',
   },
   verbose: {
     type: 'boolean',
@@ -155,12 +155,12 @@ export const COMMANDS = {
     },
   },
   doctor: {
-    summary: 'look at issuers, upstreams and origins, and say what to mend',
+    summary: 'look at issuers, upstreams, origins and Redis, and say what to mend',
     operand: { name: 'FILE', completes: 'files', optional: true },
     options: ['config', 'json'],
     about: [
-      'Looks at everything that the configuration names, from this machine, with the code of the gateway: metadata, spelling, keys and clocks of issuers and whether they accept the credentials of the gateway; names, connections and certificates of upstreams; certificates and names of origins. Each finding says what was found, what was expected and what to do next.',
-      'Nothing is changed. Issuers are asked about a token that does not exist, which their logs may show. It takes 15 seconds at most; progress goes to standard error.',
+      'Looks at everything that the configuration names, from this machine, with the code of the gateway: metadata, spelling, keys and clocks of issuers and whether they accept the credentials of the gateway; names, connections and certificates of upstreams; certificates and names of origins; role, settings, rights and speed of Redis. Each finding says what was found, what was expected and what to do next.',
+      'Nothing is changed, but for keys in Redis that live for a second. Issuers are asked about a token that does not exist, which their logs may show. It takes 15 seconds at most; progress goes to standard error.',
     ],
     examples: [
       {

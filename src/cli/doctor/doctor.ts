@@ -1,4 +1,4 @@
-// `holdfast doctor`: issuers, upstreams and origins as this machine meets them.
+// `holdfast doctor`: issuers, upstreams, origins and Redis as this machine meets them.
 
 import { compileMask } from '../../config/report/mask.ts';
 import { names as gatewayNames } from '../../dns/resolver.ts';
@@ -11,6 +11,7 @@ import { exchangesOf, lookAtExchange, lookAtIntrospection } from './endpoints.ts
 import { type DoctorFinding, findingsOf, type Terms } from './finding.ts';
 import { lookAtIssuer } from './issuers.ts';
 import { lookAtOrigins } from './origins.ts';
+import { lookAtRedis } from './redis.ts';
 import { countFindings, printFindings, tellFindings } from './report.ts';
 import { lookAtTarget } from './upstreams.ts';
 
@@ -73,6 +74,8 @@ export async function examine(
 }
 
 function tasksOf(policy: Policy): readonly Task[] {
+  const { redis } = policy.replay;
+  const rates = policy.routes.some(({ rateLimit }) => rateLimit?.shared === true);
   return [
     ...policy.listeners.map((listener) => ({
       subject: `listener ${listener.name}`,
@@ -88,6 +91,9 @@ function tasksOf(policy: Policy): readonly Task[] {
         look: (terms: Terms) => lookAtTarget(upstream, target, terms),
       })),
     ),
+    ...(redis === undefined
+      ? []
+      : [{ subject: 'redis', look: (terms: Terms) => lookAtRedis(redis, { rates }, terms) }]),
   ];
 }
 

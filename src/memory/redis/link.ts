@@ -226,7 +226,17 @@ function connectionOptions({ username, password, tls }: RedisPolicy) {
   };
 }
 
-function openServer(policy: RedisPolicy, lookup: LookupFunction): Redis {
+/** What a client has that does not wait for its server; milliseconds. */
+interface Impatience {
+  readonly retryStrategy: () => null;
+  readonly sentinelRetryStrategy: () => null;
+  readonly enableAutoPipelining: false;
+  readonly connectTimeout: number;
+  readonly socketTimeout: number;
+}
+
+/** A client of one server, not connected yet. @param more in place of what the gateway's own has */
+export function openServer(policy: RedisPolicy, lookup: LookupFunction, more: Partial<Impatience> = {}): Redis {
   const { tls, place } = policy;
   return new Redis({
     ...connectionOptions(policy),
@@ -235,6 +245,7 @@ function openServer(policy: RedisPolicy, lookup: LookupFunction): Redis {
     lazyConnect: true,
     enableAutoPipelining: true,
     retryStrategy: retryDelay,
+    ...more,
   });
 }
 
