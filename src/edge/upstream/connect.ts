@@ -57,7 +57,9 @@ export function compileConnector(
   });
   const servername = target.origin.startsWith('https:') ? (tls.serverName ?? '') : '';
   return (options, callback) => {
-    connector({ ...options, servername }, (error, socket) => {
+    // A URL has brackets around an IPv6 address, a socket has not.
+    const hostname = options.hostname.replace(/^\[(.*)\]$/, '$1');
+    connector({ ...options, hostname, servername }, (error, socket) => {
       if (error !== null) return callback(new ConnectFailure(error), null);
       if (http2 && socket instanceof TLSSocket && socket.alpnProtocol !== 'h2') {
         socket.destroy();

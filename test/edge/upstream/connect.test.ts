@@ -1,8 +1,10 @@
 // Connections to targets: names that do not resolve, trust of TLS.
 
 import assert from 'node:assert/strict';
+import type { LookupFunction } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import type { TLSSocket, TlsOptions } from 'node:tls';
+import { compileConnector, ConnectFailure } from '../../../src/edge/upstream/connect.ts';
 import { makeCa, makeCertificate } from '../../support/pki.ts';
 import { openBalanced, openTarget } from '../../support/targets.ts';
 import { resolver } from './naming.ts';
@@ -106,5 +108,28 @@ describe('several https targets', () => {
     const balanced = await openBalanced(t, [bad.origin, good.origin], upstream, { open: { lookup } });
     assert.equal((await balanced.ask('/')).body, 'upstream_unreachable');
     assert.deepEqual([bad.target.seen, good.target.seen], [[], []]);
+  });
+});
+
+describe('a target by its IPv6 address', () => {
+  it('is connected to and not looked up as a name, brackets or not, over HTTP/1.1 and HTTP/2', async () => {
+    const asked: string[] = [];
+    const lookup: LookupFunction = (name, _options, callback) => {
+      asked.push(name);
+      callback(Object.assign(new Error(name), { code: 'ENOTFOUND' }), []);
+    };
+    for (const http2 of [false, true]) {
+      // Port 1 has no server, and not every machine has IPv6: in both cases the system says so, and no name is asked for.
+      const target = { origin: 'http://[::1]:1', socketPath: undefined };
+      const connector = compileConnector(target, { tls: NO_TLS, http2 }, 20, lookup);
+      for (const hostname of ['[::1]', '::1']) {
+        const failure = await new Promise((resolve) => {
+          connector({ hostname, host: '[::1]:1', protocol: 'http:', port: '1' }, (...answer) => resolve(answer[0]));
+        });
+        assert.ok(failure instanceof ConnectFailure);
+        assert.notEqual(failure.code, 'ENOTFOUND');
+      }
+    }
+    assert.deepEqual(asked, []);
   });
 });
