@@ -100,7 +100,11 @@ function tasksOf(policy: Policy): readonly Task[] {
 async function lookAtAllOf(policy: Policy, issuer: Issuer, terms: Terms): Promise<readonly DoctorFinding[]> {
   const { introspection, tokenExchange } = issuer;
   const documents = lookAtIssuer(issuer, terms);
-  const asked = introspection && documents.then(({ keys }) => lookAtIntrospection(issuer, introspection, keys, terms));
+  const asked =
+    introspection &&
+    (introspection.signed ? documents : Promise.resolve({ keys: undefined })).then(({ keys }) =>
+      lookAtIntrospection(issuer, introspection, keys, terms),
+    );
   const exchanges = tokenExchange === undefined ? [] : exchangesOf(policy, issuer);
   const exchanged = exchanges.map((one) => tokenExchange && lookAtExchange(issuer, tokenExchange, one, terms));
   const [{ findings }, ...endpoints] = await Promise.all([documents, asked, ...exchanged]);
@@ -109,8 +113,8 @@ async function lookAtAllOf(policy: Policy, issuer: Issuer, terms: Terms): Promis
 
 /** What is in flight ends with its own limit; its answer counts no longer. */
 function tooLate(subject: string, signal: AbortSignal): Promise<readonly DoctorFinding[]> {
-  const next = 'Mend what is found about other subjects, and try again.';
-  const finding = findingsOf(subject).unknown('time', 'the time for the whole examination was over', next);
+  const next = 'Look for what is slow: it was asked at the same time as everything else.';
+  const finding = findingsOf(subject).fault('time', 'not done when the time for everything was over', next);
   return new Promise((resolve) => {
     const late = () => resolve([finding]);
     // In the next turn: what ends by the same signal may have more to say.
@@ -120,5 +124,5 @@ function tooLate(subject: string, signal: AbortSignal): Promise<readonly DoctorF
 
 function brokenLook(subject: string, error: unknown): DoctorFinding {
   const kind = error instanceof Error ? error.name : 'unknown error';
-  return findingsOf(subject).unknown('examination', `failed unexpectedly (${kind})`, 'Please report this.');
+  return findingsOf(subject).fault('examination', `failed unexpectedly (${kind})`, 'Please report this.');
 }
