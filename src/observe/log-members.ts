@@ -65,7 +65,7 @@ export const FACT_MEMBERS = {
   ),
   received: member(
     'text',
-    'What came. Unverified values are cut and escaped ([decision 9301](decisions/9301-facts-that-name-the-difference.md)).',
+    'What came. Unverified values are cut and escaped ([decision 98](decisions/0098-facts-that-name-the-difference.md)).',
   ),
   received_in: member('text', 'The field, or part of the connection, that said so.'),
   clock_offset: member('number', 'Seconds by which the clock of the client is ahead, or behind where negative.'),

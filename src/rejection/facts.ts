@@ -7,7 +7,7 @@ import { shortText } from './short.ts';
 /**
  * What a refusal may tell. No member fits a token, proof, nonce, key or password. Values that came from outside are those of `iss`, `aud`,
  * `htm`, `htu`, `iat`, `typ`, `alg` and `kid`, thumbprints, the origin that was asked for, and origin and method of a page: unverified
- * ones are cut and escaped (difference.ts), and `htu` has no userinfo, query and fragment (decision 9301).
+ * ones are cut and escaped (difference.ts), and `htu` has no userinfo, query and fragment (decision 98).
  */
 export interface RejectionFacts {
   /** Name of the claim, field, parameter or part that was wrong; no key of the configuration, for clients read it. */

@@ -40,7 +40,7 @@ const SIGNATURE_REMEMBERED = { ...REMEMBERED, replayed: 'signature_replayed', ch
 
 /**
  * One atomic call, or none where nothing was shown that passes once. A signature covers the proof that came with it, and so passes once
- * because the proof does (decision 9201).
+ * because the proof does (decision 96).
  * @param now seconds since the epoch
  * @returns Rejection: proof_replayed, signature_replayed, replay_store_full, replay_store_unavailable, or a challenge
  */

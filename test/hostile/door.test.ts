@@ -29,7 +29,7 @@ const PLAIN_HTTP: Readonly<Record<string, string>> = {
   'half a request': 'POST / HTTP/1.1\r\n',
 };
 
-// Decision 9303: in one answer, whatever follows its first line.
+// Decision 100: in one answer, whatever follows its first line.
 test('plain HTTP on a TLS port is told that it needs TLS, once, reaches nobody, and is one failed handshake each', async (t) => {
   const rig = await startRig(t);
   for (const [what, bytes] of Object.entries(PLAIN_HTTP)) {
