@@ -134,7 +134,7 @@ async function play(caller: Caller, fields: readonly Fields[], paced: boolean): 
   if (paced) {
     const started = performance.now();
     const ends = fields.map(async (one, nth) => {
-      await pause((nth * 1000) / PACE - (performance.now() - started));
+      await pause(Math.max(0, (nth * 1000) / PACE - (performance.now() - started)));
       await take(one);
     });
     await Promise.all(ends);
