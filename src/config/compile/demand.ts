@@ -191,6 +191,11 @@ function mainIssuer(compilation: Compilation, at: ConfigPath, issuers: ReadonlyM
   }
   const names = [...issuers.keys()].filter((name) => read.includedBy(['issuers', name]) === undefined);
   if (names.length === 1) return names;
+  if (issuers.size === 0) {
+    const expected = 'expected an issuer under issuers, whose tokens count here, or require: public';
+    compilation.problem(here, `is missing and no issuer is declared, ${expected}`);
+    return [];
+  }
   const found = names.length === 0 ? 'there is no issuer' : 'there are several issuers';
   compilation.problem(here, `is missing and ${found}, expected the names of issuers: ${listed([...issuers.keys()])}`);
   return [];

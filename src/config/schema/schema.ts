@@ -206,7 +206,8 @@ export const schema = z.strictObject({
     .describe('After SIGTERM.'),
   issuers: z
     .record(name, issuer, 'a mapping from names to issuers')
-    .describe('Authorization servers whose tokens count, by name.'),
+    .prefault({})
+    .describe('Authorization servers whose tokens count, by name; none are needed where every route is public.'),
   replay: replay.prefault({}).describe('Where used proofs are remembered.'),
   nonce: nonce.prefault({}).describe('DPoP nonces (RFC 9449 §9).'),
   rate_limits: z

@@ -93,8 +93,11 @@ describe('issuers of a route', () => {
       'routes[0].issuers: is missing and there are several issuers, expected the names of issuers: login, other',
     ]);
     assertProblems({ issuers: '{}', routes: `- «${route('').slice(2)}` }, [
-      'routes[0].issuers: is missing and there is no issuer, expected the names of issuers: none is configured',
+      'routes[0].issuers: is missing and no issuer is declared, expected an issuer under issuers, whose tokens count here, or require: public',
     ]);
+  });
+
+  test('where every route is public no issuer is needed, and the key can be left out', () => {
     policyOf({ issuers: '{}', routes: route(PUBLIC) });
   });
 
