@@ -1,6 +1,6 @@
 // The metrics of upstreams, as one worker sees them.
 
-import type { Upstream } from '../policy/policy.ts';
+import type { Upstream } from '../policy/upstream.ts';
 import {
   addCounter,
   addGauge,

@@ -2,8 +2,9 @@
 
 import type { BindingName } from '../binding/permit.ts';
 import type { Requirement } from '../binding/binding.ts';
-import { formatTarget } from '../config/report/describe.ts';
-import type { Demand, Listener, Policy, Route, Upstream } from '../policy/policy.ts';
+import { formatTarget } from '../config/report/describe-forwarding.ts';
+import type { Demand, Listener, Policy, Route } from '../policy/policy.ts';
+import type { Upstream } from '../policy/upstream.ts';
 import { REASON_NAMES, REASONS, type Reason, type Stage } from '../rejection/rejection.ts';
 import type { Issuer } from '../token/issuer.ts';
 import { HANDSHAKE_REASONS, TLS_VERSIONS } from './connection-metrics.ts';

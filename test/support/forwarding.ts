@@ -15,7 +15,8 @@ import { Http1Transaction } from '../../src/edge/transaction/http1.ts';
 import { type OpenUpstream, openUpstream, type UpstreamOptions } from '../../src/edge/upstream/upstream.ts';
 import type { Attempts } from '../../src/observe/log.ts';
 import { compileManagedFields } from '../../src/policy/managed-fields.ts';
-import type { ForwardRules, Route, Timeouts, Upstream } from '../../src/policy/policy.ts';
+import type { ForwardRules, Route, Timeouts } from '../../src/policy/policy.ts';
+import type { Upstream } from '../../src/policy/upstream.ts';
 
 export const FORWARD: ForwardRules = {
   host: 'preserve',

@@ -8,7 +8,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import type { TlsOptions } from 'node:tls';
 import type { UpstreamEvent } from '../../src/edge/upstream/upstream.ts';
-import type { Upstream } from '../../src/policy/policy.ts';
+import type { Upstream } from '../../src/policy/upstream.ts';
 import { type Forwarder, type ForwarderWishes, openForwarder } from './forwarding.ts';
 
 /** A server that can be killed, with all its connections, and started again on the same port. */

@@ -4,7 +4,7 @@ import { connect as connectHttp2 } from 'node:http2';
 import type { Socket } from 'node:net';
 import { type PeerCertificate, TLSSocket } from 'node:tls';
 import { compileConnector, ConnectFailure, NotHttp2 } from '../../edge/upstream/connect.ts';
-import type { Target, Upstream } from '../../policy/policy.ts';
+import type { Target, Upstream } from '../../policy/upstream.ts';
 import { untrusted } from '../../rejection/difference.ts';
 import { connectionTrouble, endOf, type DoctorFinding, findingsOf, type Terms } from './finding.ts';
 

@@ -1,7 +1,8 @@
 // Ownership of included files: one owner per issuer, host and path, and upstream.
 
 import { dirname, resolve, sep } from 'node:path';
-import type { Route, Upstream } from '../../policy/policy.ts';
+import type { Route } from '../../policy/policy.ts';
+import type { Upstream } from '../../policy/upstream.ts';
 import { metadataKey } from '../../policy/protected-resource.ts';
 import type { Issuer } from '../../token/issuer.ts';
 import type { ConfigPath } from '../problem.ts';

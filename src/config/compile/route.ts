@@ -13,14 +13,8 @@ import { compileRouteLimit } from './rate-limit.ts';
 import { compileResource } from './resource.ts';
 import { checkWeaker } from './weaker.ts';
 import type { ConfigPath } from '../problem.ts';
-import {
-  type CorsRules,
-  type Demand,
-  type Route,
-  type RouteMatch,
-  type Upstream,
-  NO_UPSTREAM,
-} from '../../policy/policy.ts';
+import type { CorsRules, Demand, Route, RouteMatch } from '../../policy/policy.ts';
+import { type Upstream, NO_UPSTREAM } from '../../policy/upstream.ts';
 
 /** What routes refer to by name. */
 export interface Named {

@@ -1,7 +1,7 @@
 // Comparison of issuers and of addresses that are spelled in different ways.
 
 import { posix } from 'node:path';
-import type { Target } from '../../policy/policy.ts';
+import type { Target } from '../../policy/upstream.ts';
 import { isLoopback } from './compilation.ts';
 
 /**

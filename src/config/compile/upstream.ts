@@ -4,7 +4,7 @@ import { hostOf, readAuthority } from '../../http/uri.ts';
 import { type Compilation, isLoopback } from './compilation.ts';
 import { authoritiesAt, keyPairAt } from './pem.ts';
 import type { ConfigPath } from '../problem.ts';
-import type { Target, Upstream } from '../../policy/policy.ts';
+import type { Target, Upstream } from '../../policy/upstream.ts';
 import type { Config } from '../schema/schema.ts';
 
 type UpstreamConfig = Config['upstreams'][string];

@@ -1,19 +1,9 @@
 // A compiled policy in plain words: what it demands, forwards and does not enforce.
 
-import { metadataUri } from '../../policy/protected-resource.ts';
 import type { Config } from '../schema/schema.ts';
-import {
-  type Bind,
-  type CertificateSource,
-  type Demand,
-  type Listener,
-  NO_UPSTREAM,
-  type Policy,
-  type RequestLimits,
-  type Route,
-  type Target,
-  type Upstream,
-} from '../../policy/policy.ts';
+import { describeForward, describeUpstream } from './describe-forwarding.ts';
+import type { Bind, CertificateSource, Demand, Listener, Policy, RequestLimits, Route } from '../../policy/policy.ts';
+import { NO_UPSTREAM } from '../../policy/upstream.ts';
 import type { TracingRules } from '../../policy/tracing.ts';
 import type { AccessTokenMark } from '../../token/token-kind.ts';
 
@@ -79,11 +69,6 @@ export function describeIncluded({ files, routes, upstreams }: Config['include']
 export function formatBind(bind: Bind): string {
   if ('path' in bind) return `unix:${bind.path}`;
   return bind.host.includes(':') ? `[${bind.host}]:${bind.port}` : `${bind.host}:${bind.port}`;
-}
-
-/** `http://127.0.0.1:9000` or `unix:/run/orders.sock`. */
-export function formatTarget({ origin, socketPath }: Target): string {
-  return socketPath === undefined ? origin : `unix:${socketPath}`;
 }
 
 function describeTelemetry({ bind, hosts }: Policy['telemetry']): string {
@@ -200,20 +185,6 @@ function formatBytes(bytes: number): string {
   return at === -1 ? `${bytes} B` : `${bytes / 1024 ** (3 - at)} ${units[at]}`;
 }
 
-/** `orders (http://127.0.0.1:9000)`, with what else decides where a request goes. */
-function describeUpstream(upstream: Upstream): string {
-  if (upstream.name === NO_UPSTREAM.name) return 'none: the proxy in front forwards';
-  const { name, targets, balance, health, circuit, connections, tunnels, http2 } = upstream;
-  const parts = [
-    targets.map(formatTarget).join(', '),
-    ...(targets.length > 1 ? [balance] : []),
-    `${targets.length > 1 ? 'each ' : ''}${connections} connections ${http2 ? 'of up to 100 requests ' : ''}and ${tunnels} WebSockets per worker, of which one client gets at most two thirds`,
-    ...(health ? [`GET ${health.path} every ${health.interval} s`] : []),
-    ...(circuit ? [`left alone for ${circuit.open} s after ${circuit.failures} failures in a row`] : []),
-  ];
-  return `${name} (${parts.join('; ')})`;
-}
-
 const REQUIREMENTS: Readonly<Record<Demand['requirement'], string>> = {
   public: 'nothing: anybody may call it',
   token: 'an access token; one that is bound is held to its binding, an unbound one passes as Bearer',
@@ -285,49 +256,6 @@ function describeIntrospection({ issuer, introspection }: Demand['issuers'][numb
     ...(signed ? ['answers are signed by the issuer (RFC 9701)'] : []),
     ...(accessToken === undefined ? [] : [`access tokens in its answers: ${describeMark(accessToken)}`]),
   ];
-}
-
-function describeForward({ demand, forward, cors, stripPrefix, resource }: Route): string[] {
-  const isPublic = demand.requirement === 'public';
-  const credentials = {
-    remove: 'without Authorization and DPoP',
-    'as-received': 'with Authorization and DPoP as received',
-    bearer: 'with the access token as Bearer, without the proof',
-    exchange: `with another access token as Bearer, ${describeExchange(forward.exchange, demand.issuers)}`,
-  };
-  return [
-    credentials[isPublic ? 'as-received' : forward.authorization],
-    ...(isPublic
-      ? []
-      : forward.identity.map(
-          ({ field, source }) => `${field}: ${'fact' in source ? `@${source.fact}` : source.claims.join(' or ')}`,
-        )),
-    ...forward.clientCertificate.map(({ format, field }) => `${field}: the client's certificate (${format})`),
-    ...(stripPrefix === undefined ? [] : [`${stripPrefix} cut from the front of the path`]),
-    ...(cors ? [`CORS for ${cors.origins.join(', ')}`] : []),
-    ...(resource
-      ? [
-          `part of the resource ${resource.identifier}, described at ${metadataUri(resource.identifier)}${signedBy(resource)}`,
-        ]
-      : []),
-  ];
-}
-
-/** Who attests the document. */
-function signedBy({ signedBy: issuer }: NonNullable<Route['resource']>): string {
-  return issuer === undefined ? '' : `, signed by ${issuer} (RFC 9728 §2.2)`;
-}
-
-/** `for orders (scope read), got from https://login.example.com in exchange for the client's (RFC 8693)`. */
-function describeExchange(terms: Route['forward']['exchange'], issuers: Demand['issuers']): string {
-  const { name = '', scope = [] } = terms ?? {};
-  const scopes = scope.length === 0 ? '' : ` (scope ${scope.join(' ')})`;
-  const from = issuers.map(({ issuer, tokenExchange }) => {
-    const { clientId, credentials, cache, endpoint = 'its metadata' } = tokenExchange ?? {};
-    const where = `at the endpoint of ${endpoint}`.replace('the endpoint of http', 'http');
-    return `${issuer} ${where} by ${clientId} with ${credentials?.method}, used ${cache} s at most`;
-  });
-  return `for ${name}${scopes}, got in exchange for the client's (RFC 8693) from ${from.join('; ')}`;
 }
 
 function revocation({ issuers, audience }: Demand): string[] {

@@ -4,7 +4,7 @@ import type { LookupFunction, Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { buildConnector } from 'undici';
 import { names } from '../../dns/resolver.ts';
-import type { Target, Upstream } from '../../policy/policy.ts';
+import type { Target, Upstream } from '../../policy/upstream.ts';
 
 export type Connector = buildConnector.connector;
 

@@ -1,7 +1,7 @@
 // Health checks of targets: unhealthy ones get no requests.
 
 import { Client } from 'undici';
-import type { HealthRules, Target, Upstream } from '../../policy/policy.ts';
+import type { HealthRules, Target, Upstream } from '../../policy/upstream.ts';
 import { type Connector, isShortage } from './connect.ts';
 import { prepareSocket } from './http1-socket.ts';
 import type { OpenTarget } from './target.ts';

@@ -1,8 +1,8 @@
 // One target of an upstream at work: connections, pending requests and its circuit.
 
 import type { Dispatcher } from 'undici';
-import { formatTarget } from '../../config/report/describe.ts';
-import type { CircuitRules, Target, Upstream } from '../../policy/policy.ts';
+import { formatTarget } from '../../config/report/describe-forwarding.ts';
+import type { CircuitRules, Target, Upstream } from '../../policy/upstream.ts';
 import { Http1Pool } from './http1-pool.ts';
 import { Http2Pool } from './http2-pool.ts';
 import { type Connector, isShortage } from './connect.ts';

@@ -4,7 +4,7 @@ import type { LookupFunction } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { Dispatcher } from 'undici';
-import type { Upstream } from '../../policy/policy.ts';
+import type { Upstream } from '../../policy/upstream.ts';
 import { type Rejection, reject } from '../../rejection/rejection.ts';
 import { compileConnector } from './connect.ts';
 import { Entrance } from './entrance.ts';

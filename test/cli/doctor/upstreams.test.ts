@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { describe, type TestContext, test } from 'node:test';
 import { lookAtTarget } from '../../../src/cli/doctor/upstreams.ts';
 import type { DoctorFinding } from '../../../src/cli/doctor/finding.ts';
-import { NO_UPSTREAM, type Upstream } from '../../../src/policy/policy.ts';
+import { NO_UPSTREAM, type Upstream } from '../../../src/policy/upstream.ts';
 import { doctorTerms, namesOf } from '../../support/doctor.ts';
 import { serve } from '../../support/issuer-server.ts';
 import { makeCa, makeCertificate } from '../../support/pki.ts';

@@ -1,0 +1,63 @@
+// Upstreams as compiled: their targets, and how these are called and left alone.
+
+export interface HealthRules {
+  readonly path: string;
+  /** Seconds. */
+  readonly interval: number;
+  /** Answers in a row. */
+  readonly unhealthyAfter: number;
+  readonly healthyAfter: number;
+}
+
+export interface CircuitRules {
+  /** In a row, of one target. */
+  readonly failures: number;
+  /** Seconds. */
+  readonly open: number;
+}
+
+export interface Upstream {
+  readonly name: string;
+  /** At least one. */
+  readonly targets: readonly Target[];
+  /** HTTP/2 alone; otherwise HTTP/1.1 alone. */
+  readonly http2: boolean;
+  /** Per target and worker; of HTTP/1.1 as many requests, of HTTP/2 connections with up to 100 each. */
+  readonly connections: number;
+  /** WebSockets at once, per target and worker. */
+  readonly tunnels: number;
+  readonly balance: 'least-pending' | 'round-robin';
+  readonly health: HealthRules | undefined;
+  readonly circuit: CircuitRules | undefined;
+  /** Answers over https that end with their connection are taken; a cut one then looks whole. */
+  readonly closeDelimited: boolean;
+  /** Further attempts to connect; 0: nothing is ever sent again. */
+  readonly retries: number;
+  readonly tls: {
+    readonly ca: string | undefined;
+    readonly cert: string | undefined;
+    readonly key: string | undefined;
+    readonly serverName: string | undefined;
+  };
+}
+
+/** Of routes that only listeners in mode decide reach: the proxy in front forwards. */
+export const NO_UPSTREAM: Upstream = {
+  name: '',
+  targets: [],
+  http2: false,
+  connections: 0,
+  tunnels: 0,
+  balance: 'least-pending',
+  health: undefined,
+  circuit: undefined,
+  closeDelimited: false,
+  retries: 0,
+  tls: { ca: undefined, cert: undefined, key: undefined, serverName: undefined },
+};
+
+export interface Target {
+  /** `http://127.0.0.1:9000`, or `http://localhost` with a socket path. */
+  readonly origin: string;
+  readonly socketPath: string | undefined;
+}
