@@ -27,6 +27,7 @@ export const ROOMS: readonly Room[] = [
   pure('policy', 'What a configuration means: read by every request.'),
   pure('enforce', 'THE PATH: one function decides.'),
   pure('config', 'YAML to policy, problems and plain words. Runs at load time only.'),
+  pure('kubernetes', 'Gateway API objects to configurations and statuses. Knows no API server.'),
   outer('dns', 'Names to addresses, for every connection that the gateway opens.'),
   outer('issuer', 'Talks to authorization servers: keys, introspection and token exchange.'),
   outer('memory', 'Replay stores: of the threads of one process, and of replicas through Redis.'),

@@ -47,6 +47,7 @@ import { makeCertificate } from '../support/pki.ts';
 import { block, vector } from '../support/proxy-headers.ts';
 import type { Reader } from './reader.ts';
 import { COMMAND_READERS, COMMAND_TRUSTED } from './command-readers.ts';
+import { KUBERNETES_READERS } from './kubernetes-readers.ts';
 import { SIGNATURE_READERS } from './signature-readers.ts';
 
 /** Readers that get no untrusted text, and why. */
@@ -240,6 +241,7 @@ export const READERS: Readonly<Record<string, Reader>> = {
   },
   ...COMMAND_READERS,
   ...SIGNATURE_READERS,
+  ...KUBERNETES_READERS,
   readRequestPath: { read: readRequestPath, samples: ['/orders/1', '/a%2Fb;c=d/', '/;', '/%', '/.', '/a;'] },
   readDecodedPaths: {
     read: (text) => {

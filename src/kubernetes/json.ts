@@ -1,0 +1,48 @@
+// Untrusted JSON taken apart: what has another type than expected counts as absent.
+
+export type Json = Readonly<Record<string, unknown>>;
+
+export function mapping(value: unknown): Json | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : undefined;
+}
+
+export function items(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+export function mappings(value: unknown): readonly Json[] {
+  return items(value).flatMap((item) => mapping(item) ?? []);
+}
+
+/** What stands in for a part that cannot be read, where leaving it out would say less than was meant. */
+const UNREADABLE: Json = { type: 'unreadable', unreadable: true };
+
+/** Every part of a list, readable or not: for lists whose parts narrow something. Absent is empty. */
+export function everyPart(value: unknown): readonly Json[] {
+  if (value === undefined || value === null) return [];
+  if (!Array.isArray(value)) return [UNREADABLE];
+  return items(value).map((item) => mapping(item) ?? UNREADABLE);
+}
+
+export function text(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+export function texts(value: unknown): readonly string[] {
+  return items(value).flatMap((item) => text(item) ?? []);
+}
+
+export function integer(value: unknown): number | undefined {
+  return Number.isSafeInteger(value) ? (value as number) : undefined;
+}
+
+/** The members that are texts; without a prototype, so that no name means something else. */
+export function textMap(value: unknown): Readonly<Record<string, string>> {
+  const found = Object.entries(mapping(value) ?? {}).filter(([, one]) => typeof one === 'string');
+  return Object.assign(Object.create(null) as Record<string, string>, Object.fromEntries(found));
+}
+
+/** Names of members beyond the known ones. */
+export function unknownMembers(value: Json, known: readonly string[]): readonly string[] {
+  return Object.keys(value).filter((name) => !known.includes(name));
+}
