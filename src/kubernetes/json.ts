@@ -11,7 +11,9 @@ export function items(value: unknown): readonly unknown[] {
 }
 
 export function mappings(value: unknown): readonly Json[] {
-  return items(value).flatMap((item) => mapping(item) ?? []);
+  return items(value)
+    .map(mapping)
+    .filter((item) => item !== undefined);
 }
 
 /** What stands in for a part that cannot be read, where leaving it out would say less than was meant. */
