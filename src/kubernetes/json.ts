@@ -1,4 +1,4 @@
-// Untrusted JSON taken apart: what has another type than expected counts as absent.
+// Untrusted JSON taken apart: a member of another type than expected counts as absent.
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -26,12 +26,12 @@ export function everyPart(value: unknown): readonly Json[] {
   return items(value).map((item) => mapping(item) ?? UNREADABLE);
 }
 
-export function text(value: unknown): string | undefined {
+export function asText(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
 export function texts(value: unknown): readonly string[] {
-  return items(value).flatMap((item) => text(item) ?? []);
+  return items(value).flatMap((item) => asText(item) ?? []);
 }
 
 export function integer(value: unknown): number | undefined {

@@ -1,4 +1,4 @@
-// Objects of the Kubernetes API: of each kind the members that Holdfast looks at.
+// Objects of the Kubernetes API: of each kind the members in use here.
 
 /** What every object has. Texts are those of the API server, untrusted. */
 export interface Meta {
@@ -69,7 +69,7 @@ export interface FrontendValidation {
   readonly caCertificateRefs: readonly Reference[];
 }
 
-export interface Gateway {
+export interface GatewayObject {
   readonly meta: Meta;
   readonly className: string;
   readonly listeners: readonly ListenerSpec[];

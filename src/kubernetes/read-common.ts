@@ -1,6 +1,6 @@
-// Readers of what objects of all kinds have in common: names, references, namespaces that may attach.
+// Readers of the parts that many kinds share: names, references, namespaces that may attach.
 
-import { integer, items, type Json, mapping, mappings, text, textMap, texts } from './json.ts';
+import { integer, items, type Json, mapping, mappings, asText, textMap, texts } from './json.ts';
 import type { AllowedNamespaces, Meta, ParentReference, Reference, Selector } from './objects.ts';
 
 export const GATEWAY_GROUP = 'gateway.networking.k8s.io';
@@ -13,14 +13,14 @@ const NAME = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/i;
 /** Undefined: an object without a usable name, of which nothing can be said to anyone. */
 export function readMeta(object: Json): Meta | undefined {
   const meta = mapping(object.metadata);
-  const [name, namespace = ''] = [text(meta?.name), text(meta?.namespace)];
+  const [name, namespace = ''] = [asText(meta?.name), asText(meta?.namespace)];
   if (meta === undefined || name === undefined || !NAME.test(name)) return undefined;
   if (namespace !== '' && !NAME.test(namespace)) return undefined;
   return {
     name,
     namespace,
     generation: integer(meta.generation) ?? 0,
-    created: text(meta.creationTimestamp) ?? '',
+    created: asText(meta.creationTimestamp) ?? '',
     labels: textMap(meta.labels),
     annotations: textMap(meta.annotations),
   };
@@ -29,10 +29,10 @@ export function readMeta(object: Json): Meta | undefined {
 /** @param fallback what stands in where the object leaves group or kind out */
 export function readReference(value: Json, fallback: { readonly group: string; readonly kind: string }): Reference {
   return {
-    group: text(value.group) ?? fallback.group,
-    kind: text(value.kind) ?? fallback.kind,
-    name: text(value.name) ?? '',
-    namespace: text(value.namespace),
+    group: asText(value.group) ?? fallback.group,
+    kind: asText(value.kind) ?? fallback.kind,
+    name: asText(value.name) ?? '',
+    namespace: asText(value.namespace),
   };
 }
 
@@ -46,7 +46,7 @@ export function readReferences(
 export function readParentReference(value: Json): ParentReference {
   return {
     ...readReference(value, { group: GATEWAY_GROUP, kind: 'Gateway' }),
-    sectionName: text(value.sectionName),
+    sectionName: asText(value.sectionName),
     port: integer(value.port),
     written: value,
   };
@@ -56,7 +56,7 @@ export function readParentReference(value: Json): ParentReference {
 function readSelector(value: Json): Selector {
   const expressions = items(value.matchExpressions).map((item) => {
     const one = mapping(item) ?? {};
-    return { key: text(one.key) ?? '', operator: text(one.operator) ?? '', values: texts(one.values) };
+    return { key: asText(one.key) ?? '', operator: asText(one.operator) ?? '', values: texts(one.values) };
   });
   return { matchLabels: textMap(value.matchLabels), matchExpressions: expressions };
 }
@@ -65,10 +65,10 @@ function readSelector(value: Json): Selector {
 export function readAllowedNamespaces(value: unknown, otherwise: string): AllowedNamespaces {
   const namespaces = mapping(value);
   const selector = mapping(namespaces?.selector);
-  return { from: text(namespaces?.from) ?? otherwise, selector: selector && readSelector(selector) };
+  return { from: asText(namespaces?.from) ?? otherwise, selector: selector && readSelector(selector) };
 }
 
 /** Controllers with an entry among `parents` or `ancestors` of a status. */
 export function readReporters(object: Json, list: 'parents' | 'ancestors'): readonly string[] {
-  return mappings(mapping(object.status)?.[list]).flatMap((entry) => text(entry.controllerName) ?? []);
+  return mappings(mapping(object.status)?.[list]).flatMap((entry) => asText(entry.controllerName) ?? []);
 }

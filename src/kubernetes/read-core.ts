@@ -1,6 +1,6 @@
-// Readers of Services, EndpointSlices, Secrets, ConfigMaps, Namespaces, Ingresses and IngressClasses.
+// Readers of Services, EndpointSlices, Secrets, ConfigMaps, Namespaces and Ingresses.
 
-import { integer, items, type Json, mapping, mappings, text, texts } from './json.ts';
+import { integer, items, type Json, mapping, mappings, asText, texts } from './json.ts';
 import type { Content, EndpointSlice, Ingress, IngressClass, IngressPath, Namespace, Service } from './objects.ts';
 import { readMeta, readReference } from './read-common.ts';
 
@@ -12,22 +12,22 @@ export function readService(object: Json): Service | undefined {
   if (meta === undefined || spec === undefined) return undefined;
   const ports = mappings(spec.ports).flatMap((port) => {
     const number = integer(port.port);
-    const protocol = text(port.protocol) ?? 'TCP';
+    const protocol = asText(port.protocol) ?? 'TCP';
     if (number === undefined || protocol !== 'TCP') return [];
-    return [{ name: text(port.name) ?? '', port: number, appProtocol: text(port.appProtocol) }];
+    return [{ name: asText(port.name) ?? '', port: number, appProtocol: asText(port.appProtocol) }];
   });
-  return { meta, type: text(spec.type) ?? 'ClusterIP', ports };
+  return { meta, type: asText(spec.type) ?? 'ClusterIP', ports };
 }
 
 /** Addresses of pods that are ready, or serve while they end. */
 export function readEndpointSlice(object: Json): EndpointSlice | undefined {
   const meta = readMeta(object);
-  if (meta === undefined || text(object.addressType) === 'FQDN') return undefined;
+  if (meta === undefined || asText(object.addressType) === 'FQDN') return undefined;
   const ports = mappings(object.ports).flatMap((port) => {
     const number = integer(port.port);
-    return number === undefined || (text(port.protocol) ?? 'TCP') !== 'TCP'
+    return number === undefined || (asText(port.protocol) ?? 'TCP') !== 'TCP'
       ? []
-      : [{ name: text(port.name) ?? '', port: number }];
+      : [{ name: asText(port.name) ?? '', port: number }];
   });
   const addresses = mappings(object.endpoints).flatMap((endpoint) =>
     mapping(endpoint.conditions)?.ready === false ? [] : texts(endpoint.addresses).slice(0, 1),
@@ -41,7 +41,7 @@ export function readSecret(object: Json): Content | undefined {
   const data = Object.entries(mapping(object.data) ?? {}).flatMap(([key, value]) =>
     typeof value === 'string' ? [[key, Buffer.from(value, 'base64').toString('latin1')] as const] : [],
   );
-  return meta && { meta, type: text(object.type) ?? '', data: new Map(data) };
+  return meta && { meta, type: asText(object.type) ?? '', data: new Map(data) };
 }
 
 export function readConfigMap(object: Json): Content | undefined {
@@ -62,7 +62,7 @@ export function readIngress(object: Json): Ingress | undefined {
   if (meta === undefined || spec === undefined) return undefined;
   const fallback = mapping(spec.defaultBackend);
   const paths = mappings(spec.rules).flatMap((rule) => {
-    const host = text(rule.host)?.toLowerCase();
+    const host = asText(rule.host)?.toLowerCase();
     return items(mapping(rule.http)?.paths).flatMap((item) => {
       const path = mapping(item) ?? {};
       const backend = mapping(path.backend) ?? {};
@@ -71,10 +71,10 @@ export function readIngress(object: Json): Ingress | undefined {
   });
   return {
     meta,
-    className: text(spec.ingressClassName) ?? meta.annotations['kubernetes.io/ingress.class'],
+    className: asText(spec.ingressClassName) ?? meta.annotations['kubernetes.io/ingress.class'],
     tls: mappings(spec.tls).map((one) => ({
       hosts: texts(one.hosts).map((host) => host.toLowerCase()),
-      secretName: text(one.secretName) ?? '',
+      secretName: asText(one.secretName) ?? '',
     })),
     paths:
       fallback === undefined
@@ -88,9 +88,9 @@ function readIngressPath(host: string | undefined, path: Json, backend: Json): I
   const port = mapping(service?.port);
   return {
     host,
-    path: text(path.path) ?? '/',
-    pathType: text(path.pathType) ?? '',
-    service: { name: text(service?.name) ?? '', port: integer(port?.number), portName: text(port?.name) },
+    path: asText(path.path) ?? '/',
+    pathType: asText(path.pathType) ?? '',
+    service: { name: asText(service?.name) ?? '', port: integer(port?.number), portName: asText(port?.name) },
   };
 }
 
@@ -100,10 +100,10 @@ export function readIngressClass(object: Json): IngressClass | undefined {
   return (
     meta && {
       meta,
-      controller: text(spec?.controller) ?? '',
+      controller: asText(spec?.controller) ?? '',
       parametersRef: parameters && {
         ...readReference(parameters, { group: '', kind: '' }),
-        group: text(parameters.apiGroup) ?? '',
+        group: asText(parameters.apiGroup) ?? '',
       },
       isDefault: meta.annotations[DEFAULT_CLASS] === 'true',
     }

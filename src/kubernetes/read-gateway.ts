@@ -1,10 +1,10 @@
 // Readers of GatewayClasses, Gateways, ListenerSets, ReferenceGrants and BackendTLSPolicies.
 
-import { integer, type Json, mapping, mappings, text, textMap } from './json.ts';
+import { integer, type Json, mapping, mappings, asText, textMap } from './json.ts';
 import type {
   BackendTlsPolicy,
   FrontendValidation,
-  Gateway,
+  GatewayObject,
   GatewayClass,
   ListenerSet,
   ListenerSpec,
@@ -29,13 +29,13 @@ export function readGatewayClass(object: Json): GatewayClass | undefined {
   return (
     meta && {
       meta,
-      controllerName: text(spec?.controllerName) ?? '',
+      controllerName: asText(spec?.controllerName) ?? '',
       parametersRef: parameters && readReference(parameters, { group: '', kind: '' }),
     }
   );
 }
 
-export function readGateway(object: Json): Gateway | undefined {
+export function readGateway(object: Json): GatewayObject | undefined {
   const [meta, spec] = [readMeta(object), mapping(object.spec)];
   if (meta === undefined || spec === undefined) return undefined;
   const [tls, infrastructure] = [mapping(spec.tls), mapping(spec.infrastructure)];
@@ -44,12 +44,12 @@ export function readGateway(object: Json): Gateway | undefined {
   const backend = mapping(mapping(tls?.backend)?.clientCertificateRef);
   return {
     meta,
-    className: text(spec.gatewayClassName) ?? '',
+    className: asText(spec.gatewayClassName) ?? '',
     listeners: mappings(spec.listeners).map(readListener),
     allowedListeners: allowed && readAllowedNamespaces(allowed.namespaces, 'None'),
     addresses: mappings(spec.addresses).map((one) => ({
-      type: text(one.type) ?? 'IPAddress',
-      value: text(one.value) ?? '',
+      type: asText(one.type) ?? 'IPAddress',
+      value: asText(one.value) ?? '',
     })),
     infrastructure: {
       labels: textMap(infrastructure?.labels),
@@ -61,7 +61,7 @@ export function readGateway(object: Json): Gateway | undefined {
   };
 }
 
-function readFrontend(frontend: Json): Gateway['frontend'] {
+function readFrontend(frontend: Json): GatewayObject['frontend'] {
   const perPort = mappings(frontend.perPort).flatMap((entry) => {
     const port = integer(entry.port);
     return port === undefined ? [] : [[port, readValidation(mapping(entry.tls) ?? {})] as const];
@@ -73,7 +73,7 @@ function readValidation(tls: Json): FrontendValidation | undefined {
   const validation = mapping(tls.validation);
   return (
     validation && {
-      mode: text(validation.mode) ?? 'AllowValidOnly',
+      mode: asText(validation.mode) ?? 'AllowValidOnly',
       caCertificateRefs: readReferences(validation.caCertificateRefs, CONFIG_MAP),
     }
   );
@@ -81,20 +81,23 @@ function readValidation(tls: Json): FrontendValidation | undefined {
 
 function readListener(spec: Json): ListenerSpec {
   const [tls, allowed] = [mapping(spec.tls), mapping(spec.allowedRoutes)];
-  const hostname = text(spec.hostname);
+  const hostname = asText(spec.hostname);
   return {
-    name: text(spec.name) ?? '',
+    name: asText(spec.name) ?? '',
     hostname: hostname === '' ? undefined : hostname?.toLowerCase(),
     port: integer(spec.port) ?? 0,
-    protocol: text(spec.protocol) ?? '',
+    protocol: asText(spec.protocol) ?? '',
     tls: tls && {
-      mode: text(tls.mode) ?? 'Terminate',
+      mode: asText(tls.mode) ?? 'Terminate',
       certificateRefs: readReferences(tls.certificateRefs, SECRET),
       options: Object.keys(textMap(tls.options)),
     },
     allowedNamespaces: readAllowedNamespaces(allowed?.namespaces, 'Same'),
     allowedKinds: Array.isArray(allowed?.kinds)
-      ? mappings(allowed.kinds).map((one) => ({ group: text(one.group) ?? GATEWAY_GROUP, kind: text(one.kind) ?? '' }))
+      ? mappings(allowed.kinds).map((one) => ({
+          group: asText(one.group) ?? GATEWAY_GROUP,
+          kind: asText(one.kind) ?? '',
+        }))
       : undefined,
   };
 }
@@ -134,14 +137,14 @@ export function readBackendTlsPolicy(object: Json): BackendTlsPolicy | undefined
     meta,
     targetRefs: mappings(spec.targetRefs).map((one) => ({
       ...readReference(one, { group: '', kind: '' }),
-      sectionName: text(one.sectionName),
+      sectionName: asText(one.sectionName),
     })),
-    hostname: text(validation.hostname) ?? '',
+    hostname: asText(validation.hostname) ?? '',
     caCertificateRefs: readReferences(validation.caCertificateRefs, { group: '', kind: '' }),
-    wellKnown: text(validation.wellKnownCACertificates),
+    wellKnown: asText(validation.wellKnownCACertificates),
     subjectAltNames: mappings(validation.subjectAltNames).map((one) => ({
-      type: text(one.type) ?? '',
-      value: text(one.hostname) ?? text(one.uri) ?? '',
+      type: asText(one.type) ?? '',
+      value: asText(one.hostname) ?? asText(one.uri) ?? '',
     })),
     reporters: readReporters(object, 'ancestors'),
   };

@@ -1,6 +1,6 @@
 // Readers of HoldfastPolicies and HoldfastParameters.
 
-import { type Json, mapping, mappings, text } from './json.ts';
+import { type Json, mapping, mappings, asText } from './json.ts';
 import type { HoldfastParameters, HoldfastPolicy } from './objects.ts';
 import { GATEWAY_GROUP, readMeta, readReference, readReporters } from './read-common.ts';
 
@@ -11,7 +11,7 @@ export function readHoldfastPolicy(object: Json): HoldfastPolicy | undefined {
   const { targetRefs: _, ...demand } = spec ?? {};
   const targets = mappings(spec?.targetRefs).map((one) => ({
     ...readReference(one, { group: GATEWAY_GROUP, kind: '' }),
-    sectionName: text(one.sectionName),
+    sectionName: asText(one.sectionName),
   }));
   const readable =
     Array.isArray(spec?.targetRefs) && targets.length === spec.targetRefs.length && targets.every(isNamed);

@@ -1,6 +1,6 @@
 // Readers of HTTPRoutes and GRPCRoutes: rules, matches, filters and backends.
 
-import { everyPart, integer, type Json, mapping, mappings, text, texts, unknownMembers } from './json.ts';
+import { everyPart, integer, type Json, mapping, mappings, asText, texts, unknownMembers } from './json.ts';
 import type { AttachedRoute, BackendReference, Condition, Filter, RouteMatchSpec, RouteRule } from './objects.ts';
 import { readMeta, readParentReference, readReference, readReporters } from './read-common.ts';
 
@@ -36,16 +36,16 @@ function readRule(rule: Json, kind: AttachedRoute['kind']): RouteRule {
   const matches = everyPart(rule.matches);
   const readMatch = kind === 'HTTPRoute' ? readHttpMatch : readGrpcMatch;
   return {
-    name: text(rule.name),
+    name: asText(rule.name),
     // The API server fills this in; without it a rule takes everything.
     matches: (matches.length === 0 ? [{}] : matches).map(readMatch),
     filters: everyPart(rule.filters).map(readFilter),
     backends: everyPart(rule.backendRefs).map(readBackend),
-    timeouts: { request: text(timeouts?.request), backendRequest: text(timeouts?.backendRequest) },
+    timeouts: { request: asText(timeouts?.request), backendRequest: asText(timeouts?.backendRequest) },
     retry: retry && {
       codes: (Array.isArray(retry.codes) ? retry.codes : []).flatMap((code) => integer(code) ?? []),
       attempts: integer(retry.attempts),
-      backoff: text(retry.backoff),
+      backoff: asText(retry.backoff),
     },
     unknown: unknownMembers(rule, RULE),
   };
@@ -54,9 +54,9 @@ function readRule(rule: Json, kind: AttachedRoute['kind']): RouteRule {
 function readHttpMatch(match: Json): RouteMatchSpec {
   const path = mapping(match.path);
   return {
-    path: { type: text(path?.type) ?? 'PathPrefix', value: text(path?.value) ?? '/' },
+    path: { type: asText(path?.type) ?? 'PathPrefix', value: asText(path?.value) ?? '/' },
     call: undefined,
-    method: text(match.method),
+    method: asText(match.method),
     headers: everyPart(match.headers).map(readCondition),
     query: everyPart(match.queryParams).map(readCondition),
     unknown: unknownMembers(match, HTTP_MATCH),
@@ -68,9 +68,9 @@ function readGrpcMatch(match: Json): RouteMatchSpec {
   return {
     path: undefined,
     call: method && {
-      type: text(method.type) ?? 'Exact',
-      service: text(method.service) ?? '',
-      method: text(method.method) ?? '',
+      type: asText(method.type) ?? 'Exact',
+      service: asText(method.service) ?? '',
+      method: asText(method.method) ?? '',
     },
     method: undefined,
     headers: everyPart(match.headers).map(readCondition),
@@ -81,9 +81,9 @@ function readGrpcMatch(match: Json): RouteMatchSpec {
 
 function readCondition(condition: Json): Condition {
   return {
-    type: text(condition.type) ?? 'Exact',
-    name: text(condition.name) ?? '',
-    value: text(condition.value) ?? '',
+    type: asText(condition.type) ?? 'Exact',
+    name: asText(condition.name) ?? '',
+    value: asText(condition.value) ?? '',
   };
 }
 
@@ -98,7 +98,7 @@ const BODIES: Readonly<Record<string, string>> = {
 };
 
 export function readFilter(filter: Json): Filter {
-  const type = text(filter.type) ?? '';
+  const type = asText(filter.type) ?? '';
   return { type, body: mapping(filter[BODIES[type] ?? '']) ?? {} };
 }
 

@@ -1,6 +1,6 @@
-// The Secrets and ConfigMaps that objects refer to: what has to be read of a cluster's content.
+// The Secrets and ConfigMaps to which objects refer.
 
-import type { Gateway, ListenerSpec, Reference } from './objects.ts';
+import type { GatewayObject, ListenerSpec, Reference } from './objects.ts';
 import type { ClusterState, Name } from './state.ts';
 
 export interface ContentName extends Name {
@@ -24,7 +24,7 @@ export function referencedContent(state: Omit<ClusterState, 'secrets' | 'configM
   return [...new Map(known.map((one) => [`${one.kind}/${one.namespace}/${one.name}`, one])).values()];
 }
 
-function ofGateway({ meta, listeners, frontend, backendCertificate }: Gateway) {
+function ofGateway({ meta, listeners, frontend, backendCertificate }: GatewayObject) {
   const validations = [frontend.default, ...frontend.perPort.values()];
   return [
     ...ofListeners(listeners, meta.namespace),

@@ -1,11 +1,11 @@
-// The state of a cluster as the translation takes it, and what it makes of it.
+// The state of a cluster as the translation takes it, and its result.
 
 import type {
   AttachedRoute,
   BackendTlsPolicy,
   Content,
   EndpointSlice,
-  Gateway,
+  GatewayObject,
   GatewayClass,
   HoldfastParameters,
   HoldfastPolicy,
@@ -20,7 +20,7 @@ import type {
 /** All objects of the kinds that are watched, in any order. Kinds whose definition is missing in the cluster are empty. */
 export interface ClusterState {
   readonly gatewayClasses: readonly GatewayClass[];
-  readonly gateways: readonly Gateway[];
+  readonly gateways: readonly GatewayObject[];
   readonly listenerSets: readonly ListenerSet[];
   /** HTTPRoutes and GRPCRoutes. */
   readonly routes: readonly AttachedRoute[];
@@ -63,7 +63,7 @@ export interface Settings {
   readonly now: number;
 }
 
-export interface DataPlane {
+export interface PlannedDataPlane {
   readonly gateway: Name;
   /**
    * What `holdfast serve` takes, as JSON data. Undefined: it would not compile; who runs the data plane leaves the last one in place.
@@ -104,7 +104,7 @@ export interface ObjectEvent extends Name {
 }
 
 export interface Translation {
-  readonly dataPlanes: readonly DataPlane[];
+  readonly dataPlanes: readonly PlannedDataPlane[];
   readonly statuses: readonly ObjectStatus[];
   readonly events: readonly ObjectEvent[];
 }

@@ -1,4 +1,4 @@
-// The translation of a cluster's state into configurations of data planes and statuses of objects.
+// The translation of a cluster into configurations of data planes and statuses of objects.
 
 import { condition } from './condition.ts';
 import type { ClusterState, Settings, Translation } from './state.ts';
