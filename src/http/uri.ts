@@ -29,9 +29,9 @@ function readHost(text: string): string | undefined {
   return URL.parse(`http://${text}/`)?.hostname;
 }
 
-/** The authority without its port: what `match.host` is compared with. */
+/** The authority, or that of an origin with stars, without its port: what `match.host` is compared with. */
 export function hostOf(authority: string): string {
-  return authority.replace(/:[0-9]+$/, '');
+  return authority.replace(/:(?:[0-9]+|\*)$/, '');
 }
 
 /** A request path in the forms in which it is compared and matched; see RequestFacts. */
@@ -140,22 +140,33 @@ export function readTargetUri(htu: string): string | undefined {
     : `${scheme}://${authority}${removeDotSegments(path)}`;
 }
 
+/** A pattern of hosts, with a port, or any port after `*`. */
+const ORIGIN = /^(https?):\/\/(?:(\*\*?\.)?([^/?#*]+)|\*(:\*|:[0-9]{1,5})?)(\/[^?#]*)?$/i;
+
 /**
  * Reads an origin of the configuration: `https://api.example.com`, with a port, with a path prefix that a proxy in front
- * strips, or `https://*.example.com`, whose authority keeps the `*.`.
+ * strips; `https://*.example.com` and `https://**.example.com`, whose authority keeps the stars; `https://*` and
+ * `https://*:8443` for any host, and `https://*:*` for any port of it too.
  * @returns undefined for userinfo, query, fragment and forbidden path bytes
  */
 export function readOrigin(text: string): (Origin & { readonly wildcard: boolean }) | undefined {
-  const parts = /^(https?):\/\/(\*\.)?([^/?#*]+)(\/[^?#]*)?$/i.exec(text);
-  if (parts === null) return undefined;
-  const scheme = (parts[1] ?? '').toLowerCase() === 'https' ? 'https' : 'http';
-  const authority = readAuthority(parts[3] ?? '', scheme);
-  const prefix = readRequestPath(parts[4] ?? '/');
+  const [whole, protocol = '', stars = '', name, anyPort, path = '/'] = ORIGIN.exec(text) ?? [];
+  if (whole === undefined) return undefined;
+  const scheme = protocol.toLowerCase() === 'https' ? 'https' : 'http';
+  const authority = name === undefined ? anyHost(anyPort, scheme) : readAuthority(name, scheme);
+  const prefix = readRequestPath(path);
   if (authority === undefined || prefix === undefined || prefix.encodedSlash) return undefined;
   return {
     scheme,
-    authority: `${parts[2] ?? ''}${authority}`,
+    authority: `${stars}${authority}`,
     pathPrefix: prefix.path.replace(/\/$/, ''),
-    wildcard: parts[2] !== undefined,
+    wildcard: stars !== '' || name === undefined,
   };
+}
+
+/** `*`, with its port unless that is the default one. */
+function anyHost(port: string | undefined, scheme: Origin['scheme']): string | undefined {
+  if (port === ':*') return '*:*';
+  const read = readAuthority(`any${port ?? ''}`, scheme);
+  return read?.replace('any', '*');
 }

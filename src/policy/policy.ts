@@ -254,7 +254,7 @@ export interface DecideRules {
   readonly pathPrefix: string;
 }
 
-/** An origin as configured; `wildcard` stands for `https://*.example.com` (one label), whose authority keeps the `*.`. */
+/** An origin as configured; with `wildcard` its authority has stars (http/host-pattern.ts): `*.example.com`, `**.example.com:8443`, `*`, `*:*`. */
 export interface ListenerOrigin extends Origin {
   readonly wildcard: boolean;
 }

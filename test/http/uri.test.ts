@@ -272,6 +272,20 @@ describe('configured origin', () => {
       wildcard: true,
     });
   });
+  test('stars stand for labels, for a host, and for its port', () => {
+    const read = [
+      ['https://**.Example.com:443/v1/', '**.example.com', '/v1'],
+      ['https://*', '*', ''],
+      ['https://*:443', '*', ''],
+      ['http://*:443/', '*:443', ''],
+      ['https://*:8443', '*:8443', ''],
+      ['http://*:*/shop', '*:*', '/shop'],
+    ] as const;
+    for (const [text, authority, pathPrefix] of read) {
+      const scheme = text.startsWith('https') ? 'https' : 'http';
+      assert.deepEqual(readOrigin(text), { scheme, authority, pathPrefix, wildcard: true }, text);
+    }
+  });
   test('an http origin is read as one', () => {
     const origin = { scheme: 'http', authority: 'localhost:8080', pathPrefix: '', wildcard: false };
     assert.deepEqual(readOrigin('http://localhost:8080'), origin);
@@ -283,7 +297,13 @@ describe('configured origin', () => {
     'https://a@b',
     'https://a?x',
     'https://a#x',
-    'https://*',
+    'https://**',
+    'https://*:',
+    'https://*:65536',
+    'https://*.example.com:*',
+    'https://*a',
+    'https://***.a',
+    'https://*@a',
     'https://a.*.b',
     'https://a/../b',
     'ws://a',

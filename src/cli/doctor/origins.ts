@@ -2,6 +2,7 @@
 
 import { X509Certificate } from 'node:crypto';
 import { covers } from '../../config/compile/pem.ts';
+import { ANY_HOST } from '../../http/host-pattern.ts';
 import { hostOf } from '../../http/uri.ts';
 import type { Listener, ListenerOrigin } from '../../policy/policy.ts';
 import { endOf, type DoctorFinding, findingsOf, type Terms } from './finding.ts';
@@ -44,7 +45,8 @@ function lookAtCertificates(
 ): readonly DoctorFinding[] {
   if (leaves.length === 0) return [];
   const of = findingsOf(subjectOf(listener, origin));
-  const host = hostOf(origin.authority);
+  const host = hostOf(origin.authority).replace('**', '*');
+  if (host === ANY_HOST) return [];
   const covering = leaves.find((leaf) => covers(leaf, host));
   if (covering !== undefined) return [of.ok('certificate', `names ${namesOf(covering)}`)];
   const verdict = listener.trustedPeers.length === 0 ? of.fault : of.warning;

@@ -2,6 +2,7 @@
 
 import { CERTIFICATE_FORMATS } from '../../certificate/formats.ts';
 import { compileRequestLimits } from './limits.ts';
+import { ANY_HOST } from '../../http/host-pattern.ts';
 import { hostOf, readOrigin } from '../../http/uri.ts';
 import { type Compilation, isLoopback } from './compilation.ts';
 import { checkSettableField } from './field.ts';
@@ -163,7 +164,7 @@ function compileOrigins(
     if (origin === undefined) {
       compilation.problem(
         here,
-        'is not a valid origin, expected one such as https://api.example.com or "https://*.example.com"',
+        'is not a valid origin, expected one such as https://api.example.com, "https://*.example.com", "https://**.example.com" or "https://*"',
       );
       return [];
     }
@@ -205,8 +206,14 @@ function checkCovered(
   origin: ListenerOrigin,
   { config, pairs }: { readonly config: ListenerConfig; readonly pairs: readonly (KeyPair | undefined)[] },
 ): void {
-  const host = hostOf(origin.authority);
-  if (config.tls === undefined || pairs.some((pair) => pair !== undefined && covers(pair.leaf, host))) return;
+  // One label below the name at least; of any host no certificate is expected.
+  const host = hostOf(origin.authority).replace('**', '*');
+  if (
+    host === ANY_HOST ||
+    config.tls === undefined ||
+    pairs.some((pair) => pair !== undefined && covers(pair.leaf, host))
+  )
+    return;
   const report = config.trusted_peers.length === 0 ? 'problem' : 'warning';
   compilation[report](at, 'is not covered by any certificate of this listener, expected one that names its host');
 }

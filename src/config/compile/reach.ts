@@ -1,10 +1,11 @@
 // The meeting of routes and listeners: unreachable routes, missing origins, mixed nonces.
 
+import { ANY_HOST, sharedPattern } from '../../http/host-pattern.ts';
 import { hostOf } from '../../http/uri.ts';
 import { type Compilation, listed } from './compilation.ts';
 import type { ConfigPath } from '../problem.ts';
 import { chooseGroup } from '../../policy/route-table.ts';
-import type { Listener, ListenerOrigin, Route, RouteTable } from '../../policy/policy.ts';
+import type { Listener, Route, RouteTable } from '../../policy/policy.ts';
 
 type Routes = ReadonlyMap<Route, ConfigPath>;
 
@@ -12,7 +13,7 @@ type Routes = ReadonlyMap<Route, ConfigPath>;
 export const ANY = '\0';
 
 /**
- * Problems: non-public routes on a listener without `origins`; certificates demanded where none can come, or their
+ * Problems: non-public routes on a listener without `origins`, or without a host where any is taken; certificates demanded where none can come, or their
  * names where they prove nothing; hosts that no
  * origin of the route's listeners has; signatures over bodies that nobody sees or that have no limit; the upstream's nonces next to ours on one origin (C7.5).
  * NOT checked: whether a more specific route leaves this one any request (`checkChosen`).
@@ -29,6 +30,7 @@ export function checkReach(compilation: Compilation, listeners: readonly Listene
       );
     }
     for (const [route, at] of here) {
+      checkNamesHost(compilation, at, route, listener);
       checkCertificates(compilation, at, route, listener);
       checkSubject(compilation, at, route, listener);
       checkSignable(compilation, at, route, listener);
@@ -72,6 +74,21 @@ function isOn({ match }: Route, listener: Listener): boolean {
 
 function requirements({ demand, shadow }: Route): readonly Route['demand']['requirement'][] {
   return shadow === undefined ? [demand.requirement] : [demand.requirement, shadow.requirement];
+}
+
+/**
+ * `htu` is held against the host of the request, which its sender chooses: it says what the proof was made for only where the route
+ * names the hosts that are ours (RFC 9449 §4.3 check 9). Otherwise a proof for the host of a thief would be good here.
+ */
+function checkNamesHost(compilation: Compilation, at: ConfigPath, route: Route, listener: Listener): void {
+  const any = listener.origins.find(({ authority }) => hostOf(authority) === ANY_HOST);
+  if (any === undefined || route.match.host !== undefined) return;
+  if (!requirements(route).some((one) => one !== 'public')) return;
+  compilation.problem(
+    [...at, 'match', 'host'],
+    `is missing on a route that is not public, although listener ${listener.name} takes any host (${any.scheme}://${any.authority}): ` +
+      'a proof made for a host of a thief would be good here; expected the host by which clients call this route',
+  );
 }
 
 function checkCertificates(compilation: Compilation, at: ConfigPath, route: Route, listener: Listener): void {
@@ -127,19 +144,16 @@ function checkHost(compilation: Compilation, at: ConfigPath, route: Route, liste
 }
 
 /** Hosts by which a route can be reached on a listener, each standing for its kind. Without origins every host is taken. */
-export function sampleHosts({ match }: Route, { origins }: Listener): readonly string[] {
-  if (origins.length === 0) return [(match.host ?? ANY).replace('*', ANY)];
-  const hosts = origins.flatMap((origin) => sharedHost(match.host, origin) ?? []);
-  return [...new Set(hosts)];
+export function sampleHosts({ match: { host = ANY_HOST } }: Route, { origins }: Listener): readonly string[] {
+  if (origins.length === 0) return samplesOf(host);
+  const hosts = origins.flatMap(({ authority }) => sharedPattern(host, hostOf(authority)) ?? []);
+  return [...new Set(hosts.flatMap(samplesOf))];
 }
 
-function sharedHost(pattern: string | undefined, origin: ListenerOrigin): string | undefined {
-  const host = hostOf(origin.authority);
-  if (pattern === undefined || pattern === host) return host.replace('*', ANY);
-  const [mine, theirs] = [pattern.startsWith('*.'), origin.wildcard];
-  if (mine === theirs) return undefined;
-  const [wildcard, exact] = mine ? [pattern, host] : [host, pattern];
-  return exact.slice(exact.indexOf('.')) === wildcard.slice(1) ? exact : undefined;
+/** `**.` stands for one label and for two. */
+function samplesOf(pattern: string): readonly string[] {
+  if (!pattern.startsWith('**.')) return [pattern.replace('*', ANY)];
+  return [pattern.replace('**', ANY), pattern.replace('**', `${ANY}.${ANY}`)];
 }
 
 /**
@@ -158,7 +172,7 @@ function samplePaths(pattern: string): readonly string[] {
  */
 function checkNonces(compilation: Compilation, listeners: readonly Listener[], routes: Routes): void {
   for (const { route, at, origin, asking } of clashes(listeners, routes)) {
-    const where = `${origin.replace(ANY, '*')}, where route ${asking.name} asks for nonces of ours`;
+    const where = `${origin.scheme}://${origin.host}${origin.port}, where route ${asking.name} asks for nonces of ours`;
     if (route.demand.requirement === 'public') {
       compilation.warning([...at, 'require'], `is public on ${where}: a DPoP-Nonce of its upstream is removed`);
     } else {
@@ -175,10 +189,19 @@ export function publicBesideNonces(listeners: readonly Listener[], routes: Route
   return new Set(clashes(listeners, routes).map(({ route }) => route));
 }
 
+/** An origin with the hosts of a route in it. */
+interface Reached {
+  readonly scheme: string;
+  /** A pattern of hosts. */
+  readonly host: string;
+  /** With its colon; ':*': any. */
+  readonly port: string;
+}
+
 interface Clash {
   readonly route: Route;
   readonly at: ConfigPath;
-  readonly origin: string;
+  readonly origin: Reached;
   readonly asking: Route;
 }
 
@@ -195,19 +218,20 @@ function clashes(listeners: readonly Listener[], routes: Routes): Clash[] {
   });
 }
 
-/** Origins by which clients reach a route, `ANY` for the label of a wildcard. */
-function originsOf(route: Route, listeners: readonly Listener[]): readonly string[] {
+/** Origins by which clients reach a route. */
+function originsOf(route: Route, listeners: readonly Listener[]): readonly Reached[] {
   return listeners
     .filter((listener) => isOn(route, listener))
     .flatMap(({ origins }) => origins)
-    .flatMap((origin) => {
-      const host = sharedHost(route.match.host, origin);
-      const port = origin.authority.slice(hostOf(origin.authority).length);
-      return host === undefined ? [] : [`${origin.scheme}://${host}${port}`];
+    .flatMap(({ scheme, authority }) => {
+      const host = sharedPattern(route.match.host ?? ANY_HOST, hostOf(authority));
+      const port = authority.slice(hostOf(authority).length);
+      return host === undefined ? [] : [{ scheme, host, port }];
     });
 }
 
-function meet(one: string, two: string): boolean {
-  const parent = (origin: string): string => origin.replace(/\/\/[^.]*/, '//');
-  return one === two || ((one.includes(ANY) || two.includes(ANY)) && parent(one) === parent(two));
+/** Some host of both origins is one origin to a client. */
+function meet(one: Reached, two: Reached): boolean {
+  const ports = one.port === two.port || one.port === ':*' || two.port === ':*';
+  return ports && one.scheme === two.scheme && sharedPattern(one.host, two.host) !== undefined;
 }

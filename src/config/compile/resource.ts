@@ -1,6 +1,7 @@
 // Compilation of protected resources, checked against listeners and issuers.
 
-import { readOrigin } from '../../http/uri.ts';
+import { sharedPattern } from '../../http/host-pattern.ts';
+import { hostOf, readOrigin } from '../../http/uri.ts';
 import type { Listener, ResourceRules, Route } from '../../policy/policy.ts';
 import { metadataKey } from '../../policy/protected-resource.ts';
 import type { ConfigPath } from '../problem.ts';
@@ -71,11 +72,12 @@ export function checkResources(
 
 function checkOrigin(compilation: Compilation, at: ConfigPath, identifier: string, origins: Listener['origins']): void {
   const origin = readOrigin(/^https:\/\/[^/?#]+/i.exec(identifier)?.[0] ?? '');
-  const fits = origins.some(({ scheme, authority, wildcard }) =>
-    wildcard
-      ? origin?.authority.replace(/^[^.]+/, '*') === authority
-      : scheme === origin?.scheme && authority === origin.authority,
-  );
+  const host = hostOf(origin?.authority ?? '');
+  const port = origin?.authority.slice(host.length);
+  const fits = origins.some(({ scheme, authority }) => {
+    const [hosts, itsPort] = [hostOf(authority), authority.slice(hostOf(authority).length)];
+    return scheme === origin?.scheme && (itsPort === port || itsPort === ':*') && sharedPattern(hosts, host) === host;
+  });
   if (fits) return;
   const known = listed(origins.map(({ scheme, authority }) => `${scheme}://${authority}`));
   compilation.problem([...at, 'identifier'], `is at no origin of a listener of this route, expected one at ${known}`);

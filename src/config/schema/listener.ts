@@ -19,8 +19,15 @@ import {
   size,
   sizeOrNone,
   text,
-  uri,
 } from './values.ts';
+
+const AN_ORIGIN = 'an origin such as https://api.example.com, "https://*.example.com" or "https://*"';
+
+/** Of a listener; `*` is a host, and a port of it. */
+const origin = text(AN_ORIGIN, /^https?:\/\/[^\s/?#@\\]+(\/[^\s?#\\]*)?$/).refine(
+  (value) => URL.canParse(value.replace('://*:*', '://*')),
+  AN_ORIGIN,
+);
 
 const tls = z.strictObject({
   certificates: list(
@@ -133,18 +140,13 @@ export const listener = z.strictObject({
   path_prefix: text('a path such as /decide, without a slash at its end', /^(?:\/[A-Za-z0-9._~-]+)+$/)
     .optional()
     .describe('With dialect envoy-http: what the other proxy puts in front of the path.'),
-  origins: list(
-    uri(
-      'an origin such as https://api.example.com or "https://*.example.com"',
-      /^https?:\/\/[^\s/?#@\\]+(\/[^\s?#\\]*)?$/,
-    ),
-    'origins such as https://api.example.com',
-    0,
-  )
+  origins: list(origin, 'origins such as https://api.example.com', 0)
     .prefault([])
     .describe(
       'How clients call this listener: the Host of a request must be that of one of them, and the htu of a proof must name that very one. ' +
-        'May end in the path prefix that a proxy in front strips. Required wherever a route that is not public can be reached.',
+        'May end in the path prefix that a proxy in front strips. "https://*.example.com" is one label below example.com, "https://**.example.com" any number of ' +
+        'them, "https://*" any host, "https://*:8443" with that port and "https://*:*" with any; what the request says counts as its origin then, so routes that are ' +
+        'not public name their hosts on such a listener. Required wherever a route that is not public can be reached.',
     ),
   tls: tls.optional().describe('Absent: plain HTTP, for loopback and unix sockets only, or with insecure_plain_http.'),
   insecure_plain_http: flag().prefault(false).describe('Tokens may cross the network in the clear on this listener.'),

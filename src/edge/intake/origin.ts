@@ -1,7 +1,8 @@
 // The target origin of a request, decided once, with which `htu` is compared.
 
 import type { Listener, ListenerOrigin } from '../../policy/policy.ts';
-import { readAuthority } from '../../http/uri.ts';
+import { fitsPattern, narrownessOf } from '../../http/host-pattern.ts';
+import { hostOf, readAuthority } from '../../http/uri.ts';
 import type { Origin } from '../../http/origin.ts';
 import { mismatch } from '../../rejection/difference.ts';
 import type { RejectionFacts } from '../../rejection/facts.ts';
@@ -28,8 +29,10 @@ export function readAskedOrigin(listener: Listener, host: string, trusted: boole
 }
 
 /**
- * The origin of the list that was asked for; undefined: none, which is `misdirected`. Of a wildcard the label that was asked
- * for takes the place of the `*`. A listener without origins, which has public routes alone, takes any.
+ * The origin of the list that was asked for; undefined: none, which is `misdirected`. Where one with stars fits, what was asked
+ * for takes the place of the stars: `htu` has to name that very host and port. Without origins, which only a listener of public
+ * routes can be, any is taken.
+ * NOT checked: that any host belongs to us where `https://*` says so; routes that are not public name theirs (reach.ts).
  */
 export function chooseOrigin(
   origins: readonly ListenerOrigin[],
@@ -39,9 +42,25 @@ export function chooseOrigin(
   if (origins.length === 0) return { scheme, authority, pathPrefix: '' };
   const exact = find(origins, scheme, authority);
   if (exact !== undefined && !exact.wildcard) return exact;
-  const label = /^[a-z0-9_-]+(?=\.)/.exec(authority)?.[0];
-  const wildcard = label && find(origins, scheme, `*${authority.slice(label.length)}`);
-  return wildcard ? { scheme, authority, pathPrefix: wildcard.pathPrefix } : undefined;
+  const host = hostOf(authority);
+  const port = authority.slice(host.length);
+  let chosen: ListenerOrigin | undefined;
+  for (const origin of origins) {
+    if (!origin.wildcard || origin.scheme !== scheme || !fits(origin, host, port)) continue;
+    if (chosen === undefined || narrowness(origin) > narrowness(chosen)) chosen = origin;
+  }
+  return chosen && { scheme, authority, pathPrefix: chosen.pathPrefix };
+}
+
+/** The more labels a pattern names the narrower it is; of two alike the one that names the port. */
+function narrowness({ authority }: ListenerOrigin): number {
+  return 2 * narrownessOf(hostOf(authority)) + (authority.endsWith(':*') ? 0 : 1);
+}
+
+function fits({ authority }: ListenerOrigin, host: string, port: string): boolean {
+  const pattern = hostOf(authority);
+  const itsPort = authority.slice(pattern.length);
+  return (itsPort === port || itsPort === ':*') && fitsPattern(host, pattern);
 }
 
 function find(origins: readonly ListenerOrigin[], scheme: Origin['scheme'], authority: string) {

@@ -107,10 +107,14 @@ describe('origins', () => {
 
   test('an origin is scheme, host, port and a stripped prefix, nothing else', () => {
     const message =
-      'listeners[0].origins[0]: is not a valid origin, expected one such as https://api.example.com or "https://*.example.com"';
+      'listeners[0].origins[0]: is not a valid origin, expected one such as https://api.example.com, "https://*.example.com", "https://**.example.com" or "https://*"';
     for (const origin of [
       'http://a%2eexample',
       'http://*.*.example',
+      'http://***.example',
+      'http://a.**.example',
+      'http://**',
+      'http://*x',
       'http://a.example/%zz',
       'http://a.example/../b',
     ]) {
