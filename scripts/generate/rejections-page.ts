@@ -3,16 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { STATUS_CODES } from 'node:http';
 import { join } from 'node:path';
-import {
-  causesOf,
-  REASON_NAMES,
-  REASONS,
-  type Reason,
-  reject,
-  STAGES,
-  type Stage,
-  wordingOf,
-} from '../../src/rejection/rejection.ts';
+import { STAGES, type Stage } from '../../src/rejection/reason-row.ts';
+import { causesOf, REASON_NAMES, REASONS, type Reason, reject, wordingOf } from '../../src/rejection/rejection.ts';
 import { GRPC_CODES } from '../../src/rejection/grpc-status.ts';
 import { htuMismatch } from '../../src/proof/htu-mismatch.ts';
 import { rejectionAnswer } from '../../src/rejection/answer.ts';

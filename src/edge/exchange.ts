@@ -164,8 +164,10 @@ class Exchange implements ExchangeOwner {
     if (transaction instanceof Question) {
       return this.#letPass(route, { question: transaction, permit, facts, upstreamToken, cors, correlation });
     }
-    const atWork = this.#at?.routes.get(route);
-    if (atWork === undefined) throw new Error(`route ${route.name} is not at work`);
+    const choose = this.#at?.routes.get(route);
+    if (choose === undefined) throw new Error(`route ${route.name} is not at work`);
+    const atWork = choose();
+    if (atWork === undefined) return this.#refuse(reject('upstream_absent'));
     const own = { fields: [...cors, ...(correlation.requestField ?? [])], unlessThere: correlation.interaction };
     if (this.#steps !== undefined) this.#forwarded = performance.now();
     forward(permit, { transaction, facts, upstreamToken, route: atWork, correlation, own, owner: this });

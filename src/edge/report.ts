@@ -28,7 +28,7 @@ export interface Ended {
   readonly permit: Permit | undefined;
   readonly shadowed: Rejection | undefined;
   /** undefined: nothing was sent. */
-  readonly sending: Pick<Sending, 'attempts' | 'target' | 'count'> | undefined;
+  readonly sending: Pick<Sending, 'attempts' | 'upstream' | 'target' | 'count'> | undefined;
   readonly ending: Ending;
   readonly log: Pick<LogRules, 'client'>;
   /** Milliseconds on the monotonic clock. */
@@ -61,6 +61,7 @@ export function lineOf(ended: Ended): RequestLine {
     tokenClient: ended.log.client === undefined ? undefined : tokenClientOf(permit),
     sent: ending.sent,
     tunnel: ending.tunnel,
+    upstream: ended.route?.split && ended.sending?.upstream,
     attempts: ended.sending?.attempts,
   };
 }
@@ -84,7 +85,7 @@ export function recordOf(
   const upstream: Sent | undefined =
     sending === undefined || target === undefined || upstreamFrom === undefined
       ? undefined
-      : { from: upstreamFrom, to, name: route?.upstream.name ?? '', target, count: sending.count };
+      : { from: upstreamFrom, to, name: sending.upstream, target, count: sending.count };
   return { line, scheme, httpVersion: arrival.transaction.httpVersion, pathPattern, steps, upstream, from, to };
 }
 

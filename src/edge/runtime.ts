@@ -11,7 +11,7 @@ import type { Policy, Route } from '../policy/policy.ts';
 import type { Rejection } from '../rejection/rejection.ts';
 import type { TokenExchangeTerms } from '../token/exchanged-token.ts';
 import type { Deciding } from './decide/decide.ts';
-import type { RouteAtWork } from './forward/route-at-work.ts';
+import type { ChooseWay } from './forward/route-at-work.ts';
 import type { CorrelationRules } from './intake/correlation.ts';
 import type { IntakeRules } from './intake/facts.ts';
 import type { Connection } from './listen/connection.ts';
@@ -49,7 +49,7 @@ export type ExchangeToken = (
 /** One listener under one policy. */
 export interface ListenerAtWork {
   readonly intake: IntakeRules;
-  readonly routes: ReadonlyMap<Route, RouteAtWork>;
+  readonly routes: ReadonlyMap<Route, ChooseWay>;
   /** undefined: it forwards. */
   readonly deciding: Deciding | undefined;
 }

@@ -45,6 +45,7 @@ export const REQUEST_MEMBERS = {
     'text',
     'Why the tunnel ended: `client`, `upstream`, `upstream_broke`, `idle`, `total`, `expired` or `stopped`.',
   ),
+  upstream: member('text', 'The one that it was sent to, where its route has `upstreams`.'),
   attempts: member('number', 'How often it was sent to the upstream, where that was more than once.'),
   resent_after: member('text', 'What the attempt before the last was lost to: `unconnected`, `refused` or `closed`.'),
 } as const satisfies Record<keyof RequestMembers, LogMember>;

@@ -60,6 +60,8 @@ export interface RequestLine {
   readonly sent: number;
   /** How the tunnel of the request went; undefined: none was opened. */
   readonly tunnel: TunnelFacts | undefined;
+  /** Name of the one that it was sent to, where its route has several. */
+  readonly upstream?: string | undefined;
   /** undefined: it was sent once, or not at all. */
   readonly attempts: Attempts | undefined;
 }
@@ -211,6 +213,7 @@ function requestFields(line: RequestLine) {
     sent_bytes: line.sent,
     received_bytes: line.tunnel?.received,
     tunnel_end: line.tunnel?.end,
+    upstream: line.upstream,
     attempts: line.attempts?.count,
     resent_after: line.attempts?.after,
   };

@@ -4,8 +4,9 @@ import type { BindingName } from '../binding/permit.ts';
 import type { Requirement } from '../binding/binding.ts';
 import { formatTarget } from '../config/report/describe-forwarding.ts';
 import type { Demand, Listener, Policy, Route } from '../policy/policy.ts';
-import type { Upstream } from '../policy/upstream.ts';
-import { REASON_NAMES, REASONS, type Reason, type Stage } from '../rejection/rejection.ts';
+import { type Upstream, upstreamsOf } from '../policy/upstream.ts';
+import type { Stage } from '../rejection/reason-row.ts';
+import { REASON_NAMES, REASONS, type Reason } from '../rejection/rejection.ts';
 import type { Issuer } from '../token/issuer.ts';
 import { HANDSHAKE_REASONS, TLS_VERSIONS } from './connection-metrics.ts';
 import {
@@ -152,7 +153,18 @@ const TOKEN_STAGES: readonly Stage[] = ['presentation', 'token', 'binding', 'pol
 /** Of other stages than `signature`. */
 const OF_SIGNATURES: ReadonlySet<Reason> = new Set(['signature_replayed', 'content_digest_mismatch']);
 
-function rejectionsOf({ name: route, demand, shadow, forward, cors }: Route): readonly Labels[] {
+/** Of this stage and other routes. */
+function foreignTo(route: Route): ReadonlySet<Reason> {
+  const unsigned = route.demand.signature === undefined ? OF_SIGNATURES : [];
+  const undivided: readonly Reason[] = route.split === undefined ? ['upstream_absent'] : [];
+  const targets: readonly Reason[] = upstreamsOf(route).every((one) => one.targets.length > 0)
+    ? ['upstream_without_targets']
+    : [];
+  return new Set([...unsigned, ...undivided, ...targets]);
+}
+
+function rejectionsOf(of: Route): readonly Labels[] {
+  const { name: route, demand, shadow, forward, cors } = of;
   const ofDemand = ({ requirement, signature }: Demand): readonly Stage[] => {
     if (requirement === 'public') return PUBLIC_STAGES;
     const certificate: readonly Stage[] = requirement === 'dpop' ? [] : ['certificate'];
@@ -169,9 +181,9 @@ function rejectionsOf({ name: route, demand, shadow, forward, cors }: Route): re
     ...(cors === undefined ? [] : (['preflight_refused'] as const)),
     ...(demand.requirement === 'public' ? [] : (['certificate_field_malformed'] as const)),
   ];
-  const foreign = demand.signature === undefined ? OF_SIGNATURES : undefined;
+  const foreign = foreignTo(of);
   const reasons = (stages: ReadonlySet<Stage>) =>
-    REASON_NAMES.filter((reason) => stages.has(REASONS[reason].stage) && foreign?.has(reason) !== true);
+    REASON_NAMES.filter((reason) => stages.has(REASONS[reason].stage) && !foreign.has(reason));
   return [
     ...[...always, ...reasons(enforced)].map((reason) => rejection(route, reason, 'enforced')),
     ...reasons(shadowed).map((reason) => rejection(route, reason, 'shadow')),

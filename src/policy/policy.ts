@@ -16,7 +16,7 @@ import type { Issuer } from '../token/issuer.ts';
 import type { RateLimit } from '../rate/limit.ts';
 import type { Origin } from '../http/origin.ts';
 import type { ScopeRule } from '../token/scope.ts';
-import type { Upstream } from './upstream.ts';
+import type { Upstream, UpstreamShare } from './upstream.ts';
 
 /** What a route demands of a sender; `shadow` has one of its own. */
 export interface Demand {
@@ -87,7 +87,10 @@ export interface Timeouts {
 export interface Route {
   readonly name: string;
   readonly match: RouteMatch;
+  /** All requests go there; NO_UPSTREAM where `split` says it, or the proxy in front forwards. */
   readonly upstream: Upstream;
+  /** Upstreams among which requests are divided by weight; absent: `upstream` takes all. */
+  readonly split?: readonly UpstreamShare[];
   readonly demand: Demand;
   /** Evaluated beside the real demand, never enforced. */
   readonly shadow: Demand | undefined;

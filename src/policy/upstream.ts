@@ -18,7 +18,7 @@ export interface CircuitRules {
 
 export interface Upstream {
   readonly name: string;
-  /** At least one. */
+  /** Empty: nothing can be sent at the moment. */
   readonly targets: readonly Target[];
   /** HTTP/2 alone; otherwise HTTP/1.1 alone. */
   readonly http2: boolean;
@@ -60,4 +60,29 @@ export interface Target {
   /** `http://127.0.0.1:9000`, or `http://localhost` with a socket path. */
   readonly origin: string;
   readonly socketPath: string | undefined;
+}
+
+/** A share of a route's requests. */
+export interface UpstreamShare {
+  /** undefined: these requests lead nowhere, and are refused. */
+  readonly upstream: Upstream | undefined;
+  /** In relation to the sum of all. */
+  readonly weight: number;
+}
+
+/** Where the requests of a route go, and how many of them; empty: the proxy in front forwards. */
+export function sharesOf({ upstream, split }: Destination): readonly UpstreamShare[] {
+  if (split !== undefined) return split;
+  return upstream.name === NO_UPSTREAM.name ? [] : [{ upstream, weight: 1 }];
+}
+
+interface Destination {
+  readonly upstream: Upstream;
+  readonly split?: readonly UpstreamShare[];
+}
+
+/** Everything to which requests of a route may be sent, each once. */
+export function upstreamsOf(route: Destination): readonly Upstream[] {
+  const all = sharesOf(route).flatMap(({ upstream }) => (upstream === undefined ? [] : [upstream]));
+  return [...new Set(all)].filter(({ name }) => name !== NO_UPSTREAM.name);
 }

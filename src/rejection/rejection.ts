@@ -1,72 +1,8 @@
 // The table of reasons: everything about each refusal, and the value that carries one.
 
 import type { RejectionFacts } from './facts.ts';
-import { GRPC_CODES, GRPC_STATUS, type GrpcStatus, type HttpStatus } from './grpc-status.ts';
-
-/** The stages of the path, in the order in which a request meets them. */
-export const STAGES = [
-  'edge',
-  'route',
-  'presentation',
-  'token',
-  'binding',
-  'certificate',
-  'proof',
-  'signature',
-  'policy',
-  'replay',
-  'exchange',
-  'upstream',
-] as const;
-export type Stage = (typeof STAGES)[number];
-
-/** `error` of a challenge: RFC 6750 §3.1, RFC 9449 §7.1 and §9, RFC 9470 §3. */
-export type ChallengeError =
-  | 'invalid_request'
-  | 'invalid_token'
-  | 'invalid_dpop_proof'
-  | 'use_dpop_nonce'
-  | 'insufficient_scope'
-  | 'insufficient_user_authentication';
-
-interface ReasonRow {
-  readonly stage: Stage;
-  readonly status: HttpStatus;
-  /** What a gRPC client is told instead of `status`. */
-  readonly grpcStatus: GrpcStatus;
-  /** `false`: no challenge at all. `none`: challenges without `error` (RFC 6750 §3, last paragraph). */
-  readonly error: ChallengeError | 'none' | false;
-  /** Title of the problem document and `error_description`; ASCII without `"` and `\` (RFC 6750 §3). */
-  readonly title: string;
-  /** What the client does next; no key of the configuration, which is none of its business. */
-  readonly remedy: string;
-  /** What the operator does where it is not the client's to mend. */
-  readonly operator?: string;
-  /** Words for causes that need other ones, by `differs` of the facts, or else by `what`. */
-  readonly causes?: Readonly<Record<string, Wording>>;
-}
-
-/** What is said about a refusal: to both, and to the operator alone. */
-type Wording = Pick<ReasonRow, 'title' | 'remedy' | 'operator'>;
-
-type Words = readonly [title: string, remedy: string, operator?: string];
-
-const row = (stage: Stage, status: HttpStatus, error: ReasonRow['error'], ...words: Words): ReasonRow => ({
-  stage,
-  status,
-  grpcStatus: GRPC_STATUS[status],
-  error,
-  ...wording(words),
-});
-
-const wording = ([title, remedy, operator]: Words): Wording =>
-  operator === undefined ? { title, remedy } : { title, remedy, operator };
-
-/** @param causes words by `differs` or `what` of the facts */
-const byCause = (reason: ReasonRow, causes: Readonly<Record<string, Words>>): ReasonRow => ({
-  ...reason,
-  causes: Object.fromEntries(Object.entries(causes).map(([cause, words]) => [cause, wording(words)])),
-});
+import { GRPC_CODES } from './grpc-status.ts';
+import { byCause, type ReasonRow, row, type Stage, type Wording } from './reason-row.ts';
 
 /**
  * Every reason, in the order of the checks: where two could apply, the earlier one is reported.
@@ -342,6 +278,10 @@ export const REASONS = {
     'Send a smaller body, or several requests.', 'Raise limits.request_body.'),
   content_digest_mismatch: row('upstream', 400, false, 'The request body is not the one that was signed',
     'Send the content over which Content-Digest was made; if it is, somebody changed it on its way.'),
+  upstream_absent: row('upstream', 500, false, 'No upstream takes this request',
+    'Report the request_id to the operator.', 'Name an upstream, and a weight above 0, in upstreams of the route.'),
+  upstream_without_targets: row('upstream', 503, false, 'The upstream has no instance at the moment',
+    'Try again later.', 'Give the upstream targets.'),
   upstream_queue_full: row('upstream', 503, false, 'The connections to the upstream that this client may use are busy',
     'Try again after Retry-After, with fewer requests at once.', 'Compare upstreams.*.connections with holdfast_upstream_queue_requests.'),
   upstream_circuit_open: row('upstream', 503, false, 'The upstream is failing and not called for a moment',

@@ -9,7 +9,7 @@ import { compileDeciding } from '../edge/decide/decide.ts';
 import { compileIntake } from '../edge/intake/facts.ts';
 import { compileFieldRules, pseudonymOf } from '../edge/fields/fields.ts';
 import { BodyMemory } from '../edge/forward/body-memory.ts';
-import { compileRouteAtWork } from '../edge/forward/route-at-work.ts';
+import { compileChoice, compileRouteAtWork } from '../edge/forward/route-at-work.ts';
 import type { OpenListener } from '../edge/listen/generations.ts';
 import { openListener } from '../edge/listen/listener.ts';
 import type { HandshakeRefusal } from '../edge/listen/serve.ts';
@@ -22,7 +22,7 @@ import { type Recent, RecentTraffic } from '../observe/recent.ts';
 import type { ConnectionKind } from '../observe/recent-connections.ts';
 import { createTrafficMetrics, type TrafficMetrics } from '../observe/metrics.ts';
 import type { Bind, Listener, Policy } from '../policy/policy.ts';
-import type { Upstream } from '../policy/upstream.ts';
+import { sharesOf, type Upstream, upstreamsOf } from '../policy/upstream.ts';
 import { NonceKeys, type Nonces } from '../proof/nonce.ts';
 import { SharedRateLimiter } from '../rate/limiter.ts';
 import type { StoreState } from '../memory/redis/replay-store.ts';
@@ -217,13 +217,15 @@ export class DataPlane {
       return new Map(here.map((route) => [route, compileFieldRules(route, id, managedFields)]));
     };
     const forwarded = routes.flatMap((route) => {
-      const upstream = this.#upstreams.get(route.upstream);
-      const rules = compileFieldRules(route, id, managedFields, {
-        withoutUpstreamNonce: withoutUpstreamNonce.has(route),
-        traced: tracing !== undefined,
+      const ruleTerms = { withoutUpstreamNonce: withoutUpstreamNonce.has(route), traced: tracing !== undefined };
+      const ways = sharesOf(route).map(({ upstream: to, weight }) => {
+        const upstream = to && this.#upstreams.get(to);
+        if (to === undefined || upstream === undefined) return { weight, terms: undefined };
+        const rules = compileFieldRules({ ...route, upstream: to }, id, managedFields, ruleTerms);
+        const shared = routes.some((other) => other !== route && upstreamsOf(other).includes(to));
+        return { weight, terms: { rules, upstream, shared, bodies: this.#bodies } };
       });
-      const shared = routes.some((other) => other !== route && other.upstream === route.upstream);
-      return upstream === undefined ? [] : [{ route, terms: { rules, upstream, shared, bodies: this.#bodies } }];
+      return ways.length === 0 ? [] : [{ route, ways }];
     });
     return new Map(
       listeners.map((listener) => [
@@ -232,7 +234,15 @@ export class DataPlane {
           intake: compileIntake(listener, managedFields, pseudonymOf(id)),
           deciding: listener.decides && compileDeciding(listener.decides, rulesOf(listener), managedFields),
           routes: new Map(
-            forwarded.map(({ route, terms }) => [route, compileRouteAtWork(route, listener.limits, terms)]),
+            forwarded.map(({ route, ways }) => [
+              route,
+              compileChoice(
+                ways.map(({ weight, terms }) => ({
+                  weight,
+                  way: terms && compileRouteAtWork(route, listener.limits, terms),
+                })),
+              ),
+            ]),
           ),
         },
       ]),
@@ -241,7 +251,9 @@ export class DataPlane {
 
   /** One that another policy had just so keeps its connections, and what is known of its targets. */
   #upstreamOf({ routes }: Policy, upstream: Upstream, before: readonly OpenUpstream[]): OpenUpstream {
-    const connects = routes.filter((route) => route.upstream === upstream).map(({ timeouts }) => timeouts.connect);
+    const connects = routes
+      .filter((route) => upstreamsOf(route).includes(upstream))
+      .map(({ timeouts }) => timeouts.connect);
     const connect = Math.max(1, ...connects);
     const same = before.find((open) => open.fits(upstream, { connect }));
     const onEvent = (event: UpstreamEvent) => reportUpstream(event, this.metrics, this.#options.log);

@@ -5,7 +5,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ROOT } from '../../scripts/generate.ts';
-import { REASON_NAMES, REASONS, type Stage } from '../../src/rejection/rejection.ts';
+import type { Stage } from '../../src/rejection/reason-row.ts';
+import { REASON_NAMES, REASONS } from '../../src/rejection/rejection.ts';
 
 const PAGE = readFileSync(join(ROOT, 'docs/threat-model.md'), 'utf8');
 const STOPPED = PAGE.slice(PAGE.indexOf('\n## What is stopped'), PAGE.indexOf('\n## What binding does not stop'));

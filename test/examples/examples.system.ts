@@ -27,6 +27,7 @@ import {
 } from './example.ts';
 import { FAPI_FILES, playFapi } from './fapi.ts';
 import { playMcp } from './mcp.ts';
+import { playMoving } from './moving.ts';
 import { playSigned } from './signed.ts';
 
 const INTERNAL_CA = await makeCa({ subject: 'CN=Internal CA' });
@@ -95,6 +96,7 @@ const PLAYS: Readonly<Record<string, Play>> = {
     ],
     play: playFapi,
   },
+  'moving-a-service.yaml': { files: TLS, warnings: [], play: playMoving },
   'decides-for-nginx.yaml': { files: TLS, warnings: [], play: playDecides },
   'replicas-with-redis.yaml': {
     files: { ...TLS, 'secrets/redis': 'a-password-of-the-redis-user\n' },

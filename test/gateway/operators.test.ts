@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
-import { REASON_NAMES, STAGES } from '../../src/rejection/rejection.ts';
+import { STAGES } from '../../src/rejection/reason-row.ts';
+import { REASON_NAMES } from '../../src/rejection/rejection.ts';
 import { HOST, ISSUER_KEY, readSeries, startTestGateway, startUpstream, type TestGateway } from '../support/gateway.ts';
 import { AUDIENCE, ISSUER } from '../support/tokens.ts';
 import { CLIENT, dpop, issue, THIEF, TO_BOTH, TO_CERTIFICATE } from './credentials.ts';

@@ -1,7 +1,8 @@
 // The form in which tests expect a refusal, and the duties of every refusal.
 
 import assert from 'node:assert/strict';
-import type { Reason, Stage } from '../../src/rejection/rejection.ts';
+import type { Stage } from '../../src/rejection/reason-row.ts';
+import type { Reason } from '../../src/rejection/rejection.ts';
 import { type Answered, type GatewayWishes, HOST, readSeries, type TestGateway } from '../support/gateway.ts';
 
 /** Parameters of a challenge; `error_description` is left out, every challenge with an error has it. */

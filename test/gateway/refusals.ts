@@ -6,6 +6,7 @@ import type { Refusal } from './refusal.ts';
 import { EDGE, ROUTE, UPSTREAM } from './refusals-edge.ts';
 import { BINDING, CERTIFICATE, EXCHANGE, POLICY, PROOF, REPLAY } from './refusals-sender.ts';
 import { BODY, SIGNATURE, SIGNATURE_REPLAY } from './refusals-signature.ts';
+import { NOWHERE } from './refusals-nowhere.ts';
 import { PRESENTATION, TOKEN } from './refusals-token.ts';
 
 /** One route per demand; /open demands nothing, so that only the edge can refuse. */
@@ -67,6 +68,7 @@ export const REFUSALS: readonly Refusal[] = [
   ...REPLAY,
   ...SIGNATURE_REPLAY,
   ...EXCHANGE,
+  ...NOWHERE,
   ...UPSTREAM,
   ...BODY,
 ];

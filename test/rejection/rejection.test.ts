@@ -3,15 +3,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type ChallengeTerms, challenges, type Scheme } from '../../src/rejection/challenge.ts';
-import {
-  causesOf,
-  REASON_NAMES,
-  REASONS,
-  type Reason,
-  reject,
-  STAGES,
-  wordingOf,
-} from '../../src/rejection/rejection.ts';
+import { causesOf, REASON_NAMES, REASONS, type Reason, reject, wordingOf } from '../../src/rejection/rejection.ts';
+import { STAGES } from '../../src/rejection/reason-row.ts';
 import { rejectionAnswer } from '../../src/rejection/answer.ts';
 
 const terms: ChallengeTerms = {

@@ -22,6 +22,7 @@ import { compileManagedFields } from '../../policy/managed-fields.ts';
 import { compileMetadata } from '../../policy/protected-resource.ts';
 import type { ConfigPath, Problem } from '../problem.ts';
 import type { ReadPolicy } from '../read/read.ts';
+import { upstreamsOf } from '../../policy/upstream.ts';
 import { compileRouteTable } from '../../policy/route-table.ts';
 import type { Listener, Policy, Route, RouteTable } from '../../policy/policy.ts';
 
@@ -169,7 +170,7 @@ function warn(compilation: Compilation, routes: ReadonlyMap<Route, ConfigPath>):
     if (!used.some((route) => looksAt(route, name))) compilation.warning(['issuers', name], 'is used by no route');
   }
   for (const name of Object.keys(config.upstreams)) {
-    if (!used.some(({ upstream }) => upstream.name === name))
+    if (!used.some((route) => upstreamsOf(route).some((upstream) => upstream.name === name)))
       compilation.warning(['upstreams', name], 'is used by no route');
   }
 }

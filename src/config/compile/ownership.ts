@@ -2,7 +2,7 @@
 
 import { dirname, resolve, sep } from 'node:path';
 import type { Route } from '../../policy/policy.ts';
-import type { Upstream } from '../../policy/upstream.ts';
+import { type Upstream, upstreamsOf } from '../../policy/upstream.ts';
 import { metadataKey } from '../../policy/protected-resource.ts';
 import type { Issuer } from '../../token/issuer.ts';
 import type { ConfigPath } from '../problem.ts';
@@ -36,7 +36,7 @@ export function checkOwnership(compilation: Compilation, { issuers, upstreams, r
     const entry = compilation.read.includedBy(at);
     if (entry === undefined) continue;
     checkPlace(compilation, { route, at, entry }, grants, routes);
-    checkUpstream(compilation, { route, at, entry });
+    checkUpstreams(compilation, { route, at, entry });
     checkForward(compilation, at);
     checkResource(compilation, { route, at, entry }, grants, routes);
   }
@@ -171,25 +171,29 @@ function expectedOf(grants: readonly Grant[], entry: number, { host, path }: { h
 }
 
 /** A route sends to the upstreams of its own file, and to those that it was given. */
-function checkUpstream(compilation: Compilation, { route, at, entry }: IncludedRoute): void {
-  const { read } = compilation;
-  const upstream = ['upstreams', route.upstream.name];
+function checkUpstreams(compilation: Compilation, included: IncludedRoute): void {
   // An unknown name was reported before.
-  if (route.upstream.name === '' || fileOf(compilation, upstream) === fileOf(compilation, at)) return;
-  const given = read.config.include[entry]?.upstreams.includes(route.upstream.name) ?? false;
+  for (const { name } of upstreamsOf(included.route)) checkUpstream(compilation, included, name);
+}
+
+function checkUpstream(compilation: Compilation, { route, at, entry }: IncludedRoute, name: string): void {
+  const { read } = compilation;
+  const upstream = ['upstreams', name];
+  if (fileOf(compilation, upstream) === fileOf(compilation, at)) return;
+  const given = read.config.include[entry]?.upstreams.includes(name) ?? false;
   if (!given) {
     compilation.problem(
-      [...at, 'upstream'],
+      [...at, route.split === undefined ? 'upstream' : 'upstreams'],
       `is an upstream of another file (${compilation.placeOf(upstream)}), expected one of this file, or ` +
-        `upstreams: [${route.upstream.name}] for it in include (${compilation.placeOf(['include', entry])})`,
+        `upstreams: [${name}] for it in include (${compilation.placeOf(['include', entry])})`,
     );
     return;
   }
-  for (const { name } of [...route.demand.issuers, ...(route.shadow?.issuers ?? [])]) {
-    if (read.includedBy(['issuers', name]) === undefined) continue;
+  for (const { name: issuer } of [...route.demand.issuers, ...(route.shadow?.issuers ?? [])]) {
+    if (read.includedBy(['issuers', issuer]) === undefined) continue;
     compilation.problem(
       [...at, 'issuers'],
-      `sends tokens of issuer ${name} (${compilation.placeOf(['issuers', name])}) to an upstream of the main file ` +
+      `sends tokens of issuer ${issuer} (${compilation.placeOf(['issuers', issuer])}) to an upstream of the main file ` +
         `(${compilation.placeOf(upstream)}), expected issuers of the main file`,
     );
     return;

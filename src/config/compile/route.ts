@@ -6,15 +6,16 @@ import { readAuthority, readRequestPath } from '../../http/uri.ts';
 import { QUOTA_FIELDS } from '../../rate/quota.ts';
 import type { Issuer } from '../../token/issuer.ts';
 import type { RateLimit } from '../../rate/limit.ts';
-import { type Compilation, expectedName, listed, merged, unlessNone } from './compilation.ts';
+import { type Compilation, expectedName, merged, unlessNone } from './compilation.ts';
 import { compileChallenge, compileDemands, type RouteConfig } from './demand.ts';
 import { checkFields, compileForward } from './forward.ts';
+import { compileDestination } from './destination.ts';
 import { compileRouteLimit } from './rate-limit.ts';
 import { compileResource } from './resource.ts';
 import { checkWeaker } from './weaker.ts';
 import type { ConfigPath } from '../problem.ts';
 import type { CorsRules, Demand, Route, RouteMatch } from '../../policy/policy.ts';
-import { type Upstream, NO_UPSTREAM } from '../../policy/upstream.ts';
+import type { Upstream } from '../../policy/upstream.ts';
 
 /** What routes refer to by name. */
 export interface Named {
@@ -64,7 +65,7 @@ function compileRoute(compilation: Compilation, at: ConfigPath, config: RouteCon
   return {
     name: config.name,
     match,
-    upstream: upstreamOf(compilation, at, config, named.upstreams),
+    ...compileDestination(compilation, at, config, named.upstreams),
     demand,
     shadow,
     challenge: compileChallenge(demand, config.resource?.identifier),
@@ -82,29 +83,6 @@ function compileRoute(compilation: Compilation, at: ConfigPath, config: RouteCon
     },
     resource: config.resource && compileResource(config.resource),
   };
-}
-
-/** What stands in for one that does not exist lets the rest of the route be looked at too. */
-function upstreamOf(
-  compilation: Compilation,
-  at: ConfigPath,
-  { upstream: name, match }: RouteConfig,
-  upstreams: ReadonlyMap<string, Upstream>,
-): Upstream {
-  if (name === undefined) {
-    const { listeners } = compilation.read.config;
-    const forwards = listeners.find((one) => one.mode === 'proxy' && (match.listeners?.includes(one.name) ?? true));
-    if (forwards === undefined) return NO_UPSTREAM;
-    compilation.problem(
-      at,
-      `has no upstream, expected one of: ${listed([...upstreams.keys()])}, because listener ${forwards.name} forwards`,
-    );
-    return NO_UPSTREAM;
-  }
-  const upstream = upstreams.get(name);
-  if (upstream !== undefined) return upstream;
-  compilation.problem([...at, 'upstream'], `is not a declared upstream, ${expectedName(name, [...upstreams.keys()])}`);
-  return NO_UPSTREAM;
 }
 
 function compileMatch(

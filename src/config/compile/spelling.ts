@@ -2,6 +2,7 @@
 
 import type { ConfigPath } from '../problem.ts';
 import type { Demand, Listener, Route, RouteTable } from '../../policy/policy.ts';
+import { upstreamsOf } from '../../policy/upstream.ts';
 import { chooseGroup } from '../../policy/route-table.ts';
 import { type Compilation, listed } from './compilation.ts';
 import { REQUIREMENT_RANKS } from './weaker.ts';
@@ -53,7 +54,8 @@ function takers(strict: Route, listeners: readonly Listener[], table: RouteTable
 }
 
 function isWayAround(weak: Route, strict: Route): boolean {
-  if (weak === strict || weak.upstream !== strict.upstream) return false;
+  const reached = upstreamsOf(strict);
+  if (weak === strict || !upstreamsOf(weak).some((one) => reached.includes(one))) return false;
   return shareMethod(weak, strict) && demandsLess(weak.demand, strict.demand);
 }
 

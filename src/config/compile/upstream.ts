@@ -11,7 +11,7 @@ type UpstreamConfig = Config['upstreams'][string];
 
 /**
  * All upstreams by name. Problems: a target that is no host or is there twice, http beyond loopback without `insecure_plain_http`,
- * `tls` where no target is https, unreadable certificates. Warnings: `health` with one target, from which requests cannot turn
+ * `tls` where no target is https (but where there is none at all), unreadable certificates. Warnings: `health` with one target, from which requests cannot turn
  * away. NOT checked: that a target exists or is not ourselves, and that names of targets do not lead to the same address.
  */
 export function compileUpstreams(compilation: Compilation): ReadonlyMap<string, Upstream> {
@@ -31,11 +31,13 @@ function compileUpstream(compilation: Compilation, name: string, config: Upstrea
       'decides nothing, because there is no other target and an unhealthy one is called all the same; it is logged and counted',
     );
   }
+  if (config.targets.length === 0)
+    compilation.warning([...at, 'targets'], 'is empty: every request is refused (upstream_without_targets)');
   const secure = targets.some((target) => target?.origin.startsWith('https:'));
-  if (config.tls !== undefined && !secure) {
+  if (config.tls !== undefined && !secure && config.targets.length > 0) {
     compilation.problem([...at, 'tls'], 'is never used because no target is https, expected https targets or no tls');
   }
-  if (config.insecure_close_delimited && (config.http2 || !secure)) {
+  if (config.insecure_close_delimited && (config.http2 || (!secure && config.targets.length > 0))) {
     const why =
       'is never used because no target is https of HTTP/1.1, where alone such answers are refused; expected without it';
     compilation.problem([...at, 'insecure_close_delimited'], why);

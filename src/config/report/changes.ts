@@ -51,8 +51,15 @@ function differing(before: object, after: object): readonly string[] {
 }
 
 /** A route without the content of what it names: that is told once, where it is. */
-function alone({ upstream, demand, shadow, challenge, ...rest }: Route): Named {
+function alone({ upstream, split, demand, shadow, challenge, ...rest }: Route): Named {
   const named = ({ issuers, ...others }: Demand) => ({ issuers: issuers.map(({ name }) => name), ...others });
   void challenge; // made of the demand
-  return { ...rest, upstream: upstream.name, demand: named(demand), shadow: shadow && named(shadow) } as Named;
+  const upstreams = split?.map((share) => [share.upstream?.name, share.weight]);
+  return {
+    ...rest,
+    upstream: upstream.name,
+    upstreams,
+    demand: named(demand),
+    shadow: shadow && named(shadow),
+  } as Named;
 }

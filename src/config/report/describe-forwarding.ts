@@ -2,19 +2,40 @@
 
 import type { Demand, Route } from '../../policy/policy.ts';
 import { metadataUri } from '../../policy/protected-resource.ts';
-import { NO_UPSTREAM, type Target, type Upstream } from '../../policy/upstream.ts';
+import { NO_UPSTREAM, type Target, type Upstream, type UpstreamShare } from '../../policy/upstream.ts';
 
 /** `http://127.0.0.1:9000` or `unix:/run/orders.sock`. */
 export function formatTarget({ origin, socketPath }: Target): string {
   return socketPath === undefined ? origin : `unix:${socketPath}`;
 }
 
+/** Where requests of a route go; of several upstreams each with its share. */
+export function describeDestination({ upstream, split }: Pick<Route, 'upstream' | 'split'>): string {
+  if (split === undefined) return describeUpstream(upstream);
+  return split
+    .map((share) => `${shareOf(share, split)} to ${share.upstream ? describeUpstream(share.upstream) : 'nowhere: 500'}`)
+    .join(', ');
+}
+
+/** `orders 90 %, canary 10 %`, or the name of the only one; undefined: the proxy in front forwards. */
+export function nameDestination({ upstream, split }: Pick<Route, 'upstream' | 'split'>): string | undefined {
+  if (split !== undefined)
+    return split.map((share) => `${share.upstream?.name ?? 'nowhere'} ${shareOf(share, split)}`).join(', ');
+  return upstream.name === NO_UPSTREAM.name ? undefined : upstream.name;
+}
+
+/** `12.5 %` */
+function shareOf({ weight }: UpstreamShare, split: readonly UpstreamShare[]): string {
+  const sum = split.reduce((total, share) => total + share.weight, 0);
+  return `${sum === 0 ? 0 : Number(((weight / sum) * 100).toPrecision(3))} %`;
+}
+
 /** `orders (http://127.0.0.1:9000)`, with what else decides where a request goes. */
-export function describeUpstream(upstream: Upstream): string {
+function describeUpstream(upstream: Upstream): string {
   if (upstream.name === NO_UPSTREAM.name) return 'none: the proxy in front forwards';
   const { name, targets, balance, health, circuit, connections, tunnels, http2 } = upstream;
   const parts = [
-    targets.map(formatTarget).join(', '),
+    targets.map(formatTarget).join(', ') || 'no target: every request is refused with 503',
     ...(targets.length > 1 ? [balance] : []),
     `${targets.length > 1 ? 'each ' : ''}${connections} connections ${http2 ? 'of up to 100 requests ' : ''}and ${tunnels} WebSockets per worker, of which one client gets at most two thirds`,
     ...(health ? [`GET ${health.path} every ${health.interval} s`] : []),

@@ -1,9 +1,8 @@
 // A compiled policy in plain words: what it demands, forwards and does not enforce.
 
 import type { Config } from '../schema/schema.ts';
-import { describeForward, describeUpstream } from './describe-forwarding.ts';
+import { describeDestination, describeForward, nameDestination } from './describe-forwarding.ts';
 import type { Bind, CertificateSource, Demand, Listener, Policy, RequestLimits, Route } from '../../policy/policy.ts';
-import { NO_UPSTREAM } from '../../policy/upstream.ts';
 import type { TracingRules } from '../../policy/tracing.ts';
 import type { AccessTokenMark } from '../../token/token-kind.ts';
 
@@ -127,13 +126,13 @@ function describeSource({ field, format, element }: CertificateSource): string {
 }
 
 function describeRoute(route: Route, policy: Policy): RouteDescription {
-  const { match, upstream, demand, shadow, rateLimit } = route;
+  const { match, demand, shadow, rateLimit } = route;
   const where = [match.listeners && `on ${match.listeners.join(', ')}`, match.host ?? 'any host', match.path];
   return {
     name: route.name,
     summary: summarise(route),
     match: [(match.methods ?? ['any method']).join(' '), ...where.filter((part) => part !== undefined)].join(' '),
-    upstream: describeUpstream(upstream),
+    upstream: describeDestination(route),
     demands: [...describeDemand(demand), ...(rateLimit ? [`rate: ${rateLimit.text}`] : [])],
     forwards: describeForward(route),
     shadow: shadow === undefined ? [] : describeDemand(shadow),
@@ -142,7 +141,8 @@ function describeRoute(route: Route, policy: Policy): RouteDescription {
   };
 }
 
-function summarise({ match, upstream, demand, shadow, rateLimit, cors }: Route): RouteSummary {
+function summarise(route: Route): RouteSummary {
+  const { match, demand, shadow, rateLimit, cors } = route;
   return {
     listeners: match.listeners,
     methods: match.methods,
@@ -155,7 +155,7 @@ function summarise({ match, upstream, demand, shadow, rateLimit, cors }: Route):
     issuers: demand.issuers.map(({ name }) => name),
     rate: rateLimit?.text,
     cors: cors !== undefined,
-    upstream: upstream.name === NO_UPSTREAM.name ? undefined : upstream.name,
+    upstream: nameDestination(route),
   };
 }
 

@@ -16,6 +16,7 @@ import {
   text,
   uri,
 } from './values.ts';
+import { upstreams } from './forwarding.ts';
 import { requestLimits } from './listener.ts';
 
 const FACTS = ['@binding', '@thumbprint', '@issuer', '@expires', '@certificate_subject'] as const;
@@ -244,6 +245,11 @@ export const route = z.strictObject({
   name: name.describe('A metric label; unique.'),
   match: match.describe('Which requests this route is for.'),
   upstream: name.optional().describe('Where they go. Absent only where every listener of the route has mode: decide.'),
+  upstreams: upstreams
+    .optional()
+    .describe(
+      'In place of upstream: several, each of which takes its share. No other takes the share of one that fails. All weights 0: 500 (upstream_absent).',
+    ),
   issuers: list(name, 'issuer names')
     .optional()
     .describe("Whose tokens count here; absent: the main file's one issuer."),

@@ -33,7 +33,8 @@ const upstream = z.strictObject({
       /^(?:https?:\/\/[^\s/?#@\\]+|unix:\/\S+)$/,
     ),
     'targets such as "http://127.0.0.1:9000"',
-  ).describe('Addresses of one service: http, https or unix:/path.'),
+    0,
+  ).describe('Addresses of one service: http, https or unix:/path. None: it is not there at the moment, which is 503.'),
   insecure_plain_http: flag().prefault(false).describe('http to a target that is not loopback.'),
   insecure_close_delimited: flag()
     .prefault(false)

@@ -28,5 +28,5 @@ export interface ExchangeOwner {
   /** Called when a tunnel opens. @returns seconds from now for which the permit is good */
   tunnelOpened(): number;
   /** Called exactly once, perhaps before `forward` returns. */
-  settled(outcome: Outcome, sending: Pick<Sending, 'attempts' | 'target' | 'count'> | undefined): void;
+  settled(outcome: Outcome, sending: Pick<Sending, 'attempts' | 'upstream' | 'target' | 'count'> | undefined): void;
 }

@@ -32,7 +32,7 @@ import type { SendingOwner, Sending } from '../upstream/sending.ts';
 
 /**
  * Sends a permitted request on and streams the answer back. The path goes as received, byte for byte, but for `stripPrefix`.
- * Rejections: `body_too_large` (announced, before anything is sent; or while streaming), `content_digest_mismatch`, `upstream_circuit_open`,
+ * Rejections: `body_too_large` (announced, before anything is sent; or while streaming), `content_digest_mismatch`, `upstream_circuit_open`, `upstream_without_targets`,
  * `upstream_queue_full`, `upstream_unreachable`, `upstream_invalid`, `upstream_timed_out`, `request_timed_out` (the client stopped in the middle of its
  * body), `internal_error` (a field that undici refuses: identity.ts let something through).
  * A request for a WebSocket whose 101 is verified becomes a tunnel (tunnel.ts), and `tunnelOpened` is called.
@@ -133,7 +133,7 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
 
   #enter(): void {
     const { upstream, timeouts } = this.#exchange.route;
-    if (upstream.blocked) return this.#settle({ kind: 'rejected', rejection: upstream.circuitOpen() });
+    if (upstream.blocked) return this.#settle({ kind: 'rejected', rejection: upstream.whyBlocked() });
     this.#phase = 'queued';
     const shortage = upstream.entrance.enter(this);
     if (shortage !== undefined) return this.#rejectQueued(shortage);

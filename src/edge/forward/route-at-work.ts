@@ -54,3 +54,27 @@ export function compileRouteAtWork(
     bodies,
   };
 }
+
+/** @returns where the next request goes; undefined: nowhere */
+export type ChooseWay = () => RouteAtWork | undefined;
+
+/**
+ * The ways of a route, each with its weight. By chance and not in turn: what a client asks for in a pattern would always meet the
+ * same one. None takes the share of another, whatever becomes of its requests (docs/decisions/9200).
+ * @param random from 0 to below 1
+ */
+export function compileChoice(
+  ways: readonly { readonly weight: number; readonly way: RouteAtWork | undefined }[],
+  random = Math.random,
+): ChooseWay {
+  const [only] = ways;
+  if (ways.length === 1 && only !== undefined && only.weight > 0) return () => only.way;
+  const sum = ways.reduce((total, { weight }) => total + weight, 0);
+  return () => {
+    let left = random() * sum;
+    return ways.find(({ weight }) => {
+      left -= weight;
+      return left < 0;
+    })?.way;
+  };
+}

@@ -3,7 +3,7 @@
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { Attempts } from '../../observe/log.ts';
-import { type Reason, type Rejection, reject } from '../../rejection/rejection.ts';
+import type { Reason, Rejection } from '../../rejection/rejection.ts';
 import type { Outcome } from '../outcome.ts';
 import { ConnectFailure, isShortage } from './connect.ts';
 import { MASKED_CONTINUE } from './http1-socket.ts';
@@ -13,11 +13,13 @@ import type { FailureReason, OpenTarget } from './target.ts';
 
 /** What a request needs of its upstream. */
 export interface Targets {
+  /** Of the upstream. */
+  readonly name: string;
   readonly retries: number;
   /** @returns undefined: every circuit is open */
   choose(tried: readonly OpenTarget[]): OpenTarget | undefined;
-  /** Seconds until a circuit lets a trial through. */
-  opensIn(): number;
+  /** Why none may be called. */
+  whyBlocked(): Rejection;
   retried(target: OpenTarget, after: Loss): void;
 }
 
@@ -74,6 +76,11 @@ export class Sending {
     return this.#after === undefined ? undefined : { count: this.#tried.length, after: this.#after };
   }
 
+  /** Name of the upstream. */
+  get upstream(): string {
+    return this.#targets.name;
+  }
+
   /** As configured, the one that was tried last; undefined: none was. */
   get target(): string | undefined {
     return this.#tried.at(-1)?.name;
@@ -84,10 +91,10 @@ export class Sending {
     return this.#tried.length;
   }
 
-  /** @returns `upstream_circuit_open` where no target may be called; else the sender hears of everything */
+  /** @returns `upstream_circuit_open` or `upstream_without_targets` where no target may be called; else the sender hears of everything */
   start(): Rejection | undefined {
     const target = this.#targets.choose(this.#tried);
-    if (target === undefined) return reject('upstream_circuit_open', { retryAfter: this.#targets.opensIn() });
+    if (target === undefined) return this.#targets.whyBlocked();
     this.#send(target);
     return undefined;
   }

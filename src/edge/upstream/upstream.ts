@@ -43,7 +43,6 @@ export interface UpstreamOptions {
  * NOT checked: that targets exist or are not ourselves.
  */
 export function openUpstream(upstream: Upstream, options: UpstreamOptions): OpenUpstream {
-  if (upstream.targets.length === 0) throw new Error(`upstream ${upstream.name} has no target`);
   return new OpenUpstream(upstream, options);
 }
 
@@ -106,9 +105,18 @@ export class OpenUpstream implements Targets {
     return anyReady ? ready : others;
   }
 
-  /** Whether the circuit of every target is open. */
+  /** Whether the circuit of every target is open, or there is none. */
   get blocked(): boolean {
     return this.targets.every(({ blockedFor }) => blockedFor > 0);
+  }
+
+  /** Seconds until a circuit lets a trial through. */
+  opensIn(): number {
+    return Math.min(...this.targets.map(({ blockedFor }) => blockedFor)) / 1000;
+  }
+
+  get name(): string {
+    return this.upstream.name;
   }
 
   get retries(): number {
@@ -141,12 +149,9 @@ export class OpenUpstream implements Targets {
   }
 
   /** Why nothing is sent, where every target is `blocked`. */
-  circuitOpen(): Rejection {
+  whyBlocked(): Rejection {
+    if (this.targets.length === 0) return reject('upstream_without_targets', { what: this.upstream.name });
     return reject('upstream_circuit_open', { retryAfter: this.opensIn() });
-  }
-
-  opensIn(): number {
-    return Math.min(...this.targets.map(({ blockedFor }) => blockedFor)) / 1000;
   }
 
   retried({ name: target }: OpenTarget, after: Loss): void {

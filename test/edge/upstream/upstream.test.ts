@@ -192,10 +192,9 @@ describe('closing', () => {
     }
   });
 
-  it('an upstream without target is a mistake of the compiler, said at once', () => {
-    assert.throws(
-      () => openUpstream(makeUpstream('http://127.0.0.1:1', { targets: [] }), { connect: 1 }),
-      /orders has no target/,
-    );
+  it('an upstream without target refuses, and says why', () => {
+    const upstream = openUpstream(makeUpstream('http://127.0.0.1:1', { targets: [] }), { connect: 1 });
+    assert.equal(upstream.blocked, true);
+    assert.equal(upstream.whyBlocked().reason, 'upstream_without_targets');
   });
 });
