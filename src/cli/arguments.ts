@@ -1,7 +1,7 @@
 // The reader of the command line: a command, its operand and its options.
 
 import { parseArgs } from 'node:util';
-import { nearest } from '../config/schema/check.ts';
+import { nearest } from '../config/nearest.ts';
 import {
   COMMAND_NAMES,
   COMMANDS,

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import type { Problem } from '../config/problem.ts';
 import { EXIT } from './commands.ts';
-import { type Loaded, loadPolicy, type Printed, printFailure } from './load.ts';
+import { type Loaded, loadPolicy } from './load.ts';
+import { type Printed, printFailure } from './printed.ts';
 
 /** The key of a ConfigMap that holds a configuration; other keys are files beside it. */
 const KEY = 'holdfast.yaml';

@@ -14,7 +14,8 @@ import { checkManifests } from './check-manifests.ts';
 import { examineLoaded } from './doctor/doctor.ts';
 import { printFindings, tellFindings } from './doctor/report.ts';
 import { textTable } from './layout.ts';
-import { type Loaded, loadPolicy, type Printed, printProblems } from './load.ts';
+import { type Loaded, loadPolicy } from './load.ts';
+import { type Printed, printProblems } from './printed.ts';
 import { problemText } from './problem-text.ts';
 
 export interface CheckOptions {

@@ -3,13 +3,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Gateway, startGateway } from '../supervisor/gateway.ts';
 import { createLog, type Log, unblockStandardOutput } from '../observe/log.ts';
-import { formatBind } from '../config/report/describe.ts';
+import { formatBind } from '../policy/addresses.ts';
 import { effectiveConfig } from '../config/report/effective.ts';
 import { compileMask } from '../config/report/mask.ts';
 import type { Policy } from '../policy/policy.ts';
 import { spareMemory } from '../worker/spare-memory.ts';
 import { EXIT } from './commands.ts';
-import { type Good, loadPolicy, type Printed, printFailure, printProblems } from './load.ts';
+import { type Good, loadPolicy } from './load.ts';
+import { type Printed, printFailure, printProblems } from './printed.ts';
 import { Reloading } from './reloading.ts';
 import { Signals } from './signals.ts';
 

@@ -7,7 +7,7 @@ import type { Readable } from 'node:stream';
 import { type CommandLine, UsageError } from './arguments.ts';
 import { EXIT } from './commands.ts';
 import { harmless, textTable } from './layout.ts';
-import type { Printed } from './load.ts';
+import type { Printed } from './printed.ts';
 
 /** Routes and clients that are told apart; a log of an attack can name any number. */
 const MOST = 1000;

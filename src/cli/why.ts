@@ -5,7 +5,7 @@ import { type Reason, REASON_NAMES, reject, wordingOf } from '../rejection/rejec
 import { UsageError } from './arguments.ts';
 import { EXIT } from './commands.ts';
 import { printable } from './layout.ts';
-import { type Printed, printFailure } from './load.ts';
+import { type Printed, printFailure } from './printed.ts';
 
 /** Where `admin.bind` is by default. */
 const ADMIN = 'http://127.0.0.1:9901';

@@ -27,3 +27,8 @@ export function spellAddress(text: string, family: 'ipv4' | 'ipv6'): string | un
 export function unmapped(address: string | undefined): string | undefined {
   return address?.startsWith('::ffff:') && address.includes('.') ? address.slice('::ffff:'.length) : address;
 }
+
+/** `localhost`, 127.0.0.0/8 and ::1 (bare or in brackets); other names that resolve there do not count. */
+export function isLoopback(host: string): boolean {
+  return /^(?:localhost|127(?:\.[0-9]{1,3}){3}|::1|\[::1\])$/.test(host);
+}

@@ -2,8 +2,8 @@
 
 import type { LookupFunction } from 'node:net';
 import { getCACertificates } from 'node:tls';
-import { Agent, type Dispatcher, request } from 'undici';
-import { isLoopback } from '../config/compile/compilation.ts';
+import { Agent, type Dispatcher } from 'undici';
+import { isLoopback } from '../http/address.ts';
 import { names } from '../dns/resolver.ts';
 import { decodeText, undoCoding } from '../http/content.ts';
 import type { Issuer } from '../token/issuer.ts';
@@ -114,9 +114,10 @@ export async function fetchText(url: URL, terms: FetchTerms): Promise<IssuerDocu
 }
 
 function send(url: URL, { agent, post, accept }: FetchTerms, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-  return request(url, {
-    dispatcher: agent,
-    ...(post === undefined ? {} : { method: 'POST', body: post.body }),
+  return agent.request({
+    origin: url.origin,
+    path: `${url.pathname}${url.search}`,
+    ...(post === undefined ? { method: 'GET' } : { method: 'POST', body: post.body }),
     // A server that codes all the same is understood (undoCoding).
     headers: { accept, 'accept-encoding': 'identity', ...post?.fields },
     signal,

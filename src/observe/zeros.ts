@@ -2,7 +2,7 @@
 
 import type { BindingName } from '../binding/permit.ts';
 import type { Requirement } from '../binding/binding.ts';
-import { formatTarget } from '../config/report/describe-forwarding.ts';
+import { formatTarget } from '../policy/addresses.ts';
 import type { Demand, Listener, Policy, Route } from '../policy/policy.ts';
 import { type Upstream, upstreamsOf } from '../policy/upstream.ts';
 import type { Stage } from '../rejection/reason-row.ts';

@@ -1,8 +1,8 @@
 // The check of Host on operators' ports, against DNS rebinding.
 
 import { isIP } from 'node:net';
-import { isLoopback } from '../config/compile/compilation.ts';
-import { formatBind } from '../config/report/describe.ts';
+import { isLoopback } from '../http/address.ts';
+import { formatBind } from '../policy/addresses.ts';
 import { hostOf, readAuthority } from '../http/uri.ts';
 import type { Bind } from '../policy/policy.ts';
 

@@ -9,7 +9,7 @@ import type { Recent } from '../observe/recent.ts';
 import type { Snapshot } from '../observe/instruments.ts';
 import { METRICS } from '../observe/metric-table.ts';
 import { describePolicy } from '../config/report/describe.ts';
-import { formatTarget } from '../config/report/describe-forwarding.ts';
+import { formatTarget } from '../policy/addresses.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Mask } from '../config/report/mask.ts';
 import type { IssuerKeys } from '../issuer/keys.ts';

@@ -32,7 +32,9 @@ import { IssuerCalls } from './issuer-calls.ts';
 import { RefusedConnections } from './refused-connections.ts';
 import { Ebb } from './spare-memory.ts';
 import { MirroredKeys } from '../issuer/mirrored-keys.ts';
-import { ReplicaReplayStore, replicaTerms } from './replica-store.ts';
+import type { ReplicaReplayStore } from './replica-store.ts';
+import type { OpenReplicaStore } from './replica-load.ts';
+import { replicaTerms } from './replica-terms.ts';
 import { CountedCache } from './counted-cache.ts';
 import { watchLoopDelay } from './loop-delay.ts';
 import { ReplicaRateLimiter } from '../memory/replica-rates.ts';
@@ -80,8 +82,8 @@ export class DataPlane {
   readonly #ebb = new Ebb();
   #endLoopDelay = () => {};
 
-  /** Opens nothing yet. */
-  constructor(order: StartOrder, options: DataPlaneOptions) {
+  /** Opens no listener yet. @param openReplicaStore of the policy of this order (replica-load.ts) */
+  constructor(order: StartOrder, options: DataPlaneOptions, openReplicaStore: OpenReplicaStore | undefined) {
     this.#order = order;
     this.#options = options;
     this.#replay = new ProcessReplayStore(order.shared.replay);
@@ -96,9 +98,7 @@ export class DataPlane {
     });
     this.#refused = new RefusedConnections(options.log);
     const { log, now, replayStore: report, lookup } = options;
-    const terms = replicaTerms(order.policy);
-    this.#replicaStore =
-      terms && new ReplicaReplayStore(terms, { log, now, report, lookup, metrics: this.metrics.addStore() });
+    this.#replicaStore = openReplicaStore?.({ log, now, report, lookup, metrics: this.metrics.addStore() });
     this.#issuerCalls = new IssuerCalls({ log, metrics: this.metrics, keysOf: (name) => this.#keysOf(name), lookup });
     this.#runtime = this.#wire(order);
   }

@@ -4,12 +4,11 @@ import type { LookupFunction } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import type { Log } from '../observe/log.ts';
 import type { StoreMetrics } from '../observe/store-metrics.ts';
-import type { Policy } from '../policy/policy.ts';
-import type { RedisPolicy } from '../policy/redis.ts';
 import { RedisReplayStore, type StoreEvents, type StoreState } from '../memory/redis/replay-store.ts';
 import type { Coverage, Remembered, ReplayStore } from '../proof/replay-store.ts';
 import type { RateStore } from '../memory/replica-rates.ts';
 import type { NonceSource } from '../memory/replica-nonces.ts';
+import type { ReplicaTerms } from './replica-terms.ts';
 
 /** Milliseconds for requests in flight to end with the connection that they began with. */
 const FAREWELL = 1000;
@@ -25,20 +24,9 @@ export interface ReplicaReplayStoreOptions {
   readonly lookup?: LookupFunction | undefined;
 }
 
-interface Terms {
-  readonly redis: RedisPolicy;
-  /** Nonce secrets are kept there too. */
-  readonly wantsSecrets: boolean;
-}
-
-/** What a policy wants of a replica replay store; undefined: it wants none. */
-export function replicaTerms({ replay, nonce }: Pick<Policy, 'replay' | 'nonce'>): Terms | undefined {
-  return replay.redis && { redis: replay.redis, wantsSecrets: nonce.secrets.length === 0 };
-}
-
 export class ReplicaReplayStore implements ReplayStore, NonceSource, RateStore {
   readonly #options: ReplicaReplayStoreOptions;
-  #terms: Terms;
+  #terms: ReplicaTerms;
   /** The one that is asked. */
   #store: RedisReplayStore;
   readonly #all = new Set<RedisReplayStore>();
@@ -48,7 +36,7 @@ export class ReplicaReplayStore implements ReplayStore, NonceSource, RateStore {
   #scriptless = false;
 
   /** Starts connecting. */
-  constructor(terms: Terms, options: ReplicaReplayStoreOptions) {
+  constructor(terms: ReplicaTerms, options: ReplicaReplayStoreOptions) {
     this.#options = options;
     this.#terms = terms;
     options.metrics.setUp(false);
@@ -61,12 +49,12 @@ export class ReplicaReplayStore implements ReplayStore, NonceSource, RateStore {
   }
 
   /** Another policy: with the connection that there is, where that is the same; else when the new one is up, or is known not to be. */
-  adopt(terms: Terms): Promise<void> {
+  adopt(terms: ReplicaTerms): Promise<void> {
     this.#adopted = this.#adopted.then(() => this.#adopt(terms));
     return this.#adopted;
   }
 
-  async #adopt(terms: Terms): Promise<void> {
+  async #adopt(terms: ReplicaTerms): Promise<void> {
     if (this.#closed) return;
     const before = this.#terms;
     this.#terms = terms;
@@ -117,7 +105,7 @@ export class ReplicaReplayStore implements ReplayStore, NonceSource, RateStore {
 
   ask: RateStore['ask'] = (question) => this.#store.ask(question);
 
-  #open({ redis, wantsSecrets }: Terms): RedisReplayStore {
+  #open({ redis, wantsSecrets }: ReplicaTerms): RedisReplayStore {
     const { now, metrics, lookup } = this.#options;
     const events: StoreEvents = {
       answered: (seconds) => metrics.answered(seconds),
@@ -155,8 +143,8 @@ export class ReplicaReplayStore implements ReplayStore, NonceSource, RateStore {
 }
 
 /** What cannot be changed on an open connection. */
-const connectionOf = ({ redis: { place, prefix, username, password, tls }, wantsSecrets }: Terms) => [
+const connectionOf = ({ redis: { place, prefix, username, password, tls }, wantsSecrets }: ReplicaTerms) => [
   [place, prefix, username, password, tls],
   wantsSecrets,
 ];
-const memoryOf = ({ redis: { place, prefix } }: Terms) => [place, prefix];
+const memoryOf = ({ redis: { place, prefix } }: ReplicaTerms) => [place, prefix];

@@ -3,7 +3,9 @@
 import type { LookupFunction } from 'node:net';
 import { NOTHING_RECENT } from '../observe/recent.ts';
 import type { Log } from '../observe/log.ts';
+import type { StoreState } from '../memory/redis/replay-store.ts';
 import { DataPlane } from './data-plane.ts';
+import { loadReplicaStore } from './replica-load.ts';
 import type { Order, Report } from './messages.ts';
 
 export interface WorkerOptions {
@@ -74,13 +76,9 @@ export class Worker {
     this.#log = this.#options.log(order);
     const refreshKeys = (issuer: string, kid: string | undefined) => this.#refresh(issuer, kid);
     try {
-      this.#plane = new DataPlane(order, {
-        log: this.#log,
-        now,
-        refreshKeys,
-        lookup,
-        replayStore: (state) => report({ type: 'replay-store', state }),
-      });
+      const replayStore = (state: StoreState) => report({ type: 'replay-store', state });
+      const openReplicaStore = await loadReplicaStore(order.policy);
+      this.#plane = new DataPlane(order, { log: this.#log, now, refreshKeys, lookup, replayStore }, openReplicaStore);
       await this.#plane.open();
       if (order.draining) this.#plane.drain();
       report({ type: 'serving' });

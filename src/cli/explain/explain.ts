@@ -32,7 +32,8 @@ import { headerSize, listEdgeChecks } from './edge-checks.ts';
 import { type GivenRequest, readHar, readRawRequest, readUrl, wrong } from './given.ts';
 import { openPorts } from './ports.ts';
 import { type Explanation, printExplanation, tellRefusal } from './report.ts';
-import { loadPolicy, type Printed, printProblems } from '../load.ts';
+import { loadPolicy } from '../load.ts';
+import { type Printed, printProblems } from '../printed.ts';
 
 /**
  * Explains one request. Keys are loaded from the issuers as the gateway does it. The replay memory is empty: a proof that was used

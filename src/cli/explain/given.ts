@@ -1,6 +1,6 @@
 // The request that is explained: its parts, however it was described.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { UsageError } from '../arguments.ts';
 
 /** A request as a client sent it. Nothing is checked here. */

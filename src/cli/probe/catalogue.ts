@@ -1,6 +1,6 @@
 // The catalogue of attacks, and the choice among them.
 
-import { nearest } from '../../config/schema/check.ts';
+import { nearest } from '../../config/nearest.ts';
 import { UsageError } from '../arguments.ts';
 import { type Attack, GROUPS } from './attack.ts';
 import { ANSWER_ATTACKS, BROWSER_ATTACKS, FIELD_ATTACKS, TLS_ATTACKS } from './attacks/answers.ts';

@@ -2,7 +2,7 @@
 
 import { UsageError } from '../arguments.ts';
 import { EXIT } from '../commands.ts';
-import { type Printed, printFailure } from '../load.ts';
+import { type Printed, printFailure } from '../printed.ts';
 import { type Attack, type Judged, type Group, GROUPS, missingFor } from './attack.ts';
 import { notesOf, setBaseline } from './baseline.ts';
 import { chooseAttacks } from './catalogue.ts';

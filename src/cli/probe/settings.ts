@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { getCACertificates } from 'node:tls';
-import { isLoopback } from '../../config/compile/compilation.ts';
+import { isLoopback } from '../../http/address.ts';
 import { UsageError } from '../arguments.ts';
 import type { Destination } from './wire.ts';
 

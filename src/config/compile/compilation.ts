@@ -1,7 +1,7 @@
 // The state that compile steps share: the files as read, and the problems found.
 
 import { isFileKey } from '../schema/keys.ts';
-import { nearest } from '../schema/check.ts';
+import { nearest } from '../nearest.ts';
 import { type ConfigPath, inOrder, type Problem } from '../problem.ts';
 import type { NamedFile, ReadPolicy } from '../read/read.ts';
 
@@ -81,9 +81,4 @@ export function expectedName(name: string, names: readonly string[]): string {
 export function listed(names: readonly string[]): string {
   if (names.length === 0) return 'none is configured';
   return names.length > 10 ? `${names.slice(0, 10).join(', ')}, …` : names.join(', ');
-}
-
-/** `localhost`, 127.0.0.0/8 and ::1 (bare or in brackets); other names that resolve there do not count. */
-export function isLoopback(host: string): boolean {
-  return /^(?:localhost|127(?:\.[0-9]{1,3}){3}|::1|\[::1\])$/.test(host);
 }

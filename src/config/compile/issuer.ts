@@ -3,7 +3,8 @@
 import { decodeText } from '../../http/content.ts';
 import type { Issuer } from '../../token/issuer.ts';
 import { compileAccessToken } from './access-token.ts';
-import { type Compilation, isLoopback } from './compilation.ts';
+import type { Compilation } from './compilation.ts';
+import { isLoopback } from '../../http/address.ts';
 import { compileIntrospection } from './introspection.ts';
 import { authoritiesAt } from './pem.ts';
 import { compileTokenExchange } from './token-exchange.ts';

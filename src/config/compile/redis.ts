@@ -1,6 +1,7 @@
 // Compilation of the replica replay store: where Redis is, and unsafe settings.
 
-import { type Compilation, isLoopback } from './compilation.ts';
+import type { Compilation } from './compilation.ts';
+import { isLoopback } from '../../http/address.ts';
 import { authoritiesAt } from './pem.ts';
 import type { Endpoint, RedisPlace, RedisPolicy } from '../../policy/redis.ts';
 import type { Config } from '../schema/schema.ts';

@@ -2,7 +2,7 @@
 
 import { posix } from 'node:path';
 import type { Target } from '../../policy/upstream.ts';
-import { isLoopback } from './compilation.ts';
+import { isLoopback } from '../../http/address.ts';
 
 /**
  * Spellings of an issuer that people take for the same one. Tokens are compared letter by letter; this is for who may speak in its

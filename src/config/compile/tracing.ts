@@ -1,7 +1,8 @@
 // Compilation of tracing: the collector, and what it may cost and learn.
 
 import type { TracingRules } from '../../policy/tracing.ts';
-import { type Compilation, isLoopback } from './compilation.ts';
+import type { Compilation } from './compilation.ts';
+import { isLoopback } from '../../http/address.ts';
 import { authoritiesAt } from './pem.ts';
 
 /** What a field can hold (RFC 9110 §5.5), on one line. */

@@ -1,7 +1,8 @@
 // Compilation of upstreams: their targets, and the refusal of plain http over a network.
 
 import { hostOf, readAuthority } from '../../http/uri.ts';
-import { type Compilation, isLoopback } from './compilation.ts';
+import type { Compilation } from './compilation.ts';
+import { isLoopback } from '../../http/address.ts';
 import { authoritiesAt, keyPairAt } from './pem.ts';
 import type { ConfigPath } from '../problem.ts';
 import type { Target, Upstream } from '../../policy/upstream.ts';

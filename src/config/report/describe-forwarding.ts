@@ -2,12 +2,8 @@
 
 import type { Demand, Route } from '../../policy/policy.ts';
 import { metadataUri } from '../../policy/protected-resource.ts';
-import { NO_UPSTREAM, type Target, type Upstream, type UpstreamShare } from '../../policy/upstream.ts';
-
-/** `http://127.0.0.1:9000` or `unix:/run/orders.sock`. */
-export function formatTarget({ origin, socketPath }: Target): string {
-  return socketPath === undefined ? origin : `unix:${socketPath}`;
-}
+import { formatTarget } from '../../policy/addresses.ts';
+import { NO_UPSTREAM, type Upstream, type UpstreamShare } from '../../policy/upstream.ts';
 
 /** Where requests of a route go; of several upstreams each with its share. */
 export function describeDestination({ upstream, split }: Pick<Route, 'upstream' | 'split'>): string {

@@ -2,7 +2,8 @@
 
 import type { Config } from '../schema/schema.ts';
 import { describeDestination, describeForward, nameDestination } from './describe-forwarding.ts';
-import type { Bind, CertificateSource, Demand, Listener, Policy, RequestLimits, Route } from '../../policy/policy.ts';
+import { formatBind } from '../../policy/addresses.ts';
+import type { CertificateSource, Demand, Listener, Policy, RequestLimits, Route } from '../../policy/policy.ts';
 import type { TracingRules } from '../../policy/tracing.ts';
 import type { AccessTokenMark } from '../../token/token-kind.ts';
 
@@ -62,12 +63,6 @@ export function describePolicy(policy: Policy): PolicyDescription {
 export function describeIncluded({ files, routes, upstreams }: Config['include'][number]): string {
   const where = routes.length === 0 ? 'no routes' : `routes at ${routes.join(', ')} and nowhere else`;
   return `${files}: ${where}${upstreams.length === 0 ? '' : `; may send to ${upstreams.join(', ')} of the main file`}`;
-}
-
-/** `0.0.0.0:8443`, `[::]:8443` or `unix:/run/holdfast.sock`. */
-export function formatBind(bind: Bind): string {
-  if ('path' in bind) return `unix:${bind.path}`;
-  return bind.host.includes(':') ? `[${bind.host}]:${bind.port}` : `${bind.host}:${bind.port}`;
 }
 
 function describeTelemetry({ bind, hosts }: Policy['telemetry']): string {

@@ -1,7 +1,7 @@
 // The keys that need a restart, compared between two configurations.
 
 import { isDeepStrictEqual } from 'node:util';
-import { formatBind } from './describe.ts';
+import { formatBind } from '../../policy/addresses.ts';
 import { type ConfigPath, inOrder, type Problem } from '../problem.ts';
 import type { ReadPolicy } from '../read/read.ts';
 import { RESTART_KEYS } from '../schema/keys.ts';

@@ -1,6 +1,6 @@
 // Declaration of the keys of `include`: which files, and what each is given.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { list, name, text } from './values.ts';
 
 const files = text('a file name or pattern such as routes.d/*.yaml');

@@ -1,6 +1,6 @@
 // Declaration of the keys of an issuer: which authorization servers count, and how.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { algorithms, claimName, duration, file, flag, list, text, uri } from './values.ts';
 
 const markValue = z.union([text('a value'), z.boolean()], 'a value, true or false');

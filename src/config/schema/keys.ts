@@ -1,7 +1,7 @@
 // The keys of the schema as rows, with the facts that it states about each.
 
 import type { ConfigPath } from '../problem.ts';
-import { z } from 'zod';
+import * as z from 'zod';
 import { schema } from './schema.ts';
 
 /** A node of a JSON Schema (draft 7), with the facts of values.ts. */

@@ -1,6 +1,6 @@
 // Declaration of the keys of a listener: where and how clients connect.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { CERTIFICATE_FORMATS, type CertificateFormat } from '../../certificate/formats.ts';
 import {
   automatic,

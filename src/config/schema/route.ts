@@ -1,6 +1,6 @@
 // Declaration of the keys of a route: what it demands, and how it forwards.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   algorithms,
   choice,

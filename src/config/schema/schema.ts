@@ -1,6 +1,6 @@
 // The schema: every configuration key with its type, default and meaning.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { include } from './include.ts';
 import { issuer } from './issuer.ts';
 import { listener } from './listener.ts';

@@ -1,6 +1,6 @@
 // The schema of tracing: where spans go, and which requests have some.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { choice, count, duration, file, flag, share, text, uri } from './values.ts';
 
 const HEADER = text('a field name of letters, digits and "-", such as Authorization', /^[A-Za-z][A-Za-z0-9-]{0,63}$/);

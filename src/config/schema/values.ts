@@ -1,6 +1,6 @@
 // The types of configuration values: how they are written, and what they become.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { ALGORITHMS } from '../../jose/algorithms.ts';
 import type { Bind } from '../../policy/policy.ts';
 

@@ -2,7 +2,7 @@
 
 import { lstat, unlink } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
-import { formatBind } from '../../config/report/describe.ts';
+import { formatBind } from '../../policy/addresses.ts';
 import type { Bind } from '../../policy/policy.ts';
 
 const WHY: Readonly<Record<string, string>> = {

@@ -1,7 +1,7 @@
 // One target of an upstream at work: connections, pending requests and its circuit.
 
 import type { Dispatcher } from 'undici';
-import { formatTarget } from '../../config/report/describe-forwarding.ts';
+import { formatTarget } from '../../policy/addresses.ts';
 import type { CircuitRules, Target, Upstream } from '../../policy/upstream.ts';
 import { Http1Pool } from './http1-pool.ts';
 import { Http2Pool } from './http2-pool.ts';

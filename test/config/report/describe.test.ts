@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { describePolicy, formatBind, type RouteDescription } from '../../../src/config/report/describe.ts';
+import { describePolicy, type RouteDescription } from '../../../src/config/report/describe.ts';
+import { formatBind } from '../../../src/policy/addresses.ts';
 import { makeCertificate } from '../../support/pki.ts';
 import { policyOf } from '../../support/policies.ts';
 
