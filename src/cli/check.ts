@@ -89,11 +89,11 @@ const HEADS = ['route', 'methods', 'host and path', 'requires', 'scope', 'issuer
 
 function routeTable(routes: readonly RouteDescription[]): string {
   const rows = routes.map(({ name, summary }) => {
-    const { listeners, methods, host = '', path, scope, issuers, rate, cors, upstream } = summary;
+    const { listeners, methods, host = '', path, conditions, scope, issuers, rate, cors, upstream } = summary;
     return [
       name,
       `${methods?.join(' ') ?? 'any'}${cors ? ' (CORS)' : ''}`,
-      `${host}${path}`,
+      [`${host}${path}`, ...conditions].join(' '),
       required(summary),
       scope ?? '',
       issuers.join(' '),

@@ -3,7 +3,7 @@
 import type { Permit } from '../binding/permit.ts';
 import { enforce, type Notes, shadow } from '../enforce.ts';
 import { isNonceChallenge } from '../observe/labels.ts';
-import { chooseRoute, groupOf, routeForMethod } from '../policy/route-table.ts';
+import { chooseRoute, groupOf, preflightReach } from '../policy/route-table.ts';
 import type { Route } from '../policy/policy.ts';
 import { grpcCodeOf, Rejection, reject } from '../rejection/rejection.ts';
 import { type Answer, rejectionAnswer } from '../rejection/answer.ts';
@@ -101,9 +101,10 @@ class Exchange implements ExchangeOwner {
     if (metadata !== undefined) return this.#answer(metadata);
 
     const group = groupOf(policy.routeTable, facts);
-    const preflight = group && preflightAnswer(group, facts);
+    const reach = group && facts.preflight && preflightReach(policy.routeTable, facts, group);
+    const preflight = reach && preflightAnswer(reach, facts);
     if (preflight !== undefined) {
-      const asked = group && routeForMethod(group, facts.preflight?.method ?? '');
+      const [asked] = reach?.taking(facts.preflight?.method ?? '') ?? [];
       metrics.countPreflight(asked, preflightResult(preflight));
       if (!(preflight instanceof Rejection)) return this.#answer(preflight);
       this.#route = asked;

@@ -29,10 +29,14 @@ const SIGNED = ['content-digest', 'signature', 'signature-input'];
 
 /**
  * The names over all routes and listeners: what one route sets must not come from the client on another one that leads to the
- * same upstream; and the field of the request id. What a signature has to cover is guarded the same way. Takes names in any case. Does not check that they are field names (config/compile/field.ts).
+ * same upstream; and the field of the request id. What a signature has to cover, and what routes are chosen by, is guarded: an
+ * imitation would be taken for it by an upstream, and not here. Takes names in any case. Does not check that they are field names (config/compile/field.ts).
  */
 export function compileManagedFields(
-  routes: readonly (Pick<Route, 'forward'> & { readonly demand?: Pick<Route['demand'], 'signature'> })[],
+  routes: readonly (Pick<Route, 'forward'> & {
+    readonly demand?: Pick<Route['demand'], 'signature'>;
+    readonly match?: Pick<Route['match'], 'headers'>;
+  })[],
   listeners: readonly Pick<Listener, 'clientCertificateFrom'>[],
   requestId?: string,
 ): ManagedFields {
@@ -52,7 +56,8 @@ export function compileManagedFields(
   ];
   const names = new Set(all.map((name) => name.toLowerCase()));
   const signed = routes.flatMap(({ demand }) => (demand?.signature ? [...SIGNED, ...demand.signature.components] : []));
-  const guarded = new Set([...FRAMING, ...signed]);
+  const matched = routes.flatMap(({ match }) => match?.headers?.map(({ name }) => name) ?? []);
+  const guarded = new Set([...FRAMING, ...signed, ...matched]);
   return { names, guarded, squeezed: new Set([...names, ...guarded].map(squeeze)), requestId, standings: new Map() };
 }
 

@@ -1,5 +1,6 @@
 // The compiled policy: plain frozen data that the decision and the edge read.
 
+import type { RouteMatch } from './match.ts';
 import type { RedisPolicy } from './redis.ts';
 import type { TracingRules } from './tracing.ts';
 import type { SigningKey } from '../jose/signing-key.ts';
@@ -120,26 +121,17 @@ export interface ResourceRules {
   readonly signedBy: string | undefined;
 }
 
-export interface RouteMatch {
-  /** Names; undefined: every listener. */
-  readonly listeners: readonly string[] | undefined;
-  /** Authority without port as written: `api.example.com` or `*.example.com`; undefined: every host. */
-  readonly host: string | undefined;
-  /** `/orders/*`, normalised like a request path. */
-  readonly path: string;
-  /** Includes HEAD where GET is named; undefined: every method but TRACE and CONNECT. */
-  readonly methods: readonly string[] | undefined;
-}
-
-/** Routes with the same host and path; a request belongs to exactly one group, and methods are looked up only inside it. */
+/** Routes with the same host and path. The most specific group takes a request whatever its method, unless the listener has `fall_through`. */
 export interface RouteGroup {
   readonly routes: readonly Route[];
   readonly byMethod: ReadonlyMap<string, Route>;
   /** The route that names no methods. */
   readonly anyMethod: Route | undefined;
+  /** In the order in which they are tried; undefined: none asks for fields or parameters, and the method alone decides. */
+  readonly ordered: readonly Route[] | undefined;
   /** Value of `Allow`. */
   readonly allow: string;
-  /** The higher the longer its path, and exact above a final `/*` (route-table.ts). */
+  /** The higher the more specific its host, then the longer its path, and exact above a final `/*` (path-tree.ts). */
   readonly rank: number;
 }
 
@@ -153,11 +145,14 @@ export interface PathNode {
   readonly below: RouteGroup | undefined;
 }
 
-/** The routes of one listener; `wildcard` is keyed by what follows `*.`. */
+/** The routes of one listener; `wildcard` is keyed by what follows `*.`, `subdomains` by what follows `**.`. */
 export interface HostTables {
   readonly exact: ReadonlyMap<string, PathNode>;
   readonly wildcard: ReadonlyMap<string, PathNode>;
+  readonly subdomains: ReadonlyMap<string, PathNode>;
   readonly every: PathNode | undefined;
+  /** A group of which no route fits is left for the next one of the same host. */
+  readonly fallThrough: boolean;
 }
 
 /** By name of the listener (route-table.ts). */
@@ -245,6 +240,8 @@ export interface Listener {
   /** Name of the field by which clients name a request; absent: none. */
   readonly interactionId?: string;
   readonly explainToClients: boolean;
+  /** A group of routes of which none fits is left for a less specific path; absent: it is final. */
+  readonly fallThrough?: boolean;
   /** Answers another proxy about requests that it describes; undefined: forwards. */
   readonly decides: DecideRules | undefined;
   readonly limits: ListenerLimits;

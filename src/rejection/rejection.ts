@@ -61,6 +61,11 @@ export const REASONS = {
     'trailing slash': ['A route has this path but for a slash at its end',
       'Add the slash at the end of the path, or leave it out.', 'A route for /orders takes /orders alone, one for /orders/* both.'],
     case: ['A route has this path in lower case', 'Paths are case-sensitive: send it in lower case.'],
+    fields: ['No route of this path takes the fields of the request',
+      'Send the fields by which the API tells its versions or environments apart.', 'Compare match.headers of the routes of this path, or add one without.'],
+    query: ['No route of this path takes the query of the request',
+      'Send the parameters by which the API tells its versions or environments apart.', 'Compare match.query of the routes of this path, or add one without.'],
+    method: ['No route of this path takes the method', 'Use another method.', 'Add the method to match.methods of the route.'],
   }),
   preflight_refused: byCause(row('route', 403, false, 'The page may not send this cross-origin request',
     'Compare the origin and the method of the page with those that the API allows.', 'See cors of the route.'), {

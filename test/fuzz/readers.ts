@@ -23,7 +23,7 @@ import { readAskedOrigin } from '../../src/edge/intake/origin.ts';
 import { readProxyHeader } from '../../src/http/proxy-header.ts';
 import { readUpgrade } from '../../src/edge/transaction/upgrade.ts';
 import { compileManagedFields } from '../../src/policy/managed-fields.ts';
-import { readHostPattern, readPathPattern } from '../../src/config/compile/route.ts';
+import { readHostPattern, readPathPattern } from '../../src/config/compile/match.ts';
 import { readSource } from '../../src/config/read/source.ts';
 import { NonceKeys } from '../../src/proof/nonce.ts';
 import { readProofKey } from '../../src/jose/jwk.ts';

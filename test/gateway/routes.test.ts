@@ -136,7 +136,7 @@ test('a shadow that fails is logged and changes nothing for a request that was p
         ...route,
         shadow: { ...route.demand, issuers: undefined as never },
       }));
-      const compiled = compileRouteTable(routes, ['public']);
+      const compiled = compileRouteTable(routes, [{ name: 'public' }]);
       assert.ok('table' in compiled);
       return { ...policy, routes, routeTable: compiled.table };
     },

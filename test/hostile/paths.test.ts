@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { chooseGroup, isDisguised } from '../../src/policy/route-table.ts';
 import { readRequestPath } from '../../src/http/uri.ts';
 import { DISGUISED, isAdmin, readings } from './attacks/paths.ts';
+import { makeFacts } from '../support/facts.ts';
 import { HOST, reasonOf, type Rig, startRig, statusOf } from './rig.ts';
 
 const ROUTES = `- { name: open, match: { path: /* }, upstream: raw, require: public, encoded: [slash], weaker_than_defaults: [require, encoded] }
@@ -128,7 +129,7 @@ test('the same for many more spellings, asked of the compiled policy', async (t)
   const { policy } = (await startRig(t, { routes: ROUTES, plain: true })).gateway;
   const routeOf = (raw: string) => {
     const read = readRequestPath(raw);
-    if (read === undefined || isDisguised(policy.routeTable, 'public', 'api.example.com', read)) return undefined;
+    if (read === undefined || isDisguised(policy.routeTable, makeFacts(read))) return undefined;
     return chooseGroup(policy.routeTable, 'public', 'api.example.com', read.matchPath)?.routes[0]?.name;
   };
   fc.assert(

@@ -4,9 +4,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { chooseGroup, chooseRoute, compileRouteTable, isDisguised } from '../../src/policy/route-table.ts';
-import type { Route, RouteMatch, RouteTable } from '../../src/policy/policy.ts';
+import type { RouteMatch } from '../../src/policy/match.ts';
+import type { Route, RouteTable } from '../../src/policy/policy.ts';
 import { Rejection } from '../../src/rejection/rejection.ts';
 import { makeFacts } from '../support/facts.ts';
+
+const LISTENERS = [{ name: 'public' }, { name: 'internal' }];
 
 interface Written {
   readonly name?: string;
@@ -23,13 +26,13 @@ function route(written: Written): Route {
 }
 
 function tableOf(...written: readonly Written[]): RouteTable {
-  const compiled = compileRouteTable(written.map(route), ['public', 'internal']);
+  const compiled = compileRouteTable(written.map(route), LISTENERS);
   assert.ok('table' in compiled, `unexpectedly ambiguous: ${JSON.stringify(compiled)}`);
   return compiled.table;
 }
 
 function ambiguitiesOf(...written: readonly Written[]): readonly string[] {
-  const compiled = compileRouteTable(written.map(route), ['public', 'internal']);
+  const compiled = compileRouteTable(written.map(route), LISTENERS);
   if ('table' in compiled) return [];
   return compiled.ambiguities.map((each) => `${each.route.name} and ${each.other.name}: ${each.why}`);
 }
@@ -68,14 +71,14 @@ describe('paths that mean two things', () => {
     const other = tableOf({ path: '/a/*' }, { path: '/b/*' });
     assert.equal(judged(other, '/a%2Fb'), 'route_not_found path', 'a path without a route is only that');
     assert.equal(judged(other, '/a/x%2Fy'), '/a/*');
-    assert.equal(isDisguised(other, 'public', 'api.example.com', { path: '/a%2Fb', matchPath: '/a%2Fb' }), false);
+    assert.equal(isDisguised(other, asked('public', 'api.example.com', '/a%2Fb', 'GET')), false);
   });
 
   test('an encoded slash is refused where the route does not admit it, and where there is none', () => {
     assert.equal(judged(table, '/x%2Fy', true), 'request_malformed %2F');
     assert.equal(judged(tableOf({ path: '/orders' }), '/x%2Fy', true), 'request_malformed %2F');
     const admitting = { ...route({ path: '/files/*' }), encodedSlash: true };
-    const compiled = compileRouteTable([admitting], ['public']);
+    const compiled = compileRouteTable([admitting], [{ name: 'public' }]);
     assert.ok('table' in compiled);
     assert.equal(judged(compiled.table, '/files/a%2Fb', true), '/files/*');
   });
@@ -333,9 +336,9 @@ test('for any set of routes in any order, the choice is the one that the rules n
         path: each.path,
         ...(each.host === undefined ? {} : { host: each.host }),
       }));
-      const compiled = compileRouteTable(written.map(route), ['public']);
+      const compiled = compileRouteTable(written.map(route), [{ name: 'public' }]);
       fc.pre('table' in compiled);
-      const backwards = compileRouteTable(written.toReversed().map(route), ['public']);
+      const backwards = compileRouteTable(written.toReversed().map(route), [{ name: 'public' }]);
       assert.ok('table' in compiled && 'table' in backwards);
       assert.equal(chosen(compiled.table, at, { host: of }), chosenSlowly(written, of, at));
       assert.equal(chosen(backwards.table, at, { host: of }), chosen(compiled.table, at, { host: of }));

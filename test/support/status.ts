@@ -30,6 +30,7 @@ export const STATUS: Status = {
         methods: ['GET'],
         host: 'api.example.com',
         path: '/orders/*',
+        conditions: [],
         requires: 'dpop',
         nonce: 'none',
         shadow: 'mtls',

@@ -13,7 +13,7 @@ import { pseudonymOf } from '../../edge/fields/fields.ts';
 import { chooseOrigin } from '../../edge/intake/origin.ts';
 import { enforce } from '../../enforce.ts';
 import { listChecks } from './checks.ts';
-import { chooseRoute, groupOf } from '../../policy/route-table.ts';
+import { chooseRoute, groupOf, preflightReach } from '../../policy/route-table.ts';
 import type { Listener, Policy, Route } from '../../policy/policy.ts';
 import { readUpgrade } from '../../edge/transaction/upgrade.ts';
 import { readBodyLength } from '../../http/framing.ts';
@@ -32,6 +32,7 @@ import { headerSize, listEdgeChecks } from './edge-checks.ts';
 import { type GivenRequest, readHar, readRawRequest, readUrl, wrong } from './given.ts';
 import { openPorts } from './ports.ts';
 import { type Explanation, printExplanation, tellRefusal } from './report.ts';
+import { listSkipped } from './skipped.ts';
 import { loadPolicy } from '../load.ts';
 import { type Printed, printProblems } from '../printed.ts';
 
@@ -85,7 +86,9 @@ async function explainRequest(policy: Policy, line: CommandLine): Promise<Explan
 function ownAnswer(policy: Policy, facts: EdgeFacts): Answer | Rejection | undefined {
   if (facts.endsHere) return { status: 204, fields: [['Cache-Control', 'no-store']], body: '' };
   const group = groupOf(policy.routeTable, facts);
-  return metadataAnswer(policy, facts) ?? (group && preflightAnswer(group, facts));
+  return (
+    metadataAnswer(policy, facts) ?? (group && preflightAnswer(preflightReach(policy.routeTable, facts, group), facts))
+  );
 }
 
 /** How far a request got. */
@@ -177,11 +180,17 @@ function about(subject: Subject, refused: Rejection | undefined): Explanation {
     listener: listener.name,
     route: route?.name,
     requirement: route?.demand.requirement,
+    skipped: facts !== undefined && wasLookedFor(route, refused) ? listSkipped(subject.policy, facts, route) : [],
     checks: [...listEdgeChecks({ ...subject, route: route?.name }, refused), ...sender],
     answer: undefined,
     identity: [],
     notes: [],
   };
+}
+
+/** What is refused before, or answered by the gateway itself, belongs to no route. */
+function wasLookedFor(route: Route | undefined, refused: Rejection | undefined): boolean {
+  return route !== undefined || refused?.reason === 'route_not_found' || refused?.reason === 'method_not_allowed';
 }
 
 /** The request, from one description of it, and the file of a certificate that it names. */

@@ -5,6 +5,7 @@ import { shownFacts, type ShownFacts } from '../../rejection/facts.ts';
 import { type Rejection, wordingOf } from '../../rejection/rejection.ts';
 import { harmless } from '../layout.ts';
 import type { CheckedStep } from './checks.ts';
+import type { Skipped } from './skipped.ts';
 
 /** One thing that is wrong, in words. */
 interface ToldRefusal {
@@ -30,6 +31,8 @@ export interface Explanation {
   readonly listener: string;
   readonly route: string | undefined;
   readonly requirement: string | undefined;
+  /** Routes of the same host and path that came first and did not fit. */
+  readonly skipped: readonly Skipped[];
   readonly checks: readonly CheckedStep[];
   /** The answer to a refusal, or of the gateway itself. */
   readonly answer: Answer | undefined;
@@ -57,10 +60,11 @@ const MARKS = { passed: 'ok', failed: 'FAILED', 'not reached': '-', 'not needed'
 
 /** Texts that came with the request do not steer the terminal. */
 export function printExplanation(explanation: Explanation): string {
-  const { checks, answer, notes } = explanation;
+  const { skipped, checks, answer, notes } = explanation;
   return [
     ...verdict(explanation).map(harmless),
     '',
+    ...skipped.map(printSkipped).map(harmless),
     ...checks.flatMap(printStep).map(harmless),
     ...(answer === undefined ? [] : ['', 'The client would get:', ...printAnswer(answer)]),
     ...(notes.length > 0 ? ['', ...notes] : []),
@@ -130,6 +134,10 @@ function printStep({ check, rfc, expected, received, outcome }: CheckedStep): st
   if (outcome === 'not reached' || outcome === 'not needed') return [`${mark}${check}`];
   const margin = ' '.repeat(11);
   return [`${mark}${check} (${rfc})`, `${margin}expected ${expected}`, `${margin}received ${received}`];
+}
+
+function printSkipped({ route, what, expected, received }: Skipped): string {
+  return `${'not taken'.padEnd(11)}route ${route}: ${what} expected ${expected}, received ${received}`;
 }
 
 function printAnswer({ status, fields, body }: Answer): string[] {

@@ -8,6 +8,7 @@ import { checkPorts, compileListeners } from './listener.ts';
 import { checkOwnership } from './ownership.ts';
 import { checkChosen, checkReach, publicBesideNonces } from './reach.ts';
 import { compileLog } from './log.ts';
+import { checkMatchedFields } from './match.ts';
 import { fitConnections, type Machine } from './memory.ts';
 import { compileRateLimits, warnOfUnusedLimits } from './rate-limit.ts';
 import { compileRedis } from './redis.ts';
@@ -17,6 +18,7 @@ import { compileSigners } from './signed-metadata.ts';
 import { compileRoutes } from './route.ts';
 import { warnOfSpellings } from './spelling.ts';
 import { compileTracing } from './tracing.ts';
+import { warnOfChoices } from './way-around.ts';
 import { compileUpstreams } from './upstream.ts';
 import { compileManagedFields } from '../../policy/managed-fields.ts';
 import { compileMetadata } from '../../policy/protected-resource.ts';
@@ -62,6 +64,7 @@ export function compilePolicy(read: ReadPolicy, now: number, machine: Machine = 
   const clockTolerance = longest(routes, (window) => window.clockTolerance);
   const redis = compileRedis(compilation, { retention, clockTolerance });
   const requestId = compileRequestId(compilation);
+  checkMatchedFields(compilation, routes, listeners, requestId);
   const told = { log: compileLog(compilation), tracing: compileTracing(compilation) };
   warn(compilation, routes);
   warnOfUnusedLimits(compilation, rateLimits, [...routes.keys()]);
@@ -97,17 +100,18 @@ function compileTable(
   listeners: readonly Listener[],
   routes: ReadonlyMap<Route, ConfigPath>,
 ): RouteTable {
-  const compiled = compileRouteTable([...routes.keys()], [...new Set(listeners.map(({ name }) => name))]);
+  const compiled = compileRouteTable([...routes.keys()], listeners);
   if ('table' in compiled) {
     checkChosen(compilation, listeners, routes, compiled.table);
     warnOfSpellings(compilation, listeners, routes, compiled.table);
+    warnOfChoices(compilation, listeners, routes, compiled.table);
     return compiled.table;
   }
   for (const { route, other, why } of compiled.ambiguities) {
     const { line, file } = compilation.read.position(routes.get(other) ?? []);
     compilation.problem(
       [...(routes.get(route) ?? []), 'match'],
-      `is ambiguous with route ${other.name} (${file}:${line}): ${why}; expected different listeners, hosts, paths or methods`,
+      `is ambiguous with route ${other.name} (${file}:${line}): ${why}; expected different listeners, hosts, paths, methods, fields or parameters`,
     );
   }
   return new Map();

@@ -38,3 +38,12 @@ function wrongName(lower: string): string | undefined {
   if (FRAMING.has(lower)) return 'frames or routes the message itself';
   return /[a-z]/.test(lower) ? undefined : 'has no letter';
 }
+
+/** Credentials: what chooses a route is in the configuration for all to read. */
+const CREDENTIALS = new Set(['authorization', 'proxy-authorization', 'dpop', 'cookie']);
+
+/** Why no route can be chosen by a field; undefined: it can. @param lower its name in lower case */
+export function wrongMatchedField(lower: string): string | undefined {
+  if (lower === 'host') return 'is what match.host is about';
+  return CREDENTIALS.has(lower) ? 'holds credentials, which choose no route' : wrongName(lower);
+}

@@ -1,9 +1,10 @@
 // Grants: the hosts and paths that the main file gives to an included file.
 
-import type { Route, RouteMatch } from '../../policy/policy.ts';
+import type { RouteMatch } from '../../policy/match.ts';
+import type { Route } from '../../policy/policy.ts';
 import type { ConfigPath } from '../problem.ts';
 import type { Compilation } from './compilation.ts';
-import { readHostPattern, readPathPattern } from './route.ts';
+import { readHostPattern, readPathPattern } from './match.ts';
 
 /** Where a route or a grant is. */
 type Place = Required<Pick<RouteMatch, 'path'>> & { readonly host: string };

@@ -76,6 +76,7 @@ function compileListener(compilation: Compilation, at: ConfigPath, config: Liste
     proxyProtocol: compileProxyProtocol(compilation, [...at, 'proxy_protocol'], config),
     ...compileInteractionId(compilation, [...at, 'interaction_id'], config),
     explainToClients: config.explain_to_clients,
+    ...(config.fall_through && { fallThrough: true }),
     decides: compileDecides(compilation, at, config),
     limits: {
       headerSize: limits.header_size,

@@ -4,7 +4,8 @@ import { ANY_HOST, sharedPattern } from '../../http/host-pattern.ts';
 import { hostOf } from '../../http/uri.ts';
 import { type Compilation, listed } from './compilation.ts';
 import type { ConfigPath } from '../problem.ts';
-import { chooseGroup } from '../../policy/route-table.ts';
+import { hasConditions } from '../../policy/match.ts';
+import { possibleGroups } from '../../policy/route-table.ts';
 import type { Listener, Route, RouteTable } from '../../policy/policy.ts';
 
 type Routes = ReadonlyMap<Route, ConfigPath>;
@@ -54,9 +55,12 @@ export function checkChosen(
       .flatMap((listener) => sampleHosts(route, listener).map((host) => [listener.name, host] as const));
     const chosen = samples.some(([listener, host]) =>
       samplePaths(route.match.path).some((path) => {
-        const group = chooseGroup(table, listener, host, path);
-        for (const other of group?.routes ?? []) rivals.add(other.name);
-        return group?.routes.includes(route) ?? false;
+        for (const group of possibleGroups(table, listener, host, path)) {
+          if (group.routes.includes(route)) return true;
+          for (const other of group.routes) rivals.add(other.name);
+          if (group.routes.some(takesAll)) return false;
+        }
+        return false;
       }),
     );
     if (chosen || samples.length === 0) continue;
@@ -66,6 +70,11 @@ export function checkChosen(
         'expected a different match',
     );
   }
+}
+
+/** Leaves nothing to a less specific group. */
+function takesAll({ match }: Route): boolean {
+  return match.methods === undefined && !hasConditions(match);
 }
 
 function isOn({ match }: Route, listener: Listener): boolean {
@@ -160,7 +169,7 @@ function samplesOf(pattern: string): readonly string[] {
  * Paths that fit the pattern and as few others as possible. For a final `/*`: the path itself, with a slash, and one segment
  * below; a group that takes this last one takes everything deeper too.
  */
-function samplePaths(pattern: string): readonly string[] {
+export function samplePaths(pattern: string): readonly string[] {
   const below = pattern.endsWith('/*');
   const fixed = (below ? pattern.slice(0, -2) : pattern).replaceAll(/(?<=\/)\*(?=\/|$)/g, ANY);
   return below ? [fixed === '' ? '/' : fixed, `${fixed}/`, `${fixed}/${ANY}`] : [fixed];

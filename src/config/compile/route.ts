@@ -1,20 +1,20 @@
 // Compilation of routes: their matches, and everything that is merged under them.
 
-import { isKnownMethod } from '../../http/method.ts';
 import { compileRequestLimits } from './limits.ts';
-import { readAuthority, readRequestPath } from '../../http/uri.ts';
+import { readRequestPath } from '../../http/uri.ts';
 import { QUOTA_FIELDS } from '../../rate/quota.ts';
 import type { Issuer } from '../../token/issuer.ts';
 import type { RateLimit } from '../../rate/limit.ts';
-import { type Compilation, expectedName, merged, unlessNone } from './compilation.ts';
+import { type Compilation, merged, unlessNone } from './compilation.ts';
 import { compileChallenge, compileDemands, type RouteConfig } from './demand.ts';
 import { checkFields, compileForward } from './forward.ts';
 import { compileDestination } from './destination.ts';
 import { compileRouteLimit } from './rate-limit.ts';
 import { compileResource } from './resource.ts';
+import { compileMatch } from './match.ts';
 import { checkWeaker } from './weaker.ts';
 import type { ConfigPath } from '../problem.ts';
-import type { CorsRules, Demand, Route, RouteMatch } from '../../policy/policy.ts';
+import type { CorsRules, Demand, Route } from '../../policy/policy.ts';
 import type { Upstream } from '../../policy/upstream.ts';
 
 /** What routes refer to by name. */
@@ -83,78 +83,6 @@ function compileRoute(compilation: Compilation, at: ConfigPath, config: RouteCon
     },
     resource: config.resource && compileResource(config.resource),
   };
-}
-
-function compileMatch(
-  compilation: Compilation,
-  at: ConfigPath,
-  { match, encoded }: RouteConfig,
-  listeners: readonly string[],
-): RouteMatch {
-  for (const [index, name] of (match.listeners ?? []).entries()) {
-    if (listeners.includes(name)) continue;
-    compilation.problem([...at, 'listeners', index], `is not a declared listener, ${expectedName(name, listeners)}`);
-  }
-  const host = match.host === undefined ? undefined : readHostPattern(match.host);
-  if (match.host !== undefined && host === undefined) {
-    compilation.problem(
-      [...at, 'host'],
-      'is not a valid host, expected one such as api.example.com or "*.example.com"',
-    );
-  } else if (host === undefined && compilation.read.includedBy(at) !== undefined) {
-    compilation.problem([...at, 'host'], 'is missing, expected a host: routes of an included file name theirs');
-  }
-  const path = readPathPattern(match.path);
-  if (typeof path === 'object') compilation.problem([...at, 'path'], path.problem);
-  else if (path.includes('%2F') && !encoded.includes('slash')) {
-    compilation.problem(
-      [...at, 'path'],
-      'has %2F, with which no request gets here, expected encoded: [slash] on this route',
-    );
-  }
-  for (const [index, method] of (match.methods ?? []).entries()) {
-    if (isKnownMethod(method)) continue;
-    const expected = 'expected a registered one such as GET, POST or PROPFIND';
-    compilation.problem([...at, 'methods', index], `is a method with which no request gets here, ${expected}`);
-  }
-  const methods = match.methods?.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
-  return {
-    listeners: match.listeners,
-    host,
-    path: typeof path === 'string' ? path : match.path,
-    methods: methods && [...new Set(methods)],
-  };
-}
-
-/** A host pattern with its host as requests have it; undefined: not a host. */
-export function readHostPattern(written: string): string | undefined {
-  const [, wildcard = '', name = ''] = /^(\*\.)?(.+)$/.exec(written) ?? [];
-  const host = readAuthority(name, 'https');
-  if (host === undefined) return undefined;
-  const isAddress = host.startsWith('[') || !/[a-z][^.]*$/.test(host);
-  if (wildcard !== '' && isAddress) return undefined;
-  return `${wildcard}${host}`;
-}
-
-/** A path pattern in the form of request paths (C0.10), or why no request can match it. */
-export function readPathPattern(written: string): string | { readonly problem: string } {
-  const below = written.endsWith('/*');
-  const fixed = below ? written.slice(0, -2) : written;
-  const read = readRequestPath(fixed === '' ? '/' : fixed);
-  if (read === undefined || (below && fixed.endsWith('/'))) {
-    return {
-      problem: 'is not a path that a request can have, expected no empty or dot segments, "?", "#", "\\" or broken %',
-    };
-  }
-  if (read.matchPath !== read.path) {
-    return {
-      problem: 'has ";", and parameters are cut from paths before they are matched, expected a path without them',
-    };
-  }
-  if (read.path.split('/').some((segment) => segment.includes('*') && segment !== '*')) {
-    return { problem: 'has "*" next to other characters, expected it to stand for one whole segment' };
-  }
-  return fixed === '' ? '/*' : `${read.path}${below ? '/*' : ''}`;
 }
 
 function compileStripPrefix(

@@ -1,12 +1,11 @@
 // Warnings of weak routes to which other spellings of a stricter route's path belong.
 
 import type { ConfigPath } from '../problem.ts';
-import type { Demand, Listener, Route, RouteTable } from '../../policy/policy.ts';
-import { upstreamsOf } from '../../policy/upstream.ts';
-import { chooseGroup } from '../../policy/route-table.ts';
+import type { Listener, Route, RouteTable } from '../../policy/policy.ts';
+import { possibleGroups } from '../../policy/route-table.ts';
 import { type Compilation, listed } from './compilation.ts';
-import { REQUIREMENT_RANKS } from './weaker.ts';
 import { ANY, sampleHosts } from './reach.ts';
+import { isWayAround } from './way-around.ts';
 
 type Routes = ReadonlyMap<Route, ConfigPath>;
 
@@ -45,18 +44,13 @@ function takers(strict: Route, listeners: readonly Listener[], table: RouteTable
   return listeners
     .filter(({ name }) => strict.match.listeners?.includes(name) ?? true)
     .flatMap((listener) => sampleHosts(strict, listener).map((host) => [listener.name, host] as const))
-    .flatMap(([listener, host]) => paths.map((path) => ({ path, group: chooseGroup(table, listener, host, path) })))
-    .flatMap(({ path, group }) =>
-      (group?.routes ?? [])
+    .flatMap(([listener, host]) => paths.map((path) => ({ path, groups: possibleGroups(table, listener, host, path) })))
+    .flatMap(({ path, groups }) =>
+      groups
+        .flatMap(({ routes }) => routes)
         .filter((weak) => isWayAround(weak, strict))
         .map((weak) => ({ weak, path: path.replaceAll(ANY, '…') })),
     );
-}
-
-function isWayAround(weak: Route, strict: Route): boolean {
-  const reached = upstreamsOf(strict);
-  if (weak === strict || !upstreamsOf(weak).some((one) => reached.includes(one))) return false;
-  return shareMethod(weak, strict) && demandsLess(weak.demand, strict.demand);
 }
 
 /** `/admin/*` → `/ADMIN/1`; `/admin` → `/ADMIN`, `/admin/1`. */
@@ -73,15 +67,4 @@ function nearSpellings(pattern: string): readonly string[] {
 function swapCase(letters: string): string {
   if (letters.startsWith('%')) return letters;
   return letters === letters.toLowerCase() ? letters.toUpperCase() : letters.toLowerCase();
-}
-
-function shareMethod({ match: one }: Route, { match: other }: Route): boolean {
-  if (one.methods === undefined || other.methods === undefined) return true;
-  return one.methods.some((method) => other.methods?.includes(method));
-}
-
-function demandsLess(weak: Demand, strict: Demand): boolean {
-  if (REQUIREMENT_RANKS[weak.requirement] < REQUIREMENT_RANKS[strict.requirement]) return true;
-  const drops = (key: 'claims' | 'acr') => strict[key].length > 0 && weak[key].length === 0;
-  return (strict.scope !== undefined && weak.scope === undefined) || drops('claims') || drops('acr');
 }

@@ -3,6 +3,7 @@
 import type { Config } from '../schema/schema.ts';
 import { describeDestination, describeForward, nameDestination } from './describe-forwarding.ts';
 import { formatBind } from '../../policy/addresses.ts';
+import { describeConditions, hasConditions } from '../../policy/match.ts';
 import type { CertificateSource, Demand, Listener, Policy, RequestLimits, Route } from '../../policy/policy.ts';
 import type { TracingRules } from '../../policy/tracing.ts';
 import type { AccessTokenMark } from '../../token/token-kind.ts';
@@ -14,6 +15,8 @@ export interface RouteSummary {
   readonly methods: readonly string[] | undefined;
   readonly host: string | undefined;
   readonly path: string;
+  /** What it asks of fields and query. */
+  readonly conditions: readonly string[];
   readonly requires: Demand['requirement'];
   readonly nonce: Demand['dpop']['nonce'];
   readonly shadow: Demand['requirement'] | undefined;
@@ -108,6 +111,9 @@ function describeListener(listener: Listener): string {
     certificates,
     ...(peers.length > 0 ? [`believes the forwarding fields of ${peers.join(', ')}`] : []),
     ...(clientCertificateFrom ? [`and their ${describeSource(clientCertificateFrom)}`] : []),
+    ...(listener.fallThrough
+      ? ['where no route of a path takes the method, fields and query, less specific paths of the host do']
+      : []),
     ...(listener.explainToClients ? ['tells callers what was expected and received'] : []),
     ...(listener.interactionId ? [`every answer has ${listener.interactionId}`] : []),
   ];
@@ -126,7 +132,11 @@ function describeRoute(route: Route, policy: Policy): RouteDescription {
   return {
     name: route.name,
     summary: summarise(route),
-    match: [(match.methods ?? ['any method']).join(' '), ...where.filter((part) => part !== undefined)].join(' '),
+    match: [
+      (match.methods ?? ['any method']).join(' '),
+      ...where.filter((part) => part !== undefined),
+      ...(hasConditions(match) ? [`with ${describeConditions(match).join(', ')}`] : []),
+    ].join(' '),
     upstream: describeDestination(route),
     demands: [...describeDemand(demand), ...(rateLimit ? [`rate: ${rateLimit.text}`] : [])],
     forwards: describeForward(route),
@@ -143,6 +153,7 @@ function summarise(route: Route): RouteSummary {
     methods: match.methods,
     host: match.host,
     path: match.path,
+    conditions: describeConditions(match),
     requires: demand.requirement,
     nonce: demand.requirement === 'public' ? 'none' : demand.dpop.nonce,
     shadow: shadow?.requirement,
@@ -307,6 +318,7 @@ function missing({ demand, match, encodedSlash }: Route, { listeners }: Policy):
     ...(encodedSlash ? ['one reading of %2F: an upstream that decodes it sees another path'] : []),
     ...demand.issuers.flatMap(trusted),
     ...revocation(demand),
+    ...(hasConditions(match) ? ['the match: fields and query are what the client writes'] : []),
     ...(signature
       ? [
           'the beginning of a body over 64 KiB: it reaches the upstream before the digest is known; the end of another body never does',

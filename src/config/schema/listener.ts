@@ -148,6 +148,13 @@ export const listener = z.strictObject({
         'them, "https://*" any host, "https://*:8443" with that port and "https://*:*" with any; what the request says counts as its origin then, so routes that are ' +
         'not public name their hosts on such a listener. Required wherever a route that is not public can be reached.',
     ),
+  fall_through: flag()
+    .prefault(false)
+    .describe(
+      'Where a host and path have routes and none of them takes the method, fields and query of a request, the next less specific path ' +
+        'of the same host is looked at, in the end 404, as the Gateway API has it; false: the most specific path is final. Leaving it ' +
+        'leads from what a stricter route demands to what a weaker one does: see the warnings of check.',
+    ),
   tls: tls.optional().describe('Absent: plain HTTP, for loopback and unix sockets only, or with insecure_plain_http.'),
   insecure_plain_http: flag().prefault(false).describe('Tokens may cross the network in the clear on this listener.'),
   http2: flag().prefault(true).describe('Offer HTTP/2.'),

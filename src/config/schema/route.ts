@@ -18,6 +18,7 @@ import {
 } from './values.ts';
 import { upstreams } from './forwarding.ts';
 import { requestLimits } from './listener.ts';
+import { match } from './match.ts';
 
 const FACTS = ['@binding', '@thumbprint', '@issuer', '@expires', '@certificate_subject'] as const;
 
@@ -171,28 +172,6 @@ export const defaults = z.strictObject({
 
 // Under a route the same keys without defaults: what is absent there comes from `defaults`.
 const dpopOverride = z.strictObject(dpop).partial().optional().describe('Rules for DPoP proofs on this route.');
-
-const match = z.strictObject({
-  listeners: list(name, 'listener names').optional().describe('Only on these listeners.'),
-  host: text(
-    'a host without port, such as api.example.com or "*.example.com"',
-    /^(?:\*\.)?(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])$/,
-  )
-    .optional()
-    .describe('Exact, or "*.example.com": one label.'),
-  path: text('a path starting with "/", such as /orders/*', /^\/[\x21-\x7e]*$/).describe(
-    'Exact; a last /* is the path itself and everything below; an inner * is one segment.',
-  ),
-  methods: list(
-    text(
-      'a method in capitals such as GET; TRACE and CONNECT are always refused',
-      /^(?!(?:TRACE|CONNECT)$)[A-Z][A-Z0-9_-]*$/,
-    ),
-    'methods',
-  )
-    .optional()
-    .describe('Only these methods; GET implies HEAD.'),
-});
 
 const scope = z.union(
   [scopes, z.strictObject({ any: scopes.describe('One of them is enough.') })],

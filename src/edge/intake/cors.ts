@@ -1,7 +1,7 @@
 // CORS (Fetch standard): preflights, and the fields that let a page read an answer.
 
-import type { CorsRules, RouteGroup } from '../../policy/policy.ts';
-import { routeForMethod } from '../../policy/route-table.ts';
+import type { CorsRules, Route } from '../../policy/policy.ts';
+import type { PreflightReach } from '../../policy/route-table.ts';
 import type { Field } from '../../http/field.ts';
 import type { GrpcCall } from '../../http/grpc.ts';
 import type { Answer } from '../../rejection/answer.ts';
@@ -34,8 +34,9 @@ export function corsFields(cors: CorsRules, browserOrigin: string | undefined, g
 }
 
 /**
- * The answer to a preflight (Fetch §4.8); undefined where the request is none. The route that takes the method asked for decides, so
- * that CORS is as narrow as the routes are. Where no route of the path has `cors`, OPTIONS is a request like any other, and is refused
+ * The answer to a preflight (Fetch §4.8); undefined where the request is none. The routes that may take the method asked for decide, so
+ * that CORS is as narrow as the routes are: the fields of the request are not known yet, so where routes ask for fields all that may
+ * take it have to allow it. Where no route of the path has `cors`, OPTIONS is a request like any other, and is refused
  * here only where it would be for its credentials, which a preflight never has.
  * Allowed are the credentials and every field that the page asks for, up to 64: the policy has no list of them, and a page
  * whose origin may send tokens may send a content type. What reaches the upstream is decided when it comes.
@@ -43,18 +44,18 @@ export function corsFields(cors: CorsRules, browserOrigin: string | undefined, g
  * NOT checked: credentials.
  */
 export function preflightAnswer(
-  group: RouteGroup,
+  reach: PreflightReach,
   { browserOrigin, preflight, authorization }: Pick<EdgeFacts, 'browserOrigin' | 'preflight' | 'authorization'>,
 ): Answer | Rejection | undefined {
   if (preflight === undefined) return undefined;
-  if (group.routes.every(({ cors }) => cors === undefined)) {
-    const route = routeForMethod(group, 'OPTIONS');
+  if (reach.routes.every(({ cors }) => cors === undefined)) {
+    const route = reach.options;
     const asks = route !== undefined && route.demand.requirement !== 'public' && authorization.length === 0;
     return asks ? reject('preflight_refused', { what: 'preflight' }) : undefined;
   }
-  const cors = TOKEN.test(preflight.method) ? routeForMethod(group, preflight.method)?.cors : undefined;
+  const cors = TOKEN.test(preflight.method) ? narrowest(reach.taking(preflight.method)) : undefined;
   if (cors === undefined) {
-    const methods = methodsFor(group, '', browserOrigin).split(', ').filter(Boolean);
+    const methods = methodsFor(reach, '', browserOrigin).split(', ').filter(Boolean);
     return reject('preflight_refused', mismatch('Access-Control-Request-Method', methods, preflight.method));
   }
   const allowed = allowOrigin(cors, browserOrigin);
@@ -63,11 +64,28 @@ export function preflightAnswer(
     ['Cache-Control', 'no-store'],
     ['Vary', 'Origin, Access-Control-Request-Method, Access-Control-Request-Headers'],
     ...allowed,
-    ['Access-Control-Allow-Methods', methodsFor(group, preflight.method, browserOrigin)],
+    ['Access-Control-Allow-Methods', methodsFor(reach, preflight.method, browserOrigin)],
     ['Access-Control-Allow-Headers', readFieldNames(preflight.fieldNames)],
     ['Access-Control-Max-Age', String(Math.floor(cors.maxAge))],
   ];
   return { status: 204, fields, body: '' };
+}
+
+/** What all of these routes allow; undefined: one of them allows nothing, or there is none. */
+function narrowest(routes: readonly Route[]): CorsRules | undefined {
+  let all: CorsRules | undefined;
+  for (const { cors } of routes) {
+    if (cors === undefined) return undefined;
+    all ??= cors;
+    if (all === cors) continue;
+    all = {
+      ...all,
+      origins: all.origins.filter((origin) => cors.origins.includes(origin)),
+      maxAge: Math.min(all.maxAge, cors.maxAge),
+      credentials: all.credentials && cors.credentials,
+    };
+  }
+  return all;
 }
 
 /** For the metrics. */
@@ -94,10 +112,14 @@ function allowOrigin(cors: CorsRules, browserOrigin: string | undefined): Field[
   return fields;
 }
 
-/** Methods of all routes of the group that this page may call; of a route that takes every method, the one asked for. */
-function methodsFor(group: RouteGroup, asked: string, browserOrigin: string | undefined): string {
-  const routes = group.routes.filter(({ cors }) => cors !== undefined && allowOrigin(cors, browserOrigin).length > 0);
-  return [...new Set(routes.flatMap(({ match }) => match.methods ?? [asked]))].join(', ');
+/** Methods of all routes that this page may call; of a route that takes every method, the one asked for. */
+function methodsFor({ routes, taking }: PreflightReach, asked: string, browserOrigin: string | undefined): string {
+  const named = new Set(routes.flatMap(({ match }) => match.methods ?? [asked]));
+  const allowed = [...named].filter((method) => {
+    const cors = narrowest(taking(method));
+    return cors !== undefined && allowOrigin(cors, browserOrigin).length > 0;
+  });
+  return allowed.join(', ');
 }
 
 /** Authorization has to be named: no wildcard covers it (Fetch §4.8). */

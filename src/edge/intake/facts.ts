@@ -224,12 +224,14 @@ function isZero(value: string): boolean {
   return /^0+$/.test(value);
 }
 
-/** A managed field named in Connection would be removed by the next hop, ours included. */
+/** A managed field named in Connection would be removed by the next hop, ours included; a guarded one would be hidden from the upstream. */
 function forbiddenOption(lines: FieldLines, managed: ManagedFields): string | undefined {
-  const named = lines
-    .get('connection')
-    ?.some((value) => value.split(',').some((option) => checkFieldName(managed, option.trim()) !== 'free'));
+  const named = lines.get('connection')?.some((value) => value.split(',').some((one) => isOurs(managed, one.trim())));
   return named ? 'Connection' : undefined;
+}
+
+function isOurs(managed: ManagedFields, option: string): boolean {
+  return checkFieldName(managed, option) !== 'free' || managed.guarded.has(option.toLowerCase());
 }
 
 /** The peer's own certificate is never the client's (C5.9). */

@@ -14,6 +14,7 @@ const ROUTES = `
 - { name: orders, match: { path: /orders/* }, upstream: orders, require: dpop, scope: [orders:write], dpop: { max_age: 30s }, limits: { request_body: 10B } }
 - { name: open, match: { path: /open/*, methods: [GET] }, upstream: orders, require: public, weaker_than_defaults: [require], cors: { origins: ["https://app.example.com"] } }
 `;
+const PUBLIC = 'require: public, weaker_than_defaults: [require]';
 const PEERS = 'trusted_peers: [{ cidr: 10.0.0.0/8, forwarding: x-forwarded }]';
 
 async function explained(t: TestContext, ...args: string[]) {
@@ -22,6 +23,27 @@ async function explained(t: TestContext, ...args: string[]) {
   const told = JSON.parse(stdout);
   const failed = told.checks.filter(({ outcome }: { outcome: string }) => outcome === 'failed');
   return { ...told, exit, failed: failed.map(({ check }: { check: string }) => check) };
+}
+
+const BY_MATCH = [
+  'path: /orders/*',
+  'path: /orders/*, headers: { X-Env: canary }',
+  'path: /orders/*, query: { version: "2" }',
+]
+  .map((match, at) => `- { name: ${['rest', 'canary', 'two'][at]}, match: { ${match} }, upstream: orders, ${PUBLIC} }`)
+  .join('\n');
+
+async function byMatch(t: TestContext, target: string, header: string) {
+  const config = writePolicy(t, {
+    listener: 'fall_through: true',
+    routes: `${BY_MATCH}
+- { name: writes, match: { path: /orders/*, methods: [POST] }, upstream: orders, ${PUBLIC} }
+- { name: only, match: { path: /only/*, headers: { X-Env: canary } }, upstream: orders, ${PUBLIC} }`,
+  });
+  const args = ['explain', '-c', config, '--method', 'GET', '--url', `${ORIGIN}${target}`, '--header', header];
+  const { stdout: text } = await explain(readCommandLine(args));
+  const { stdout } = await explain(readCommandLine([...args, '--json']));
+  return { ...JSON.parse(stdout), text };
 }
 
 async function raw(t: TestContext, lines: readonly string[], ...args: string[]) {
@@ -131,6 +153,21 @@ describe('explain', () => {
     assert.deepEqual([stranger.reason, stranger.failed], ['misdirected', ['origin']]);
     const broken = await raw(t, lines, '--peer', '10.0.0.5', '--header', 'X-Forwarded-Proto: gopher');
     assert.deepEqual([broken.reason, broken.failed], ['request_malformed', ['what the proxy in front says']]);
+  });
+  test('routes of the same path that came first are shown with the part of their match that did not fit', async (t) => {
+    const { text, ...told } = await byMatch(t, '/orders/1?version=3', 'X-Env: prod');
+    assert.deepEqual([told.decision, told.route], ['permitted', 'rest']);
+    assert.deepEqual(told.skipped, [
+      { route: 'writes', what: 'method', expected: 'POST', received: 'GET' },
+      { route: 'canary', what: 'x-env', expected: 'canary', received: 'prod' },
+      { route: 'two', what: '?version', expected: '2', received: '3' },
+    ]);
+    assert.match(text, /^not taken {2}route canary: x-env expected canary, received prod$/m);
+    const none = await byMatch(t, '/only/1', 'X-Other: a');
+    assert.deepEqual([none.reason, none.facts.expected], ['route_not_found', 'x-env: canary']);
+    assert.deepEqual(none.skipped, [{ route: 'only', what: 'x-env', expected: 'canary', received: 'absent' }]);
+    const other = await byMatch(t, '/only/1', 'X-Env: canary');
+    assert.deepEqual([other.route, other.skipped], ['only', []]);
   });
   test('one description of a request, and options that fit it', async (t) => {
     const wrong = (message: RegExp, ...args: string[]) => assert.rejects(explained(t, ...args), message);

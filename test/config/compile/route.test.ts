@@ -220,7 +220,7 @@ describe('match', () => {
         routes: `${route('', 'path: /a, methods: [GET]')}\n- { name: two, upstream: orders, match: «{ path: /%61, methods: [HEAD] } }`,
       },
       [
-        'routes[1].match: is ambiguous with route orders (holdfast.yaml:9): both take HEAD; expected different listeners, hosts, paths or methods',
+        'routes[1].match: is ambiguous with route orders (holdfast.yaml:9): both take HEAD; expected different listeners, hosts, paths, methods, fields or parameters',
       ],
     );
   });

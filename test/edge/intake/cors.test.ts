@@ -3,22 +3,31 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { corsFields, preflightAnswer } from '../../../src/edge/intake/cors.ts';
-import type { CorsRules, Route, RouteGroup } from '../../../src/policy/policy.ts';
+import type { CorsRules, Route } from '../../../src/policy/policy.ts';
+import { compileRouteTable, groupOf, type PreflightReach, preflightReach } from '../../../src/policy/route-table.ts';
 import { Rejection } from '../../../src/rejection/rejection.ts';
+import { makeFacts } from '../../support/facts.ts';
 
 const APP = 'https://app.example.com';
 const RULES: CorsRules = { origins: [APP], expose: ['X-Total'], maxAge: 600.5, credentials: false };
 
 function route(cors: CorsRules | undefined, methods: readonly string[] | undefined, requirement = 'dpop'): Route {
-  return { cors, match: { methods }, demand: { requirement } } as Route;
+  return { cors, match: { path: '/orders/*', methods }, demand: { requirement } } as Route;
 }
 
-function group(...routes: readonly Route[]): RouteGroup {
-  const byMethod = new Map(routes.flatMap((each) => (each.match.methods ?? []).map((method) => [method, each])));
-  return { routes, byMethod, anyMethod: routes.find(({ match }) => match.methods === undefined), allow: '', rank: 0 };
+/** Where a preflight for /orders/1 leads. */
+function group(...routes: readonly Route[]): PreflightReach {
+  return reachOf(routes, { fallThrough: false });
 }
 
-function ask(of: RouteGroup, method = 'POST', fieldNames = 'dpop,authorization', browserOrigin = APP) {
+function reachOf(routes: readonly Route[], { fallThrough }: { readonly fallThrough: boolean }): PreflightReach {
+  const compiled = compileRouteTable(routes, [{ name: 'public', fallThrough }]);
+  assert.ok('table' in compiled);
+  const facts = makeFacts({ method: 'OPTIONS' });
+  return preflightReach(compiled.table, facts, groupOf(compiled.table, facts) ?? assert.fail());
+}
+
+function ask(of: PreflightReach, method = 'POST', fieldNames = 'dpop,authorization', browserOrigin = APP) {
   return preflightAnswer(of, { browserOrigin, preflight: { method, fieldNames }, authorization: [] });
 }
 
@@ -118,4 +127,34 @@ test('credentials are allowed where the policy says so, to the one origin', () =
   assert.deepEqual(Object.fromEntries(corsFields(rules, APP))['Access-Control-Allow-Credentials'], 'true');
   assert.equal(preflight(group(route(rules, ['POST']))).fields['Access-Control-Allow-Credentials'], 'true');
   assert.deepEqual(corsFields({ ...rules, origins: ['*'] }, APP), []);
+});
+
+/** A route for /orders/* that asks for a field. */
+function canary(cors: CorsRules | undefined, methods: readonly string[] | undefined): Route {
+  const plain = route(cors, methods);
+  return { ...plain, match: { ...plain.match, headers: [{ name: 'x-env', value: 'canary' }] } };
+}
+
+test('where routes ask for fields, which a preflight has not, all that may take the request have to allow it', () => {
+  const narrow = { ...RULES, maxAge: 5, credentials: true };
+  const alike = preflight(group(canary(narrow, undefined), route({ ...RULES, credentials: true }, undefined)));
+  assert.equal(alike.fields['Access-Control-Max-Age'], '5', 'the shorter one');
+  assert.equal(alike.fields['Access-Control-Allow-Credentials'], 'true');
+  const mixed = preflight(group(canary(narrow, undefined), route(RULES, undefined)));
+  assert.equal(mixed.fields['Access-Control-Allow-Credentials'], undefined, 'only where both allow them');
+  for (const reach of [
+    group(canary(RULES, undefined), route(undefined, undefined)),
+    group(canary(undefined, undefined), route(RULES, undefined)),
+    reachOf([canary(RULES, undefined), { ...route(undefined, undefined), match: { path: '/*' } } as Route], {
+      fallThrough: true,
+    }),
+  ])
+    assert.deepEqual(refusal(reach), ['preflight_refused', 'Access-Control-Request-Method']);
+  const other = group(canary({ ...RULES, origins: ['https://other.example.com'] }, undefined), route(RULES, undefined));
+  assert.deepEqual(refusal(other), ['preflight_refused', 'Origin']);
+});
+
+test('methods that not every route in question allows are not named, because browsers remember them', () => {
+  const answer = preflight(group(canary(undefined, ['DELETE']), route(RULES, ['DELETE', 'POST'])));
+  assert.equal(answer.fields['Access-Control-Allow-Methods'], 'POST');
 });
