@@ -20,13 +20,12 @@ import { createChallengedMemory } from '../observe/challenged.ts';
 import { createProcessMetrics, type ProcessMetrics } from '../observe/process-metrics.ts';
 import type { Bind, Policy } from '../policy/policy.ts';
 import type { ShorterMemory } from '../proof/dpop-proof.ts';
-import { IssuerKeys, type IssuerKeysEvent } from '../issuer/keys.ts';
 import { createRateMemory } from '../rate/limiter.ts';
 import { createReplayMemory, ProcessReplayStore } from '../memory/process-replay-store.ts';
 import { Crew, type WorkerState } from './crew.ts';
+import { IssuersAtWork } from './issuers-at-work.ts';
 import type { PolicyInForce, SharedState, StartOrder } from '../worker/messages.ts';
 import { type Spawn, spawnThread } from './spawn.ts';
-import type { Issuer } from '../token/issuer.ts';
 
 const SECRET_BYTES = 32;
 /** Milliseconds. Whoever gets hold of the secret of session tickets can read what was sent under them (RFC 8446 §F.1). */
@@ -111,9 +110,7 @@ class RunningGateway implements Gateway {
   readonly #now: () => number;
   #shared: SharedState;
   readonly #replay: ProcessReplayStore;
-  #keys: ReadonlyMap<string, IssuerKeys>;
-  /** What was last said of an issuer's keys: refreshes that change nothing are not logged. */
-  readonly #keyNews = new Map<string, string>();
+  readonly #issuers: IssuersAtWork;
   readonly #metrics: ProcessMetrics;
   readonly #crew: Crew;
   readonly #options: GatewayOptions;
@@ -150,12 +147,18 @@ class RunningGateway implements Gateway {
       ticketSecret: randomBytes(SECRET_BYTES),
     };
     this.#replay = new ProcessReplayStore(replay, now);
-    this.#keys = new Map(policy.issuers.map((issuer) => [issuer.name, this.#keysOf(issuer)]));
+    this.#issuers = new IssuersAtWork(policy, {
+      log,
+      now,
+      lookup: options.lookup,
+      count: (event) => this.#metrics.countKeyRefresh(event),
+      tell: (issuer, keys) => this.#crew.tell({ type: 'keys', issuer, keys }),
+    });
     this.#metrics = createProcessMetrics({
       version,
       policy: () => this.#policy,
       replay: () => ({ entries: this.#replay.entries, capacity: replay.capacity }),
-      issuerKeys: () => this.#keys.values(),
+      issuerKeys: () => this.#issuers.all,
       reload: () => ({ result: this.#lastReload?.result ?? 'adopted', adoptedAt: this.#adoptedAt }),
       workers: () => this.#crew.states,
     });
@@ -164,7 +167,7 @@ class RunningGateway implements Gateway {
       spawn,
       log,
       start: (index) => this.#startOrder(index),
-      refreshKeys: async (issuer, kid) => this.#keys.get(issuer)?.refreshFor(kid),
+      refreshKeys: (issuer, kid) => this.#issuers.refresh(issuer, kid),
       lost: (last) => this.#metrics.countLostWorker(last),
     });
     this.#ticketTimer = setInterval(() => this.#rotateTickets(), options.ticketSecretAge ?? TICKET_SECRET_AGE).unref();
@@ -176,36 +179,11 @@ class RunningGateway implements Gateway {
     this.#crew.tell({ type: 'tickets', secret });
   }
 
-  #keysOf(issuer: Issuer): IssuerKeys {
-    return new IssuerKeys({
-      issuer,
-      lookup: this.#options.lookup,
-      now: this.#now,
-      onEvent: (event) => this.#onKeys(event),
-    });
-  }
-
-  #onKeys(event: IssuerKeysEvent): void {
-    this.#metrics.countKeyRefresh(event);
-    const { issuer, result } = event;
-    // After a failure as well: keys that became too old are withdrawn then, and no worker looks at what it has cached.
-    const state = this.#keys.get(issuer)?.state;
-    if (state !== undefined) this.#crew.tell({ type: 'keys', issuer, keys: state });
-    if (result === 'failed') return this.#log.event('warn', 'keys could not be loaded', { issuer, error: event.error });
-    const { keys, withdrawn, unused } = event;
-    const news = `${keys} ${withdrawn} ${unused.join()}`;
-    if (this.#keyNews.get(issuer) === news) return;
-    this.#keyNews.set(issuer, news);
-    this.#log.event('info', 'keys loaded', { issuer, keys, withdrawn, unused: [...unused] });
-    // Whoever reads the key set can sign tokens: somebody has to hear of it.
-    if (unused.includes('private')) this.#log.event('error', 'the issuer publishes a private key', { issuer });
-  }
-
   get #inForce(): PolicyInForce {
     return {
       epoch: this.#epoch,
       policy: this.#policy,
-      keys: new Map([...this.#keys].map(([name, keys]) => [name, keys.state])),
+      keys: this.#issuers.states,
       shorterMemories: this.#shorterMemories,
     };
   }
@@ -226,7 +204,7 @@ class RunningGateway implements Gateway {
 
   async open(): Promise<void> {
     compileListeners(this.#policy);
-    for (const keys of this.#keys.values()) void keys.start();
+    this.#issuers.start();
     const binds = new Map<string, Bind>();
     for (const { name, bind } of this.#policy.listeners) binds.set(name, await claimBind(bind, `listener "${name}"`));
     this.#binds = binds;
@@ -269,7 +247,7 @@ class RunningGateway implements Gateway {
       workers: this.#crew.states,
       lastReload: this.#lastReload?.result,
       listeners: [...this.#binds.keys()],
-      keys: [...this.#keys.values()],
+      keys: this.#issuers.all,
       mask: this.#mask,
     });
   }
@@ -291,7 +269,7 @@ class RunningGateway implements Gateway {
       adoptedAt: this.#adoptedAt,
       lastReload: this.#lastReload,
       workers: this.#crew.states,
-      keys: [...this.#keys.values()],
+      keys: this.#issuers.all,
       replay: { entries: this.#replay.entries, capacity, replica },
       snapshots: await this.#crew.snapshots(),
       recents: await this.#crew.recents(),
@@ -301,15 +279,13 @@ class RunningGateway implements Gateway {
   async reload(policy: Policy, { cause, config, mask = maskNothing }: Adopted): Promise<void> {
     compileListeners(policy);
     const changes = describeChanges(this.#policy, policy);
-    const keys = await this.#takeOverKeys(policy);
+    const takeKeys = await this.#issuers.takeOver(policy);
     this.#shorterMemories = this.#remember(policy);
-    const dropped = [...this.#keys.values()].filter((one) => keys.get(one.issuer.name) !== one);
+    takeKeys();
     this.#policy = policy;
-    this.#keys = keys;
     this.#epoch += 1;
     this.#log.change(policy.log);
     await this.#crew.adopt(this.#inForce);
-    for (const one of dropped) one.stop();
     this.#adoptedAt = this.#now();
     this.#config = config;
     this.#mask = mask;
@@ -323,19 +299,6 @@ class RunningGateway implements Gateway {
     this.#metrics.countReload('refused');
     const { id } = this.#policy;
     this.#log.event('error', 'configuration refused: nothing was changed', { policy: id, cause, problems });
-  }
-
-  /** Those of issuers whose keys are read as before, and again where they come from a file; new ones are waited for, good or bad. */
-  async #takeOverKeys({ issuers }: Policy): Promise<ReadonlyMap<string, IssuerKeys>> {
-    const entries = issuers.map(async (issuer): Promise<[string, IssuerKeys]> => {
-      const before = this.#keys.get(issuer.name);
-      const same = before?.goOnFor(issuer) === true;
-      const keys = same ? before : this.#keysOf(issuer);
-      if (!same) await keys.start();
-      else if (issuer.keys.from === 'jwks_file') await keys.reload();
-      return [issuer.name, keys];
-    });
-    return new Map(await Promise.all(entries));
   }
 
   /** What was forgotten under the policy so far stays forgotten under one that remembers longer (C4.28). */
@@ -369,7 +332,7 @@ class RunningGateway implements Gateway {
     clearInterval(this.#ticketTimer);
     this.#closed.abort();
     await this.#crew.close();
-    for (const keys of this.#keys.values()) keys.stop();
+    this.#issuers.stop();
     await this.#telemetry?.close();
     await this.#admin?.close();
   }
