@@ -82,8 +82,10 @@ export const OPTIONS = {
   admin: {
     type: 'string',
     value: 'URL',
-    about: 'the admin port of the gateway; http://127.0.0.1:9901 by default',
+    about: 'the admin port of the gateway; http://127.0.0.1:9901 by default (drain: or unix:/PATH)',
   },
+  wait: { type: 'string', value: 'DURATION', about: 'for how long to wait for connections to end; 25s by default' },
+  'not-ready': { type: 'boolean', about: '/readyz says 503 from now on, so that balancers send nothing more' },
   ...PROBE_OPTIONS,
   since: { type: 'string', value: 'TIME', about: 'requests from then on, as in 2026-11-21T12:00:00Z; all by default' },
   json: { type: 'boolean', about: 'the same for programs, on standard output' },
@@ -227,6 +229,23 @@ export const COMMANDS = {
     exits: {
       0: 'the refusal was found',
       1: 'it is not among the last ones, or the gateway does not answer',
+      ...WRONG_USAGE,
+    },
+  },
+  drain: {
+    summary: 'tell the clients of a running gateway to connect elsewhere, and wait until they are gone',
+    options: ['admin', 'wait', 'not-ready', 'json'],
+    about: [
+      'Tells a running gateway, through its admin port, that its end is near: answers of HTTP/1.1 say Connection: close, connections of HTTP/2 get GOAWAY. It goes on serving everything, new connections too, until a signal ends it.',
+      'Waits until no client is connected, or for as long as --wait says; WebSockets and clients that send nothing may stay. Made for preStop of a pod, above all of a sidecar, which is told to end only after the container that it protects. The order is taken from the same machine or pod alone.',
+    ],
+    examples: [
+      { call: 'holdfast drain', about: 'In the container of the gateway, before it is told to end:' },
+      { call: 'holdfast drain --not-ready --wait 60s', about: 'Behind a balancer that looks at /readyz:' },
+    ],
+    exits: {
+      0: 'no connection is left, or the time is over',
+      1: 'the gateway does not answer, or takes no orders from here',
       ...WRONG_USAGE,
     },
   },

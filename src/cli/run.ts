@@ -27,6 +27,8 @@ async function runCommand(argv: readonly string[]): Promise<Printed> {
       return (await import('./explain/explain.ts')).explain(line);
     case 'why':
       return (await import('./why.ts')).why(line.operand, line.options.admin, json);
+    case 'drain':
+      return (await import('./drain.ts')).drain(line);
     case 'probe':
       return (await import('./probe/probe.ts')).probe(line.operand, line.options, version());
     case 'shadow-report':

@@ -102,6 +102,7 @@ export const EVENT_MEMBERS = {
   listeners: member('list of texts', 'Names of the listeners, and where each is bound.'),
   policy: member('text', 'Short hash of the configuration.'),
   problems: member('list of texts', 'Why it was refused, as FILE:LINE:COLUMN.'),
+  ready: member('true or false', 'Whether /readyz still says so, and balancers send requests.'),
   reason: member('text', 'Why, one word of a closed set.'),
   refusal: member('text', 'Why the connection was refused, one word of a closed set.'),
   refused: member('number', 'Connections since the line before of the same kind.'),
@@ -122,6 +123,7 @@ export const EVENT_MEMBERS = {
 /** `msg` of lines about the gateway itself, and what an operator makes of each. */
 export const EVENTS = {
   serving: 'All listeners are open.',
+  'drain announced': 'The command drain was given: clients are told to connect again, everything is still served.',
   draining: 'A signal to stop came; requests in flight get their answers.',
   'ending at once': 'A second signal came.',
   stopped: 'The process ends.',

@@ -1,4 +1,4 @@
-// A small HTTP server of pages for operators: GET and HEAD, never stored.
+// A small HTTP server of pages for operators: GET and HEAD, orders by POST, never stored.
 
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -19,6 +19,8 @@ export interface Page {
 }
 
 export interface PageSources {
+  /** An order, given by POST; absent, and where it answers with nothing: there is none. */
+  readonly order?: (request: IncomingMessage) => Promise<Page> | undefined;
   readonly read: (request: IncomingMessage) => Page | Promise<Page>;
   /** Told what a page or a connection failed on; an answer says only that it did. */
   readonly onFailure: (error: unknown) => void;
@@ -102,10 +104,7 @@ function answerRequests(server: Server, sources: PageSources): void {
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, sources: PageSources): Promise<void> {
-  const isRead = request.method === 'GET' || request.method === 'HEAD';
-  const page = isRead
-    ? await readPage(request, sources)
-    : { ...plainPage(405, 'GET or HEAD'), fields: { Allow: 'GET, HEAD' } };
+  const page = await pageFor(request, sources);
   const { status, type, body, fields } = page;
   response
     .writeHead(status, {
@@ -118,9 +117,11 @@ async function answer(request: IncomingMessage, response: ServerResponse, source
     .end(body);
 }
 
-async function readPage(request: IncomingMessage, { read, onFailure }: PageSources): Promise<Page> {
+async function pageFor(request: IncomingMessage, { read, order, onFailure }: PageSources): Promise<Page> {
   try {
-    return await read(request);
+    if (request.method === 'GET' || request.method === 'HEAD') return await read(request);
+    const done = request.method === 'POST' ? order?.(request) : undefined;
+    return (await done) ?? { ...plainPage(405, 'GET or HEAD'), fields: { Allow: 'GET, HEAD' } };
   } catch (error) {
     onFailure(error);
     return plainPage(500, 'failed');

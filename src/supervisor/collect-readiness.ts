@@ -2,12 +2,15 @@
 
 import type { Mask } from '../config/report/mask.ts';
 import type { IssuerKeys } from '../issuer/keys.ts';
+import type { Status } from '../operator/status.ts';
 import type { Readiness } from '../operator/telemetry.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { WorkerState } from './crew.ts';
 
 interface ReadinessSources {
-  readonly state: string;
+  readonly state: Status['state'];
+  /** More requests are wanted. */
+  readonly wanted: boolean;
   readonly policy: Policy;
   readonly workers: readonly WorkerState[];
   /** undefined: none since the start. */
@@ -17,9 +20,9 @@ interface ReadinessSources {
   readonly mask: Mask;
 }
 
-/** Ready is a gateway that serves, with a worker at least, and with the keys of every issuer that is required for it. */
+/** Ready is a gateway that wants requests, with a worker at least, and with the keys of every issuer that is required for it. */
 export function collectReadiness(sources: ReadinessSources): Readiness {
-  const { state, policy, workers, lastReload, listeners, keys, mask } = sources;
+  const { state, wanted, policy, workers, lastReload, listeners, keys, mask } = sources;
   const issuers = keys.map(({ issuer, loadedOnce, lastError }) => ({
     issuer: issuer.name,
     keys_loaded: loadedOnce,
@@ -29,7 +32,7 @@ export function collectReadiness(sources: ReadinessSources): Readiness {
   const keysReady = issuers.every(({ keys_loaded: loaded, required }) => loaded || !required);
   const serving = workers.filter((worker) => worker.state === 'serving').length;
   return {
-    ready: state === 'serving' && keysReady && serving > 0,
+    ready: wanted && keysReady && serving > 0,
     details: {
       state,
       policy: policy.id,

@@ -61,6 +61,11 @@ export function replicaStatus(workers: readonly Pick<WorkerState, 'replayStore'>
   return { up: known.length === 0 ? undefined : away === undefined, reason: away?.reason };
 }
 
+/** Connections of clients, of all listeners and workers. */
+export function countConnections(snapshots: readonly Snapshot[]): number {
+  return sum(snapshots, METRICS.connections.name, {});
+}
+
 function certificatesOf({ listeners }: Policy): readonly CertificateStatus[] {
   const all = listeners.flatMap(({ name: listener, tls }) =>
     (tls?.certificates ?? []).map(({ cert, certFile: file }) => {

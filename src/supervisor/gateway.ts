@@ -5,7 +5,7 @@ import type { LookupFunction } from 'node:net';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { claimBind } from '../edge/listen/claim.ts';
-import { openAdmin } from '../operator/admin.ts';
+import { type Announcement, openAdmin } from '../operator/admin.ts';
 import type { OpenPages } from '../operator/pages.ts';
 import type { Reload, Status } from '../operator/status.ts';
 import { openTelemetry, type Readiness, type Telemetry } from '../operator/telemetry.ts';
@@ -15,7 +15,7 @@ import type { Log } from '../observe/log.ts';
 import { describeChanges } from '../config/report/changes.ts';
 import type { Mask } from '../config/report/mask.ts';
 import { collectReadiness } from './collect-readiness.ts';
-import { collectStatus, replicaStatus } from './collect-status.ts';
+import { collectStatus, countConnections, replicaStatus } from './collect-status.ts';
 import { createChallengedMemory } from '../observe/challenged.ts';
 import { createProcessMetrics, type ProcessMetrics } from '../observe/process-metrics.ts';
 import type { Bind, Policy } from '../policy/policy.ts';
@@ -126,7 +126,9 @@ class RunningGateway implements Gateway {
   #admin: OpenPages | undefined;
   /** Ends the waiting of a drain. */
   readonly #closed = new AbortController();
-  #state: 'starting' | 'serving' | 'draining' | 'stopping' = 'starting';
+  #state: Status['state'] = 'starting';
+  /** A drain was announced, and whether requests are still wanted meanwhile. */
+  #announced: Announcement | undefined;
 
   constructor(policy: Policy, options: GatewayOptions) {
     const { version, log, config = '', now = () => Date.now() / 1000, spawn = spawnThread } = options;
@@ -198,7 +200,7 @@ class RunningGateway implements Gateway {
       shared: this.#shared,
       binds,
       reusePort: this.#crew.size > 1,
-      draining: this.#state === 'draining',
+      draining: this.#announced !== undefined ? 'all' : this.#state === 'draining' ? 'http1' : undefined,
     };
   }
 
@@ -219,6 +221,7 @@ class RunningGateway implements Gateway {
     this.#admin = await openAdmin(this.#policy.admin, {
       status: () => this.#status(),
       config: () => this.#config,
+      announce: (announcement) => this.#announce(announcement),
       onFailure: (error) => this.#log.failure('the admin port failed', error),
     });
     this.#state = 'serving';
@@ -240,9 +243,14 @@ class RunningGateway implements Gateway {
     return this.#crew.states;
   }
 
+  get #shownState(): Status['state'] {
+    return this.#state === 'serving' && this.#announced !== undefined ? 'draining' : this.#state;
+  }
+
   ready(): Readiness {
     return collectReadiness({
-      state: this.#state,
+      state: this.#shownState,
+      wanted: this.#state === 'serving' && this.#announced?.ready !== false,
       policy: this.#policy,
       workers: this.#crew.states,
       lastReload: this.#lastReload?.result,
@@ -262,7 +270,7 @@ class RunningGateway implements Gateway {
       file,
       policy: this.#policy,
       mask: this.#mask,
-      state: this.#state,
+      state: this.#shownState,
       ready: this.ready().ready,
       now: this.#now(),
       startedAt: this.#startedAt,
@@ -310,10 +318,20 @@ class RunningGateway implements Gateway {
     return [...live, { until: now + CHANGEOVER, rememberedFor: retention }];
   }
 
+  async #announce(announcement: Announcement): Promise<number> {
+    const ready = announcement.ready && this.#announced?.ready !== false;
+    if (this.#announced?.ready !== ready) {
+      this.#announced = { ready };
+      this.#log.event('info', 'drain announced', { ready });
+      this.#crew.tell({ type: 'drain', whom: 'all' });
+    }
+    return countConnections(await this.#crew.snapshots());
+  }
+
   async drain(): Promise<void> {
     const { delay, grace } = this.#policy.drain;
     this.#state = 'draining';
-    this.#crew.tell({ type: 'drain' });
+    if (this.#announced === undefined) this.#crew.tell({ type: 'drain', whom: 'http1' });
     await this.#pause(delay);
     this.#state = 'stopping';
     await Promise.race([this.#crew.stop(), this.#pause(grace)]);

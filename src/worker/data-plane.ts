@@ -10,7 +10,7 @@ import { compileIntake } from '../edge/intake/facts.ts';
 import { compileFieldRules, pseudonymOf } from '../edge/fields/fields.ts';
 import { BodyMemory } from '../edge/forward/body-memory.ts';
 import { compileChoice, compileRouteAtWork } from '../edge/forward/route-at-work.ts';
-import type { OpenListener } from '../edge/listen/generations.ts';
+import type { Draining, OpenListener } from '../edge/listen/generations.ts';
 import { openListener } from '../edge/listen/listener.ts';
 import type { HandshakeRefusal } from '../edge/listen/serve.ts';
 import { reportUpstream } from '../edge/upstream/report.ts';
@@ -154,8 +154,8 @@ export class DataPlane {
   }
 
   /** Serves everything, and tells clients that their connections end. */
-  drain(): void {
-    for (const listener of this.#open.values()) listener.drain();
+  drain(whom: Draining): void {
+    for (const listener of this.#open.values()) listener.drain(whom);
   }
 
   /** Refuses new requests; settles when none is in flight any more. */

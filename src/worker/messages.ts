@@ -1,5 +1,6 @@
 // The messages between supervisor and workers, and the memory that they share.
 
+import type { Draining } from '../edge/listen/generations.ts';
 import type { Recent } from '../observe/recent.ts';
 import type { Bind, Policy } from '../policy/policy.ts';
 import type { ShorterMemory } from '../proof/dpop-proof.ts';
@@ -42,8 +43,8 @@ export interface StartOrder extends PolicyInForce {
   readonly binds: ReadonlyMap<string, Bind>;
   /** Several threads listen on one port (SO_REUSEPORT). */
   readonly reusePort: boolean;
-  /** It takes the place of one that died after the drain had begun. */
-  readonly draining: boolean;
+  /** It takes the place of one that died after the drain had begun, or was announced. */
+  readonly draining: Draining | undefined;
 }
 
 /** From the supervisor. The first one is `start`; they are obeyed in their order. */
@@ -57,8 +58,8 @@ export type Order =
   | { readonly type: 'recent' }
   /** Session tickets of before are no longer taken. */
   | { readonly type: 'tickets'; readonly secret: Uint8Array }
-  /** Clients are told that their connections end; everything is still served. */
-  | { readonly type: 'drain' }
+  /** These clients are told that their connections end; everything is still served. */
+  | { readonly type: 'drain'; readonly whom: Draining }
   /** New requests are refused, those in flight are answered, `stopped` is reported when there are none left. */
   | { readonly type: 'stop' }
   | { readonly type: 'close' };

@@ -60,7 +60,7 @@ export class Worker {
       case 'tickets':
         return this.#plane?.setTicketSecret(order.secret);
       case 'drain':
-        return this.#plane?.drain();
+        return this.#plane?.drain(order.whom);
       case 'stop':
         await this.#plane?.stop();
         return report({ type: 'stopped' });
@@ -80,7 +80,7 @@ export class Worker {
       const openReplicaStore = await loadReplicaStore(order.policy);
       this.#plane = new DataPlane(order, { log: this.#log, now, refreshKeys, lookup, replayStore }, openReplicaStore);
       await this.#plane.open();
-      if (order.draining) this.#plane.drain();
+      if (order.draining !== undefined) this.#plane.drain(order.draining);
       report({ type: 'serving' });
     } catch (error) {
       await this.#plane?.close();

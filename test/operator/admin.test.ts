@@ -15,6 +15,7 @@ import { STATUS } from '../support/status.ts';
 const SOURCES: AdminSources = {
   status: () => STATUS,
   config: () => 'version: 1\n',
+  announce: () => assert.fail('nobody ordered a drain'),
   onFailure: () => assert.fail('nothing fails here'),
 };
 

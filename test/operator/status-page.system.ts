@@ -21,7 +21,13 @@ function spoil(value: unknown): unknown {
 
 async function show(t: TestContext, status: Status): Promise<BrowserPage> {
   const failed: unknown[] = [];
-  const sources = { status: () => status, config: () => '', onFailure: (error: unknown) => failed.push(error) };
+  const announce = () => Promise.resolve(0);
+  const sources = {
+    status: () => status,
+    config: () => '',
+    announce,
+    onFailure: (error: unknown) => failed.push(error),
+  };
   const admin = await openAdmin({ host: '127.0.0.1', port: 0 }, sources);
   t.after(() => admin.close());
   const page = await openPage(t, await startBrowser(t, await findProgram('chromium-headless-shell'), 'about:blank'));

@@ -52,7 +52,7 @@ function startOrder(policy: Policy, bind: Bind): StartOrder {
     },
     binds: new Map([['public', bind]]),
     reusePort: false,
-    draining: false,
+    draining: undefined,
   };
 }
 

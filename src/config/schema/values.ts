@@ -3,19 +3,13 @@
 import * as z from 'zod';
 import { ALGORITHMS } from '../../jose/algorithms.ts';
 import type { Bind } from '../../policy/policy.ts';
+import { DURATION, secondsOf } from '../duration.ts';
 
 // Every error text in the schema completes the sentence "is …, expected <text>" (check.ts).
 
-const SECONDS = { ms: 0.001, s: 1, m: 60, h: 3600 } as const;
-const DURATION = /^([0-9]{1,9})(ms|s|m|h)$/;
 const BYTES: Readonly<Record<string, number>> = { B: 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
 const SIZE = /^([0-9]{1,9})(?:(B)|([KMG])iB?)$/;
 const BIND = /^(?:unix:(\/\S+)|(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5}))$/;
-
-function seconds(written: string): number {
-  const [, count, unit] = DURATION.exec(written) ?? [];
-  return Number(count) * SECONDS[unit as keyof typeof SECONDS];
-}
 
 function bytes(written: string): number {
   const [, count, plain, binary] = SIZE.exec(written) ?? [];
@@ -39,12 +33,12 @@ function alternatives(values: readonly (string | number)[]): string {
 export function duration(atLeast = '1ms', atMost?: string) {
   const bounds = `${atLeast === '1ms' ? '' : `, at least ${atLeast}`}${atMost === undefined ? '' : `, at most ${atMost}`}`;
   const expected = `a duration such as 250ms, 60s, 5m or 1h${bounds}`;
-  const most = atMost === undefined ? Number.POSITIVE_INFINITY : seconds(atMost);
+  const most = atMost === undefined ? Number.POSITIVE_INFINITY : secondsOf(atMost);
   return z
     .string(expected)
     .regex(DURATION, { error: expected, abort: true })
-    .transform(seconds)
-    .refine((value) => value >= seconds(atLeast) && value <= most, { error: expected, abort: true })
+    .transform(secondsOf)
+    .refine((value) => value >= secondsOf(atLeast) && value <= most, { error: expected, abort: true })
     .meta({ takes: expected });
 }
 

@@ -7,6 +7,9 @@ import { Admission } from './admission.ts';
 import { bindServer } from './bind.ts';
 import { readDescriptorCeiling } from './descriptors.ts';
 
+/** Which clients are told that their connections end. */
+export type Draining = 'http1' | 'all';
+
 /** Serves connections by one version of a listener's configuration, from the handshake to their end. */
 export interface Door {
   readonly listener: Listener;
@@ -21,7 +24,7 @@ export interface Door {
   retire(now: Listener, emptied: () => void): void;
   /** The secret from which ticket keys are derived is another one. */
   setTicketSecret(secret: Uint8Array): void;
-  drain(): void;
+  drain(whom: Draining): void;
   stop(): void;
   close(): void;
 }
@@ -48,10 +51,11 @@ export interface OpenListener {
   /** Tickets of before are no longer taken. @param secret the same in every worker, so that each takes the others' tickets */
   setTicketSecret(secret: Uint8Array): void;
   /**
-   * Serves everything, and tells HTTP/1 clients with their next answer that their connections end (`Connection: close`), so that none
-   * of those that send requests meets a closed connection when `stop` comes. HTTP/2 clients are told then (decision 40).
+   * Serves everything, and tells clients that their connections end, so that none of those that send requests meets a closed connection
+   * when `stop` comes: those of HTTP/1 with their next answer (`Connection: close`). Those of HTTP/2 are told by `stop` (decision 40);
+   * with `all` by GOAWAY now, or behind their first request if they connect later, since it is long until then (decision 9302).
    */
-  drain(): void;
+  drain(whom: Draining): void;
   /**
    * Takes no new connections and ends those that exist with the answer they wait for; idle ones at once. Resolves when all
    * have ended. Requests that still come in are served, with `Connection: close`.
@@ -116,7 +120,7 @@ export async function openDoors(first: Listener, making: Making): Promise<OpenLi
       secret = next;
       doors.newest.setTicketSecret(next);
     },
-    drain: () => doors.drain(),
+    drain: (whom) => doors.drain(whom),
     stop,
     async close() {
       const all = stop();
@@ -130,7 +134,7 @@ export async function openDoors(first: Listener, making: Making): Promise<OpenLi
 class Doors {
   readonly #all = new Set<Door>();
   #newest: Door;
-  #draining = false;
+  #draining: Draining | undefined;
 
   constructor(first: Door) {
     this.#newest = first;
@@ -151,12 +155,12 @@ class Doors {
   #put(door: Door): void {
     this.#all.add(door);
     door.open();
-    if (this.#draining) door.drain();
+    if (this.#draining !== undefined) door.drain(this.#draining);
   }
 
-  drain(): void {
-    this.#draining = true;
-    for (const door of this.#all) door.drain();
+  drain(whom: Draining): void {
+    this.#draining = whom;
+    for (const door of this.#all) door.drain(whom);
   }
 
   stop(): void {

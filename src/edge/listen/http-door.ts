@@ -16,7 +16,7 @@ import {
   type Standing,
 } from './connection.ts';
 import type { Admission } from './admission.ts';
-import type { Door } from './generations.ts';
+import type { Door, Draining } from './generations.ts';
 import { type Handshakes, takeTurns } from './handshakes.ts';
 import { createServer } from './http1-server.ts';
 import { awaitAnswer, endsConnection, Http1Transaction, isPending, mayAnswer } from '../transaction/http1.ts';
@@ -57,10 +57,9 @@ export class HttpDoor implements Door {
   readonly #undecided = new Map<Socket, Connection>();
   #proxied: ProxiedSockets | undefined;
   #handshakes: Handshakes | undefined;
-  #draining = false;
+  #draining: Draining | undefined;
   #stopped = false;
-  /** Told when the last connection of a retired door has ended. */
-  #emptied: (() => void) | undefined;
+  #emptied: (() => void) | undefined; // of a retired door, for its last connection
   #stands: Standing = () => true;
   readonly #ends = (socket: Socket) => (this.#proxied === undefined ? socket : this.#proxied.endsOf(socket));
 
@@ -185,6 +184,7 @@ export class HttpDoor implements Door {
     this.#seating.ready(socket, http2);
     socket.once('close', () => this.#http2.delete(socket));
     if (this.#stopped) http2.stop();
+    else if (this.#draining === 'all') http2.announce();
   }
 
   /** Facts are there when the first byte is parsed. */
@@ -216,7 +216,7 @@ export class HttpDoor implements Door {
     open.newest = response;
     // Node loses what came with a request that has an Upgrade field, and would take the middle of it for the next request.
     if (request.headers.upgrade !== undefined) open.last = true;
-    if (open.last || this.#draining || this.#stopped) response.shouldKeepAlive = false;
+    if (open.last || this.#draining !== undefined || this.#stopped) response.shouldKeepAlive = false;
     if (this.#stopped) request.socket.setTimeout(0);
     this.#serve.request(new Http1Transaction(request, response, expectsContinue, upgrade), open.connection);
   }
@@ -274,8 +274,9 @@ export class HttpDoor implements Door {
     this.#emptied();
   }
 
-  drain(): void {
-    this.#draining = true;
+  drain(whom: Draining): void {
+    this.#draining = whom;
+    if (whom === 'all') for (const http2 of this.#http2.values()) http2.announce();
     for (const { newest } of this.#open.values()) if (newest?.headersSent === false) newest.shouldKeepAlive = false;
   }
 

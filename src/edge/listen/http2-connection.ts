@@ -36,6 +36,7 @@ export class Http2Connection {
   #idle: NodeJS.Timeout;
   #seen = false;
   #retired = false;
+  #announced = false;
   #streams = 0;
 
   /**
@@ -90,6 +91,15 @@ export class Http2Connection {
     if (this.#streams === 0) this.#lastCall();
   }
 
+  /**
+   * The connection ends soon, and clients that come back find another one: GOAWAY at once where there was a request, else behind the
+   * first one, so that a client that has just connected is served.
+   */
+  announce(): void {
+    this.#announced = true;
+    if (this.#seen && !this.#session.closed) this.stop();
+  }
+
   /** The same, and no stream that begins later is served: what is known of this client does not count any more. */
   retire(): void {
     this.#retired = true;
@@ -124,6 +134,7 @@ export class Http2Connection {
     }
     stream.once('close', () => {
       this.#streams -= 1;
+      if (this.#announced && !this.#session.closed) return this.stop();
       if (this.#streams > 0) return;
       if (this.#session.closed) this.#lastCall();
       else this.#idle.refresh();
