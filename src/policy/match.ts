@@ -6,7 +6,7 @@ import type { RequestFacts } from '../request-facts.ts';
 export interface RouteMatch {
   /** Names; undefined: every listener. */
   readonly listeners: readonly string[] | undefined;
-  /** Authority without port as written: `api.example.com` or `*.example.com`; undefined: every host. */
+  /** Authority without port as written: `api.example.com`, `*.example.com` or `**.example.com`; undefined: every host. */
   readonly host: string | undefined;
   /** `/orders/*`, normalised like a request path. */
   readonly path: string;

@@ -1,5 +1,6 @@
 // The route table: which route a request belongs to, by host, path, method and conditions.
 
+import { narrownessOf } from '../http/host-pattern.ts';
 import { hostOf, readDecodedPaths } from '../http/uri.ts';
 import type { RejectionFacts } from '../rejection/facts.ts';
 import { reject, type Rejection } from '../rejection/rejection.ts';
@@ -55,14 +56,13 @@ function compileHosts(routes: readonly Route[], fallThrough: boolean, ambiguitie
   return { exact, wildcard, subdomains, every, fallThrough };
 }
 
-/** More than twice the labels of any name. */
+/** More than the narrowness of any pattern. */
 const EXACT_HOST = 1000;
 
 /** The higher the earlier a host is looked for: rule 1. */
 function rankOfHost(host: string): number {
   if (host === EVERY_HOST) return 0;
-  if (!host.startsWith('*')) return EXACT_HOST;
-  return 2 * host.split('.').length + (host.startsWith('**.') ? 0 : 1);
+  return host.startsWith('*') ? narrownessOf(host) : EXACT_HOST;
 }
 
 /** What a route is chosen by: facts of a request. */

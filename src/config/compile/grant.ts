@@ -1,5 +1,6 @@
 // Grants: the hosts and paths that the main file gives to an included file.
 
+import { ANY_HOST, narrownessOf, sharedPattern } from '../../http/host-pattern.ts';
 import type { RouteMatch } from '../../policy/match.ts';
 import type { Route } from '../../policy/policy.ts';
 import type { ConfigPath } from '../problem.ts';
@@ -7,7 +8,11 @@ import type { Compilation } from './compilation.ts';
 import { readHostPattern, readPathPattern } from './match.ts';
 
 /** Where a route or a grant is. */
-type Place = Required<Pick<RouteMatch, 'path'>> & { readonly host: string };
+type Place = Required<Pick<RouteMatch, 'path'>> & {
+  readonly host: string;
+  /** With `fall_through` a host that has routes leaves nothing to wildcards, whatever the path. */
+  readonly isFinal?: boolean;
+};
 
 /** One item of `routes` of an entry of `include`, or a route of the main file with a host, which gives that place to itself. */
 export interface Grant extends Place {
@@ -81,9 +86,12 @@ export function meets(one: Pick<RouteMatch, 'host' | 'path'>, two: Pick<RouteMat
   return alike && (below || shorter.length === longer.length) && hostsMeet(one.host, two.host);
 }
 
-function hostsMeet(one: string | undefined, two: string | undefined): boolean {
-  return one === undefined || two === undefined || hasHost({ host: one }, two) || hasHost({ host: two }, one);
+function hostsMeet(one = ANY_HOST, two = ANY_HOST): boolean {
+  return sharedPattern(one, two) !== undefined;
 }
+
+/** More than the narrowness of any pattern. */
+const EXACT_HOST = 1000;
 
 const isBelow = (path: string) => path.endsWith('/*');
 
@@ -91,13 +99,17 @@ function segmentsOf(path: string): readonly string[] {
   return path.split('/').slice(1, isBelow(path) ? -1 : undefined);
 }
 
-/** An exact host comes before a wildcard, then the longer path, as routes are chosen (route-table.ts). */
+/** An exact host comes before a wildcard, of these the narrower one, then the longer path, as routes are chosen (route-table.ts). */
 function rankOf({ host, path }: Place): number {
-  return (host.startsWith('*.') ? 0 : 1e6) + 2 * segmentsOf(path).length + (isBelow(path) ? 0 : 1);
+  return (
+    1e6 * (host.startsWith('*') ? narrownessOf(host) : EXACT_HOST) +
+    2 * segmentsOf(path).length +
+    (isBelow(path) ? 0 : 1)
+  );
 }
 
 function hasHost(grant: Pick<Place, 'host'>, host: string): boolean {
-  return grant.host === host || (grant.host.startsWith('*.') && host.slice(host.indexOf('.')) === grant.host.slice(1));
+  return sharedPattern(grant.host, host) === host;
 }
 
 function isWithin(route: Place, grant: Grant): boolean {
@@ -109,7 +121,7 @@ function isWithin(route: Place, grant: Grant): boolean {
 
 /** A route with a host comes before all routes of a wildcard that has this host, whatever their paths (route-table.ts). */
 function takesFrom(route: Place, grant: Grant): boolean {
-  return route.host === grant.host ? reachesInto(route, grant) : meets(route, grant);
+  return route.host === grant.host ? reachesInto(route, grant) : route.isFinal === true || meets(route, grant);
 }
 
 /** As `isWithin`, where an inner `*` of the route stands for any segment. A route above the grant only takes what is left over there. */

@@ -29,7 +29,7 @@ export function compileMatch(
   if (match.host !== undefined && host === undefined) {
     compilation.problem(
       [...at, 'host'],
-      'is not a valid host, expected one such as api.example.com or "*.example.com"',
+      'is not a valid host, expected one such as api.example.com, "*.example.com" or "**.example.com"',
     );
   } else if (host === undefined && compilation.read.includedBy(at) !== undefined) {
     compilation.problem([...at, 'host'], 'is missing, expected a host: routes of an included file name theirs');
@@ -112,7 +112,7 @@ export function checkMatchedFields(
 
 /** A host pattern with its host as requests have it; undefined: not a host. */
 export function readHostPattern(written: string): string | undefined {
-  const [, wildcard = '', name = ''] = /^(\*\.)?(.+)$/.exec(written) ?? [];
+  const [, wildcard = '', name = ''] = /^(\*{1,2}\.)?(.+)$/.exec(written) ?? [];
   const host = readAuthority(name, 'https');
   if (host === undefined) return undefined;
   const isAddress = host.startsWith('[') || !/[a-z][^.]*$/.test(host);

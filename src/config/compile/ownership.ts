@@ -137,10 +137,12 @@ function checkPlace(
   grants: readonly Grant[],
   routes: ReadonlyMap<Route, ConfigPath>,
 ): void {
-  const { host } = route.match;
+  const { host, listeners: on } = route.match;
   // Reported where routes are compiled.
   if (host === undefined) return;
-  const here = { host, path: route.match.path };
+  const { listeners } = compilation.read.config;
+  const isFinal = listeners.some(({ name, fall_through: falls }) => falls && (on?.includes(name) ?? true));
+  const here = { host, path: route.match.path, isFinal };
   const own = grantFor(here, grants, entry);
   const rival = own && rivalOf(here, own, grants);
   if (rival !== undefined) {

@@ -41,7 +41,10 @@ export function checkReach(compilation: Compilation, listeners: readonly Listene
   checkNonces(compilation, listeners, routes);
 }
 
-/** Problems: routes that are never chosen, because for each of their requests another group comes first (route-table.ts). */
+/**
+ * Problems: routes that are never chosen, because for each of their requests another group comes first (route-table.ts). A warning where
+ * all their listeners have `fall_through`: routes of many authors meet there.
+ */
 export function checkChosen(
   compilation: Compilation,
   listeners: readonly Listener[],
@@ -64,11 +67,14 @@ export function checkChosen(
       }),
     );
     if (chosen || samples.length === 0) continue;
-    compilation.problem(
-      [...at, 'match'],
-      `is never chosen, because more specific hosts or paths take all its requests: ${listed([...rivals])}; ` +
-        'expected a different match',
-    );
+    const here = [...at, 'match'];
+    const taken =
+      rivals.size > 0
+        ? `more specific hosts or paths take all its requests: ${listed([...rivals])}`
+        : 'its hosts have more specific routes, and with fall_through the most specific host is final';
+    if (listeners.every((one) => !isOn(route, one) || one.fallThrough === true)) {
+      compilation.warning(here, `is never chosen, because ${taken}`);
+    } else compilation.problem(here, `is never chosen, because ${taken}; expected a different match`);
   }
 }
 

@@ -6,14 +6,16 @@ import { list, name, text } from './values.ts';
 const files = text('a file name or pattern such as routes.d/*.yaml');
 const granted = text(
   'a host and a path such as api.example.com/orders/*',
-  /^(?:\*\.)?(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])\/[\x21-\x7e]*$/,
+  /^(?:\*{1,2}\.)?(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])\/[\x21-\x7e]*$/,
 );
 
 const entry = z.strictObject({
   files: files.describe('One file, or a pattern that may match several, which then share what is given here.'),
   routes: list(granted, 'hosts and paths such as api.example.com/orders/*', 0)
     .prefault([])
-    .describe('Where their routes may be: a host, or "*.example.com", and a path; a last /* is everything below.'),
+    .describe(
+      'Where their routes may be: a host, "*.example.com" (one label) or "**.example.com" (any number), and a path; a last /* is everything below.',
+    ),
   upstreams: list(name, 'upstream names', 0)
     .prefault([])
     .describe("Upstreams of the main file to which their routes may send, with tokens of the main file's issuers."),

@@ -14,11 +14,13 @@ const parameterValue = text('text, a number in quotes', /^[^\0-\x1f\x7f\ufffd]{0
 export const match = z.strictObject({
   listeners: list(name, 'listener names').optional().describe('Only on these listeners.'),
   host: text(
-    'a host without port, such as api.example.com or "*.example.com"',
-    /^(?:\*\.)?(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])$/,
+    'a host without port, such as api.example.com, "*.example.com" or "**.example.com"',
+    /^(?:\*{1,2}\.)?(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])$/,
   )
     .optional()
-    .describe('Exact, or "*.example.com": one label.'),
+    .describe(
+      'Exact, or "*.example.com": one label, or "**.example.com": any number of labels. An exact host comes first, then the longest name after the "*", no host last.',
+    ),
   path: text('a path starting with "/", such as /orders/*', /^\/[\x21-\x7e]*$/).describe(
     'Exact; a last /* is the path itself and everything below; an inner * is one segment.',
   ),

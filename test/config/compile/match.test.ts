@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { assertProblems, policyOf } from '../../support/policies.ts';
+import { assertProblems, policyOf, warningsOf } from '../../support/policies.ts';
 
 const route = (match: string, rest = '') =>
   `- { name: orders, match: { path: /*, ${match} }, upstream: orders${rest === '' ? '' : `, ${rest}`} }`;
@@ -88,4 +88,21 @@ describe('conditions', () => {
     assert.deepEqual(matchOf('headers: { constructor: x }')?.headers, [{ name: 'constructor', value: 'x' }]);
     assert.throws(() => policyOf({ routes: route('headers: { __proto__: x }') }));
   });
+});
+
+test('a route that is never chosen is a problem, and with fall_through, where many authors meet, a warning', () => {
+  const routes = (path: string, mark = '') =>
+    `- { name: all, match: { host: localhost, path: ${path} }, upstream: orders }\n` +
+    `- { name: other, match: ${mark}{ path: /a }, upstream: orders }`;
+  const listeners = '- { name: public, bind: "127.0.0.1:0", origins: ["http://localhost:8080"], fall_through: true }';
+  const warned = (path: string) =>
+    warningsOf({ listeners, routes: routes(path) }).filter((one) => one.includes('never chosen'));
+  const why = 'routes[1].match: is never chosen, because';
+  assert.deepEqual(warned('/*'), [`${why} more specific hosts or paths take all its requests: all`]);
+  assert.deepEqual(warned('/x'), [
+    `${why} its hosts have more specific routes, and with fall_through the most specific host is final`,
+  ]);
+  assertProblems({ routes: routes('/*', '«') }, [
+    `${why} more specific hosts or paths take all its requests: all; expected a different match`,
+  ]);
 });

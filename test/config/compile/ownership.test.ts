@@ -191,6 +191,38 @@ describe('a host and a path have one owner', () => {
       'good',
     );
   });
+  test('with fall_through a host within a wildcard takes all of its paths from another file', () => {
+    const grants = '"*.example.com/*"';
+    const route = 'routes:\n  - { name: wild, match: { host: "*.example.com", path: /admin/* }, upstream: orders }\n';
+    const main = MAIN.replace('routes:\n', route).replace('bind:', 'fall_through: true, bind:');
+    const takes = /match: comes before \*\.example\.com\/admin\/\*, which is a route of the main file/;
+    assert.match(first(routeAt('host: x.example.com, path: /else'), { grants, main }), takes);
+    assert.equal(first(routeAt('host: "*.example.com", path: /else'), { grants, main }), 'good');
+  });
+  test('**. gives hosts with any number of labels, but for those that others have more narrowly', () => {
+    const grants = '"**.example.com/*"';
+    const origin = MAIN.replace('"http://x.example.com"', '"http://x.example.com", "http://a.b.example.com"');
+    for (const host of [
+      'a.b.example.com',
+      'x.example.com',
+      '"*.example.com"',
+      '"*.b.example.com"',
+      '"**.b.example.com"',
+    ])
+      assert.equal(first(routeAt(`host: ${host}, path: /a`), { grants, main: origin }), 'good', host);
+    assert.match(first(routeAt('host: other.example.com, path: /a'), { grants }), /is inside of other\.example\.com/);
+    assert.match(first(routeAt('host: example.com, path: /a'), { grants }), /is not given to this file/);
+    assert.match(
+      first(routeAt('host: "**.example.com", path: /a'), { grants: '"*.example.com/*"' }),
+      /is not given to this file/,
+    );
+    const narrower = origin.replace('"other.example.com/*"', '"*.b.example.com/admin/*"');
+    assert.match(
+      first(routeAt('host: a.b.example.com, path: "/*"'), { grants, main: narrower }),
+      /comes before \*\.b\.example\.com\/admin\/\*, which is given to others/,
+    );
+    assert.equal(first(routeAt('host: "**.example.com", path: "/x/*"'), { grants, main: narrower }), 'good');
+  });
   test('an exact path gives that path and nothing below', () => {
     const grants = 'team.example.com/a';
     assert.equal(first(routeAt('host: team.example.com, path: /a'), { grants }), 'good');

@@ -193,7 +193,10 @@ describe('match', () => {
       assertProblems({ listeners, routes: route('', `${on}host: «"${host}", path: /*`) }, [
         `routes[0].match.host: ${message}`,
       ]);
-    problem('*.192.0.2.1', 'is not a valid host, expected one such as api.example.com or "*.example.com"');
+    problem(
+      '*.192.0.2.1',
+      'is not a valid host, expected one such as api.example.com, "*.example.com" or "**.example.com"',
+    );
     const hosts = 'api.example.com, *.shops.example.com, admin.example.com';
     problem('ap.example.com', `is the host of no origin of its listeners, expected one of these: ${hosts}`);
     problem('shops.example.com', `is the host of no origin of its listeners, expected one of these: ${hosts}`);
