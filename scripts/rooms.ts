@@ -36,6 +36,7 @@ export const ROOMS: readonly Room[] = [
   outer('operator', 'The ports of operators: telemetry, admin, status page.'),
   outer('worker', 'A thread that serves: its data plane and its orders.'),
   outer('supervisor', 'The thread that serves no traffic: starts, watches and replaces workers.'),
+  outer('controller', 'Watches a Kubernetes cluster, and runs data planes for its Gateways.'),
   outer('cli', 'The commands.'),
   outer('main', 'The process.'),
 ];

@@ -1,5 +1,6 @@
 // The table of commands and options: what reads arguments, helps, completes and documents.
 
+import { CONTROLLER_OPTIONS } from './controller/options.ts';
 import { PROBE_OPTIONS } from './probe/options.ts';
 
 /** `untold`: of `probe`, which could not tell. sysexits.h: EX_USAGE and EX_CONFIG. */
@@ -87,6 +88,7 @@ export const OPTIONS = {
   wait: { type: 'string', value: 'DURATION', about: 'for how long to wait for connections to end; 25s by default' },
   'not-ready': { type: 'boolean', about: '/readyz says 503 from now on, so that balancers send nothing more' },
   ...PROBE_OPTIONS,
+  ...CONTROLLER_OPTIONS,
   since: { type: 'string', value: 'TIME', about: 'requests from then on, as in 2026-11-21T12:00:00Z; all by default' },
   json: { type: 'boolean', about: 'the same for programs, on standard output' },
   version: { type: 'boolean', short: 'V', about: 'the version, as the command version prints it' },
@@ -115,6 +117,7 @@ export interface CommandRow {
   readonly exits: Readonly<Record<number, string>>;
 }
 
+const CONTROLLER_NAMES = Object.keys(CONTROLLER_OPTIONS) as readonly (keyof typeof CONTROLLER_OPTIONS)[];
 const PROBE_NAMES = Object.keys(PROBE_OPTIONS) as readonly (keyof typeof PROBE_OPTIONS)[];
 const WRONG_USAGE = { 64: 'the command line is wrong' } as const;
 const BAD_CONFIGURATION = { 78: 'the configuration has problems, which are listed' } as const;
@@ -288,6 +291,22 @@ export const COMMANDS = {
       { call: 'kubectl logs deploy/gw-holdfast --since=24h | holdfast shadow-report', about: 'In a cluster:' },
     ],
     exits: { 0: 'the logs were read', ...WRONG_USAGE },
+  },
+  controller: {
+    summary: 'serve the Gateway API of a Kubernetes cluster: one gateway for each Gateway',
+    options: [...CONTROLLER_NAMES, 'json'],
+    needs: ['image'],
+    about: [
+      'Watches Gateways, routes and policies of the cluster around it, or of the one that KUBECONFIG names, and runs a data plane for each Gateway: a Deployment whose pods read their configuration from a Secret. It says in the status of every object what became of it. The chart helm/holdfast-controller starts it with the rights that it needs, and docs/kubernetes.md explains it.',
+      'Several may run: one leads, by a Lease, and the others take over when it ends. Data planes serve on without any.',
+    ],
+    examples: [
+      {
+        call: "holdfast controller --image registry.example.com/holdfast:0.1.0 --secrets-in shop",
+        about: 'In a pod of the cluster:',
+      },
+    ],
+    exits: { 0: 'it was told to end, and did', 1: 'it could not start, or broke', ...WRONG_USAGE },
   },
   schema: {
     summary: 'print the JSON Schema of the configuration',

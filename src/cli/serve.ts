@@ -70,7 +70,7 @@ function announce(gateway: Gateway, policy: Policy, log: Log, version: string): 
  * Rejects on an exception that nobody caught: the process is in no known state and ends. Only the log tells what it was, without
  * its message, which may quote a client; Node would print that.
  */
-function hearFailures(log: Log): Promise<never> {
+export function hearFailures(log: Log): Promise<never> {
   const { promise, reject } = Promise.withResolvers<never>();
   const hear = (error: unknown) => {
     log.failure('an unexpected error ends the process', error);
