@@ -302,7 +302,7 @@ export const COMMANDS = {
     ],
     examples: [
       {
-        call: "holdfast controller --image registry.example.com/holdfast:0.1.0 --secrets-in shop",
+        call: 'holdfast controller --image registry.example.com/holdfast:0.1.0 --secrets-in shop',
         about: 'In a pod of the cluster:',
       },
     ],

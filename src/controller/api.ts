@@ -1,6 +1,6 @@
 // The API server of a cluster: requests and watches with the credentials of this process.
 
-import type { KubeConfig, RequestContext } from '@kubernetes/client-node';
+import type * as Library from '@kubernetes/client-node';
 import { Agent, type Dispatcher, request } from 'undici';
 import { ApiFailure, connectionFailure, readApiFailure } from './api-failure.ts';
 
@@ -34,7 +34,12 @@ export interface ApiServer {
   /** @throws ApiFailure for every answer that is not 2xx, and where there is none */
   ask(asked: Asked): Promise<unknown>;
   /** Settles when the watch has ended, undefined: regularly. @throws nothing */
-  watch(path: string, query: Query, hear: (event: WatchEvent) => void, signal: AbortSignal): Promise<ApiFailure | undefined>;
+  watch(
+    path: string,
+    query: Query,
+    hear: (event: WatchEvent) => void,
+    signal: AbortSignal,
+  ): Promise<ApiFailure | undefined>;
 }
 
 /** Milliseconds for one answer; a page of a list is the largest. */
@@ -54,11 +59,11 @@ interface Credentials {
  */
 export class ClusterApi implements ApiServer {
   readonly server: string;
-  readonly #library: typeof import('@kubernetes/client-node');
-  readonly #config: KubeConfig;
+  readonly #library: typeof Library;
+  readonly #config: Library.KubeConfig;
   #credentials: Promise<Credentials> | undefined;
 
-  constructor(library: typeof import('@kubernetes/client-node'), config: KubeConfig) {
+  constructor(library: typeof Library, config: Library.KubeConfig) {
     this.#library = library;
     this.#config = config;
     this.server = config.getCurrentCluster()?.server.replace(/\/+$/, '') ?? '';
@@ -121,7 +126,7 @@ export class ClusterApi implements ApiServer {
   }
 
   /** The library would open a new connection for each request. */
-  async #pooled(): Promise<KubeConfig> {
+  async #pooled(): Promise<Library.KubeConfig> {
     const { headers, dispatcher } = await this.#authenticate();
     const pooled = new this.#library.KubeConfig();
     pooled.loadFromOptions({
@@ -130,9 +135,9 @@ export class ClusterApi implements ApiServer {
       contexts: this.#config.getContexts(),
       currentContext: this.#config.getCurrentContext(),
     });
-    pooled.applySecurityAuthentication = async (context: RequestContext) => {
+    pooled.applySecurityAuthentication = async (context: Library.RequestContext) => {
       for (const [name, value] of Object.entries(headers)) context.setHeaderParam(name, value);
-      context.setDispatcher(dispatcher as unknown as Parameters<RequestContext['setDispatcher']>[0]);
+      context.setDispatcher(dispatcher);
     };
     return pooled;
   }
@@ -147,7 +152,7 @@ export class ClusterApi implements ApiServer {
   async #readCredentials(dispatcher: Dispatcher | undefined): Promise<Credentials> {
     const context = new this.#library.RequestContext(this.server, this.#library.HttpMethod.GET);
     await this.#config.applySecurityAuthentication(context);
-    const fresh = (context.getDispatcher() as unknown as Dispatcher | undefined) ?? new Agent();
+    const fresh = context.getDispatcher() ?? new Agent();
     return { headers: { ...context.getHeaders() }, dispatcher: dispatcher ?? fresh, readAt: performance.now() };
   }
 }
@@ -156,7 +161,9 @@ export class ClusterApi implements ApiServer {
  * Connects to the cluster that KUBECONFIG names, or to the one around this pod. The library is loaded here, and nowhere else.
  * @returns undefined: neither is there
  */
-export async function connectCluster(): Promise<{ readonly api: ClusterApi; readonly namespace: string | undefined } | undefined> {
+export async function connectCluster(): Promise<
+  { readonly api: ClusterApi; readonly namespace: string | undefined } | undefined
+> {
   const library = await import('@kubernetes/client-node');
   const config = new library.KubeConfig();
   config.loadFromDefault();

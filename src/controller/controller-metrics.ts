@@ -4,8 +4,8 @@ import { collectDefaultMetrics } from 'prom-client';
 import { type ExpositionFormat, expose } from '../observe/exposition.ts';
 import { addCounter, addGauge, addHistogram, createRegistry, type Sample } from '../observe/instruments.ts';
 
-/** Every metric of the controller; docs/kubernetes.md lists this table. */
-export const CONTROLLER_METRICS = {
+/** Every metric of the controller, with what it means. */
+const CONTROLLER_METRICS = {
   leader: {
     name: 'holdfast_controller_leader',
     help: '1 in the controller that writes, 0 in those that wait.',
@@ -36,9 +36,9 @@ export const CONTROLLER_METRICS = {
     help: 'Part of it that translated the state of the cluster.',
     labels: [],
   },
-  sinceReconciliation: {
-    name: 'holdfast_controller_reconciled_seconds',
-    help: 'Seconds since the last reconciliation that was complete.',
+  reconciledAt: {
+    name: 'holdfast_controller_reconciled_timestamp_seconds',
+    help: 'When the last reconciliation was complete, seconds since the epoch; 0: none was yet.',
     labels: [],
   },
   writes: {
@@ -68,8 +68,8 @@ export interface ControllerSources {
   readonly leads: () => boolean;
   readonly counts: () => readonly (readonly [kind: string, count: number])[];
   readonly unsettled: () => number;
-  /** performance.now(); undefined: there was none. */
-  readonly doneAt: () => number | undefined;
+  /** Milliseconds since the epoch; 0: there was none. */
+  readonly doneAt: () => number;
 }
 
 /** Counters of the controller, and their exposition with the usual ones of the process. */
@@ -90,10 +90,7 @@ export class ControllerMetrics {
     gauge(CONTROLLER_METRICS.objects, () => counts().map(([kind, count]) => [{ kind }, count]));
     gauge(CONTROLLER_METRICS.unsettled, () => [[{}, unsettled()]]);
     gauge(CONTROLLER_METRICS.configurationBytes, () => [[{}, this.#largest]]);
-    gauge(CONTROLLER_METRICS.sinceReconciliation, () => {
-      const at = doneAt();
-      return at === undefined ? [] : [[{}, (performance.now() - at) / 1000]];
-    });
+    gauge(CONTROLLER_METRICS.reconciledAt, () => [[{}, doneAt() / 1000]]);
     for (const result of ['done', 'incomplete', 'failed']) this.#reconciliations.inc({ result }, 0);
     collectDefaultMetrics({ register: this.#registry });
   }

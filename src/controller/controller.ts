@@ -1,8 +1,8 @@
-// The controller: watches a cluster, translates it, and brings data planes and statuses to what was made of it.
+// The controller: a cluster watched, translated, and brought to what was made of it.
 
 import { translate } from '../kubernetes/translate.ts';
 import type { Log } from '../observe/log.ts';
-import { openTelemetry } from '../operator/telemetry.ts';
+import { openTelemetry, type TelemetrySources } from '../operator/telemetry.ts';
 import type { Bind } from '../policy/policy.ts';
 import type { ApiFailure } from './api-failure.ts';
 import type { ApiServer } from './api.ts';
@@ -10,13 +10,13 @@ import { ControllerMetrics } from './controller-metrics.ts';
 import { Delivery } from './delivery.ts';
 import { EventWriter } from './event-writer.ts';
 import { Lease } from './lease.ts';
-import type { Place } from './manifests.ts';
+import type { DataPlanePlace } from './manifests.ts';
 import { Reconciler } from './reconciler.ts';
 import { StatusWriter } from './status-writer.ts';
 import { ClusterView } from './view.ts';
 import { Writer } from './writer.ts';
 
-export interface ControllerSettings extends Place {
+export interface ControllerSettings extends DataPlanePlace {
   readonly api: ApiServer;
   readonly log: Log;
   /** Of this process, as the Lease names it. */
@@ -42,12 +42,39 @@ const QUIET = 60_000;
  * @throws Error that names the address of telemetry, where it cannot be bound
  */
 export async function startController(settings: ControllerSettings): Promise<RunningController> {
-  const { api, log, controllerName, identity, namespace, leaseName, secretsIn } = settings;
+  const { api, log, identity, namespace, leaseName } = settings;
   const tell = failureLog(log);
-  const lease = new Lease({ api, namespace, name: leaseName, identity, onFailure: (failure) => tell('Lease', failure) });
+  const lease = new Lease({
+    api,
+    namespace,
+    name: leaseName,
+    identity,
+    onFailure: (failure) => tell('Lease', failure),
+  });
   const leads = () => lease.leads;
+  const { view, metrics, reconciler } = assemble(settings, { leads, tell });
+  lease.onChange((leading) => {
+    if (leading) log.event('info', 'leading', { identity });
+    else log.event('info', 'no longer leading', { identity });
+    reconciler.request();
+  });
+  const telemetry = await openTelemetry(settings.telemetry, pagesOf(view, lease, metrics, log));
+  return { telemetry: telemetry.bind, stop: runParts([view, reconciler, lease], telemetry) };
+}
+
+type Tell = (kind: string, failure: ApiFailure) => void;
+
+/** The parts, each knowing those that it needs. */
+function assemble(
+  settings: ControllerSettings,
+  { leads, tell }: { readonly leads: () => boolean; readonly tell: Tell },
+) {
+  const { api, log, controllerName, identity, namespace, secretsIn } = settings;
   const view: ClusterView = new ClusterView({
-    ...{ api, controllerName, namespace, secretsIn },
+    api,
+    controllerName,
+    namespace,
+    secretsIn,
     onChange: () => reconciler.request(),
     onFailure: (kind, failure) => {
       metrics.countWatchFailure(kind);
@@ -62,12 +89,16 @@ export async function startController(settings: ControllerSettings): Promise<Run
     doneAt: () => reconciler.doneAt,
   });
   const writer = new Writer({
-    ...{ api, leads },
+    api,
+    leads,
     onWrite: (verb, kind, result) => metrics.countWrite(verb, kind, result),
     onFailure: tell,
   });
   const reconciler: Reconciler = new Reconciler({
-    ...{ view, leads, translate, controllerName },
+    view,
+    leads,
+    translate,
+    controllerName,
     delivery: new Delivery(settings, writer, {
       made: view.made,
       onDelivered: (bytes) => metrics.noteConfiguration(bytes),
@@ -77,17 +108,7 @@ export async function startController(settings: ControllerSettings): Promise<Run
     onDone: (...counted) => metrics.countReconciliation(...counted),
     onError: (error) => log.failure('the cluster could not be translated', error),
   });
-  lease.onChange((leading) => {
-    log.event('info', leading ? 'leading' : 'no longer leading', { identity });
-    reconciler.request();
-  });
-  const telemetry = await openTelemetry(settings.telemetry, {
-    ready: () => readinessOf(view, lease),
-    metrics: async () => (format) => metrics.expose(format),
-    assertionKeys: () => '{"keys":[]}',
-    onFailure: (error) => log.failure('the telemetry port failed', error),
-  });
-  return { telemetry: telemetry.bind, stop: runParts([view, reconciler, lease], telemetry) };
+  return { view, metrics, reconciler };
 }
 
 interface Part {
@@ -104,6 +125,15 @@ function runParts(parts: readonly Part[], telemetry: { close(): Promise<void> })
   };
 }
 
+function pagesOf(view: ClusterView, lease: Lease, metrics: ControllerMetrics, log: Log): TelemetrySources {
+  return {
+    ready: () => readinessOf(view, lease),
+    metrics: async () => (format) => metrics.expose(format),
+    assertionKeys: () => '{"keys":[]}',
+    onFailure: (error) => log.failure('the telemetry port failed', error),
+  };
+}
+
 /** Who waits for the lease is as ready as who has it: both know the cluster. */
 function readinessOf(view: ClusterView, lease: Lease) {
   const { unsettled } = view;
@@ -111,7 +141,7 @@ function readinessOf(view: ClusterView, lease: Lease) {
 }
 
 /** Failures of one kind and reason make one line a minute: an API server that is away is no flood. */
-function failureLog(log: Log): (kind: string, failure: ApiFailure) => void {
+function failureLog(log: Log): Tell {
   const told = new Map<string, number>();
   return (kind, { status, reason, message }) => {
     const key = `${kind} ${status} ${reason}`;

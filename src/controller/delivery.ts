@@ -1,9 +1,9 @@
-// The delivery of configurations to data planes, and of all that runs them; their removal with the Gateway.
+// The delivery of configurations to data planes, and their removal with the Gateway.
 
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { PlannedDataPlane } from '../kubernetes/state.ts';
-import { completed, type Manifest, manifestsOf, type Place } from './manifests.ts';
+import { completed, type Manifest, manifestsOf, type DataPlanePlace } from './manifests.ts';
 import {
   APPLIED_ANNOTATION,
   CONFIGURATION_KEY,
@@ -33,14 +33,14 @@ export interface Delivered {
  * With `again` everything is written, however it looks: what others have changed of it is set right.
  */
 export class Delivery {
-  readonly #place: Place;
+  readonly #place: DataPlanePlace;
   readonly #writer: Writer;
   readonly #made: readonly Reflection[];
   readonly #onDelivered: (bytes: number) => void;
   #again = false;
 
   constructor(
-    place: Place,
+    place: DataPlanePlace,
     writer: Writer,
     { made, onDelivered }: { readonly made: readonly Reflection[]; readonly onDelivered: (bytes: number) => void },
   ) {
@@ -91,7 +91,8 @@ export class Delivery {
     troubles: Map<string, string>,
   ): Promise<boolean> {
     const metadata = {
-      ...{ name, namespace: this.#place.namespace },
+      name,
+      namespace: this.#place.namespace,
       labels: dataPlaneLabels(plane.gateway, this.#place.controllerName),
       annotations: { [GATEWAY_ANNOTATION]: gatewayKey(plane.gateway) },
     };
@@ -112,10 +113,9 @@ export class Delivery {
 
   async #apply(manifest: Manifest): Promise<boolean> {
     if (this.#isThere(manifest)) return true;
-    const { kind, metadata } = manifest;
     const answer = await this.#writer.apply(manifest);
     if (answer === undefined) return false;
-    this.#made.find((one) => one.kind.kind === kind)?.note(answer);
+    this.#made.find((one) => one.kind.kind === manifest.kind)?.note(answer);
     return true;
   }
 

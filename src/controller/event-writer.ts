@@ -53,11 +53,20 @@ export class EventWriter {
       kind: 'Event',
       metadata: { generateName: `${name.slice(0, 200)}.`, namespace: place },
       eventTime: `${new Date().toISOString().slice(0, -1)}000Z`,
-      regarding: { apiVersion: found.of.apiVersion, kind, ...(namespace !== '' && { namespace }), name, uid, resourceVersion },
+      regarding: {
+        apiVersion: found.of.apiVersion,
+        kind,
+        ...(namespace !== '' && { namespace }),
+        name,
+        uid,
+        resourceVersion,
+      },
       reportingController: this.#controllerName,
       reportingInstance: this.#instance.slice(0, 128) || MANAGER,
       action: 'Translate',
-      ...{ type, reason, note: message.slice(0, NOTE) },
+      type,
+      reason,
+      note: message.slice(0, NOTE),
     });
   }
 }

@@ -51,7 +51,9 @@ function withoutLargeTexts({ data, ...object }: ClusterObject): ClusterObject {
   if (typeof data !== 'object' || data === null) return object;
   return {
     ...object,
-    data: Object.fromEntries(Object.entries(data).filter(([, text]) => typeof text === 'string' && text.length <= TEXT)),
+    data: Object.fromEntries(
+      Object.entries(data).filter(([, text]) => typeof text === 'string' && text.length <= TEXT),
+    ),
   };
 }
 
@@ -73,7 +75,10 @@ const MORE: Readonly<Record<string, Partial<WatchedKind>>> = {
  */
 export function watched({ group, version, kind, plural, namespaced }: Kind): WatchedKind {
   return {
-    ...{ kind, resource: plural, namespaced, apiVersions: [group === '' ? version : `${group}/${version}`] },
+    kind,
+    resource: plural,
+    namespaced,
+    apiVersions: [group === '' ? version : `${group}/${version}`],
     whenUnknown: group === GATEWAY_GROUP ? 'none' : 'wait',
     ...MORE[kind],
   };
@@ -104,7 +109,7 @@ export function madeKinds(controllerName: string): readonly WatchedKind[] {
 }
 
 /** Where the objects of a kind are. @param namespace undefined: of all */
-export function pathOf(
+export function objectsPath(
   { resource, namespaced }: Pick<WatchedKind, 'resource' | 'namespaced'>,
   apiVersion: string,
   namespace?: string,

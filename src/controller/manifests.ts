@@ -1,4 +1,4 @@
-// The objects that run the data plane of a Gateway: Deployment, Service, account, rights and budget.
+// The objects that run the data plane of a Gateway: Deployment, Service, rights, budget.
 
 import { HOLDFAST_GROUP } from '../kubernetes/read-common.ts';
 import { asText, type Json, mapping, textMap } from '../kubernetes/json.ts';
@@ -6,7 +6,7 @@ import type { PlannedDataPlane } from '../kubernetes/state.ts';
 import { dataPlaneLabels, dataPlaneName, digestOf, GATEWAY_ANNOTATION, gatewayKey, podSelector } from './names.ts';
 
 /** What the controller knows of the place where data planes run. */
-export interface Place {
+export interface DataPlanePlace {
   /** Where everything is made: that of the controller, which so needs no right to write elsewhere. */
   readonly namespace: string;
   readonly controllerName: string;
@@ -30,7 +30,7 @@ export interface Manifest {
 }
 
 /** The port of probes and metrics. */
-export const TELEMETRY_PORT = 9902;
+const TELEMETRY_PORT = 9902;
 /** Seconds after drain.delay and drain.grace that a pod gets to end. */
 const END = 5;
 const RESOURCES = { requests: { cpu: '1', memory: '256Mi' }, limits: { memory: '512Mi' } };
@@ -48,11 +48,12 @@ export function completed(configuration: object, { parameters }: Pick<PlannedDat
 }
 
 /** All objects of a data plane but the Secret with its configuration. @param configuration as delivered */
-export function manifestsOf(plane: PlannedDataPlane, configuration: Json, place: Place): readonly Manifest[] {
+export function manifestsOf(plane: PlannedDataPlane, configuration: Json, place: DataPlanePlace): readonly Manifest[] {
   const { gateway, labels, annotations } = plane;
   const name = dataPlaneName(gateway);
   const metadata = {
-    ...{ name, namespace: place.namespace },
+    name,
+    namespace: place.namespace,
     labels: { ...labels, ...dataPlaneLabels(gateway, place.controllerName) },
     annotations: { ...annotations, [GATEWAY_ANNOTATION]: gatewayKey(gateway) },
   };
@@ -98,11 +99,15 @@ function serviceSpec({ gateway, ports, parameters }: PlannedDataPlane): Json {
 
 /** Of `deployment` of the parameters: what is copied into the pod as it is. */
 const POD_KEYS = [
-  ...['nodeSelector', 'tolerations', 'affinity', 'priorityClassName', 'runtimeClassName'],
+  'nodeSelector',
+  'tolerations',
+  'affinity',
+  'priorityClassName',
+  'runtimeClassName',
   'topologySpreadConstraints',
 ];
 
-function deploymentSpec(plane: PlannedDataPlane, configuration: Json, place: Place): Json {
+function deploymentSpec(plane: PlannedDataPlane, configuration: Json, place: DataPlanePlace): Json {
   const { gateway, labels, annotations, parameters } = plane;
   const deployment = parameters?.deployment ?? {};
   const shared = mapping(configuration.replay)?.store === 'redis';
@@ -136,7 +141,7 @@ function restartKeys({ workers, replay, admin, telemetry }: Json): Json {
   return { workers, store, capacity, admin: mapping(admin)?.bind, telemetry: mapping(telemetry)?.bind };
 }
 
-function podSpec({ gateway, ports, parameters }: PlannedDataPlane, configuration: Json, place: Place): Json {
+function podSpec({ gateway, ports, parameters }: PlannedDataPlane, configuration: Json, place: DataPlanePlace): Json {
   const name = dataPlaneName(gateway);
   const { imagePullPolicy, imagePullSecrets } = place;
   const drain = mapping(configuration.drain);
@@ -147,7 +152,9 @@ function podSpec({ gateway, ports, parameters }: PlannedDataPlane, configuration
     enableServiceLinks: false,
     ...(imagePullSecrets.length > 0 && { imagePullSecrets: imagePullSecrets.map((secret) => ({ name: secret })) }),
     securityContext: {
-      ...{ runAsNonRoot: true, runAsUser: USER, runAsGroup: USER },
+      runAsNonRoot: true,
+      runAsUser: USER,
+      runAsGroup: USER,
       seccompProfile: { type: 'RuntimeDefault' },
     },
     terminationGracePeriodSeconds: seconds(drain?.delay, 5) + seconds(drain?.grace, 30) + END,
@@ -164,7 +171,9 @@ function podSpec({ gateway, ports, parameters }: PlannedDataPlane, configuration
         ...PROBES,
         resources: resourcesOf(parameters?.deployment),
         securityContext: {
-          ...{ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, runAsNonRoot: true },
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: true,
+          runAsNonRoot: true,
           capabilities: { drop: ['ALL'] },
           seccompProfile: { type: 'RuntimeDefault' },
         },

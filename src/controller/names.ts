@@ -28,7 +28,7 @@ export function dataPlaneName(gateway: Name): string {
 }
 
 /** A value of a label that is the text itself where it fits. */
-export function labelValue(text: string): string {
+function labelValue(text: string): string {
   return text.length <= 63 ? text : `${text.slice(0, 52)}-${hash(text, 10)}`;
 }
 

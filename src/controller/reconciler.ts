@@ -41,14 +41,14 @@ export class Reconciler {
   #failures = 0;
   #retryAt = Number.POSITIVE_INFINITY;
   #againAt = 0;
-  /** performance.now() of the last complete reconciliation; undefined: there was none. */
-  #doneAt: number | undefined;
+  #doneAt = 0;
 
   constructor(parts: ReconcilerParts) {
     this.#parts = parts;
   }
 
-  get doneAt(): number | undefined {
+  /** When the last reconciliation was complete, milliseconds since the epoch; 0: none was. */
+  get doneAt(): number {
     return this.#doneAt;
   }
 
@@ -80,7 +80,10 @@ export class Reconciler {
     for (;;) {
       const now = performance.now();
       const change = Math.min((this.#firstChange ?? Number.POSITIVE_INFINITY) + LONGEST, this.#lastChange + REST);
-      const due = Math.max(this.#firstChange === undefined ? Number.POSITIVE_INFINITY : change, ended + Math.min(took, 5000));
+      const due = Math.max(
+        this.#firstChange === undefined ? Number.POSITIVE_INFINITY : change,
+        ended + Math.min(took, 5000),
+      );
       const next = Math.min(due, this.#retryAt, this.#againAt === 0 ? Number.POSITIVE_INFINITY : this.#againAt);
       if (now >= next || signal.aborted) return;
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -88,7 +91,10 @@ export class Reconciler {
       const timer = new AbortController();
       const wait = Math.min(next - now, 60_000);
       // oxlint-disable-next-line no-await-in-loop -- each change moves the moment
-      await Promise.race([promise, sleep(wait, undefined, { signal: AbortSignal.any([signal, timer.signal]) }).catch(() => {})]);
+      await Promise.race([
+        promise,
+        sleep(wait, undefined, { signal: AbortSignal.any([signal, timer.signal]) }).catch(() => {}),
+      ]);
       timer.abort();
     }
   }
@@ -100,7 +106,7 @@ export class Reconciler {
     try {
       const { complete, translation } = await this.#deliver(started);
       this.#failures = complete ? 0 : this.#failures + 1;
-      if (complete) this.#doneAt = performance.now();
+      if (complete) this.#doneAt = Date.now();
       else this.#retry();
       onDone(complete ? 'done' : 'incomplete', (performance.now() - started) / 1000, translation / 1000);
     } catch (error) {
@@ -149,7 +155,9 @@ export class Reconciler {
  */
 function keptGateways(state: ClusterState, { dataPlanes }: Translation, controllerName: string): ReadonlySet<string> {
   const classes = new Map(state.gatewayClasses.map(({ meta, controllerName: of }) => [meta.name, of]));
-  const orphans = state.gateways.filter(({ className }) => (classes.get(className) ?? controllerName) === controllerName);
+  const orphans = state.gateways.filter(
+    ({ className }) => (classes.get(className) ?? controllerName) === controllerName,
+  );
   return new Set([...dataPlanes.map(({ gateway }) => gateway), ...orphans.map(({ meta }) => meta)].map(gatewayKey));
 }
 

@@ -1,9 +1,9 @@
-// A reflection of the objects of one kind: listed, then watched, through every kind of interruption.
+// A reflection of the objects of one kind: listed, then watched, through interruptions.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiFailure } from './api-failure.ts';
 import type { ApiServer, Query, WatchEvent } from './api.ts';
-import { type ClusterObject, keyOf, meansTheSame, pathOf, readObject, type WatchedKind } from './kinds.ts';
+import { type ClusterObject, keyOf, meansTheSame, objectsPath, readObject, type WatchedKind } from './kinds.ts';
 
 /** `listing`: never listed yet. `unknown`: the API server has no such kind. `current`: as the cluster is, or was when it last answered. */
 export type ReflectionState = 'listing' | 'unknown' | 'current';
@@ -182,7 +182,7 @@ export class Reflection {
   }
 
   #path(): string {
-    return pathOf(this.kind, this.#apiVersion, this.#settings.namespace);
+    return objectsPath(this.kind, this.#apiVersion, this.#settings.namespace);
   }
 
   #selectors(): Query {
@@ -219,7 +219,8 @@ function versionOf(given: unknown): string | undefined {
 
 /** Versions of one kind are numbers that grow (since 1.35 by contract); what is none is never older. */
 function isOlder({ metadata: { resourceVersion: one } }: ClusterObject, { metadata }: ClusterObject): boolean {
-  const number = (text: string | undefined) => (text !== undefined && /^\d{1,30}$/.test(text) ? BigInt(text) : undefined);
+  const number = (text: string | undefined) =>
+    text !== undefined && /^\d{1,30}$/.test(text) ? BigInt(text) : undefined;
   const [first, second] = [number(one), number(metadata.resourceVersion)];
   return first !== undefined && second !== undefined && first < second;
 }

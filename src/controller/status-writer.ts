@@ -1,7 +1,7 @@
-// The writing of statuses: only those that change, in the background, the newest translation first.
+// The writing of statuses: only those that change, after the delivery, the newest first.
 
 import type { ObjectStatus } from '../kubernetes/state.ts';
-import { pathOf } from './kinds.ts';
+import { objectsPath } from './kinds.ts';
 import { statusChange } from './statuses.ts';
 import type { ClusterView } from './view.ts';
 import type { Writer } from './writer.ts';
@@ -71,7 +71,7 @@ export class StatusWriter {
     const { name, namespace, resourceVersion } = object.metadata;
     const answer = await this.#writer.patchStatus(
       status.kind,
-      `${pathOf(of.kind, of.apiVersion, namespace)}/${name}`,
+      `${objectsPath(of.kind, of.apiVersion, namespace)}/${name}`,
       // The list of parents is written as a whole: an entry that another controller added meanwhile makes this a conflict.
       { metadata: { resourceVersion }, status: change },
     );

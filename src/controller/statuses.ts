@@ -1,4 +1,4 @@
-// Statuses as they are written: ours put into what is there, times kept, and nothing where nothing changed.
+// Statuses as they are written: ours put into what is there, and times kept.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { ObjectStatus } from '../kubernetes/state.ts';
@@ -34,7 +34,12 @@ export function statusChange(
 }
 
 /** Entries of other controllers first, as they stand; ours in the order of the translation. */
-function shared(before: readonly Json[], wanted: readonly Json[], controllerName: string, now: string): readonly Json[] {
+function shared(
+  before: readonly Json[],
+  wanted: readonly Json[],
+  controllerName: string,
+  now: string,
+): readonly Json[] {
   const isOurs = (entry: Json) => entry['controllerName'] === controllerName;
   const others = before.filter((entry) => !isOurs(entry));
   const ours = before.filter(isOurs);
@@ -56,7 +61,9 @@ function stamp(wanted: unknown, before: unknown, now: string): unknown {
   }
   if (typeof wanted !== 'object' || wanted === null) return wanted;
   const old = asObject(before);
-  const stamped = Object.fromEntries(Object.entries(wanted).map(([name, value]) => [name, stamp(value, old[name], now)]));
+  const stamped = Object.fromEntries(
+    Object.entries(wanted).map(([name, value]) => [name, stamp(value, old[name], now)]),
+  );
   if (!isCondition(stamped)) return stamped;
   const kept = old['status'] === stamped['status'] ? old['lastTransitionTime'] : undefined;
   return { ...stamped, lastTransitionTime: typeof kept === 'string' ? kept : now };

@@ -1,4 +1,4 @@
-// The controller's view of the cluster: reflections of all kinds, and the state that they add up to.
+// A view of the cluster: reflections of all kinds, and the state that they add up to.
 
 import { type Kind, KINDS } from '../kubernetes/kinds.ts';
 import { asText, type Json, mapping, mappings } from '../kubernetes/json.ts';
@@ -40,7 +40,11 @@ export class ClusterView {
     this.#namespace = namespace;
     const reflect = (kind: Reflection['kind'], within?: string) =>
       new Reflection({
-        ...{ api, kind, namespace: within, onChange, onList },
+        api,
+        kind,
+        namespace: within,
+        onChange,
+        onList,
         onFailure: (failure) => settings.onFailure(kind.kind, failure),
       });
     this.#translated = KINDS.map((kind) => {
@@ -88,7 +92,10 @@ export class ClusterView {
   }
 
   /** An object of the translation as the API server has it, with the version of the API by which it is read. */
-  find(kind: string, { namespace, name }: Name): { readonly object: ClusterObject; readonly of: Reflection } | undefined {
+  find(
+    kind: string,
+    { namespace, name }: Name,
+  ): { readonly object: ClusterObject; readonly of: Reflection } | undefined {
     const watching = this.#translated.find((one) => one.kind.kind === kind);
     for (const reflection of watching?.reflections ?? []) {
       const object = reflection.objects.get(`${namespace}/${name}`);

@@ -51,7 +51,11 @@ export class Writer {
   }
 
   /** @returns whether it is gone */
-  async remove(kind: string, apiVersion: string, at: { readonly namespace: string; readonly name: string }): Promise<boolean> {
+  async remove(
+    kind: string,
+    apiVersion: string,
+    at: { readonly namespace: string; readonly name: string },
+  ): Promise<boolean> {
     const path = `${pathOfMade(kind, apiVersion, at.namespace)}/${at.name}`;
     const body = { propagationPolicy: 'Background' };
     return (await this.#write('delete', kind, { method: 'DELETE', path, body })) !== undefined;
@@ -60,7 +64,13 @@ export class Writer {
   /** @param path of the object; the version in `body` makes a change that came in between a conflict */
   async patchStatus(kind: string, path: string, body: object): Promise<unknown> {
     const query = { fieldManager: MANAGER };
-    return await this.#write('status', kind, { method: 'PATCH', path: `${path}/status`, query, body, type: BODY.merge });
+    return await this.#write('status', kind, {
+      method: 'PATCH',
+      path: `${path}/status`,
+      query,
+      body,
+      type: BODY.merge,
+    });
   }
 
   async create(kind: string, path: string, body: object): Promise<unknown> {

@@ -164,7 +164,8 @@ export const EVENTS = {
   controlling: 'The controller has started.',
   leading: 'This controller has the Lease, and writes.',
   'no longer leading': 'Another one writes, or the API server was away for too long.',
-  'the API server refused or did not answer': 'The controller tries again; not more than one line a minute for each kind and reason.',
+  'the API server refused or did not answer':
+    'The controller tries again; not more than one line a minute for each kind and reason.',
   'the cluster could not be translated': 'An unforeseen exception: data planes keep what they have. Report it.',
   'an unexpected error ends the process': 'Report it.',
 } as const satisfies Record<string, string>;

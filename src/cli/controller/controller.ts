@@ -52,7 +52,9 @@ async function control(
   try {
     const controller = await startController(settings);
     log.event('info', 'controlling', {
-      ...{ version, identity, namespace },
+      version,
+      identity,
+      namespace,
       controller_name: controllerName,
       telemetry: formatBind(controller.telemetry),
     });
@@ -79,9 +81,12 @@ function readOptions(options: CommandLine['options']): ReadOptions {
     throw new UsageError(`--controller-name is not a name with a domain; expected one such as ${NAME}`, ABOUT);
   }
   const telemetry = bind.safeParse(options.telemetry ?? TELEMETRY);
-  if (!telemetry.success) throw new UsageError(`--telemetry is not an address; expected one such as ${TELEMETRY}`, ABOUT);
+  if (!telemetry.success)
+    throw new UsageError(`--telemetry is not an address; expected one such as ${TELEMETRY}`, ABOUT);
   return {
-    ...{ image, controllerName, telemetry: telemetry.data },
+    image,
+    controllerName,
+    telemetry: telemetry.data,
     leaseName: controllerName === NAME ? LEASE : `${LEASE}-${digestOf(controllerName).slice(0, 8)}`,
     imagePullPolicy: options['image-pull-policy'],
     imagePullSecrets: options['image-pull-secret'] ?? [],
