@@ -13,6 +13,7 @@ import { type Good, loadPolicy } from './load.ts';
 import { type Printed, printFailure, printProblems } from './printed.ts';
 import { Reloading } from './reloading.ts';
 import { Signals } from './signals.ts';
+import { hearFailures } from './unexpected.ts';
 
 /** Milliseconds that connections get to be closed after a second signal. */
 const AT_ONCE = 500;
@@ -64,21 +65,6 @@ function announce(gateway: Gateway, policy: Policy, log: Log, version: string): 
     telemetry: formatBind(gateway.telemetry),
     admin: formatBind(gateway.admin),
   });
-}
-
-/**
- * Rejects on an exception that nobody caught: the process is in no known state and ends. Only the log tells what it was, without
- * its message, which may quote a client; Node would print that.
- */
-export function hearFailures(log: Log): Promise<never> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const hear = (error: unknown) => {
-    log.failure('an unexpected error ends the process', error);
-    reject(new Error('an unexpected error, see the log'));
-  };
-  process.on('uncaughtException', hear).on('unhandledRejection', hear);
-  promise.catch(() => {}); // Before the gateway runs nobody waits for it.
-  return promise;
 }
 
 async function drainOnSignal(gateway: Gateway, log: Log, { first, second }: Signals): Promise<void> {

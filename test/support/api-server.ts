@@ -135,21 +135,21 @@ export class SmallApiServer {
     this.requests.push({ ...asked, body });
     const { list = '', name, status } = NAMED.exec(url.pathname)?.groups ?? {};
     const fault = this.faults.answer?.(asked);
-    if (fault !== undefined) return void send(response, fault, { kind: 'Status', reason: 'Faulty', code: fault });
-    if (request.headers.authorization !== 'Bearer secret') return void send(response, 401, { reason: 'Unauthorized' });
-    if (!this.kinds.has(everywhere(list))) return void send(response, 404, { reason: 'NotFound' });
+    if (fault !== undefined) return send(response, fault, { kind: 'Status', reason: 'Faulty', code: fault });
+    if (request.headers.authorization !== 'Bearer secret') return send(response, 401, { reason: 'Unauthorized' });
+    if (!this.kinds.has(everywhere(list))) return send(response, 404, { reason: 'NotFound' });
     if (method === 'GET' && name === undefined && url.searchParams.has('watch')) return this.#watch(url, response);
-    if (method === 'GET' && name === undefined) return void send(response, 200, this.#list(url));
-    if (method === 'POST') return void this.#create(response, list, body as StoredObject);
+    if (method === 'GET' && name === undefined) return send(response, 200, this.#list(url));
+    if (method === 'POST') return this.#create(response, list, body as StoredObject);
     const key = `${list}/${name}`;
     const before = this.objects.get(key);
-    if (method === 'DELETE') return void send(response, this.remove(list, name ?? '') ? 200 : 404, {});
+    if (method === 'DELETE') return send(response, this.remove(list, name ?? '') ? 200 : 404, {});
     const isApply = request.headers['content-type']?.startsWith('application/apply-patch') ?? false;
-    if (before === undefined && !isApply) return void send(response, 404, { reason: 'NotFound' });
-    if (method === 'GET') return void send(response, 200, before);
+    if (before === undefined && !isApply) return send(response, 404, { reason: 'NotFound' });
+    if (method === 'GET') return send(response, 200, before);
     const { resourceVersion: expected } = (body?.['metadata'] ?? {}) as { resourceVersion?: string };
     if (expected !== undefined && expected !== before?.metadata.resourceVersion) {
-      return void send(response, 409, { reason: 'Conflict' });
+      return send(response, 409, { reason: 'Conflict' });
     }
     const changed = status === undefined ? { ...before, ...body } : { ...before, status: body?.['status'] };
     send(response, 200, this.put(list, changed as StoredObject));
@@ -158,7 +158,7 @@ export class SmallApiServer {
   #create(response: ServerResponse, list: string, body: StoredObject): void {
     const { generateName } = body.metadata as { generateName?: string };
     const name = generateName === undefined ? body.metadata.name : `${generateName}${this.#version}`;
-    if (this.objects.has(`${list}/${name}`)) return void send(response, 409, { reason: 'AlreadyExists' });
+    if (this.objects.has(`${list}/${name}`)) return send(response, 409, { reason: 'AlreadyExists' });
     send(response, 201, this.put(list, { ...body, metadata: { ...body.metadata, name } }));
   }
 

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { formatBind } from '../../config/report/describe.ts';
+import { formatBind } from '../../policy/addresses.ts';
 import { bind } from '../../config/schema/values.ts';
 import { connectCluster } from '../../controller/api.ts';
 import { type ControllerSettings, startController } from '../../controller/controller.ts';
@@ -11,9 +11,9 @@ import { digestOf } from '../../controller/names.ts';
 import { createLog, type Log, unblockStandardOutput } from '../../observe/log.ts';
 import { type CommandLine, UsageError } from '../arguments.ts';
 import { EXIT } from '../commands.ts';
-import { type Printed, printFailure } from '../load.ts';
-import { hearFailures } from '../serve.ts';
+import { type Printed, printFailure } from '../printed.ts';
 import { Signals } from '../signals.ts';
+import { hearFailures } from '../unexpected.ts';
 
 const ABOUT = { command: 'controller' } as const;
 const NAME = 'holdfast.internal/gateway-controller';
