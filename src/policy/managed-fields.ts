@@ -19,7 +19,7 @@ const ALWAYS_MANAGED = [
 ];
 
 /** Prefixes without separators: how imitations begin. */
-const SQUEEZED_PREFIXES = FOREIGN_PREFIXES.map(squeeze);
+const SQUEEZED_PREFIXES = FOREIGN_PREFIXES.map(squeezeName);
 
 /** Free under their own names, which Node's parser judges; `Content_Length` is one more length to a server that follows CGI. */
 const FRAMING = ['content-length', 'transfer-encoding'];
@@ -58,7 +58,13 @@ export function compileManagedFields(
   const signed = routes.flatMap(({ demand }) => (demand?.signature ? [...SIGNED, ...demand.signature.components] : []));
   const matched = routes.flatMap(({ match }) => match?.headers?.map(({ name }) => name) ?? []);
   const guarded = new Set([...FRAMING, ...signed, ...matched]);
-  return { names, guarded, squeezed: new Set([...names, ...guarded].map(squeeze)), requestId, standings: new Map() };
+  return {
+    names,
+    guarded,
+    squeezed: new Set([...names, ...guarded].map(squeezeName)),
+    requestId,
+    standings: new Map(),
+  };
 }
 
 /**
@@ -78,11 +84,12 @@ export function checkFieldName(managed: ManagedFields, name: string): FieldStand
 function compareFieldName(managed: ManagedFields, lower: string): FieldStanding {
   if (managed.names.has(lower) || FOREIGN_PREFIXES.some((prefix) => lower.startsWith(prefix))) return 'managed';
   if (managed.guarded.has(lower)) return 'free';
-  const squeezed = squeeze(lower);
+  const squeezed = squeezeName(lower);
   const isImitation = managed.squeezed.has(squeezed) || SQUEEZED_PREFIXES.some((prefix) => squeezed.startsWith(prefix));
   return isImitation ? 'forbidden' : 'free';
 }
 
-function squeeze(lowerCased: string): string {
+/** Letters and digits alone: what imitations have in common with a name. */
+export function squeezeName(lowerCased: string): string {
   return lowerCased.replaceAll(/[^a-z0-9]/g, '');
 }

@@ -16,6 +16,7 @@ import type { TokenExchangeTerms } from '../token/exchanged-token.ts';
 import type { Issuer } from '../token/issuer.ts';
 import type { RateLimit } from '../rate/limit.ts';
 import type { Origin } from '../http/origin.ts';
+import type { FieldEdits, PathRewrite } from './edits.ts';
 import type { ScopeRule } from '../token/scope.ts';
 import type { Upstream, UpstreamShare } from './upstream.ts';
 
@@ -97,8 +98,13 @@ export interface Route {
   readonly shadow: Demand | undefined;
   readonly challenge: ChallengeTerms;
   readonly encodedSlash: boolean;
-  /** Cut from the front of the path after every check. */
-  readonly stripPrefix: string | undefined;
+  /** Of the path for the upstream, after every check; absent: as received. */
+  readonly path?: PathRewrite;
+  /** Authority in `Host`, in place of what `forward.host` says. */
+  readonly host?: string;
+  /** Of what passes to the upstream, and from it to the client. */
+  readonly requestFields?: FieldEdits;
+  readonly responseFields?: FieldEdits;
   readonly forward: ForwardRules;
   readonly cors: CorsRules | undefined;
   readonly rateLimit: RateLimit | undefined;

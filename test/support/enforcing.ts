@@ -92,7 +92,6 @@ export function makeRoute(issuer: Issuer, over: Partial<Demand> = {}): Route {
       maxAge: undefined,
     },
     encodedSlash: false,
-    stripPrefix: undefined,
     forward: {
       host: 'preserve',
       authorization: 'remove',

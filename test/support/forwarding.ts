@@ -73,6 +73,7 @@ export interface RuleWishes {
   readonly cors?: Route['cors'];
   readonly upstream?: Partial<Upstream>;
   readonly rateLimit?: Route['rateLimit'];
+  readonly edits?: Pick<Route, 'host' | 'requestFields' | 'responseFields'>;
 }
 
 export function makeRules(wishes: RuleWishes = {}): FieldRules {
@@ -84,6 +85,7 @@ export function makeRules(wishes: RuleWishes = {}): FieldRules {
     upstream: makeUpstream('http://127.0.0.1:9000', upstream),
     cors,
     rateLimit,
+    ...wishes.edits,
   };
   return compileFieldRules(route, 'p01', compileManagedFields([{ forward: rules }], [], 'X-Request-Id'));
 }
@@ -141,7 +143,7 @@ export async function openForwarder(t: TestContext, origin: string, wishes: Forw
   const upstream = openUpstream(makeUpstream(origin, wishes.upstream), { connect: timeouts.connect, ...wishes.open });
   const terms = { rules: makeRules(wishes), upstream, bodies: new BodyMemory(), shared: false };
   const route = {
-    ...compileRouteAtWork({ name: 'orders', timeouts, stripPrefix: undefined, limits: {} }, UNLIMITED, terms),
+    ...compileRouteAtWork({ name: 'orders', timeouts, limits: {} }, UNLIMITED, terms),
     ...wishes.route,
   };
   const take = async (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean) => {

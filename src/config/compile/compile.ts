@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import type { Issuer } from '../../token/issuer.ts';
 import { Compilation } from './compilation.ts';
 import { compileIssuers } from './issuer.ts';
+import { checkEdits, warnOfOpenFields } from './edits.ts';
 import { checkPorts, compileListeners } from './listener.ts';
 import { checkOwnership } from './ownership.ts';
 import { checkChosen, checkReach, publicBesideNonces } from './reach.ts';
@@ -26,7 +27,7 @@ import type { ConfigPath, Problem } from '../problem.ts';
 import type { ReadPolicy } from '../read/read.ts';
 import { upstreamsOf } from '../../policy/upstream.ts';
 import { compileRouteTable } from '../../policy/route-table.ts';
-import type { Listener, Policy, Route, RouteTable } from '../../policy/policy.ts';
+import type { Listener, ManagedFields, Policy, Route, RouteTable } from '../../policy/policy.ts';
 
 /** Proofs per second and worker for which `replay.capacity: auto` has room. */
 const PROOFS_PER_SECOND = 6000;
@@ -67,6 +68,7 @@ export function compilePolicy(read: ReadPolicy, now: number, machine: Machine = 
   checkMatchedFields(compilation, routes, listeners, requestId);
   const told = { log: compileLog(compilation), tracing: compileTracing(compilation) };
   warn(compilation, routes);
+  const managedFields = compileManaged(compilation, listeners, routes, requestId);
   warnOfUnusedLimits(compilation, rateLimits, [...routes.keys()]);
   if (compilation.problems.length > 0) return { problems: compilation.problems };
   const { config } = read;
@@ -90,7 +92,7 @@ export function compilePolicy(read: ReadPolicy, now: number, machine: Machine = 
     routeTable,
     withoutUpstreamNonce: publicBesideNonces(listeners, routes),
     resourceMetadata: compileMetadata([...routes.keys()], signers),
-    managedFields: compileManagedFields([...routes.keys()], listeners, requestId),
+    managedFields,
   };
   return { policy: deepFreeze(policy), warnings: compilation.warnings };
 }
@@ -115,6 +117,19 @@ function compileTable(
     );
   }
   return new Map();
+}
+
+/** Every field that only the gateway may set, which no edit of a route names. */
+function compileManaged(
+  compilation: Compilation,
+  listeners: readonly Listener[],
+  routes: ReadonlyMap<Route, ConfigPath>,
+  requestId: string | undefined,
+): ManagedFields {
+  const managed = compileManagedFields([...routes.keys()], listeners, requestId);
+  checkEdits(compilation, listeners, routes, managed);
+  warnOfOpenFields(compilation, routes);
+  return managed;
 }
 
 function compileSecrets(compilation: Compilation): readonly Uint8Array[] {

@@ -25,13 +25,21 @@ export function compileDestination(
   return { upstream: NO_UPSTREAM, split: compileSplit(compilation, [...at, 'upstreams'], config.upstreams, upstreams) };
 }
 
+/** Keys that only a listener can obey that forwards. */
+export type DecidedKey = 'upstreams' | 'request_fields' | 'response_fields' | `rewrite.${'host' | 'path' | 'prefix'}`;
+
 /** For what only a listener that forwards can do. */
-function refuseWhereDecided(compilation: Compilation, at: ConfigPath, { match }: RouteConfig, key: 'upstreams'): void {
+export function refuseWhereDecided(
+  compilation: Compilation,
+  at: ConfigPath,
+  { match }: RouteConfig,
+  key: DecidedKey,
+): void {
   const { listeners } = compilation.read.config;
   const decides = listeners.find((one) => one.mode === 'decide' && (match.listeners?.includes(one.name) ?? true));
   if (decides === undefined) return;
   compilation.problem(
-    [...at, key],
+    [...at, ...key.split('.')],
     `is nothing that listener ${decides.name} can do (mode: decide), expected it in the proxy in front, or match.listeners with listeners that forward`,
   );
 }

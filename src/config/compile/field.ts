@@ -33,7 +33,8 @@ export function checkRemovableField(compilation: Compilation, at: ConfigPath, na
   return problem === undefined;
 }
 
-function wrongName(lower: string): string | undefined {
+/** What is wrong with a lower-cased name in either direction; undefined: nothing. */
+export function wrongName(lower: string): string | undefined {
   if (lower === 'authorization') return 'is what forward.authorization decides about';
   if (FRAMING.has(lower)) return 'frames or routes the message itself';
   return /[a-z]/.test(lower) ? undefined : 'has no letter';

@@ -10,6 +10,8 @@ import { compileChallenge, compileDemands, type RouteConfig } from './demand.ts'
 import { checkFields, compileForward } from './forward.ts';
 import { compileDestination } from './destination.ts';
 import { compileRouteLimit } from './rate-limit.ts';
+import { compileRewrite } from './rewrite.ts';
+import { compileFieldEdits } from './edits.ts';
 import { compileResource } from './resource.ts';
 import { compileMatch } from './match.ts';
 import { checkWeaker } from './weaker.ts';
@@ -70,7 +72,8 @@ function compileRoute(compilation: Compilation, at: ConfigPath, config: RouteCon
     shadow,
     challenge: compileChallenge(demand, config.resource?.identifier),
     encodedSlash: config.encoded.includes('slash'),
-    stripPrefix: compileStripPrefix(compilation, at, config, match.path),
+    ...compileRewrite(compilation, at, config, match.path),
+    ...compileFieldEdits(compilation, at, config),
     forward: compileForward(compilation, at, config, { issuers: demand.issuers, upstream: config.upstream ?? '' }),
     cors: config.cors && compileCors(compilation, [...at, 'cors'], config.cors, exposedBy(rateLimit, demand)),
     rateLimit,
@@ -83,23 +86,6 @@ function compileRoute(compilation: Compilation, at: ConfigPath, config: RouteCon
     },
     resource: config.resource && compileResource(config.resource),
   };
-}
-
-function compileStripPrefix(
-  compilation: Compilation,
-  at: ConfigPath,
-  { rewrite }: RouteConfig,
-  path: string,
-): string | undefined {
-  if (rewrite === undefined) return undefined;
-  const prefix = readRequestPath(rewrite.strip_prefix)?.path;
-  if (prefix !== undefined && !prefix.includes('*') && (path === prefix || path.startsWith(`${prefix}/`)))
-    return prefix;
-  compilation.problem(
-    [...at, 'rewrite', 'strip_prefix'],
-    `does not begin every path of this route, expected whole leading segments of ${path}, without "*"`,
-  );
-  return undefined;
 }
 
 /** What a script has to read in order to do better. */

@@ -1,5 +1,6 @@
 // The way to the upstream in plain words: where requests go, and what is changed on it.
 
+import type { FieldEdits } from '../../policy/edits.ts';
 import type { Demand, Route } from '../../policy/policy.ts';
 import { metadataUri } from '../../policy/protected-resource.ts';
 import { formatTarget } from '../../policy/addresses.ts';
@@ -41,7 +42,8 @@ function describeUpstream(upstream: Upstream): string {
 }
 
 /** What an upstream gets of a request, one part each. */
-export function describeForward({ demand, forward, cors, stripPrefix, resource }: Route): string[] {
+export function describeForward(route: Route): string[] {
+  const { demand, forward, cors, resource } = route;
   const isPublic = demand.requirement === 'public';
   const credentials = {
     remove: 'without Authorization and DPoP',
@@ -57,13 +59,42 @@ export function describeForward({ demand, forward, cors, stripPrefix, resource }
           ({ field, source }) => `${field}: ${'fact' in source ? `@${source.fact}` : source.claims.join(' or ')}`,
         )),
     ...forward.clientCertificate.map(({ format, field }) => `${field}: the client's certificate (${format})`),
-    ...(stripPrefix === undefined ? [] : [`${stripPrefix} cut from the front of the path`]),
+    ...describeRewrite(route),
+    ...describeEdits('to the upstream', route.requestFields),
+    ...describeEdits('in its answers', route.responseFields),
     ...(cors ? [`CORS for ${cors.origins.join(', ')}`] : []),
     ...(resource
       ? [
           `part of the resource ${resource.identifier}, described at ${metadataUri(resource.identifier)}${signedBy(resource)}`,
         ]
       : []),
+  ];
+}
+
+function describeRewrite({ match, path, host }: Route): string[] {
+  const front = (segments: number) =>
+    match.path
+      .split('/')
+      .slice(0, segments + 1)
+      .join('/');
+  const ofPath =
+    path === undefined
+      ? []
+      : path.part === 'whole'
+        ? [`path: ${path.to} in place of any`]
+        : path.to === ''
+          ? [`${front(path.segments)} cut from the front of the path`]
+          : [`${path.to} in place of ${front(path.segments) || '/'} at the front of the path`];
+  return [...ofPath, ...(host === undefined ? [] : [`Host: ${host}`])];
+}
+
+/** Names alone: a value may be a secret. */
+function describeEdits(where: string, edits: FieldEdits | undefined): string[] {
+  const names = (list: FieldEdits['set']) => list.map(([name]) => name).join(', ');
+  return [
+    ...(edits?.set.length ? [`fields set ${where}: ${names(edits.set)}`] : []),
+    ...(edits?.add.length ? [`fields added ${where}: ${names(edits.add)}`] : []),
+    ...(edits?.remove.length ? [`fields removed ${where}: ${edits.remove.join(', ')}`] : []),
   ];
 }
 

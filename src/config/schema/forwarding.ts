@@ -1,7 +1,7 @@
 // Schema of the keys of a route about the way to the upstream.
 
 import { z } from 'zod';
-import { count, list, name } from './values.ts';
+import { count, field, list, name, text } from './values.ts';
 
 export const upstreams = list(
   z.strictObject({
@@ -14,3 +14,32 @@ export const upstreams = list(
   }),
   'upstreams with weights such as { name: orders, weight: 9 }',
 );
+
+const VALUE = text(
+  'a field value: visible ASCII, with blanks inside',
+  /^[\x21-\x7e](?:[\t\x20-\x7e]{0,4094}[\x21-\x7e])?$/,
+);
+const values = (about: string) =>
+  z.record(field, VALUE, 'a mapping from field names to values').prefault({}).describe(about);
+
+/** Of either direction. */
+export const edits = z.strictObject({
+  set: values('Fields and the one value that each has then, whatever it had before.'),
+  add: values('Fields and a further value for each.'),
+  remove: list(field, 'field names', 0).prefault([]).describe('Fields that do not pass.'),
+});
+
+export const rewrite = z.strictObject({
+  host: text('a host, with a port where it has one', /^[A-Za-z0-9._\-:[\]]{1,259}$/)
+    .optional()
+    .describe('Host of the request to the upstream. X-Forwarded-Host stays the one that the client named.'),
+  path: text('a path starting with "/"', /^\/[\x21-\x7e]*$/)
+    .optional()
+    .describe('The whole path; the query stays.'),
+  prefix: text('a path starting with "/"', /^\/[\x21-\x7e]*$/)
+    .optional()
+    .describe("In place of what the path of the route's match has before its last /*; / takes that away."),
+  strip_prefix: text('a path prefix such as /orders', /^\/[\x21-\x7e]*[^/]$/)
+    .optional()
+    .describe('Cut from the front of the path.'),
+});

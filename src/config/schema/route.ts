@@ -16,7 +16,7 @@ import {
   text,
   uri,
 } from './values.ts';
-import { upstreams } from './forwarding.ts';
+import { edits, rewrite, upstreams } from './forwarding.ts';
 import { requestLimits } from './listener.ts';
 import { match } from './match.ts';
 
@@ -270,14 +270,19 @@ export const route = z.strictObject({
     ),
   rate_limit: name.optional().describe('One of rate_limits.'),
   encoded: list(choice('slash'), 'slash', 0).prefault([]).describe('slash: %2F passes as received, never decoded.'),
-  rewrite: z
-    .strictObject({
-      strip_prefix: text('a path prefix such as /orders', /^\/[\x21-\x7e]*[^/]$/).describe(
-        'Cut from the front of the path.',
-      ),
-    })
+  rewrite: rewrite
     .optional()
-    .describe('Changes to the path, after every check.'),
+    .describe(
+      'Changes to path and host for the upstream, after every check: proofs are held against the request as it came.',
+    ),
+  request_fields: edits
+    .optional()
+    .describe(
+      'Edits of fields on their way to the upstream, before the gateway adds its own. Managed fields, credentials and framing cannot be named.',
+    ),
+  response_fields: edits
+    .optional()
+    .describe('Edits of fields of answers of the upstream. Challenges, nonces, CORS and framing cannot be named.'),
   limits: z.strictObject(requestLimits).partial().optional().describe("In place of the listener's."),
   weaker_than_defaults: list(
     choice('require', 'nonce', 'max_age', 'clock_tolerance', 'algorithms', 'authorization', 'encoded'),

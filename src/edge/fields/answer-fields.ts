@@ -3,6 +3,7 @@
 import type { Field } from '../../http/field.ts';
 import { type Quota, quotaFields } from '../../rate/quota.ts';
 import { withDefault } from '../intake/correlation.ts';
+import { applyEdits } from './edits.ts';
 import { type FieldRules, joinLines, requestAction, withoutNamed } from './fields.ts';
 
 /** What we add to answers of upstreams. */
@@ -17,7 +18,7 @@ export interface OwnAnswerFields {
  * Raw field lines of an answer → names and values in turn, for `writeHead` (C7.1 to C7.5). Hop-by-hop fields, Client-Cert and
  * Client-Cert-Chain (RFC 9440 §2.2) are removed; a `Vary` that names a field which we add, change or remove becomes `*`; `Via` is
  * appended to, with the version that the upstream speaks; at most one `DPoP-Nonce`, and the upstream's only on routes where it gets
- * the credentials as received. Node adds `Date` where there is none.
+ * the credentials as received. Edits of the route come before what we add. Node adds `Date` where there is none.
  * Does not check values: `writeHead` refuses those that are none.
  * @param freshNonce value of our own DPoP-Nonce, which also makes the answer `no-store`
  * @param own our fields; without them the upstream's request id is removed all the same
@@ -45,7 +46,11 @@ export function answerFields(
       nonce ??= value;
     } else if (action !== 'drop') kept[action] = joinLines(kept[action], value);
   }
-  const fields = withoutNamed(passed, kept.connection);
+  const named = withoutNamed(passed, kept.connection);
+  const fields =
+    rules.answerEdits === undefined
+      ? named
+      : applyEdits(named, rules.answerEdits, freshNonce === undefined ? undefined : 'cache-control');
   fields.push('Via', joinLines(kept.via, `${rules.upstreamVersion} ${rules.pseudonym}`));
   if (nonce !== undefined) fields.push('DPoP-Nonce', nonce);
   if (freshNonce !== undefined) fields.push('Cache-Control', 'no-store');
@@ -60,6 +65,10 @@ export function answerFields(
 function mergeVary(rules: FieldRules, vary: string): string {
   if (vary === '') return rules.cors ? 'Origin' : '';
   const names = vary.split(',').map((name) => name.trim());
-  if (names.includes('*') || names.some((name) => requestAction(rules, name) !== 'pass')) return '*';
+  if (
+    names.includes('*') ||
+    names.some((name) => requestAction(rules, name) !== 'pass' || rules.requestEdits?.changes(name) === true)
+  )
+    return '*';
   return rules.cors && !names.some((name) => name.toLowerCase() === 'origin') ? joinLines(vary, 'Origin') : vary;
 }

@@ -3,12 +3,13 @@
 import { randomUUID } from 'node:crypto';
 import type { PermitFacts } from '../../binding/permit.ts';
 import { compileSigner, keyIdOf, publicJwk } from '../../jose/signing-key.ts';
+import type { PathRewrite } from '../../policy/edits.ts';
 import type { AssertionRules, Route } from '../../policy/policy.ts';
 import type { RequestFacts } from '../../request-facts.ts';
 import { forwardedTarget } from '../forward/forwarded-target.ts';
 
 /** What is stated of the request itself. */
-export type AssertedRequest = Pick<RequestFacts, 'method' | 'origin' | 'path' | 'matchPath' | 'now'>;
+export type AssertedRequest = Pick<RequestFacts, 'method' | 'origin' | 'path' | 'now'>;
 
 /** Makes the assertion about one request. */
 export type Assert = (permit: PermitFacts, request: AssertedRequest) => string;
@@ -17,16 +18,15 @@ const TYPE = 'holdfast-assertion+jwt';
 
 /**
  * A JWT (RFC 7519) with typ `holdfast-assertion+jwt`: iss, aud, iat, exp, jti; htm and htu, which are method and URI as the upstream
- * gets them (`Host` or X-Forwarded-Host, the path without `stripPrefix`, no query); the claims that the policy names; `cnf` of the access token as far
+ * gets them (`Host` or X-Forwarded-Host, the path as rewritten, no query); the claims that the policy names; `cnf` of the access token as far
  * as it was shown, and `shown`: how. On public routes there are neither claims nor `cnf`, and `shown` is `none`.
- * @param stripPrefix of the route
  */
-export function compileAssert(rules: AssertionRules, stripPrefix?: string): Assert {
+export function compileAssert(rules: AssertionRules, rewrite?: PathRewrite): Assert {
   const [first] = rules.keys;
   if (first === undefined) throw new Error('no key signs the assertion');
   const sign = compileSigner(first, { typ: TYPE, kid: keyIdOf(first) });
   const { issuer, audience, lifetime, claims } = rules;
-  return ({ claims: verified, confirmed, binding }, { method, origin, path, matchPath, now }) => {
+  return ({ claims: verified, confirmed, binding }, { method, origin, path, now }) => {
     const iat = Math.floor(now);
     const payload = {
       ...chosen(verified, claims),
@@ -36,7 +36,7 @@ export function compileAssert(rules: AssertionRules, stripPrefix?: string): Asse
       exp: iat + lifetime,
       jti: randomUUID(),
       htm: method,
-      htu: `${origin.scheme}://${origin.authority}${forwardedTarget({ target: path, matchPath }, stripPrefix)}`,
+      htu: `${origin.scheme}://${origin.authority}${forwardedTarget(path, rewrite)}`,
       ...(binding !== 'none' && { cnf: confirmed }),
       shown: binding,
     };

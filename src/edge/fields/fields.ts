@@ -5,6 +5,7 @@ import { connectionOptions } from '../../http/connection-options.ts';
 import { checkFieldName } from '../../policy/managed-fields.ts';
 import type { CertificateFieldRule, Demand, ManagedFields, Route } from '../../policy/policy.ts';
 import { type Assert, compileAssert } from './assertion.ts';
+import { compileEdits, type EditRules } from './edits.ts';
 import type { CertificateEvidence } from '../../request-facts.ts';
 
 /** `pass` as received, `drop`, or keep the joined value of all its lines for what we write in its place. */
@@ -29,6 +30,11 @@ export interface FieldRules {
   readonly pseudonym: string;
   /** The client's, or the authority of the target that the request goes to. */
   readonly host: 'preserve' | 'upstream';
+  /** In place of both. */
+  readonly authority: string | undefined;
+  /** undefined: nothing is edited. */
+  readonly requestEdits: EditRules | undefined;
+  readonly answerEdits: EditRules | undefined;
   readonly credentials: 'remove' | 'as-received' | 'bearer' | 'exchange';
   readonly clientCertificate: readonly CertificateFieldRule[];
   readonly assertion: { readonly field: string; readonly assert: Assert } | undefined;
@@ -71,8 +77,7 @@ export interface RuleTerms {
  * @param policyId `Policy.id`; the same text makes a loop visible in `Via`
  */
 export function compileFieldRules(
-  route: Pick<Route, 'forward' | 'cors' | 'rateLimit'> & {
-    readonly stripPrefix?: string | undefined;
+  route: Pick<Route, 'forward' | 'cors' | 'rateLimit' | 'path' | 'host' | 'requestFields' | 'responseFields'> & {
     readonly demand: Pick<Demand, 'requirement'>;
     readonly upstream: Pick<Route['upstream'], 'http2'>;
   },
@@ -109,9 +114,12 @@ export function compileFieldRules(
     ]),
     pseudonym: pseudonymOf(policyId),
     host: route.forward.host,
+    authority: route.host,
+    requestEdits: compileEdits(route.requestFields, true),
+    answerEdits: compileEdits(route.responseFields, false),
     credentials,
     clientCertificate: route.forward.clientCertificate,
-    assertion: assertion && { field: assertion.field, assert: compileAssert(assertion, route.stripPrefix) },
+    assertion: assertion && { field: assertion.field, assert: compileAssert(assertion, route.path) },
     written: new WeakMap(),
     cors: route.cors !== undefined,
     upstreamVersion: route.upstream.http2 ? '2.0' : '1.1',

@@ -7,6 +7,7 @@ import { formatXfcc } from '../../certificate/xfcc.ts';
 import type { Forwarding } from '../../policy/policy.ts';
 import type { CertificateEvidence } from '../../request-facts.ts';
 import type { AssertedRequest } from './assertion.ts';
+import { applyEdits } from './edits.ts';
 import { type FieldRules, joinLines, requestAction, withoutNamed } from './fields.ts';
 import { type Correlation, withDefault } from '../intake/correlation.ts';
 import { traceFields } from '../intake/trace.ts';
@@ -34,7 +35,7 @@ export interface PermittedRequest {
 
 /**
  * Raw field lines of a permitted request → names and values in turn, for undici. C6.4: managed fields go first, then
- * hop-by-hop ones and those that `Connection` names (RFC 9110 §7.6.1), then ours are added; all others pass as received, repeated
+ * hop-by-hop ones and those that `Connection` names (RFC 9110 §7.6.1), then those that the route edits, then ours are added; all others pass as received, repeated
  * lines in order. `TE: trailers` goes to upstreams that speak HTTP/2. `Via` (RFC 9110 §7.6.3) is appended to; `Forwarded` (RFC 7239) and X-Forwarded-For only behind trusted peers.
  * Does not check for forbidden names, loops or Max-Forwards: 0 (facts.ts), nor the values of identity fields (identity.ts).
  */
@@ -50,9 +51,12 @@ export function requestFields(received: PermittedRequest, rules: FieldRules, per
     if (action === 'pass') passed.push(name, value);
     else if (action !== 'drop') kept[action] = joinLines(kept[action], value);
   }
-  const fields = withDefault(withoutNamed(passed, kept.connection), correlation.interaction);
+  const named = withoutNamed(passed, kept.connection);
+  const edited = rules.requestEdits === undefined ? named : applyEdits(named, rules.requestEdits);
+  const fields = withDefault(edited, correlation.interaction);
   // undici sends the authority of its own target where there is none.
-  if (rules.host === 'preserve') fields.push('Host', facts.origin.authority);
+  if (rules.authority !== undefined) fields.push('Host', rules.authority);
+  else if (rules.host === 'preserve') fields.push('Host', facts.origin.authority);
   fields.push('Via', joinLines(kept.via, `${httpVersion} ${rules.pseudonym}`));
   // In HTTP/1.1 it would have to be named in Connection, which undici writes.
   if (rules.upstreamVersion === '2.0' && takesTrailers(kept.te)) fields.push('TE', 'trailers');

@@ -29,6 +29,7 @@ export function answerTrailers(received: readonly string[], rules: FieldRules): 
   for (let at = 0; at < received.length; at += 2) {
     const name = (received[at] ?? '').toLowerCase();
     if (NEVER.has(name) || rules.answer.has(name) || name.startsWith('access-control-')) continue;
+    if (rules.answerEdits?.drops(name) === true) continue;
     passed.push(name, received[at + 1] ?? '');
   }
   return passed;

@@ -31,7 +31,7 @@ import { isIdempotent, type Loss } from '../upstream/loss.ts';
 import type { SendingOwner, Sending } from '../upstream/sending.ts';
 
 /**
- * Sends a permitted request on and streams the answer back. The path goes as received, byte for byte, but for `stripPrefix`.
+ * Sends a permitted request on and streams the answer back. The path goes as received, byte for byte, but for a rewrite.
  * Rejections: `body_too_large` (announced, before anything is sent; or while streaming), `content_digest_mismatch`, `upstream_circuit_open`, `upstream_without_targets`,
  * `upstream_queue_full`, `upstream_unreachable`, `upstream_invalid`, `upstream_timed_out`, `request_timed_out` (the client stopped in the middle of its
  * body), `internal_error` (a field that undici refuses: identity.ts let something through).
@@ -153,7 +153,7 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
     this.#fields = requestFields(this.#exchange, rules, this.#permit.facts);
     const options = {
       method: facts.method,
-      path: forwardedTarget(facts, route.stripPrefix),
+      path: forwardedTarget(facts.target, route.path),
       headers: this.#fields,
       upgrade: this.wantsTunnel ? 'websocket' : null,
     };

@@ -1,21 +1,17 @@
-// The request target for the upstream: as received, but for a stripped prefix.
+// The request target for the upstream: as received, but for a rewritten path.
 
-import type { RequestFacts } from '../../request-facts.ts';
+import type { PathRewrite } from '../../policy/edits.ts';
 
 /**
- * By segments, since the raw path may spell the prefix differently (`/%6Frders`, `/orders;v=1`). A path that does not lie below
- * the prefix goes as it is.
+ * By segments, since the raw path may spell what the route matched differently (`/%6Frders`, `/orders;v=1`). The query stays as it is, and so
+ * does, byte for byte, what is behind a rewritten front. Never begins with two slashes.
+ * @param target origin form, of a request that the route of the rewrite took
  */
-export function forwardedTarget(
-  { target, matchPath }: Pick<RequestFacts, 'target' | 'matchPath'>,
-  stripPrefix: string | undefined,
-): string {
-  if (stripPrefix === undefined || !`${matchPath}/`.startsWith(`${stripPrefix}/`)) return target;
-  const [path, query] = splitAt(target, target.indexOf('?'));
-  const segments = path.split('/').slice(stripPrefix.split('/').length);
-  return `/${segments.join('/')}${query}`;
-}
-
-function splitAt(text: string, at: number): readonly [string, string] {
-  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at)];
+export function forwardedTarget(target: string, rewrite: PathRewrite | undefined): string {
+  if (rewrite === undefined) return target;
+  const at = target.indexOf('?');
+  const [path, query] = at < 0 ? [target, ''] : [target.slice(0, at), target.slice(at)];
+  if (rewrite.part === 'whole') return `${rewrite.to}${query}`;
+  const rest = path.split('/').slice(rewrite.segments + 1);
+  return `${rest.length === 0 && rewrite.to !== '' ? rewrite.to : `${rewrite.to}/${rest.join('/')}`}${query}`;
 }

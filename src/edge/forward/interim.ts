@@ -26,6 +26,13 @@ export class Interims {
     if (status === 100 || this.#passed === MOST) return;
     this.#passed += 1;
     // RFC 9110 §8.6: no length with a 1xx.
-    transaction.writeInterim(status, withoutNamed(answerFields(received, route.rules, NOTHING_OWN), 'content-length'));
+    const fields = answerFields(received, withoutLines(route.rules), NOTHING_OWN);
+    transaction.writeInterim(status, withoutNamed(fields, 'content-length'));
   }
+}
+
+/** What a route puts into its answers is for the answer itself; what it takes out is out of both. */
+function withoutLines(rules: FieldRules): FieldRules {
+  const { answerEdits } = rules;
+  return answerEdits === undefined ? rules : { ...rules, answerEdits: { ...answerEdits, lines: [] } };
 }

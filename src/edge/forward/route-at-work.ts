@@ -1,5 +1,6 @@
 // A route at work on one listener: all that forwarding needs and requests do not change.
 
+import type { PathRewrite } from '../../policy/edits.ts';
 import type { RequestLimits, Route, Timeouts } from '../../policy/policy.ts';
 import type { FieldRules } from '../fields/fields.ts';
 import type { OpenUpstream } from '../upstream/upstream.ts';
@@ -10,7 +11,8 @@ export interface RouteAtWork {
   readonly upstream: OpenUpstream;
   readonly rules: FieldRules;
   readonly timeouts: Timeouts;
-  readonly stripPrefix: string | undefined;
+  /** undefined: it goes as received. */
+  readonly path: PathRewrite | undefined;
   /** Octets of a request's body. */
   readonly bodyLimit: number;
   /** What clients have to send and to take per second. */
@@ -36,17 +38,17 @@ const LONGEST_BODY = Number.MAX_SAFE_INTEGER;
 
 /** Compiled once per policy, route and listener: a route's own limits come before those of the listener. */
 export function compileRouteAtWork(
-  route: Pick<Route, 'name' | 'timeouts' | 'stripPrefix' | 'limits'>,
+  route: Pick<Route, 'name' | 'timeouts' | 'path' | 'limits'>,
   limits: RequestLimits,
   { rules, upstream, bodies, shared }: WorkTerms,
 ): RouteAtWork {
-  const { timeouts, stripPrefix } = route;
+  const { timeouts, path } = route;
   const { requestBody, uploadRate, downloadRate, rateGrace: grace } = { ...limits, ...route.limits };
   return {
     upstream,
     rules,
     timeouts,
-    stripPrefix,
+    path,
     bodyLimit: Math.min(requestBody, LONGEST_BODY),
     upload: { rate: uploadRate, grace },
     download: { rate: downloadRate, grace },
