@@ -137,7 +137,7 @@ function deploymentSpec(plane: PlannedDataPlane, configuration: Json, place: Dat
 
 /** A change of these rolls the pods; everything else is taken up by those that run (docs/reload.md). */
 function restartKeys({ workers, replay, admin, telemetry }: Json): Json {
-  const { store, capacity } = mapping(replay) ?? {};
+  const { store = 'memory', capacity } = mapping(replay) ?? {};
   return { workers, store, capacity, admin: mapping(admin)?.bind, telemetry: mapping(telemetry)?.bind };
 }
 

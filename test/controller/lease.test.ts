@@ -38,8 +38,9 @@ function candidate(server: SmallApiServer, identity: string) {
   };
 }
 
-const holder = (server: SmallApiServer) =>
-  (server.objects.get(KEY)?.['spec'] as { holderIdentity: string }).holderIdentity;
+const specOf = (server: SmallApiServer) =>
+  (server.objects.get(KEY) as unknown as { spec: { holderIdentity: string; leaseTransitions: number } }).spec;
+const holder = (server: SmallApiServer) => specOf(server).holderIdentity;
 
 test('one of two leads; when it ends the lease is given back, and the other one leads at once', async () => {
   await using server = await new SmallApiServer([LEASES]).start();
@@ -51,7 +52,7 @@ test('one of two leads; when it ends the lease is given back, and the other one 
   assert.equal(one.lease.leads, false);
   await two.until(true);
   assert.equal(holder(server), 'two');
-  assert.equal((server.objects.get(KEY)?.['spec'] as { leaseTransitions: number }).leaseTransitions, 1);
+  assert.equal(specOf(server).leaseTransitions, 1);
   await two.stop();
   assert.equal(holder(server), '');
 });
