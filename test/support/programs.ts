@@ -28,6 +28,8 @@ const PROGRAMS = {
   zsh: { packages: ['zsh'], beside: undefined },
   fish: { packages: ['fish'], beside: undefined },
   promtool: { packages: ['prometheus'], beside: undefined },
+  etcd: { packages: ['etcd-server'], beside: undefined },
+  nft: { packages: ['nftables'], beside: undefined },
 } as const;
 
 export type ProgramName = keyof typeof PROGRAMS;

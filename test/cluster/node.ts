@@ -1,0 +1,15 @@
+// What all pods of the one node share.
+
+import type { Api } from './api.ts';
+import type { Images } from './images.ts';
+import type { Network } from './network.ts';
+
+export interface Node {
+  readonly name: string;
+  readonly api: Api;
+  readonly images: Images;
+  readonly network: Network;
+  readonly folder: string;
+  /** Milliseconds between two looks at the objects that volumes are made of. */
+  readonly refresh: number;
+}

@@ -1,0 +1,83 @@
+// What is settled before a container starts: its image, environment, words, user and mounts.
+
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Settled } from './container.ts';
+import { findImage } from './images.ts';
+import type { Node } from './node.ts';
+import type { Container, EnvironmentVariable, Pod } from './objects.ts';
+import { logFile } from './pod-container.ts';
+import { readData, type Volumes } from './volumes.ts';
+
+/** Of images that do not say: that of ours. */
+const USER = 65532;
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+export interface Unsettled {
+  readonly node: Node;
+  readonly pod: Pod;
+  readonly container: Container;
+  readonly folder: string;
+  /** File of the network namespace. */
+  readonly network: string;
+  readonly volumes: Volumes;
+  readonly field: (path: string) => string;
+}
+
+/** @throws what is missing */
+export async function settle(one: Unsettled): Promise<Settled> {
+  const { node, pod, container, volumes } = one;
+  const image = findImage(node.images, container);
+  if (image === undefined) throw new Error(`no program here stands for the image ${container.image}`);
+  const environment: Record<string, string> = {
+    ...{ PATH, HOME: '/', HOSTNAME: pod.metadata.name },
+    ...{ KUBERNETES_SERVICE_HOST: node.network.address(128, 1), KUBERNETES_SERVICE_PORT: '443' },
+    ...image.environment,
+  };
+  for (const variable of container.env ?? [])
+    environment[variable.name] = expand(await valueOf(one, variable), environment);
+  const folder = join(one.folder, container.name);
+  mkdirSync(folder, { recursive: true });
+  const user = container.securityContext?.runAsUser ?? pod.spec.securityContext?.runAsUser ?? image.user ?? USER;
+  const group = container.securityContext?.runAsGroup ?? pod.spec.securityContext?.runAsGroup ?? user;
+  const { fsGroup } = pod.spec.securityContext ?? {};
+  const given = container.args ?? (container.command ? [] : (image.command ?? []));
+  return {
+    name: container.name,
+    folder,
+    log: logFile(one.folder, container.name),
+    network: one.network,
+    hostname: pod.metadata.name,
+    words: [...(container.command ?? image.entrypoint), ...given].map((word) => expand(word, environment)),
+    environment,
+    workingFolder: container.workingDir ?? image.folder ?? '/',
+    readOnly: container.securityContext?.readOnlyRootFilesystem === true,
+    ...{ user, group, groups: fsGroup === undefined ? [] : [fsGroup] },
+    mounts: [
+      ...image.mounts.map(([source, target]) => ({ source, target, writable: false })),
+      { source: join(node.folder, 'resolv', pod.metadata.namespace), target: '/etc/resolv.conf', writable: false },
+      ...(container.volumeMounts ?? []).map(({ name, mountPath, readOnly = false, subPath = '' }) => ({
+        source: join(volumes.at(name), subPath),
+        target: mountPath,
+        writable: !readOnly,
+      })),
+    ],
+  };
+}
+
+/** `$(NAME)` of variables that are there. */
+const expand = (text: string, environment: Readonly<Record<string, string>>): string =>
+  text.replaceAll(/\$\(([A-Za-z_][\w.-]*)\)/g, (whole, name: string) => environment[name] ?? whole);
+
+async function valueOf({ node, pod, field }: Unsettled, { value, valueFrom }: EnvironmentVariable): Promise<string> {
+  if (valueFrom === undefined) return value ?? '';
+  if (valueFrom.fieldRef) return field(valueFrom.fieldRef.fieldPath);
+  const reference = valueFrom.secretKeyRef ?? valueFrom.configMapKeyRef;
+  if (reference === undefined) throw new Error(`the harness does not know ${JSON.stringify(valueFrom)}`);
+  const kind = valueFrom.secretKeyRef ? 'secrets' : 'configmaps';
+  const data = await readData(node.api, kind, pod.metadata.namespace, reference.name);
+  const found = data?.get(reference.key);
+  if (found === undefined && !reference.optional)
+    throw new Error(`couldn't find key ${reference.key} in ${kind.slice(0, -1)} ${reference.name}`);
+  return found?.toString() ?? '';
+}
