@@ -23,7 +23,7 @@ export const STORE_METRICS = {
   },
 } as const;
 
-/** Seconds. The deadline of the contract is 50 ms. */
+/** Seconds. The deadline of the contract is 250 ms. */
 const BUCKETS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1];
 
 export interface StoreMetrics {

@@ -105,7 +105,9 @@ const redis = z
       .strictObject({ ca_file: file.optional().describe('PEM file with the CAs.') })
       .optional()
       .describe('TLS.'),
-    timeout: duration().prefault('50ms').describe('Of one question.'),
+    timeout: duration()
+      .prefault('250ms')
+      .describe('Of one question. The first that is late takes the store for away until a trial is in time.'),
     key_prefix: text('a prefix').prefault('holdfast:').describe('Of every key.'),
   })
   .refine(

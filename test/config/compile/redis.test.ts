@@ -20,7 +20,7 @@ test('a server, a cluster and sentinels, in their three ways of writing', () => 
     username: undefined,
     password: undefined,
     tls: undefined,
-    timeout: 0.05,
+    timeout: 0.25,
     prefix: 'holdfast:',
     whenUnavailable: 'reject',
     clockTolerance: 15,

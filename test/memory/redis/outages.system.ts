@@ -5,6 +5,7 @@ import { describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import type { RedisReplayStore, StoreState } from '../../../src/memory/redis/replay-store.ts';
+import { policyOf } from '../../support/policies.ts';
 import { openStore, startRedis, startSlowRelay, type TestRedis, until } from '../../support/redis.ts';
 import { freePort } from '../../support/programs.ts';
 
@@ -120,6 +121,22 @@ describe('an outage of Redis', () => {
     relay.delay = 0;
     await assertBack(store);
     assert.equal(await ask(store, 'slow'), 'replayed', 'it was remembered, although nobody heard of it');
+  });
+
+  test('a pause shorter than the default deadline costs no question, whoever asks while it lasts', async (t) => {
+    const byDefault = policyOf({ more: 'replay: { store: redis, redis: { url: "redis://127.0.0.1" } }\n' });
+    const redis = await startRedis(t);
+    const relay = await startSlowRelay(t, redis.port);
+    const states: StoreState[] = [];
+    const events = { state: (state: StoreState) => void states.push(state), answered: () => {}, failed: () => {} };
+    const store = await openStore(t, relay.port, { policy: { timeout: byDefault.replay.redis!.timeout }, events });
+    relay.delay = 100;
+    const answers = await Promise.all(Array.from({ length: 50 }, () => ask(store)));
+    assert.deepEqual(new Set(answers), new Set(['fresh']));
+    assert.deepEqual(
+      states.map(({ up }) => up),
+      [true],
+    );
   });
 
   test('out of memory: nothing is evicted to make room, and nothing is fresh', async (t) => {
