@@ -51,14 +51,17 @@ export class Api {
 
   async #send(method: string, path: string, body: object | undefined, type = 'application/json'): Promise<unknown> {
     const { status, text } = await new Promise<{ status: number; text: string }>((resolve, reject) => {
-      const content = body === undefined ? {} : { 'Content-Type': type };
-      const options = { method, agent: this.#agent, headers: { ...this.#headers, ...content } };
+      const content = body && JSON.stringify(body);
+      // Node frames no body of DELETE by itself.
+      const framing =
+        content === undefined ? {} : { 'Content-Type': type, 'Content-Length': Buffer.byteLength(content) };
+      const options = { method, agent: this.#agent, headers: { ...this.#headers, ...framing } };
       const sent = request(`${this.origin}${path}`, options, (response) => {
         let text = '';
         response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
         response.once('error', reject).once('end', () => resolve({ status: response.statusCode ?? 0, text }));
       });
-      sent.once('error', reject).end(body && JSON.stringify(body));
+      sent.once('error', reject).end(content);
     });
     if (status >= 400) throw new ApiError(status, `${method} ${path}: ${status} ${text.slice(0, 500)}`);
     return text.startsWith('{') ? JSON.parse(text) : text;

@@ -1,6 +1,6 @@
-// A whole cluster with a real control plane on this machine: started in seconds, gone without a trace.
+// A whole cluster with a real control plane: started in seconds, gone without a trace.
 
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Api } from './api.ts';
@@ -86,7 +86,9 @@ export class Cluster {
   }
 
   async #install(folder: string): Promise<void> {
-    await this.kubectl(['apply', '--server-side', '-f', folder]);
+    const files = readdirSync(folder).filter((name) => name !== 'kustomization.yaml');
+    const named = files.flatMap((name) => ['-f', join(folder, name)]);
+    await this.kubectl(['apply', '--server-side', ...named]);
     await this.kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s']);
   }
 

@@ -65,7 +65,7 @@ export class ContainerProcess {
     });
     closeSync(out);
     this.ended = new Promise((resolve) => {
-      this.#child.once('error', (error) => resolve({ code: 128, signal: undefined, ...{ error } }));
+      this.#child.once('error', () => resolve({ code: 128, signal: undefined }));
       this.#child.once('exit', (code, signal) => {
         resolve({ code: code ?? CODES[signal ?? 'SIGTERM'] ?? 1, signal: signal ?? undefined });
       });

@@ -1,4 +1,4 @@
-// etcd, API server, controller manager and scheduler of one cluster as processes of this machine.
+// etcd, API server, controller manager and scheduler of one cluster, as processes.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
@@ -54,7 +54,7 @@ export class ControlPlane {
       'ca.pem': ca.cert,
       'api.pem': identity.chain,
       'api.key': identity.key,
-      'accounts.key': String(account.privateKey.export({ type: 'pkcs8', format: 'pem' })),
+      'accounts.key': account.privateKey.export({ type: 'pkcs8', format: 'pem' }),
       'tokens.csv': `${token},admin,admin,system:masters\n`,
       kubeconfig: kubeconfig(origin, ca.cert, token),
     };
@@ -80,25 +80,49 @@ export class ControlPlane {
     const local = [`--kubeconfig=${this.kubeconfig}`, '--leader-elect=false', `--bind-address=${machine}`];
     const words: Readonly<Record<Name, string[]>> = {
       etcd: [
-        ...['--data-dir', file('etcd'), '--unsafe-no-fsync', '--listen-client-urls', client],
-        ...['--advertise-client-urls', client, '--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
-        ...['--initial-cluster', `default=${peer}`, '--quota-backend-bytes', '4294967296'],
+        '--data-dir',
+        file('etcd'),
+        '--unsafe-no-fsync',
+        '--listen-client-urls',
+        client,
+        '--advertise-client-urls',
+        client,
+        '--listen-peer-urls',
+        peer,
+        '--initial-advertise-peer-urls',
+        peer,
+        '--initial-cluster',
+        `default=${peer}`,
+        '--quota-backend-bytes',
+        '4294967296',
       ],
       'kube-apiserver': [
-        ...[`--etcd-servers=${client}`, '--secure-port=6443', `--bind-address=${machine}`],
-        ...[`--advertise-address=${machine}`, `--tls-cert-file=${file('api.pem')}`],
-        ...[`--tls-private-key-file=${file('api.key')}`, `--client-ca-file=${file('ca.pem')}`],
-        ...[`--token-auth-file=${file('tokens.csv')}`, '--authorization-mode=RBAC', '--allow-privileged=true'],
-        ...['--service-account-issuer=https://kubernetes.default.svc', `--service-cluster-ip-range=${services}`],
-        ...[`--service-account-key-file=${file('accounts.key')}`],
-        ...[`--service-account-signing-key-file=${file('accounts.key')}`],
-        ...['--kubelet-preferred-address-types=InternalIP', '--shutdown-delay-duration=0s'],
+        `--etcd-servers=${client}`,
+        '--secure-port=6443',
+        `--bind-address=${machine}`,
+        `--advertise-address=${machine}`,
+        `--tls-cert-file=${file('api.pem')}`,
+        `--tls-private-key-file=${file('api.key')}`,
+        `--client-ca-file=${file('ca.pem')}`,
+        `--token-auth-file=${file('tokens.csv')}`,
+        '--authorization-mode=RBAC',
+        '--allow-privileged=true',
+        '--service-account-issuer=https://kubernetes.default.svc',
+        `--service-cluster-ip-range=${services}`,
+        `--service-account-key-file=${file('accounts.key')}`,
+        `--service-account-signing-key-file=${file('accounts.key')}`,
+        '--kubelet-preferred-address-types=InternalIP',
+        '--shutdown-delay-duration=0s',
       ],
       'kube-controller-manager': [
         ...local,
-        ...[`--service-account-private-key-file=${file('accounts.key')}`, `--root-ca-file=${file('ca.pem')}`],
-        ...[`--cluster-cidr=${pods}`, '--allocate-node-cidrs=false', '--controllers=*,-node-ipam-controller'],
-        ...['--use-service-account-credentials=true', '--concurrent-deployment-syncs=5'],
+        `--service-account-private-key-file=${file('accounts.key')}`,
+        `--root-ca-file=${file('ca.pem')}`,
+        `--cluster-cidr=${pods}`,
+        '--allocate-node-cidrs=false',
+        '--controllers=*,-node-ipam-controller',
+        '--use-service-account-credentials=true',
+        '--concurrent-deployment-syncs=5',
       ],
       'kube-scheduler': local,
     };

@@ -38,7 +38,9 @@ export class Kubelet {
     mkdirSync(join(folder, 'resolv'), { recursive: true });
     this.#server.listen(PORT, network.machine);
     const labels = {
-      ...{ 'kubernetes.io/hostname': name, 'kubernetes.io/os': 'linux', 'kubernetes.io/arch': 'amd64' },
+      'kubernetes.io/hostname': name,
+      'kubernetes.io/os': 'linux',
+      'kubernetes.io/arch': 'amd64',
       'topology.kubernetes.io/zone': 'here',
     };
     const body = { apiVersion: 'v1', kind: 'Node', metadata: { name, labels }, spec: {} };
@@ -70,9 +72,22 @@ export class Kubelet {
     const ready = { type: 'Ready', status: 'True', reason: 'Here', message: 'pods are processes' };
     await api.patch(`/api/v1/nodes/${name}/status`, {
       status: {
-        ...{ capacity, allocatable: capacity, daemonEndpoints: { kubeletEndpoint: { Port: PORT } } },
-        addresses: [{ type: 'InternalIP', address: network.machine }],
-        conditions: [{ ...ready, lastHeartbeatTime: now, lastTransitionTime: now }],
+        capacity,
+        allocatable: capacity,
+        daemonEndpoints: { kubeletEndpoint: { Port: PORT } },
+        addresses: [
+          {
+            type: 'InternalIP',
+            address: network.machine,
+          },
+        ],
+        conditions: [
+          {
+            ...ready,
+            lastHeartbeatTime: now,
+            lastTransitionTime: now,
+          },
+        ],
       },
     });
   }

@@ -1,4 +1,4 @@
-// The network of one cluster: a router and its pods as network namespaces, with addresses by a free index.
+// The network of one cluster: a router, pods, and addresses by a free index.
 
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

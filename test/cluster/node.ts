@@ -1,4 +1,4 @@
-// What all pods of the one node share.
+// The one node, as its pods share it.
 
 import type { Api } from './api.ts';
 import type { Images } from './images.ts';

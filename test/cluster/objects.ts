@@ -1,4 +1,4 @@
-// What the harness reads of Kubernetes objects.
+// Kubernetes objects, as far as the harness reads them.
 
 export interface Metadata {
   readonly name: string;

@@ -209,10 +209,27 @@ export class PodAtWork {
     const { namespace, name, uid } = this.#pod.metadata;
     const now = seconds(new Date());
     const body = {
-      metadata: { generateName: `${name}.`, namespace },
-      involvedObject: { apiVersion: 'v1', kind: 'Pod', name, namespace, uid },
-      ...{ type, reason, message, source: { component: 'kubelet', host: this.#node.name } },
-      ...{ firstTimestamp: now, lastTimestamp: now, count: 1 },
+      metadata: {
+        generateName: `${name}.`,
+        namespace,
+      },
+      involvedObject: {
+        apiVersion: 'v1',
+        kind: 'Pod',
+        name,
+        namespace,
+        uid,
+      },
+      type,
+      reason,
+      message,
+      source: {
+        component: 'kubelet',
+        host: this.#node.name,
+      },
+      firstTimestamp: now,
+      lastTimestamp: now,
+      count: 1,
     };
     void this.#node.api.post(`/api/v1/namespaces/${namespace}/events`, body).catch(() => {});
   }
@@ -236,7 +253,9 @@ export class PodAtWork {
     const ready = this.#phase === 'Running' && running && aside.every(({ name }) => this.#containers.get(name)?.ready);
     if (ready !== this.#ready) [this.#ready, this.#readySince] = [ready, new Date()];
     const condition = (type: string, on: boolean) => ({
-      ...{ type, status: on ? 'True' : 'False', lastTransitionTime: seconds(this.#readySince) },
+      type,
+      status: on ? 'True' : 'False',
+      lastTransitionTime: seconds(this.#readySince),
     });
     const { machine } = this.#node.network;
     const addresses = this.address === '' ? {} : { podIP: this.address, podIPs: [{ ip: this.address }] };
@@ -247,8 +266,10 @@ export class PodAtWork {
       hostIPs: [{ ip: machine }],
       ...addresses,
       conditions: [
-        ...[condition('PodScheduled', true), condition('Initialized', this.#initialized)],
-        ...[condition('ContainersReady', ready), condition('Ready', ready)],
+        condition('PodScheduled', true),
+        condition('Initialized', this.#initialized),
+        condition('ContainersReady', ready),
+        condition('Ready', ready),
       ],
       containerStatuses: containers.map((one) => this.#statusOf(one)),
       ...(initContainers.length > 0 && { initContainerStatuses: initContainers.map((one) => this.#statusOf(one)) }),

@@ -1,4 +1,4 @@
-// Programs of a control plane, the official suite and its echo server: built once from Go modules.
+// Programs of a control plane and of the official suite, built once from Go modules.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// Addresses of Services and load balancers: rules of nftables to the ready pods, kept in step with the API server.
+// Services and load balancers as rules of nftables, in step with the API server.
 
 import type { Api, Change } from './api.ts';
 import type { Network } from './network.ts';

@@ -1,4 +1,4 @@
-// What is settled before a container starts: its image, environment, words, user and mounts.
+// Image, environment, words, user and mounts of a container, settled before it starts.
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -30,8 +30,11 @@ export async function settle(one: Unsettled): Promise<Settled> {
   const image = findImage(node.images, container);
   if (image === undefined) throw new Error(`no program here stands for the image ${container.image}`);
   const environment: Record<string, string> = {
-    ...{ PATH, HOME: '/', HOSTNAME: pod.metadata.name },
-    ...{ KUBERNETES_SERVICE_HOST: node.network.address(128, 1), KUBERNETES_SERVICE_PORT: '443' },
+    PATH,
+    HOME: '/',
+    HOSTNAME: pod.metadata.name,
+    KUBERNETES_SERVICE_HOST: node.network.address(128, 1),
+    KUBERNETES_SERVICE_PORT: '443',
     ...image.environment,
   };
   for (const variable of container.env ?? [])
@@ -52,10 +55,20 @@ export async function settle(one: Unsettled): Promise<Settled> {
     environment,
     workingFolder: container.workingDir ?? image.folder ?? '/',
     readOnly: container.securityContext?.readOnlyRootFilesystem === true,
-    ...{ user, group, groups: fsGroup === undefined ? [] : [fsGroup] },
+    user,
+    group,
+    groups: fsGroup === undefined ? [] : [fsGroup],
     mounts: [
-      ...image.mounts.map(([source, target]) => ({ source, target, writable: false })),
-      { source: join(node.folder, 'resolv', pod.metadata.namespace), target: '/etc/resolv.conf', writable: false },
+      ...image.mounts.map(([source, target]) => ({
+        source,
+        target,
+        writable: false,
+      })),
+      {
+        source: join(node.folder, 'resolv', pod.metadata.namespace),
+        target: '/etc/resolv.conf',
+        writable: false,
+      },
       ...(container.volumeMounts ?? []).map(({ name, mountPath, readOnly = false, subPath = '' }) => ({
         source: join(volumes.at(name), subPath),
         target: mountPath,

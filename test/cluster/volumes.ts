@@ -103,7 +103,9 @@ export class Volumes {
 
   /** A folder by time, a link to it that is exchanged by one rename, and links to its files: nothing is ever seen half changed. */
   #replace(folder: string, files: Files): void {
-    const sum = JSON.stringify([...files].map(([path, { content }]) => [path, content.toString('base64')]).toSorted());
+    const sum = JSON.stringify(
+      [...files].map(([path, { content }]) => `${path} ${content.toString('base64')}`).toSorted(),
+    );
     if (this.#written.get(folder) === sum) return;
     this.#written.set(folder, sum);
     const stamp = `..${new Date().toISOString().replaceAll(/[:.]/g, '_')}`;
