@@ -86,3 +86,16 @@ export function upstreamsOf(route: Destination): readonly Upstream[] {
   const all = sharesOf(route).flatMap(({ upstream }) => (upstream === undefined ? [] : [upstream]));
   return [...new Set(all)].filter(({ name }) => name !== NO_UPSTREAM.name);
 }
+
+/** The routes of each upstream that has any. */
+export function usersOf<T extends Destination>(routes: readonly T[]): ReadonlyMap<Upstream, readonly T[]> {
+  const users = new Map<Upstream, T[]>();
+  for (const route of routes) {
+    for (const upstream of upstreamsOf(route)) {
+      const others = users.get(upstream);
+      if (others === undefined) users.set(upstream, [route]);
+      else others.push(route);
+    }
+  }
+  return users;
+}

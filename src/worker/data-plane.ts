@@ -21,8 +21,8 @@ import type { CountSpans } from '../observe/trace-metrics.ts';
 import { type Recent, RecentTraffic } from '../observe/recent.ts';
 import type { ConnectionKind } from '../observe/recent-connections.ts';
 import { createTrafficMetrics, type TrafficMetrics } from '../observe/metrics.ts';
-import type { Bind, Listener, Policy } from '../policy/policy.ts';
-import { sharesOf, type Upstream, upstreamsOf } from '../policy/upstream.ts';
+import type { Bind, Listener, Policy, Route } from '../policy/policy.ts';
+import { sharesOf, type Upstream, usersOf } from '../policy/upstream.ts';
 import { NonceKeys, type Nonces } from '../proof/nonce.ts';
 import { SharedRateLimiter } from '../rate/limiter.ts';
 import type { StoreState } from '../memory/redis/replay-store.ts';
@@ -181,8 +181,11 @@ export class DataPlane {
     for (const [name, state] of keys) this.#keysOf(name).update(state);
     const { log, now } = this.#options;
     const { introspect, exchangeToken } = this.#issuerCalls.openFor(policy);
-    const before = [...this.#upstreams.values()];
-    this.#upstreams = new Map(policy.upstreams.map((one) => [one, this.#upstreamOf(policy, one, before)]));
+    const users = usersOf(policy.routes);
+    const before = new Map([...this.#upstreams.values()].map((open) => [open.name, open]));
+    this.#upstreams = new Map(
+      policy.upstreams.map((one) => [one, this.#upstreamOf(one, users.get(one) ?? [], before.get(one.name))]),
+    );
     return {
       policy,
       ports: {
@@ -216,13 +219,14 @@ export class DataPlane {
       const here = routes.filter(({ match }) => match.listeners?.includes(name) ?? true);
       return new Map(here.map((route) => [route, compileFieldRules(route, id, managedFields)]));
     };
+    const users = usersOf(routes);
     const forwarded = routes.flatMap((route) => {
       const ruleTerms = { withoutUpstreamNonce: withoutUpstreamNonce.has(route), traced: tracing !== undefined };
       const ways = sharesOf(route).map(({ upstream: to, weight }) => {
         const upstream = to && this.#upstreams.get(to);
         if (to === undefined || upstream === undefined) return { weight, terms: undefined };
         const rules = compileFieldRules({ ...route, upstream: to }, id, managedFields, ruleTerms);
-        const shared = routes.some((other) => other !== route && upstreamsOf(other).includes(to));
+        const shared = (users.get(to)?.length ?? 0) > 1;
         return { weight, terms: { rules, upstream, shared, bodies: this.#bodies } };
       });
       return ways.length === 0 ? [] : [{ route, ways }];
@@ -250,14 +254,14 @@ export class DataPlane {
   }
 
   /** One that another policy had just so keeps its connections, and what is known of its targets. */
-  #upstreamOf({ routes }: Policy, upstream: Upstream, before: readonly OpenUpstream[]): OpenUpstream {
-    const connects = routes
-      .filter((route) => upstreamsOf(route).includes(upstream))
-      .map(({ timeouts }) => timeouts.connect);
-    const connect = Math.max(1, ...connects);
-    const same = before.find((open) => open.fits(upstream, { connect }));
+  #upstreamOf(upstream: Upstream, users: readonly Route[], before: OpenUpstream | undefined): OpenUpstream {
+    const connect = users.reduce((longest, { timeouts }) => Math.max(longest, timeouts.connect), 1);
+    if (before?.fits(upstream, { connect })) {
+      before.adopt(upstream);
+      return before;
+    }
     const onEvent = (event: UpstreamEvent) => reportUpstream(event, this.metrics, this.#options.log);
-    return same ?? openUpstream(upstream, { connect, onEvent, ...this.#named });
+    return openUpstream(upstream, { connect, onEvent, ...this.#named });
   }
 
   /** Under other rules another export; the one before sends what it has. */

@@ -97,3 +97,68 @@ test('tunnels go to the targets in turn, past a dead one, and count until they e
   }
   while ((await pending()) > 0) await new Promise(setImmediate);
 });
+
+test('targets come and go live: those that stay keep their connections, those that go answer what they had', async (t) => {
+  const targets = await openTargets(t, 3);
+  const [kept, leaving, coming] = targets;
+  assert.ok(kept && leaving && coming);
+  const wishes = (...origins: readonly string[]) => ({
+    upstreams: `pool: { targets: [${origins.map((origin) => `"${origin}"`).join(', ')}], circuit: { failures: 1, open: 60s } }`,
+    routes: open('pool'),
+  });
+  const gateway = await startTestGateway(t, wishes(kept.origin, leaving.origin));
+  const held = Promise.withResolvers<() => void>();
+  leaving.answer = (_request, response) => held.resolve(() => response.end('late'));
+  const inFlight = [gateway.request('GET', '/a'), gateway.request('GET', '/b')];
+  const release = await held.promise;
+  await Promise.race(inFlight);
+  const { connections } = kept;
+
+  await gateway.reload(wishes(coming.origin, kept.origin));
+  const after = await Promise.all(Array.from({ length: 8 }, (_, nth) => gateway.request('GET', `/after/${nth}`)));
+  assert.deepEqual(new Set(after.map(({ status }) => status)), new Set([200]));
+  assert.equal(leaving.seen.length, 1);
+  assert.ok(coming.seen.length > 0 && kept.connections >= connections);
+  release();
+  const bodies = (await Promise.all(inFlight)).map(({ body }) => body);
+  assert.ok(bodies.includes('late'));
+  assert.equal(await gateway.count('holdfast_upstream_target_healthy', { target: leaving.origin }), 0);
+});
+
+test('an upstream may lose all targets and get others', async (t) => {
+  const [target] = await openTargets(t, 1);
+  assert.ok(target);
+  const wishes = (targets: string) => ({ upstreams: `pool: { targets: [${targets}] }`, routes: open('pool') });
+  const gateway = await startTestGateway(t, wishes(''));
+  assert.equal((await gateway.request('GET', '/1')).reason, 'upstream_without_targets');
+  await gateway.reload(wishes(`"${target.origin}"`));
+  assert.equal((await gateway.request('GET', '/2')).status, 200);
+  await gateway.reload(wishes(''));
+  assert.equal((await gateway.request('GET', '/3')).status, 503);
+});
+
+test('a hundred changes of targets under load lose no request', async (t) => {
+  const targets = await openTargets(t, 4);
+  const [first] = targets;
+  assert.ok(first);
+  const wishes = (change: number) => {
+    const others = targets.slice(1).filter((_, nth) => (change >> nth) % 2 === 1);
+    const all = [first, ...others].map(({ origin }) => `"${origin}"`).join(', ');
+    return { upstreams: `pool: { targets: [${all}] }`, routes: open('pool') };
+  };
+  const gateway = await startTestGateway(t, wishes(0));
+  const load = { goesOn: true };
+  const failed: (string | undefined)[] = [];
+  const client = async () => {
+    for (let nth = 0; load.goesOn; nth += 1) {
+      const { status, reason } = await gateway.request('GET', `/${nth}`);
+      if (status !== 200) failed.push(reason);
+    }
+  };
+  const clients = Promise.all([client(), client(), client()]);
+  for (let change = 1; change <= 100; change += 1) await gateway.reload(wishes(change));
+  load.goesOn = false;
+  await clients;
+  assert.deepEqual(failed, []);
+  assert.ok(targets.every(({ seen }) => seen.length > 0));
+});

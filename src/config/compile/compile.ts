@@ -25,7 +25,7 @@ import { compileManagedFields } from '../../policy/managed-fields.ts';
 import { compileMetadata } from '../../policy/protected-resource.ts';
 import type { ConfigPath, Problem } from '../problem.ts';
 import type { ReadPolicy } from '../read/read.ts';
-import { upstreamsOf } from '../../policy/upstream.ts';
+import { usersOf } from '../../policy/upstream.ts';
 import { compileRouteTable } from '../../policy/route-table.ts';
 import type { Listener, ManagedFields, Policy, Route, RouteTable } from '../../policy/policy.ts';
 
@@ -188,9 +188,9 @@ function warn(compilation: Compilation, routes: ReadonlyMap<Route, ConfigPath>):
   for (const name of Object.keys(config.issuers)) {
     if (!used.some((route) => looksAt(route, name))) compilation.warning(['issuers', name], 'is used by no route');
   }
+  const reached = new Set([...usersOf(used).keys()].map(({ name }) => name));
   for (const name of Object.keys(config.upstreams)) {
-    if (!used.some((route) => upstreamsOf(route).some((upstream) => upstream.name === name)))
-      compilation.warning(['upstreams', name], 'is used by no route');
+    if (!reached.has(name)) compilation.warning(['upstreams', name], 'is used by no route');
   }
 }
 

@@ -1,7 +1,6 @@
 // Compilation of routes: their matches, and everything that is merged under them.
 
 import { compileRequestLimits } from './limits.ts';
-import { readRequestPath } from '../../http/uri.ts';
 import { QUOTA_FIELDS } from '../../rate/quota.ts';
 import type { Issuer } from '../../token/issuer.ts';
 import type { RateLimit } from '../../rate/limit.ts';

@@ -25,7 +25,7 @@ export interface EntranceTerms {
   /** Requests that could be given a connection now, on all targets that may be called. */
   readonly room: () => number;
   /** WebSockets at once. */
-  readonly tunnels: number;
+  readonly tunnels: () => number;
   /** Told of each wait that ended, however it ended. @param seconds */
   readonly waited: (seconds: number) => void;
 }
@@ -101,9 +101,14 @@ export class Entrance {
     this.#callNext();
   }
 
+  /** There may be more room than before. */
+  roomChanged(): void {
+    this.#callNext();
+  }
+
   /** Counted from here on, so that those that wait cannot become too many together. */
   #takeTunnel(client: string): boolean {
-    if (!this.#tunnelShares.allows(client, 1, this.#terms.tunnels - this.#tunnels)) return false;
+    if (!this.#tunnelShares.allows(client, 1, this.#terms.tunnels() - this.#tunnels)) return false;
     this.#tunnels += 1;
     this.#tunnelShares.take(client, 1);
     return true;

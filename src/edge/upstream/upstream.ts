@@ -4,7 +4,8 @@ import type { LookupFunction } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { Dispatcher } from 'undici';
-import type { Upstream } from '../../policy/upstream.ts';
+import { formatTarget } from '../../policy/addresses.ts';
+import type { Target, Upstream } from '../../policy/upstream.ts';
 import { type Rejection, reject } from '../../rejection/rejection.ts';
 import { compileConnector } from './connect.ts';
 import { Entrance } from './entrance.ts';
@@ -47,57 +48,92 @@ export function openUpstream(upstream: Upstream, options: UpstreamOptions): Open
 }
 
 export class OpenUpstream implements Targets {
-  /** Whether answers that end with their connection are taken: not over TLS, unless the configuration says so. */
-  readonly takesCloseDelimited: boolean;
   readonly http2: boolean;
-  readonly targets: readonly OpenTarget[];
   readonly entrance: Entrance;
-  readonly upstream: Upstream;
-  readonly #connect: number;
-  readonly #checks: readonly HealthChecks[];
+  #upstream: Upstream;
+  #targets: readonly OpenTarget[] = [];
+  /** Those that a reload took away, until their requests are answered. */
+  readonly #leaving = new Set<OpenTarget>();
+  readonly #options: UpstreamOptions;
+  readonly #checks = new Map<OpenTarget, HealthChecks>();
   readonly #tell: (event: UpstreamEvent) => void;
   readonly #linger: number;
   readonly #destroyed = new AbortController();
   /** Index of the target that was chosen last. */
   #last = -1;
 
-  constructor(upstream: Upstream, { connect, onEvent = () => {}, lookup, ...times }: UpstreamOptions) {
-    this.upstream = upstream;
+  constructor(upstream: Upstream, options: UpstreamOptions) {
+    const { onEvent = () => {}, linger = LINGER } = options;
+    this.#upstream = upstream;
+    this.#options = options;
     this.http2 = upstream.http2;
-    this.takesCloseDelimited =
-      upstream.closeDelimited || !upstream.targets.some(({ origin }) => origin.startsWith('https:'));
-    this.#connect = connect;
     // What ends because of `destroy` is nobody's failure.
-    const tell = (event: UpstreamEvent) => {
+    this.#tell = (event) => {
       if (!this.#destroyed.signal.aborted) onEvent(event);
     };
-    this.#tell = tell;
-    this.#linger = times.linger ?? LINGER;
-    const checks: HealthChecks[] = [];
-    this.targets = upstream.targets.map((configured) => {
-      const connector = compileConnector(configured, upstream, connect, lookup);
-      const target: OpenTarget = new OpenTarget(configured, {
-        upstream,
-        connector,
-        serverName: upstream.tls.serverName ?? new URL(configured.origin).hostname,
-        connectionAge: (times.connectionAge ?? CONNECTION_AGE) * 1000,
-        tell: (event) => tell({ ...event, upstream: upstream.name, target: target.name }),
-      });
-      if (upstream.health) checks.push(new HealthChecks(target, configured, connector, upstream));
-      return target;
-    });
-    this.#checks = checks;
+    this.#linger = linger;
+    this.#targets = upstream.targets.map((configured) => this.#open(configured));
     this.entrance = new Entrance({
       room: () => this.room,
-      tunnels: upstream.tunnels * this.targets.length,
+      tunnels: () => this.#upstream.tunnels * this.#targets.length,
       waited: (seconds) => onEvent({ kind: 'waited', seconds, upstream: upstream.name }),
     });
+  }
+
+  get upstream(): Upstream {
+    return this.#upstream;
+  }
+
+  get targets(): readonly OpenTarget[] {
+    return this.#targets;
+  }
+
+  /** Whether answers that end with their connection are taken: not over TLS, unless the configuration says so. */
+  get takesCloseDelimited(): boolean {
+    const { closeDelimited, targets } = this.#upstream;
+    return closeDelimited || !targets.some(({ origin }) => origin.startsWith('https:'));
+  }
+
+  #open(configured: Target): OpenTarget {
+    const { connect, lookup, connectionAge = CONNECTION_AGE } = this.#options;
+    const upstream = this.#upstream;
+    const connector = compileConnector(configured, upstream, connect, lookup);
+    const target: OpenTarget = new OpenTarget(configured, {
+      upstream,
+      connector,
+      serverName: upstream.tls.serverName ?? new URL(configured.origin).hostname,
+      connectionAge: connectionAge * 1000,
+      tell: (event) => this.#tell({ ...event, upstream: upstream.name, target: target.name }),
+    });
+    if (upstream.health) this.#checks.set(target, new HealthChecks(target, configured, connector, upstream));
+    return target;
+  }
+
+  /**
+   * Takes the targets of an upstream that `fits`. Those that stay keep their connections, circuit and health; those that go get no
+   * further requests, and close when they have answered what they had. Tunnels live on.
+   */
+  adopt(upstream: Upstream): void {
+    const before = new Map(this.#targets.map((target) => [target.name, target]));
+    this.#upstream = upstream;
+    this.#targets = upstream.targets.map(
+      (configured) => before.get(formatTarget(configured)) ?? this.#open(configured),
+    );
+    for (const target of before.values()) if (!this.#targets.includes(target)) void this.#leave(target);
+    this.entrance.roomChanged();
+  }
+
+  async #leave(target: OpenTarget): Promise<void> {
+    this.#leaving.add(target);
+    await Promise.all([this.#checks.get(target)?.stop(), target.pool.close()]);
+    this.#checks.delete(target);
+    this.#leaving.delete(target);
   }
 
   /** Requests that could be given a connection now: on targets that are ready, or on any where none is. */
   get room(): number {
     let [ready, others, anyReady] = [0, 0, false];
-    for (const target of this.targets) {
+    for (const target of this.#targets) {
       if (target.blockedFor > 0) continue;
       if (target.ready) [ready, anyReady] = [ready + Math.max(0, target.room), true];
       else others += Math.max(0, target.room);
@@ -107,20 +143,20 @@ export class OpenUpstream implements Targets {
 
   /** Whether the circuit of every target is open, or there is none. */
   get blocked(): boolean {
-    return this.targets.every(({ blockedFor }) => blockedFor > 0);
+    return this.#targets.every(({ blockedFor }) => blockedFor > 0);
   }
 
   /** Seconds until a circuit lets a trial through. */
   opensIn(): number {
-    return Math.min(...this.targets.map(({ blockedFor }) => blockedFor)) / 1000;
+    return Math.min(...this.#targets.map(({ blockedFor }) => blockedFor)) / 1000;
   }
 
   get name(): string {
-    return this.upstream.name;
+    return this.#upstream.name;
   }
 
   get retries(): number {
-    return this.upstream.retries;
+    return this.#upstream.retries;
   }
 
   /** A request that goes out when it is started. */
@@ -133,13 +169,13 @@ export class OpenUpstream implements Targets {
    * called all the same where there is no other, but for open circuits.
    */
   choose(tried: readonly OpenTarget[]): OpenTarget | undefined {
-    const { length } = this.targets;
-    const counts = this.upstream.balance === 'least-pending';
+    const { length } = this.#targets;
+    const counts = this.#upstream.balance === 'least-pending';
     let best: OpenTarget | undefined;
     let [rank, load, index] = [NEVER, 0, 0];
     for (let step = 1; step <= length; step += 1) {
       const at = (this.#last + step) % length;
-      const target = this.targets[at] as OpenTarget;
+      const target = this.#targets[at] as OpenTarget;
       const its = rankOf(target, tried);
       if (its > rank || its === NEVER || (its === rank && (!counts || target.pending >= load))) continue;
       [best, rank, load, index] = [target, its, target.pending, at];
@@ -150,17 +186,21 @@ export class OpenUpstream implements Targets {
 
   /** Why nothing is sent, where every target is `blocked`. */
   whyBlocked(): Rejection {
-    if (this.targets.length === 0) return reject('upstream_without_targets', { what: this.upstream.name });
+    if (this.#targets.length === 0) return reject('upstream_without_targets', { what: this.#upstream.name });
     return reject('upstream_circuit_open', { retryAfter: this.opensIn() });
   }
 
   retried({ name: target }: OpenTarget, after: Loss): void {
-    this.#tell({ kind: 'retried', upstream: this.upstream.name, target, after });
+    this.#tell({ kind: 'retried', upstream: this.#upstream.name, target, after });
   }
 
-  /** Whether this one can go on for an upstream of another policy: the same in all that it was opened with, contents of files included. */
+  /**
+   * Whether this one can go on for an upstream of another policy: the same in all that it was opened with, contents of files
+   * included, but for its targets, which `adopt` takes.
+   */
   fits(upstream: Upstream, { connect }: Pick<UpstreamOptions, 'connect'>): boolean {
-    return connect === this.#connect && isDeepStrictEqual(upstream, this.upstream);
+    if (connect !== this.#options.connect) return false;
+    return isDeepStrictEqual({ ...upstream, targets: [] }, { ...this.#upstream, targets: [] });
   }
 
   /**
@@ -173,18 +213,18 @@ export class OpenUpstream implements Targets {
     await sleep(this.#linger * 1000, undefined, { ref: false, signal }).catch((error: unknown) => {
       if (!signal.aborted) throw error;
     });
-    if (!signal.aborted) await Promise.all(this.targets.map(({ pool }) => pool.close()));
+    if (!signal.aborted) await Promise.all(this.#targets.map(({ pool }) => pool.close()));
   }
 
   /** Ends everything at once, also while it closes. */
   async destroy(): Promise<void> {
     this.#destroyed.abort();
     await this.#stopChecks();
-    await Promise.all(this.targets.map(({ pool }) => pool.destroy()));
+    await Promise.all([...this.#targets, ...this.#leaving].map(({ pool }) => pool.destroy()));
   }
 
   async #stopChecks(): Promise<void> {
-    await Promise.all(this.#checks.map((checks) => checks.stop()));
+    await Promise.all([...this.#checks.values()].map((checks) => checks.stop()));
   }
 }
 

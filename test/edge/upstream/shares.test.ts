@@ -56,7 +56,7 @@ function makeEntrance(connections: number, tunnels = 4) {
   let used = 0;
   const entrance = new Entrance({
     room: () => connections - used,
-    tunnels,
+    tunnels: () => tunnels,
     waited: (seconds) => waits.push(seconds),
   });
   const entrant = (name: string, more: Partial<Entrant> = {}): Entrant => ({
