@@ -1,5 +1,6 @@
 // Live reload: a changed file or SIGHUP puts a new policy to work, or is refused.
 
+import { CannotListen } from '../supervisor/binds.ts';
 import type { Gateway, ReloadCause } from '../supervisor/gateway.ts';
 import { effectiveConfig } from '../config/report/effective.ts';
 import { compileMask } from '../config/report/mask.ts';
@@ -60,7 +61,15 @@ export class Reloading {
       this.#running = read;
     } catch (error) {
       // Nothing has changed (Gateway.reload); what was thrown was written for people.
-      this.#gateway.refuse([error instanceof Error ? error.message : 'failed'], cause);
+      this.#gateway.refuse([messageOf(error, read)], cause);
     }
   }
+}
+
+function messageOf(error: unknown, read: ReadPolicy): string {
+  if (!(error instanceof CannotListen)) return error instanceof Error ? error.message : 'failed';
+  const index = read.config.listeners.findIndex(({ name }) => name === error.listener);
+  const at = ['listeners', index, 'bind'];
+  const message = `cannot be bound: ${error.message}; nothing was changed`;
+  return formatProblem({ ...read.position(at), path: read.shownPath(at), message });
 }

@@ -87,13 +87,17 @@ export class IssuerKeys implements KeySource {
   }
 
   /**
-   * Goes on for another version of the issuer if its keys are the same ones, read in the same way: an audience or a tolerance that
-   * changes while the issuer is down must not cost the keys that are there. @returns whether it does
+   * Whether the keys of another version of the issuer are the same ones, read in the same way: an audience or a tolerance that
+   * changes while the issuer is down must not cost the keys that are there.
    */
-  goOnFor(issuer: Issuer): boolean {
-    const same = isDeepStrictEqual(sourceOf(issuer), sourceOf(this.issuer));
-    if (same) this.issuer = issuer;
-    return same;
+  isReadAs(issuer: Issuer): boolean {
+    return isDeepStrictEqual(sourceOf(issuer), sourceOf(this.issuer));
+  }
+
+  /** Goes on for another version of the issuer; a file is read now, since it may be what has changed. Settles when that is done. */
+  async goOnFor(issuer: Issuer): Promise<void> {
+    this.issuer = issuer;
+    if (issuer.keys.from === 'jwks_file') await this.#load();
   }
 
   /** Whether a set has been loaded since the start. */
@@ -113,11 +117,6 @@ export class IssuerKeys implements KeySource {
   /** For the threads that verify tokens. */
   get state(): KeyState {
     return this.#held.state;
-  }
-
-  /** Reads the set now, for example because its file has changed. Settles when that is done. */
-  reload(): Promise<void> {
-    return this.#load();
   }
 
   /**

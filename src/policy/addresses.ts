@@ -13,3 +13,11 @@ export function formatBind(bind: Bind): string {
 export function formatTarget({ origin, socketPath }: Target): string {
   return socketPath === undefined ? origin : `unix:${socketPath}`;
 }
+
+/** Whether both cannot be bound at once; port 0 is a new port each time. */
+export function collide(one: Bind, two: Bind): boolean {
+  if ('path' in one || 'path' in two) return 'path' in one && 'path' in two && one.path === two.path;
+  const everywhere = (host: string): boolean => host === '0.0.0.0' || host === '::';
+  const overlap = one.host === two.host || everywhere(one.host) || everywhere(two.host);
+  return one.port === two.port && one.port !== 0 && overlap;
+}

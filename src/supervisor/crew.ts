@@ -4,7 +4,7 @@ import type { Log } from '../observe/log.ts';
 import { NOTHING_RECENT, type Recent } from '../observe/recent.ts';
 import type { Snapshot } from '../observe/instruments.ts';
 import type { StoreState } from '../memory/redis/replay-store.ts';
-import type { Order, PolicyInForce, Report, StartOrder } from '../worker/messages.ts';
+import type { Order, PolicyInForce, Preparation, Report, StartOrder } from '../worker/messages.ts';
 import type { Spawn, WorkerThread } from './spawn.ts';
 
 /** Milliseconds. A worker that leaves so many snapshots in a row unanswered is stuck, and is replaced. */
@@ -78,6 +78,15 @@ export class Crew {
    */
   async adopt(policy: PolicyInForce): Promise<void> {
     await Promise.all(this.#members.map((member) => member.adopt(policy)));
+  }
+
+  /**
+   * Has every worker open what a policy needs, before anything changes. @returns why one could not, for people; what others have opened has to be
+   * discarded then. undefined: it is open everywhere
+   */
+  async prepare(preparation: Preparation): Promise<string | undefined> {
+    const answers = await Promise.all(this.#members.map((member) => member.prepare(preparation)));
+    return answers.find((answer) => answer !== undefined);
   }
 
   /** The metrics of each worker; of one that does not answer in time those it reported last. */
@@ -196,6 +205,17 @@ class Member {
 
   post(order: Order): void {
     this.#thread?.post(order);
+  }
+
+  /** One that dies or does not answer is replaced by one that opens what it needs when it adopts. */
+  async prepare(preparation: Preparation): Promise<string | undefined> {
+    const { epoch } = preparation;
+    this.post({ type: 'prepare', ...preparation });
+    const answer = await this.#until(
+      (one) => (one.type === 'prepared' || one.type === 'refused') && one.epoch === epoch,
+      ADOPTION,
+    );
+    return answer?.type === 'refused' ? answer.message : undefined;
   }
 
   async adopt(policy: PolicyInForce): Promise<void> {

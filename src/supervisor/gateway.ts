@@ -23,7 +23,9 @@ import type { ShorterMemory } from '../proof/dpop-proof.ts';
 import { createRateMemory } from '../rate/limiter.ts';
 import { createReplayMemory, ProcessReplayStore } from '../memory/process-replay-store.ts';
 import { Crew, type WorkerState } from './crew.ts';
+import { CannotListen, placeListeners } from './binds.ts';
 import { IssuersAtWork } from './issuers-at-work.ts';
+import type { Binds } from '../worker/listeners-at-work.ts';
 import type { PolicyInForce, SharedState, StartOrder } from '../worker/messages.ts';
 import { type Spawn, spawnThread } from './spawn.ts';
 
@@ -70,8 +72,8 @@ export interface Gateway {
   readonly workers: readonly WorkerState[];
   /**
    * Puts another policy to work: requests that come from now on are decided by it, those in flight by the one they began with.
-   * What needs a restart (config/report/restart.ts) must be the same. @throws Error for people where TLS material is unusable: nothing
-   * has changed then
+   * What needs a restart (config/report/restart.ts) must be the same. @throws Error for people where TLS material is unusable, CannotListen
+   * where an address cannot be bound: nothing has changed then
    */
   reload(policy: Policy, of: Adopted): Promise<void>;
   /** A configuration that cannot be put to work: nothing changes; it is logged, counted and shown. @param problems for people */
@@ -120,7 +122,7 @@ class RunningGateway implements Gateway {
   #config: string;
   #mask: Mask;
   #lastReload: Reload | undefined;
-  #binds: ReadonlyMap<string, Bind> = new Map();
+  #binds: Binds = new Map();
   readonly #ticketTimer: NodeJS.Timeout;
   #telemetry: Telemetry | undefined;
   #admin: OpenPages | undefined;
@@ -187,18 +189,16 @@ class RunningGateway implements Gateway {
       policy: this.#policy,
       keys: this.#issuers.states,
       shorterMemories: this.#shorterMemories,
+      binds: this.#binds,
     };
   }
 
-  /** A unix socket cannot be shared: the first worker serves it. */
   #startOrder(index: number): StartOrder {
-    const binds = new Map([...this.#binds].filter(([, bind]) => index === 0 || 'port' in bind));
     return {
       type: 'start',
       worker: index,
       ...this.#inForce,
       shared: this.#shared,
-      binds,
       reusePort: this.#crew.size > 1,
       draining: this.#announced !== undefined ? 'all' : this.#state === 'draining' ? 'http1' : undefined,
     };
@@ -287,10 +287,15 @@ class RunningGateway implements Gateway {
   async reload(policy: Policy, { cause, config, mask = maskNothing }: Adopted): Promise<void> {
     compileListeners(policy);
     const changes = describeChanges(this.#policy, policy);
-    const takeKeys = await this.#issuers.takeOver(policy);
+    const keys = await this.#issuers.takeOver(policy);
+    const binds = await this.#listen(policy).catch((error: unknown) => {
+      keys.discard();
+      throw error;
+    });
     this.#shorterMemories = this.#remember(policy);
-    takeKeys();
+    await keys.adopt();
     this.#policy = policy;
+    this.#binds = binds;
     this.#epoch += 1;
     this.#log.change(policy.log);
     await this.#crew.adopt(this.#inForce);
@@ -300,6 +305,18 @@ class RunningGateway implements Gateway {
     this.#lastReload = { at: this.#adoptedAt, cause, result: 'adopted', changes, problems: [] };
     this.#metrics.countReload('adopted');
     this.#log.event('info', 'policy adopted', { policy: policy.id, cause, changes, workers: this.#crew.size });
+  }
+
+  /** Opens the new listeners of a policy in every worker, where they serve nobody yet. @throws CannotListen: nothing has changed then */
+  async #listen({ listeners }: Policy): Promise<Binds> {
+    const { binds, fresh } = await placeListeners(listeners, { listeners: this.#policy.listeners, binds: this.#binds });
+    const [first] = fresh;
+    if (first === undefined) return binds;
+    const refused = await this.#crew.prepare({ epoch: this.#epoch + 1, listeners, binds });
+    if (refused === undefined) return binds;
+    this.#crew.tell({ type: 'discard' });
+    const listener = fresh.find((name) => refused.startsWith(`listener "${name}"`)) ?? first;
+    throw new CannotListen(listener, refused.replace(/^listener "[^"]*" cannot bind \S+: /, ''));
   }
 
   refuse(problems: readonly string[], cause: ReloadCause): void {

@@ -19,6 +19,14 @@ export interface IssuersOptions {
   readonly tell: (issuer: string, keys: KeyState) => void;
 }
 
+/** The keys for the next policy; one of both is called. */
+interface TakenOver {
+  /** From now on these are the keys. */
+  adopt(): Promise<void>;
+  /** The policy is not adopted: new ones are not needed. */
+  discard(): void;
+}
+
 /** The keys of the issuers of a policy, by name; a reload takes over those of issuers that are read as before. */
 export class IssuersAtWork {
   readonly #options: IssuersOptions;
@@ -53,22 +61,30 @@ export class IssuersAtWork {
   }
 
   /**
-   * Keys of issuers that are read as before, loaded again where they come from a file; those of new ones are waited for, good or bad.
-   * @returns what puts them in the place of the ones before, which has to be called
+   * Keys of issuers that are read as before, loaded again where they come from a file when that is adopted; those of new ones are waited for,
+   * good or bad.
+   * Nothing has changed until it is adopted.
    */
-  async takeOver({ issuers }: Policy): Promise<() => void> {
-    const entries = issuers.map(async (issuer): Promise<[string, IssuerKeys]> => {
+  async takeOver({ issuers }: Policy): Promise<TakenOver> {
+    const entries = issuers.map(async (issuer): Promise<[Issuer, IssuerKeys]> => {
       const before = this.#keys.get(issuer.name);
-      const same = before?.goOnFor(issuer) === true;
-      const keys = same ? before : this.#keysOf(issuer);
-      if (!same) await keys.start();
-      else if (issuer.keys.from === 'jwks_file') await keys.reload();
-      return [issuer.name, keys];
+      if (before?.isReadAs(issuer)) return [issuer, before];
+      const keys = this.#keysOf(issuer);
+      await keys.start();
+      return [issuer, keys];
     });
-    const next = new Map(await Promise.all(entries));
-    return () => {
-      for (const one of this.all) if (next.get(one.issuer.name) !== one) one.stop();
-      this.#keys = next;
+    const next = await Promise.all(entries);
+    const come = next.filter(([{ name }, keys]) => this.#keys.get(name) !== keys).map(([, keys]) => keys);
+    return {
+      adopt: async () => {
+        const kept = next.filter(([, keys]) => !come.includes(keys));
+        await Promise.all(kept.map(async ([issuer, keys]) => keys.goOnFor(issuer)));
+        for (const one of this.all) if (!next.some(([, keys]) => keys === one)) one.stop();
+        this.#keys = new Map(next.map(([{ name }, keys]) => [name, keys]));
+      },
+      discard: () => {
+        for (const keys of come) keys.stop();
+      },
     };
   }
 

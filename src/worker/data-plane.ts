@@ -21,14 +21,15 @@ import type { CountSpans } from '../observe/trace-metrics.ts';
 import { type Recent, RecentTraffic } from '../observe/recent.ts';
 import type { ConnectionKind } from '../observe/recent-connections.ts';
 import { createTrafficMetrics, type TrafficMetrics } from '../observe/metrics.ts';
-import type { Bind, Listener, Policy, Route } from '../policy/policy.ts';
+import type { Listener, Policy, Route } from '../policy/policy.ts';
 import { sharesOf, type Upstream, usersOf } from '../policy/upstream.ts';
 import { NonceKeys, type Nonces } from '../proof/nonce.ts';
 import { SharedRateLimiter } from '../rate/limiter.ts';
 import type { StoreState } from '../memory/redis/replay-store.ts';
 import { ProcessReplayStore } from '../memory/process-replay-store.ts';
-import type { PolicyInForce, StartOrder } from './messages.ts';
+import type { PolicyInForce, Preparation, StartOrder } from './messages.ts';
 import { IssuerCalls } from './issuer-calls.ts';
+import { type Called, ListenersAtWork } from './listeners-at-work.ts';
 import { RefusedConnections } from './refused-connections.ts';
 import { Ebb } from './spare-memory.ts';
 import { MirroredKeys } from '../issuer/mirrored-keys.ts';
@@ -69,7 +70,7 @@ export class DataPlane {
   readonly #proofKeys: Runtime['ports']['proofKeys'];
   readonly #lookups = { token: { hits: 0, misses: 0 }, proof_key: { hits: 0, misses: 0 } };
   readonly #keys = new Map<string, MirroredKeys>();
-  readonly #open = new Map<string, OpenListener>();
+  readonly #listeners: ListenersAtWork;
   readonly #issuerCalls: IssuerCalls;
   readonly #bodies = new BodyMemory();
   #runtime: Runtime;
@@ -90,11 +91,16 @@ export class DataPlane {
     this.#rates = new SharedRateLimiter(order.shared.rates);
     this.#proofKeys = new CountedCache(CACHED_PROOF_KEYS, this.#lookups.proof_key);
     this.metrics = createTrafficMetrics({
-      connections: () => [...this.#open].map(([name, open]) => [{ name }, open.connections()] as const),
+      connections: () => [...this.#listeners.connections()].map(([name, open]) => [{ name }, open] as const),
       upstreams: () => this.#upstreams.values(),
       caches: () => Object.entries(this.#lookups),
       worker: order.worker,
       challenged: order.shared.challenged,
+    });
+    this.#listeners = new ListenersAtWork({
+      unixSockets: order.worker === 0,
+      ticketSecret: order.shared.ticketSecret,
+      open: (listener, called, secret) => this.#openListener(listener, called, secret),
     });
     this.#refused = new RefusedConnections(options.log);
     const { log, now, replayStore: report, lookup } = options;
@@ -105,25 +111,35 @@ export class DataPlane {
 
   /** @throws Error for people, where TLS material is unusable or an address cannot be bound */
   async open(): Promise<void> {
-    const { policy, binds, reusePort } = this.#order;
+    const { policy, binds } = this.#order;
     await this.#replicaStore?.settled();
     await this.#traces?.loaded;
     this.#endLoopDelay = watchLoopDelay((seconds) => this.metrics.observeLoopDelay(seconds));
-    for (const listener of policy.listeners) {
-      const bind = binds.get(listener.name);
-      if (bind !== undefined) this.#open.set(listener.name, await this.#openListener(listener, bind, reusePort));
-    }
+    await this.#listeners.prepare(policy.listeners, binds);
+    this.#listeners.change(policy.listeners, binds)();
+  }
+
+  /** Opens the new listeners of a policy that is adopted next. @throws Error for people: nothing is open then that was not before */
+  async prepare({ listeners, binds }: Preparation): Promise<void> {
+    await this.#listeners.prepare(listeners, binds);
+  }
+
+  /** The policy that was prepared for is not adopted. */
+  async discard(): Promise<void> {
+    await this.#listeners.discard();
   }
 
   /**
    * Puts another policy to work: for requests that come from now on, while those in flight keep theirs.
-   * @throws Error for people, where TLS material is unusable; everything is as it was then
+   * @throws Error for people, where TLS material is unusable or an address cannot be bound; everything is as it was then
    */
-  adopt(next: PolicyInForce): void {
+  async adopt(next: PolicyInForce): Promise<void> {
+    // Open already, unless this thread took the place of another one since.
+    await this.#listeners.prepare(next.policy.listeners, next.binds);
     const before = this.#upstreams;
-    const apply = next.policy.listeners.map((listener) => this.#open.get(listener.name)?.prepare(listener));
+    const change = this.#listeners.change(next.policy.listeners, next.binds);
     this.#runtime = this.#wire(next);
-    for (const change of apply) change?.();
+    change();
     const terms = replicaTerms(next.policy);
     if (terms !== undefined) void this.#replicaStore?.adopt(terms);
     for (const name of this.#keys.keys()) if (!next.keys.has(name)) this.#keys.delete(name);
@@ -142,26 +158,24 @@ export class DataPlane {
   }
 
   setTicketSecret(secret: Uint8Array): void {
-    for (const listener of this.#open.values()) listener.setTicketSecret(secret);
+    this.#listeners.setTicketSecret(secret);
   }
 
   /** Whether a wave of connections has ended since the last call. */
   hasEbbed(): boolean {
-    const listeners = [...this.#open.values()];
-    const open = listeners.reduce((sum, listener) => sum + listener.connections(), 0);
-    const peak = listeners.reduce((sum, listener) => sum + listener.takePeak(), 0);
-    return this.#ebb.hasCome(open, peak);
+    const open = [...this.#listeners.connections().values()].reduce((sum, count) => sum + count, 0);
+    return this.#ebb.hasCome(open, this.#listeners.takePeak());
   }
 
   /** Serves everything, and tells clients that their connections end. */
   drain(whom: Draining): void {
-    for (const listener of this.#open.values()) listener.drain(whom);
+    this.#listeners.drain(whom);
   }
 
   /** Refuses new requests; settles when none is in flight any more. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    await Promise.all([...this.#open.values()].map((listener) => listener.stop()));
+    await this.#listeners.stop();
     await this.#traces?.close();
   }
 
@@ -170,7 +184,7 @@ export class DataPlane {
     this.#stopping = true;
     this.#cutting = true;
     this.#endLoopDelay();
-    await Promise.all([...this.#open.values()].map((listener) => listener.close()));
+    await this.#listeners.close();
     await this.#issuerCalls.close();
     await this.#traces?.close();
     await Promise.all([...this.#upstreams.values()].map((upstream) => upstream.destroy()));
@@ -295,23 +309,24 @@ export class DataPlane {
     return keys;
   }
 
-  #openListener(listener: Listener, bind: Bind, reusePort: boolean): Promise<OpenListener> {
-    const { name } = listener;
+  /** @param called what the listener is called now, in metrics, log and routes */
+  #openListener(listener: Listener, called: Called, ticketSecret: Uint8Array): Promise<OpenListener> {
     return openListener(
-      { ...listener, bind },
+      listener,
       {
-        request: (transaction, connection) => serve(this.#runtime, name, { transaction, connection }),
-        refused: (rejection, refused) => refuseUnread(this.#runtime, name, rejection, refused),
-        handshake: (version, resumed) => this.metrics.countHandshake({ name }, version, resumed),
-        refusedHandshake: (refusal, code, client) => this.#onHandshake(name, { refusal, code, client }),
+        request: (transaction, connection) => serve(this.#runtime, called.name, { transaction, connection }),
+        refused: (rejection, refused) => refuseUnread(this.#runtime, called.name, rejection, refused),
+        handshake: (version, resumed) => this.metrics.countHandshake({ name: called.name }, version, resumed),
+        refusedHandshake: (refusal, code, client) => this.#onHandshake(called.name, { refusal, code, client }),
         refusedConnection: (reason, client) => {
+          const { name } = called;
           this.metrics.countRefusedConnection({ name }, reason);
           this.#refused.add(name, { reason, client });
           this.#countConnection({ listener: name, refusal: reason, code: '' }, client);
         },
       },
-      reusePort,
-      this.#order.shared.ticketSecret,
+      this.#order.reusePort,
+      ticketSecret,
     );
   }
 

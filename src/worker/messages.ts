@@ -2,12 +2,13 @@
 
 import type { Draining } from '../edge/listen/generations.ts';
 import type { Recent } from '../observe/recent.ts';
-import type { Bind, Policy } from '../policy/policy.ts';
+import type { Listener, Policy } from '../policy/policy.ts';
 import type { ShorterMemory } from '../proof/dpop-proof.ts';
 import type { KeyState } from '../issuer/held-keys.ts';
 import type { RateMemory } from '../rate/limiter.ts';
 import type { StoreState } from '../memory/redis/replay-store.ts';
 import type { ReplayMemory } from '../memory/process-replay-store.ts';
+import type { Binds } from './listeners-at-work.ts';
 
 /** What all threads of one process share, for as long as it lives. */
 export interface SharedState {
@@ -32,6 +33,15 @@ export interface PolicyInForce {
   readonly keys: ReadonlyMap<string, KeyState>;
   /** Of policies before this one. */
   readonly shorterMemories: readonly ShorterMemory[];
+  readonly binds: Binds;
+}
+
+/** What has to be open before a policy is adopted, so that an address that cannot be had changes nothing. */
+export interface Preparation {
+  /** Of the policy that comes. */
+  readonly epoch: number;
+  readonly listeners: readonly Listener[];
+  readonly binds: Binds;
 }
 
 export interface StartOrder extends PolicyInForce {
@@ -39,8 +49,6 @@ export interface StartOrder extends PolicyInForce {
   /** Which worker it is, from 0. */
   readonly worker: number;
   readonly shared: SharedState;
-  /** Where each listener is to listen, ports known; a listener that is not in it is served by another thread. */
-  readonly binds: ReadonlyMap<string, Bind>;
   /** Several threads listen on one port (SO_REUSEPORT). */
   readonly reusePort: boolean;
   /** It takes the place of one that died after the drain had begun, or was announced. */
@@ -51,6 +59,10 @@ export interface StartOrder extends PolicyInForce {
 export type Order =
   | StartOrder
   | ({ readonly type: 'policy' } & PolicyInForce)
+  /** Answered with `prepared` or `refused`. */
+  | ({ readonly type: 'prepare' } & Preparation)
+  /** What was prepared is not needed. */
+  | { readonly type: 'discard' }
   | { readonly type: 'keys'; readonly issuer: string; readonly keys: KeyState }
   /** Answers `refresh`; new keys, if there are any, were sent before. */
   | { readonly type: 'refreshed'; readonly ticket: number }
@@ -69,6 +81,7 @@ export type Report =
   | { readonly type: 'serving' }
   /** It cannot start; the message is for people. */
   | { readonly type: 'failed'; readonly message: string }
+  | { readonly type: 'prepared'; readonly epoch: number }
   | { readonly type: 'adopted'; readonly epoch: number }
   /** It has kept the policy that it had; the message is for people. */
   | { readonly type: 'refused'; readonly epoch: number; readonly message: string }

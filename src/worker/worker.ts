@@ -29,7 +29,8 @@ export class Worker {
   #plane: DataPlane | undefined;
   #log: Log | undefined;
   #tickets = 0;
-  #started: Promise<void> = Promise.resolve();
+  /** What opens listeners: orders that come meanwhile wait, or they would miss those that are not open yet. */
+  #opening: Promise<void> = Promise.resolve();
 
   constructor(options: WorkerOptions) {
     this.#options = options;
@@ -37,14 +38,16 @@ export class Worker {
 
   async obey(order: Order): Promise<void> {
     const { report } = this.#options;
-    // A policy that came while listeners are being opened would miss those that are not open yet.
-    if (order.type !== 'start') await this.#started;
+    if (order.type !== 'start') await this.#opening;
     switch (order.type) {
       case 'start':
-        this.#started = this.#start(order);
-        return this.#started;
+        return (this.#opening = this.#start(order));
+      case 'prepare':
+        return (this.#opening = this.#prepare(order));
+      case 'discard':
+        return (this.#opening = this.#plane?.discard() ?? Promise.resolve());
       case 'policy':
-        return this.#adopt(order);
+        return (this.#opening = this.#adopt(order));
       case 'keys':
         return this.#plane?.updateKeys(order.issuer, order.keys);
       case 'refreshed':
@@ -88,13 +91,21 @@ export class Worker {
     }
   }
 
-  #adopt(order: Extract<Order, { type: 'policy' }>): void {
+  async #prepare(order: Extract<Order, { type: 'prepare' }>): Promise<void> {
+    await this.#answer(order.epoch, 'prepared', async () => this.#plane?.prepare(order));
+  }
+
+  async #adopt(order: Extract<Order, { type: 'policy' }>): Promise<void> {
+    await this.#answer(order.epoch, 'adopted', async () => this.#plane?.adopt(order));
+  }
+
+  async #answer(epoch: number, type: 'prepared' | 'adopted', done: () => Promise<void>): Promise<void> {
     const { report } = this.#options;
     try {
-      this.#plane?.adopt(order);
-      report({ type: 'adopted', epoch: order.epoch });
+      await done();
+      report({ type, epoch });
     } catch (error) {
-      report({ type: 'refused', epoch: order.epoch, message: messageOf(error) });
+      report({ type: 'refused', epoch, message: messageOf(error) });
     }
   }
 

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import { claimBind } from '../../src/edge/listen/claim.ts';
 import { makeCertificate } from '../support/pki.ts';
 import {
   HOST,
@@ -11,6 +12,7 @@ import {
   readPage,
   readSeries,
   SERVER_CA,
+  sendRequest,
   startTestGateway,
   startUpstream,
   writePolicy,
@@ -43,6 +45,54 @@ test('reloads in worker threads, of routes, limits and the certificate: no reque
   await pause(BETWEEN);
   await assertServed(t, load);
   assert.equal(await gateway.count('holdfast_reloads_total', { result: 'adopted' }), RELOADS);
+});
+
+test('two hundred changes of listeners beside the one under load: no request of it fails', {
+  timeout: 300_000,
+}, async (t) => {
+  const CHANGES = 200;
+  const more = 'workers: 2\nlog: { level: fatal }\ndrain: { delay: 0s, grace: 5s }';
+  const tls = 'tls: { certificates: [{ cert: tls.crt, key_file: tls.key }] }';
+  const listener = (name: string, port: number) =>
+    `- { name: ${name}, bind: "127.0.0.1:${port}", origins: ["https://${HOST}"], ${tls} }`;
+  const ports = await Promise.all(
+    [0, 1, 2].map(async () => portOf(await claimBind({ host: '127.0.0.1', port: 0 }, 'test'))),
+  );
+  const [stable = 0, one = 0, two = 0] = ports;
+  // Comes, goes, changes its name, and moves.
+  const others = [
+    [],
+    [['guest', one]],
+    [
+      ['guest', one],
+      ['other', two],
+    ],
+    [['renamed', one]],
+    [['guest', two]],
+  ] as const;
+  const wishes = (nth: number) => ({
+    listeners: [['stable', stable] as const, ...(others[nth % others.length] ?? [])]
+      .map(([name, port]) => listener(name, port))
+      .join('\n'),
+    routes: open(`after-${nth}`),
+    more,
+  });
+  const gateway = await startTestGateway(t, { ...wishes(0), threads: true });
+  answerLoad(gateway.upstream);
+  const load = startLoad(t, stable);
+  const began = performance.now();
+  for (let nth = 1; nth <= CHANGES; nth++) {
+    await gateway.reload(wishes(nth));
+    const expected = others[nth % others.length] ?? [];
+    for (const [, port] of expected)
+      assert.equal((await sendRequest(port, 'GET', `/quick/${nth}-${port}`)).status, 200);
+    assert.equal(gateway.running.listeners.length, 1 + expected.length);
+  }
+  t.diagnostic(`${CHANGES} changes in ${Math.round(performance.now() - began)} ms`);
+  await pause(BETWEEN);
+  await assertServed(t, load);
+  assert.equal(await gateway.count('holdfast_reloads_total', { result: 'adopted' }), CHANGES);
+  assert.equal(await gateway.count('holdfast_worker_restarts_total'), 0);
 });
 
 test('reloads of the command, by SIGHUP and by files that change, good ones and bad ones: no request fails', async (t) => {

@@ -200,7 +200,17 @@ test('a file that changes is read again, one that is wrong is refused with its p
   const restart = await command.logged('configuration refused: nothing was changed', 2);
   assert.match(String(restart['problems']), /holdfast\.yaml:2:10 workers: needs a restart/);
 
-  change((text) => text.replace('\nworkers: 3', '').replace('/moved/*', '/again/*'));
+  const [, taken = ''] = /:(\d+)$/.exec(String((await command.logged('serving'))['admin'])) ?? [];
+  change((text) =>
+    text
+      .replace('\nworkers: 3', '')
+      .replace('listeners:\n', `listeners:\n  - { name: late, bind: "127.0.0.1:${taken}", origins: [] }\n`),
+  );
+  const inUse = await command.logged('configuration refused: nothing was changed', 3);
+  assert.deepEqual(inUse['problems'], [
+    `${file}:3:25 listeners[0].bind: cannot be bound: the address is in use by another process; nothing was changed`,
+  ]);
+  change((text) => text.replace(/^ {2}- \{ name: late.*\n/m, '').replace('/moved/*', '/again/*'));
   await command.logged('policy adopted', 2);
   assert.equal((await ask('/again/1')).status, 200);
   command.signal('SIGHUP');
@@ -208,7 +218,7 @@ test('a file that changes is read again, one that is wrong is refused with its p
   rmSync(file);
   command.signal('SIGHUP');
   assert.match(
-    String((await command.logged('configuration refused: nothing was changed', 3))['problems']),
+    String((await command.logged('configuration refused: nothing was changed', 4))['problems']),
     /cannot be read/,
   );
   assert.equal((await ask('/again/1')).status, 200);

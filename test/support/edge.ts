@@ -141,6 +141,7 @@ export async function serveListener(
     },
   };
   const open = await openListener(listener, serve, false, ticketSecret);
+  open.begin();
   context.after(() => open.close());
   return {
     open,

@@ -62,7 +62,8 @@ test('a policy that comes while a worker starts counts for its listeners, too', 
   const before = compile(t, {}, upstream.origin);
   const after = compile(t, { listener: 'limits: { header_size: 1KiB }' }, upstream.origin);
   const { worker, reports } = makeWorker(t);
-  const next: Order = { type: 'policy', epoch: 1, policy: after, keys: new Map(), shorterMemories: [] };
+  const binds = new Map([['public', bind]]);
+  const next: Order = { type: 'policy', epoch: 1, policy: after, keys: new Map(), shorterMemories: [], binds };
   await Promise.all([worker.obey(startOrder(before, bind)), worker.obey(next)]);
   assert.deepEqual(
     reports.map(({ type }) => type),

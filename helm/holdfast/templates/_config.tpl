@@ -81,8 +81,8 @@
 {{- end }}
 
 {{/*
-Keys that a reload refuses (docs/reload.md#what-needs-a-restart). A change of them rolls the pods, a change of anything else is taken up
-by the pods that run.
+Keys that a reload refuses (docs/reload.md#what-needs-a-restart), and where listeners are, which is part of the pod. A change of them rolls the
+pods, a change of anything else is taken up by the pods that run.
 */}}
 {{- define "holdfast.restartKeys" -}}
 {{- $config := include "holdfast.config" . | fromJson -}}

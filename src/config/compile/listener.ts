@@ -8,6 +8,7 @@ import type { Compilation } from './compilation.ts';
 import { isLoopback } from '../../http/address.ts';
 import { checkSettableField } from './field.ts';
 import { authoritiesAt, covers, type KeyPair, keyPairAt, revocationsAt } from './pem.ts';
+import { collide } from '../../policy/addresses.ts';
 import type { ConfigPath } from '../problem.ts';
 import { compilePeerRules } from './trusted-peers.ts';
 import type {
@@ -305,12 +306,4 @@ function compileProxyProtocol(compilation: Compilation, at: ConfigPath, config: 
     );
   }
   return true;
-}
-
-/** Whether both cannot be bound at once; port 0 is a new port each time. */
-function collide(one: Bind, two: Bind): boolean {
-  if ('path' in one || 'path' in two) return 'path' in one && 'path' in two && one.path === two.path;
-  const everywhere = (host: string): boolean => host === '0.0.0.0' || host === '::';
-  const overlap = one.host === two.host || everywhere(one.host) || everywhere(two.host);
-  return one.port === two.port && one.port !== 0 && overlap;
 }

@@ -15,7 +15,6 @@ import {
   list,
   name,
   orNone,
-  RESTART,
   size,
   sizeOrNone,
   text,
@@ -127,7 +126,7 @@ const limits = z.strictObject({
 
 export const listener = z.strictObject({
   name: name.describe('What routes call this listener.'),
-  bind: bind.describe('host:port, "[::]:8443" or unix:/run/holdfast.sock.').meta(RESTART),
+  bind: bind.describe('host:port, "[::]:8443" or unix:/run/holdfast.sock.'),
   mode: choice('proxy', 'decide')
     .prefault('proxy')
     .describe('proxy forwards; decide answers another proxy about a request that it describes, and forwards nothing.'),
@@ -170,10 +169,7 @@ export const listener = z.strictObject({
   client_certificate_from: orNone(certificateSource, '{ format, field }')
     .prefault('none')
     .describe("Where a trusted peer that terminated TLS put the client's certificate."),
-  proxy_protocol: choiceOrNone('required')
-    .prefault('none')
-    .describe('PROXY protocol v1 and v2 from trusted peers.')
-    .meta(RESTART),
+  proxy_protocol: choiceOrNone('required').prefault('none').describe('PROXY protocol v1 and v2 from trusted peers.'),
   interaction_id: orNone(field, 'a field name such as X-FAPI-Interaction-Id')
     .prefault('none')
     .describe(

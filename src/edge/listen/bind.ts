@@ -13,9 +13,20 @@ const WHY: Readonly<Record<string, string>> = {
   ENOENT: 'the directory does not exist',
 };
 
+/** Thrown for people: `WHO cannot bind ADDRESS: WHY`. */
+export class BindError extends Error {
+  readonly why: string;
+
+  constructor(cause: unknown, bind: Bind, who: string) {
+    const why = WHY[codeOf(cause)] ?? codeOf(cause);
+    super(`${who} cannot bind ${formatBind(bind)}: ${why}`, { cause });
+    this.why = why;
+  }
+}
+
 /**
  * Makes a server listen. @returns the address as bound: the port is known where the policy said 0
- * Throws an Error for people, `WHO cannot bind ADDRESS: WHY`. The file of a unix socket on which nobody listens any more is
+ * Throws BindError. The file of a unix socket on which nobody listens any more is
  * replaced; Node removes it when the server closes.
  * @param reusePort other threads listen there as well (SO_REUSEPORT)
  */
@@ -24,10 +35,10 @@ export async function bindServer(server: Server, bind: Bind, who: string, reuseP
     await listen(server, bind, reusePort);
   } catch (error) {
     const stale = 'path' in bind && codeOf(error) === 'EADDRINUSE' && (await isStale(bind.path));
-    if (!stale) throw cannotBind(error, bind, who);
+    if (!stale) throw new BindError(error, bind, who);
     await unlink(bind.path);
     await listen(server, bind, false).catch((again: unknown) => {
-      throw cannotBind(again, bind, who);
+      throw new BindError(again, bind, who);
     });
   }
   const address = server.address();
@@ -55,11 +66,6 @@ async function isStale(path: string): Promise<boolean> {
     });
     probe.once('error', (error) => resolve(codeOf(error) === 'ECONNREFUSED'));
   });
-}
-
-function cannotBind(error: unknown, bind: Bind, who: string): Error {
-  const code = codeOf(error);
-  return new Error(`${who} cannot bind ${formatBind(bind)}: ${WHY[code] ?? code}`, { cause: error });
 }
 
 function codeOf(error: unknown): string {

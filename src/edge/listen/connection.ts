@@ -92,6 +92,8 @@ export function compileStanding(before: Listener, now: Listener): Standing {
   const { proxyProtocol, clientCertificate } = now;
   const sameTransport =
     (before.tls === undefined) === (now.tls === undefined) && before.proxyProtocol === proxyProtocol;
+  // Under another name it is another listener, with other routes.
+  const same = sameTransport && before.name === now.name;
   const sameRules = isDeepStrictEqual(before.clientCertificate, clientCertificate);
   const peers = compileTrustedPeers(now.trustedPeers);
   return ({ remoteAddress, evidence, trustedUntil: until, forwarding }, peer) => {
@@ -99,7 +101,7 @@ export function compileStanding(before: Listener, now: Listener): Standing {
     const nobody = proxyProtocol && remoteAddress === undefined;
     const trust = nobody ? undefined : trustOf(peers, remoteAddress, evidence);
     const sameTrust = (trust?.until ?? 0) === until && trust?.forwarding === forwarding;
-    return sameTransport && sameEvidence && sameTrust && (!proxyProtocol || maySendHeader(peer, peers));
+    return same && sameEvidence && sameTrust && (!proxyProtocol || maySendHeader(peer, peers));
   };
 }
 

@@ -1,6 +1,6 @@
 // The generations of a listener: a reload opens a new door, and old ones empty.
 
-import { createServer, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import type { Bind, Listener } from '../../policy/policy.ts';
 import { Admission } from './admission.ts';
@@ -18,10 +18,10 @@ export interface Door {
   /** Serves it, where there is a place for it. */
   take(socket: Socket): void;
   /**
-   * The listener has become another: connections for which this changes whom they are from, or how they came, end gracefully;
+   * The listener has become another, or is gone (undefined): connections for which this changes whom they are from, or how they came, end gracefully;
    * all others live on. Calls `emptied` when the last one has ended, at once where there is none.
    */
-  retire(now: Listener, emptied: () => void): void;
+  retire(now: Listener | undefined, emptied: () => void): void;
   /** The secret from which ticket keys are derived is another one. */
   setTicketSecret(secret: Uint8Array): void;
   drain(whom: Draining): void;
@@ -32,6 +32,8 @@ export interface Door {
 export interface OpenListener {
   /** As bound: the port is known where the policy said 0. */
   readonly bind: Bind;
+  /** From now on connections are served; those that came before were ended at once. */
+  begin(): void;
   /** Connections that are open now, handshakes included. */
   connections(): number;
   /** The most that were open at once since the last call. */
@@ -57,6 +59,11 @@ export interface OpenListener {
    */
   drain(whom: Draining): void;
   /**
+   * The listener is gone while the gateway serves on. Takes no new connections; those that exist end with the answers that are on their way
+   * (`Connection: close`, GOAWAY), idle ones and tunnels at once, and no request that comes later is one. Resolves when all have ended.
+   */
+  leave(): Promise<void>;
+  /**
    * Takes no new connections and ends those that exist with the answer they wait for; idle ones at once. Resolves when all
    * have ended. Requests that still come in are served, with `Connection: close`.
    */
@@ -80,35 +87,44 @@ interface Making {
 
 /** Binds a listener's address, and hands every socket that comes in to the newest door. */
 export async function openDoors(first: Listener, making: Making): Promise<OpenListener> {
-  const { reusePort, ticketSecret, door, onError, displaced } = making;
-  let secret = ticketSecret;
   const admission = new Admission({
     most: first.limits.connections,
     ceiling: readDescriptorCeiling(),
     takesAll: false,
-    displaced,
+    displaced: making.displaced,
   });
-  const doors = new Doors(door(first, secret, admission));
-  const acceptor = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => doors.newest.take(socket));
-  const bind = await bindServer(acceptor, first.bind, `listener "${first.name}"`, reusePort).catch((error: unknown) => {
+  const doors = new Doors(making.door(first, making.ticketSecret, admission));
+  let begun = false;
+  const acceptor = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
+    if (begun) doors.newest.take(socket);
+    else socket.destroy();
+  });
+  const who = `listener "${first.name}"`;
+  const bind = await bindServer(acceptor, first.bind, who, making.reusePort).catch((error: unknown) => {
     doors.stop();
     throw error;
   });
-  acceptor.on('error', onError);
-  let stopped: Promise<void> | undefined;
-  const stop = () => {
-    stopped ??= new Promise((resolve) => {
-      acceptor.close(() => resolve());
-      doors.stop();
-    });
-    return stopped;
-  };
+  acceptor.on('error', making.onError);
   return {
     bind,
+    begin: () => (begun = true),
     connections: () => admission.count,
     takePeak: () => admission.takePeak(),
+    drain: (whom) => doors.drain(whom),
+    ...changes(first, making, { doors, admission }),
+    ...ends(acceptor, doors),
+  };
+}
+
+function changes(
+  { bind }: Listener,
+  { door, ticketSecret }: Making,
+  { doors, admission }: { readonly doors: Doors; readonly admission: Admission },
+): Pick<OpenListener, 'prepare' | 'setTicketSecret'> {
+  let secret = ticketSecret;
+  return {
     prepare(wanted) {
-      const listener = { ...wanted, bind: first.bind };
+      const listener = { ...wanted, bind };
       if (isDeepStrictEqual(listener, doors.newest.listener)) return () => {};
       const next = door(listener, secret, admission);
       return () => {
@@ -120,7 +136,23 @@ export async function openDoors(first: Listener, making: Making): Promise<OpenLi
       secret = next;
       doors.newest.setTicketSecret(next);
     },
-    drain: (whom) => doors.drain(whom),
+  };
+}
+
+function ends(acceptor: Server, doors: Doors): Pick<OpenListener, 'leave' | 'stop' | 'close'> {
+  let stopped: Promise<void> | undefined;
+  const stop = () => {
+    stopped ??= new Promise((resolve) => {
+      acceptor.close(() => resolve());
+      doors.stop();
+    });
+    return stopped;
+  };
+  return {
+    async leave() {
+      acceptor.close();
+      await doors.leave();
+    },
     stop,
     async close() {
       const all = stop();
@@ -150,6 +182,12 @@ class Doors {
     this.#newest = next;
     this.#put(next);
     for (const door of before) door.retire(next.listener, () => this.#all.delete(door));
+  }
+
+  async leave(): Promise<void> {
+    const all = [...this.#all].map((door) => new Promise<void>((resolve) => door.retire(undefined, resolve)));
+    await Promise.all(all);
+    this.#all.clear();
   }
 
   #put(door: Door): void {

@@ -259,8 +259,8 @@ export class HttpDoor implements Door {
     else hangUp(socket);
   }
 
-  retire(now: Listener, emptied: () => void): void {
-    this.#stands = compileStanding(this.listener, now);
+  retire(now: Listener | undefined, emptied: () => void): void {
+    this.#stands = now === undefined ? () => false : compileStanding(this.listener, now);
     this.#emptied = emptied;
     for (const [socket, open] of this.#open) if (!this.#stands(open.connection, socket as Socket)) finish(socket, open);
     for (const [socket, http2] of this.#http2) if (!this.#stands(http2.connection, socket as Socket)) http2.retire();
