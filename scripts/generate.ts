@@ -11,6 +11,7 @@ import { chartSchema } from './generate/chart-schema.ts';
 import { clientsPage } from './generate/clients-page.ts';
 import { configurationPage } from './generate/configuration-page.ts';
 import { conformancePage } from './generate/conformance-page.ts';
+import { parametersDefinition, policyDefinition } from './generate/custom-resources.ts';
 import { decisionsPage } from './generate/decisions-page.ts';
 import { caddyFields, haproxyFields, nginxFields, traefikFields } from './generate/front-fields.ts';
 import { logPage } from './generate/log-page.ts';
@@ -38,6 +39,8 @@ export const GENERATED: Readonly<Record<string, () => string | Promise<string>>>
   'docs/rejections.md': rejectionsPage,
   'docs/scaling.svg': scalingChart,
   'docs/tree.md': () => treePage(ROOT),
+  'helm/holdfast-controller/crds/holdfastparameters.yaml': parametersDefinition,
+  'helm/holdfast-controller/crds/holdfastpolicies.yaml': policyDefinition,
   'helm/holdfast/templates/prometheusrule.yaml': () => alertTemplate(ROOT),
   'helm/holdfast/values.schema.json': chartSchema,
   'schema/holdfast.schema.json': () => `${JSON.stringify(jsonSchema(), undefined, 2)}\n`,

@@ -48,3 +48,13 @@ export function textMap(value: unknown): Readonly<Record<string, string>> {
 export function unknownMembers(value: Json, known: readonly string[]): readonly string[] {
   return Object.keys(value).filter((name) => !known.includes(name));
 }
+
+/** A scalar of nested data as text; undefined: there is none. */
+export function scalarAt(data: unknown, path: readonly (string | number)[]): string | undefined {
+  const found = path.reduce<unknown>((value, key) => {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined;
+    return (value as Record<string | number, unknown>)[key];
+  }, data);
+  const isScalar = typeof found === 'string' || typeof found === 'number' || typeof found === 'boolean';
+  return isScalar ? String(found) : undefined;
+}

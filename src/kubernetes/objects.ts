@@ -145,7 +145,9 @@ export interface RouteRule {
 }
 
 export interface AttachedRoute {
-  readonly kind: 'HTTPRoute' | 'GRPCRoute';
+  readonly kind: 'HTTPRoute' | 'GRPCRoute' | 'Ingress';
+  /** What its routes in a configuration are called; no other one has it. */
+  readonly id: string;
   readonly meta: Meta;
   readonly parentRefs: readonly ParentReference[];
   readonly hostnames: readonly string[];

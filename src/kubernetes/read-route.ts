@@ -23,6 +23,7 @@ function readRoute(object: Json, kind: AttachedRoute['kind']): AttachedRoute | u
   if (meta === undefined || spec === undefined) return undefined;
   return {
     kind,
+    id: `${kind === 'HTTPRoute' ? '' : 'grpc.'}${meta.namespace}.${meta.name}`,
     meta,
     parentRefs: mappings(spec.parentRefs).map(readParentReference),
     hostnames: texts(spec.hostnames).map((host) => host.toLowerCase()),

@@ -1,11 +1,8 @@
 // The Secrets and ConfigMaps to which objects refer.
 
+import { contentOfParameters } from './shared-files.ts';
 import type { GatewayObject, ListenerSpec, Reference } from './objects.ts';
-import type { ClusterState, Name } from './state.ts';
-
-export interface ContentName extends Name {
-  readonly kind: 'Secret' | 'ConfigMap';
-}
+import type { ClusterState, ContentName } from './state.ts';
 
 /**
  * Secrets and ConfigMaps that Gateways, ListenerSets, BackendTLSPolicies, Ingresses and parameters name, each once.
@@ -13,6 +10,7 @@ export interface ContentName extends Name {
  */
 export function referencedContent(state: Omit<ClusterState, 'secrets' | 'configMaps'>): readonly ContentName[] {
   const named = [
+    ...state.parameters.flatMap(contentOfParameters),
     ...state.gateways.flatMap(ofGateway),
     ...state.listenerSets.flatMap(({ meta, listeners }) => ofListeners(listeners, meta.namespace)),
     ...state.backendTlsPolicies.flatMap(({ meta, caCertificateRefs }) => located(caCertificateRefs, meta.namespace)),

@@ -56,6 +56,11 @@ export interface Name {
   readonly name: string;
 }
 
+/** An object whose content is read. */
+export interface ContentName extends Name {
+  readonly kind: 'Secret' | 'ConfigMap';
+}
+
 export interface Settings {
   /** Whose GatewayClasses count: `spec.controllerName`. */
   readonly controllerName: string;
@@ -103,8 +108,24 @@ export interface ObjectEvent extends Name {
   readonly message: string;
 }
 
+/** What holds for a rule of a route on one listener. */
+export interface EffectivePolicy {
+  readonly gateway: Name;
+  readonly listener: string;
+  readonly route: Name & { readonly kind: string };
+  /** Counted from 0. */
+  readonly rule: number;
+  readonly ruleName: string | undefined;
+  /** `namespace/name`, the Gateway's first. */
+  readonly policies: readonly string[];
+  /** Undefined: requests get 503. */
+  readonly demand: Readonly<Record<string, unknown>> | undefined;
+  readonly refusal: string | undefined;
+}
+
 export interface Translation {
   readonly dataPlanes: readonly PlannedDataPlane[];
   readonly statuses: readonly ObjectStatus[];
   readonly events: readonly ObjectEvent[];
+  readonly effective: readonly EffectivePolicy[];
 }

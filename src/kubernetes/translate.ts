@@ -1,32 +1,216 @@
 // The translation of a cluster into configurations of data planes and statuses of objects.
 
-import { condition } from './condition.ts';
-import type { ClusterState, Settings, Translation } from './state.ts';
+import { BackendTlsPolicies } from './backend-tls.ts';
+import { parentKey } from './attach.ts';
+import { type GatewayPlan, planGateway, type Surroundings } from './gateway-plan.ts';
+import { ClusterIndex, compareTexts, inPrecedence, nameKey } from './index.ts';
+import { annotatedPolicies, ingressParts, ingressStatus, isOfIngress } from './ingress.ts';
+import { attachedSets, servingPorts, targetPort } from './listeners.ts';
+import type { AttachedRoute, GatewayObject } from './objects.ts';
+import { type ClassTerms, classTerms } from './parameters.ts';
+import { Policies } from './policies.ts';
+import { HOLDFAST_GROUP } from './read-common.ts';
+import type {
+  ClusterState,
+  Name,
+  ObjectEvent,
+  ObjectStatus,
+  PlannedDataPlane,
+  RunningDataPlane,
+  Settings,
+  Translation,
+} from './state.ts';
+import { classStatus, gatewayStatus, listenerSetStatus } from './status-gateway.ts';
+import { backendTlsStatus, policyStatus, routeStatus } from './status-route.ts';
 
 /**
- * Translates everything that Gateways of our classes serve. The result depends on the arguments alone.
- * @returns in an order that does not depend on that of the objects: equal states give equal translations
+ * Translates everything that Gateways of our classes serve. The result depends on the arguments alone, and not on the order of
+ * objects. Where something cannot be had as it is written, requests for it are refused, and the status of the object says why.
  * NOT checked: whether anything that runs has taken the configurations.
  */
 export function translate(state: ClusterState, settings: Settings): Translation {
-  const classes = state.gatewayClasses.filter(({ controllerName }) => controllerName === settings.controllerName);
-  return {
-    dataPlanes: [],
-    statuses: classes.map(({ meta }) => ({
-      group: 'gateway.networking.k8s.io',
-      kind: 'GatewayClass',
-      namespace: '',
-      name: meta.name,
-      status: {
-        conditions: [
-          condition('Accepted', undefined, {
-            reason: 'Pending',
-            message: 'Not translated yet.',
-            generation: meta.generation,
-          }),
-        ],
-      },
-    })),
-    events: [],
+  const ingress = ingressParts(new ClusterIndex(state), settings.controllerName);
+  const index = new ClusterIndex({
+    ...state,
+    routes: [...state.routes, ...ingress.routes],
+    listenerSets: [...state.listenerSets, ...ingress.listenerSets],
+  });
+  const byName = new Map(state.policies.map((one) => [nameKey(one.meta.namespace, one.meta.name), one]));
+  const classes = new Map(
+    state.gatewayClasses
+      .filter(({ controllerName }) => controllerName === settings.controllerName)
+      .map((one) => [one.meta.name, { object: one, terms: classTerms(index, one) }]),
+  );
+  const policies = new Policies(index);
+  const backendTls = new BackendTlsPolicies(index);
+  const surroundings: Surroundings = {
+    index,
+    policies,
+    backendTls,
+    byParent: routesByParent(index.state.routes),
+    more: (route) => annotatedPolicies(route, byName),
+    now: settings.now,
   };
+  const plans = inPrecedence(state.gateways).flatMap((gateway) => {
+    const own = classes.get(gateway.className);
+    return own === undefined ? [] : [{ terms: own.terms, plan: planGateway(gateway, own.terms, surroundings) }];
+  });
+  const shared = { index, policies, backendTls, controllerName: settings.controllerName };
+  const all = plans.map(({ plan }) => plan);
+  return {
+    dataPlanes: plans.map(({ plan, terms }) => dataPlane(plan, terms)),
+    statuses: inOrder([
+      ...[...classes.values()].map(({ object, terms }) => classStatus(object, terms.trouble)),
+      ...all.flatMap((plan) => statusesOfGateway(plan, index)),
+      ...routeStatuses(state.routes, all, settings.controllerName),
+      ...ingressStatuses(ingress.routes, all, state),
+      ...policyStatuses(all, shared),
+    ]),
+    events: policyEvents(state, policies),
+    effective: all.flatMap(({ effective }) => effective),
+  };
+}
+
+function routesByParent(routes: readonly AttachedRoute[]): ReadonlyMap<string, readonly AttachedRoute[]> {
+  const byParent = new Map<string, AttachedRoute[]>();
+  for (const route of routes) {
+    const keys = new Set(route.parentRefs.flatMap((reference) => parentKey(route, reference) ?? []));
+    for (const key of keys) {
+      const known = byParent.get(key);
+      if (known === undefined) byParent.set(key, [route]);
+      else known.push(route);
+    }
+  }
+  return byParent;
+}
+
+function dataPlane({ gateway, listeners, configured }: GatewayPlan, { parameters }: ClassTerms): PlannedDataPlane {
+  return {
+    gateway: nameOfGateway(gateway),
+    configuration: configured.configuration,
+    ports: [...servingPorts(listeners).keys()].map((port) => ({
+      name: `p${port}`,
+      port,
+      targetPort: targetPort(port),
+    })),
+    labels: gateway.infrastructure.labels,
+    annotations: gateway.infrastructure.annotations,
+    parameters: parameters && { service: parameters.service, deployment: parameters.deployment },
+  };
+}
+
+function nameOfGateway({ meta }: GatewayObject): Name {
+  return { namespace: meta.namespace, name: meta.name };
+}
+
+function statusesOfGateway(plan: GatewayPlan, index: ClusterIndex): readonly ObjectStatus[] {
+  const { gateway, listeners, attachments, configured } = plan;
+  const sets = attachedSets(index, gateway).filter(({ set }) => !isOfIngress(set));
+  const ofSets = sets.map(({ set, admitted }) => {
+    const own = listeners.filter(({ owner }) => owner.kind === 'ListenerSet' && owner.meta === set.meta);
+    return listenerSetStatus(set, admitted ? own : undefined, attachments);
+  });
+  const running = runningOf(index.state.running, gateway);
+  const facts = {
+    listeners,
+    attachments,
+    running,
+    problems: configured.problems,
+    attachedSets: sets.filter(({ admitted }) => admitted).length,
+    refused: refusalOf(gateway),
+  };
+  return [gatewayStatus(gateway, facts), ...ofSets];
+}
+
+function refusalOf({ infrastructure, addresses }: GatewayObject): { reason: string; message: string } | undefined {
+  if (infrastructure.parametersRef !== undefined) {
+    const message = 'infrastructure.parametersRef is not supported, expected parameters of the GatewayClass.';
+    return { reason: 'InvalidParameters', message };
+  }
+  const odd = addresses.find(({ type }) => type !== 'IPAddress' && type !== 'Hostname');
+  return odd && { reason: 'UnsupportedAddress', message: `Addresses of type ${odd.type} are not supported.` };
+}
+
+/** Routes that no longer refer to a Gateway of ours have an empty list, so that our entries go. */
+function routeStatuses(
+  routes: readonly AttachedRoute[],
+  plans: readonly GatewayPlan[],
+  controllerName: string,
+): readonly ObjectStatus[] {
+  const parents = plans.flatMap(({ attachments, findings }) =>
+    attachments.map((attachment) => ({ attachment, findings: findings.get(attachment.route) })),
+  );
+  const byRoute = Map.groupBy(parents, ({ attachment }) => attachment.route);
+  return routes
+    .filter((route) => byRoute.has(route) || route.reporters.includes(controllerName))
+    .map((route) => routeStatus(route, byRoute.get(route) ?? [], controllerName));
+}
+
+/** One for each Ingress, with the addresses of the Gateways that take one of its hosts. */
+function ingressStatuses(
+  routes: readonly AttachedRoute[],
+  plans: readonly GatewayPlan[],
+  { running }: ClusterState,
+): readonly ObjectStatus[] {
+  return [...Map.groupBy(routes, ({ meta }) => meta).values()].flatMap((own) => {
+    const [first] = own;
+    const serving = plans.filter(({ attachments }) =>
+      attachments.some(({ route, taken }) => taken.length > 0 && own.includes(route)),
+    );
+    const planes = serving.flatMap(({ gateway }) => runningOf(running, gateway) ?? []);
+    return first === undefined ? [] : [ingressStatus(first, planes)];
+  });
+}
+
+function runningOf(running: ClusterState['running'], { meta }: GatewayObject): RunningDataPlane | undefined {
+  return running.find(({ gateway }) => gateway.namespace === meta.namespace && gateway.name === meta.name);
+}
+
+interface Shared {
+  readonly index: ClusterIndex;
+  readonly policies: Policies;
+  readonly backendTls: BackendTlsPolicies;
+  readonly controllerName: string;
+}
+
+function policyStatuses(plans: readonly GatewayPlan[], shared: Shared): readonly ObjectStatus[] {
+  const { index, policies, backendTls, controllerName } = shared;
+  const { state } = index;
+  const effective = plans.flatMap((plan) => plan.effective);
+  const byPolicy = new Map<string, (typeof effective)[number][]>();
+  for (const one of effective) {
+    for (const policy of one.policies) {
+      const known = byPolicy.get(policy);
+      if (known === undefined) byPolicy.set(policy, [one]);
+      else known.push(one);
+    }
+  }
+  const tls = state.backendTlsPolicies.flatMap((policy) => {
+    const gateways = plans
+      .filter(({ tlsPolicies }) => tlsPolicies.has(policy))
+      .map(({ gateway }) => nameOfGateway(gateway));
+    if (gateways.length === 0 && !policy.reporters.includes(controllerName)) return [];
+    return [backendTlsStatus(policy, gateways, { policies: backendTls, controllerName })];
+  });
+  const ours = state.policies.map((policy) =>
+    policyStatus(policy, byPolicy.get(nameKey(policy.meta.namespace, policy.meta.name)) ?? [], {
+      policies,
+      controllerName,
+    }),
+  );
+  return [...tls, ...ours];
+}
+
+function policyEvents(state: ClusterState, policies: Policies): readonly ObjectEvent[] {
+  return inPrecedence(state.policies).flatMap((policy) => {
+    const finding = policies.findingOn(policy);
+    if (finding === undefined) return [];
+    const { namespace, name } = policy.meta;
+    return [{ group: HOLDFAST_GROUP, kind: 'HoldfastPolicy', namespace, name, type: 'Warning' as const, ...finding }];
+  });
+}
+
+function inOrder(statuses: readonly ObjectStatus[]): readonly ObjectStatus[] {
+  const key = ({ kind, namespace, name }: ObjectStatus) => `${kind} ${nameKey(namespace, name)}`;
+  return statuses.toSorted((a, b) => compareTexts(key(a), key(b)));
 }

@@ -42,6 +42,7 @@ test('a cluster without classes of ours is translated into nothing', () => {
     dataPlanes: [],
     statuses: [],
     events: [],
+    effective: [],
   });
 });
 

@@ -11,9 +11,9 @@ type Defaults = Config['defaults'];
 
 /** From the least demanding up; dpop and mtls demand different things, neither more than the other. */
 export const REQUIREMENT_RANKS = { public: 0, token: 1, 'sender-constrained': 2, dpop: 3, mtls: 3 } as const;
-const NONCES = { none: 0, 'on-skew': 1, required: 2 } as const;
+export const NONCE_RANKS = { none: 0, 'on-skew': 1, required: 2 } as const;
 /** By what leaves the gateway: token and proof, the token alone, a token for the upstream, nothing. */
-const AUTHORIZATIONS = { 'as-received': 0, bearer: 1, exchange: 2, remove: 3 } as const;
+export const AUTHORIZATION_RANKS = { 'as-received': 0, bearer: 1, exchange: 2, remove: 3 } as const;
 
 interface Comparison {
   /** Where the route says it. */
@@ -29,7 +29,8 @@ const COMPARISONS: Readonly<Record<Key, Comparison>> = {
   },
   nonce: {
     at: ['dpop', 'nonce'],
-    weaker: ({ dpop }, defaults) => dpop?.nonce !== undefined && NONCES[dpop.nonce] < NONCES[defaults.dpop.nonce],
+    weaker: ({ dpop }, defaults) =>
+      dpop?.nonce !== undefined && NONCE_RANKS[dpop.nonce] < NONCE_RANKS[defaults.dpop.nonce],
   },
   max_age: {
     at: ['dpop', 'max_age'],
@@ -48,10 +49,15 @@ const COMPARISONS: Readonly<Record<Key, Comparison>> = {
     at: ['forward', 'authorization'],
     weaker: ({ forward }, defaults) =>
       forward?.authorization !== undefined &&
-      AUTHORIZATIONS[forward.authorization] < AUTHORIZATIONS[defaults.forward.authorization],
+      AUTHORIZATION_RANKS[forward.authorization] < AUTHORIZATION_RANKS[defaults.forward.authorization],
   },
   encoded: { at: ['encoded'], weaker: ({ encoded }) => encoded.length > 0 },
 };
+
+/** The keys in which a route demands less than the defaults. */
+export function weakerKeys(config: RouteConfig, defaults: Defaults): readonly Key[] {
+  return (Object.keys(COMPARISONS) as Key[]).filter((key) => COMPARISONS[key].weaker(config, defaults));
+}
 
 /**
  * Problems: a key in which the route demands less than the defaults and that it does not name; a key named although it
@@ -60,7 +66,7 @@ const COMPARISONS: Readonly<Record<Key, Comparison>> = {
  */
 export function checkWeaker(compilation: Compilation, at: ConfigPath, config: RouteConfig): void {
   const { defaults } = compilation.read.config;
-  const keys = (Object.keys(COMPARISONS) as Key[]).filter((key) => COMPARISONS[key].weaker(config, defaults));
+  const keys = weakerKeys(config, defaults);
   const named = config.weaker_than_defaults;
   if (compilation.read.includedBy(at) !== undefined) {
     for (const key of keys)

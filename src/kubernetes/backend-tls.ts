@@ -1,0 +1,101 @@
+// BackendTLSPolicies: the one that counts for a port of a Service, and its demands.
+
+import { authoritiesOf, type Unresolved } from './certificates.ts';
+import { condition } from './condition.ts';
+import { type ClusterIndex, inPrecedence, nameKey } from './index.ts';
+import type { BackendTlsPolicy, ServicePort } from './objects.ts';
+import { GATEWAY_GROUP } from './read-common.ts';
+import type { StatusCondition } from './state.ts';
+
+/** TLS to a backend: by which name it is called and known, and by which CAs. Undefined: those of the system. */
+export interface BackendTls {
+  readonly serverName: string;
+  readonly ca: string | undefined;
+}
+
+interface Judged {
+  readonly policy: BackendTlsPolicy;
+  readonly tls: BackendTls | undefined;
+  readonly accepted: Unresolved | undefined;
+  readonly resolved: Unresolved | undefined;
+}
+
+/** All BackendTLSPolicies of a cluster by their target; of several for the same target the first one counts. */
+export class BackendTlsPolicies {
+  readonly #byTarget = new Map<string, Judged>();
+  readonly #conflicted = new Map<BackendTlsPolicy, string>();
+  readonly #judged = new Map<BackendTlsPolicy, Judged>();
+
+  constructor(index: ClusterIndex) {
+    for (const policy of inPrecedence(index.state.backendTlsPolicies)) {
+      const judged = judgePolicy(index, policy);
+      this.#judged.set(policy, judged);
+      for (const target of policy.targetRefs) {
+        if (target.group !== '' || target.kind !== 'Service') continue;
+        const key = `${nameKey(policy.meta.namespace, target.name)}:${target.sectionName ?? ''}`;
+        const earlier = this.#byTarget.get(key);
+        if (earlier === undefined) this.#byTarget.set(key, judged);
+        else this.#conflicted.set(policy, earlier.policy.meta.name);
+      }
+    }
+  }
+
+  /**
+   * The policy of a port, that for the port by name before that for the whole Service.
+   * @returns undefined: none, so that no TLS is demanded
+   */
+  of(namespace: string, service: string, port: ServicePort): Pick<Judged, 'policy' | 'tls'> | undefined {
+    const key = nameKey(namespace, service);
+    const named = port.name === '' ? undefined : this.#byTarget.get(`${key}:${port.name}`);
+    return named ?? this.#byTarget.get(`${key}:`);
+  }
+
+  /** Conditions of a policy as seen by a Gateway whose routes lead to a Service that it targets. */
+  conditions(policy: BackendTlsPolicy): readonly StatusCondition[] {
+    const judged = this.#judged.get(policy);
+    const { generation } = policy.meta;
+    const other = this.#conflicted.get(policy);
+    const conflict = other === undefined ? undefined : conflictWith(other);
+    const accepted = conflict ?? judged?.accepted ?? { reason: 'Accepted', message: 'TLS is used to these backends.' };
+    const resolved = judged?.resolved ?? { reason: 'ResolvedRefs', message: 'All references are resolved.' };
+    return [
+      condition('Accepted', accepted.reason === 'Accepted', { ...accepted, generation }),
+      condition('ResolvedRefs', judged?.resolved === undefined, { ...resolved, generation }),
+    ];
+  }
+}
+
+function conflictWith(other: string): Unresolved {
+  return { reason: 'Conflicted', message: `BackendTLSPolicy ${other} came first for the same target, and counts.` };
+}
+
+function judgePolicy(index: ClusterIndex, policy: BackendTlsPolicy): Judged {
+  const from = { group: GATEWAY_GROUP, kind: 'BackendTLSPolicy', namespace: policy.meta.namespace };
+  const found = policy.caCertificateRefs.map((reference) =>
+    authoritiesOf(index, from, { ...reference, namespace: undefined }),
+  );
+  const wrong = found.find((one) => 'reason' in one);
+  const resolved = wrong && {
+    ...wrong,
+    reason: wrong.reason === 'InvalidCACertificateKind' ? 'InvalidKind' : wrong.reason,
+  };
+  const ca = found.flatMap((one) => ('ca' in one ? [one.ca] : []));
+  const accepted = unacceptable(policy, ca);
+  const tls = { serverName: policy.hostname, ca: policy.wellKnown === undefined ? ca.join('\n') : undefined };
+  return { policy, tls: accepted === undefined ? tls : undefined, accepted, resolved };
+}
+
+function unacceptable(policy: BackendTlsPolicy, ca: readonly string[]): Unresolved | undefined {
+  if (policy.subjectAltNames.length > 0) {
+    const message = 'subjectAltNames are not supported, expected hostname alone.';
+    return { reason: 'Invalid', message };
+  }
+  if (policy.hostname === '') return { reason: 'Invalid', message: 'The hostname is missing.' };
+  if (policy.wellKnown === 'System' && policy.caCertificateRefs.length === 0) return undefined;
+  if (policy.wellKnown !== undefined) {
+    const message = `wellKnownCACertificates ${policy.wellKnown} is not supported here, expected System, or caCertificateRefs alone.`;
+    return { reason: 'Invalid', message };
+  }
+  if (ca.length > 0) return undefined;
+  return { reason: 'NoValidCACertificate', message: 'None of caCertificateRefs leads to CA certificates.' };
+}
