@@ -4,11 +4,11 @@ import type { Permit } from '../binding/permit.ts';
 import { enforce, type Notes, shadow } from '../enforce.ts';
 import { isNonceChallenge } from '../observe/labels.ts';
 import { chooseRoute, groupOf, preflightReach } from '../policy/route-table.ts';
+import { grpcCodeFor, type OwnAnswer } from '../policy/own-answer.ts';
 import type { Route } from '../policy/policy.ts';
 import { grpcCodeOf, Rejection, reject } from '../rejection/rejection.ts';
-import { type Answer, rejectionAnswer } from '../rejection/answer.ts';
+import type { Answer } from '../rejection/answer.ts';
 import { type GrpcCall, readGrpcCall } from '../http/grpc.ts';
-import { presentedScheme } from '../token/presentation.ts';
 import { answer } from './transaction/answer.ts';
 import { type Deciding, letPass, readQuestion } from './decide/decide.ts';
 import { Question } from './decide/question.ts';
@@ -21,11 +21,9 @@ import { metadataAnswer } from './intake/metadata.ts';
 import type { Outcome } from './outcome.ts';
 import { type Ended, type Ending, labelOf, lineOf, recordOf } from './report.ts';
 import { permitLasts } from './forward/tunnel.ts';
+import { answerRefusal, NOTHING_TO_SAY, routeAnswer } from './answers.ts';
 import { type Arrival, correlationRules, grpcCallOf, type ListenerAtWork, type Runtime } from './runtime.ts';
 import { Steps } from './steps.ts';
-
-/** To `OPTIONS *`, and to OPTIONS that must not go further (RFC 9110 §7.6.2, §9.3.7). */
-const NOTHING_TO_SAY: Answer = { status: 204, fields: [['Cache-Control', 'no-store']], body: '' };
 
 /** Takes one request to its end. Never throws: what nobody expected is refused, logged and counted as `internal_error`. */
 export function serve(runtime: Runtime, listener: string, arrival: Arrival): void {
@@ -122,6 +120,7 @@ class Exchange implements ExchangeOwner {
     if (decision.facts.nonceUsed) metrics.countNonceUse(route, facts.authorization[0]);
 
     await this.#evaluateShadow(facts, route);
+    if (route.own !== undefined) return this.#answerByRoute(decision, facts, route, route.own);
     const { exchange } = route.forward;
     if (exchange === undefined) return this.#forward(decision, facts, route);
     const token = await this.#runtime.exchangeToken(decision.facts, exchange, facts.now);
@@ -206,25 +205,13 @@ class Exchange implements ExchangeOwner {
 
   #refuse(rejection: Rejection): void {
     if (this.#settled) return;
-    const { ports, now, metrics, policy } = this.#runtime;
-    const { authorization = [], origin } = this.#facts ?? {};
-    const { transaction } = this.#arrival;
-    const decides = this.#at?.deciding !== undefined;
-    const grpc = grpcCallOf(this.#at, transaction);
-    const answerOf = rejectionAnswer(rejection, {
-      requestId: this.#correlation.requestId,
-      challenge: this.#route?.challenge,
-      presented: presentedScheme(authorization),
-      realm: origin?.authority ?? '',
-      nonce: () => ports.nonces.mint(now()),
-      explain: this.#at?.intake.listener.explainToClients ?? false,
-      problemBase: policy.problemBase,
-      grpc,
-      reasonField: decides,
-    });
+    const { metrics } = this.#runtime;
+    const grpc = grpcCallOf(this.#at, this.#arrival.transaction);
+    const known = { runtime: this.#runtime, at: this.#at, facts: this.#facts, route: this.#route };
+    const answerOf = answerRefusal(rejection, { ...known, requestId: this.#correlation.requestId, grpc });
     metrics.countRejection(this.#route, rejection, 'enforced', recordedTrace(this.#correlation));
     if (answerOf.fields.some(([name]) => name === 'DPoP-Nonce'))
-      metrics.countNonceChallenge(this.#route, authorization[0]);
+      metrics.countNonceChallenge(this.#route, this.#facts?.authorization[0]);
     this.#write({ ...answerOf, fields: [...answerOf.fields, ...this.#corsFields(grpc)] });
     const failed =
       rejection.stage === 'upstream' && rejection.status >= 500 && rejection.reason !== 'upstream_queue_full';
@@ -239,9 +226,17 @@ class Exchange implements ExchangeOwner {
     return [...corsFields(this.#cors, this.#facts?.browserOrigin, grpc), ['Vary', 'Origin']];
   }
 
-  #answer(own: Answer): void {
+  /** The route itself is the end of the way: behind the same decision as an upstream. */
+  #answerByRoute(permit: Permit, facts: EdgeFacts, route: Route, own: OwnAnswer): void {
+    const grpc = grpcCallOf(this.#at, this.#arrival.transaction);
+    const made = routeAnswer(permit, { at: this.#at, own, facts, edits: route.responseFields, grpc });
+    const grpcStatus = made.status === own.status ? undefined : grpcCodeFor(own.status);
+    this.#answer({ ...made, fields: [...made.fields, ...this.#corsFields(grpc)] }, grpcStatus);
+  }
+
+  #answer(own: Answer, grpcStatus?: number): void {
     this.#write(own);
-    this.#report({ outcome: 'answered', status: own.status, sent: 0 });
+    this.#report({ outcome: 'answered', status: own.status, sent: own.body.length, grpcStatus });
   }
 
   #write(own: Answer): void {

@@ -4,7 +4,7 @@ import type { Scheme } from '../rejection/challenge.ts';
 import type { Reason } from '../rejection/rejection.ts';
 
 /**
- * How a request ended. `answered`: by the gateway itself, without a refusal (CORS preflights, OPTIONS *). `challenged`: asked for a
+ * How a request ended. `answered`: by the gateway itself, without a refusal (CORS preflights, OPTIONS *, routes with respond or redirect). `challenged`: asked for a
  * proof with a nonce, which is no error yet. `stopped`: cut off by the gateway in the middle, when the time to stop was over.
  */
 export const OUTCOMES = [

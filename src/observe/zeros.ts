@@ -25,6 +25,7 @@ import {
   type SchemeLabel,
   STATUS_CLASSES,
   type StatusLabel,
+  statusLabel,
 } from './labels.ts';
 import { METRICS } from './metric-table.ts';
 
@@ -139,8 +140,9 @@ const REFUSED: readonly RequestLabels[] = (['none', 'Bearer', 'DPoP'] as const).
 );
 const CHALLENGED: RequestLabels = { scheme: 'DPoP', binding: 'none', outcome: 'challenged', status: '4xx' };
 
-function requestsOf({ name: route, demand: { requirement } }: Route): readonly Labels[] {
-  const passed = SENDERS[requirement].flatMap((sender) => PASSED.map((end) => ({ ...sender, ...end })));
+function requestsOf({ name: route, own, demand: { requirement } }: Route): readonly Labels[] {
+  const ends = own === undefined ? PASSED : [{ outcome: 'answered', status: statusLabel(own.status) } as const];
+  const passed = SENDERS[requirement].flatMap((sender) => ends.map((end) => ({ ...sender, ...end })));
   const refused = requirement === 'public' ? REFUSED.filter(({ scheme }) => scheme === 'none') : REFUSED;
   const challenged = requirement === 'public' || requirement === 'mtls' ? [] : [CHALLENGED];
   return [...passed, ...refused, ...challenged].map((labels) => ({ route, ...labels }));

@@ -1,6 +1,7 @@
 // The compiled policy: plain frozen data that the decision and the edge read.
 
 import type { RouteMatch } from './match.ts';
+import type { OwnAnswer } from './own-answer.ts';
 import type { RedisPolicy } from './redis.ts';
 import type { TracingRules } from './tracing.ts';
 import type { SigningKey } from '../jose/signing-key.ts';
@@ -91,6 +92,8 @@ export interface Route {
   readonly match: RouteMatch;
   /** All requests go there; NO_UPSTREAM where `split` says it, or the proxy in front forwards. */
   readonly upstream: Upstream;
+  /** What answers in place of an upstream, to what is permitted; absent: requests are forwarded. */
+  readonly own?: OwnAnswer;
   /** Upstreams among which requests are divided by weight; absent: `upstream` takes all. */
   readonly split?: readonly UpstreamShare[];
   readonly demand: Demand;

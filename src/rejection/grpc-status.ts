@@ -16,13 +16,14 @@ export type GrpcStatus = keyof typeof GRPC_CODES;
 
 /**
  * The gRPC status that says what an HTTP status says: the mapping of google.rpc.Code, and for statuses that it leaves out the nearest.
+ * 404 is UNIMPLEMENTED as in gRPC's own mapping (http-grpc-status-mapping.md): nothing is there, and no object is meant (decision 9101).
  * 504 is DEADLINE_EXCEEDED and not UNAVAILABLE, which clients send again: the upstream may have done what it was asked (decision 72).
  */
 export const GRPC_STATUS = {
   400: 'INVALID_ARGUMENT',
   401: 'UNAUTHENTICATED',
   403: 'PERMISSION_DENIED',
-  404: 'NOT_FOUND',
+  404: 'UNIMPLEMENTED',
   405: 'UNIMPLEMENTED',
   408: 'DEADLINE_EXCEEDED',
   413: 'RESOURCE_EXHAUSTED',

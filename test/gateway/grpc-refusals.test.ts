@@ -82,7 +82,7 @@ describe('a gRPC client of grpc-js', () => {
     for (const [told, code, reason, level] of [
       [await refused(client, `${SERVICE}/Unary`), status.UNAUTHENTICATED, 'credentials_missing', 'info'],
       [scoped, status.PERMISSION_DENIED, 'scope_insufficient', 'info'],
-      [await refused(client, '/nowhere/x'), status.NOT_FOUND, 'route_not_found', 'info'],
+      [await refused(client, '/nowhere/x'), status.UNIMPLEMENTED, 'route_not_found', 'info'],
       [limited, status.RESOURCE_EXHAUSTED, 'rate_limited', 'info'],
       [await refused(client, '/gone/x'), status.UNAVAILABLE, 'upstream_unreachable', 'warn'],
     ] as const) {

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { buildChain, readAuthorities } from '../../certificate/chain.ts';
 import { readCertificate } from '../../certificate/leaf.ts';
+import { routeAnswer } from '../../edge/answers.ts';
 import type { Connection } from '../../edge/listen/connection.ts';
 import { compileTrustedPeers, trustOf } from '../../edge/listen/trusted-peer.ts';
 import { preflightAnswer } from '../../edge/intake/cors.ts';
@@ -114,6 +115,16 @@ async function decide(way: Subject & { readonly facts: EdgeFacts; readonly route
       const also = await findAlsoWrong({ facts, route, ports }, decision);
       return { ...refusal(subject, decision), also: also.map(tellRefusal), notes: issuerProblems() };
     }
+    const notes = [
+      ...issuerProblems(),
+      ...(facts.dpop.length > 0 ? [NOT_REMEMBERED] : []),
+      ...(decision.facts.digests === undefined ? [] : [NOT_DIGESTED]),
+    ];
+    const { own, responseFields: edits } = route;
+    if (own !== undefined) {
+      const answer = routeAnswer(decision, { at: undefined, own, facts, edits, grpc: undefined });
+      return { ...about(subject, undefined), decision: 'answered', answer, notes };
+    }
     const most = route.limits.requestBody ?? listener.limits.requestBody;
     if ((given.body ?? 0) > most) {
       const facts = {
@@ -124,15 +135,7 @@ async function decide(way: Subject & { readonly facts: EdgeFacts; readonly route
       } as const;
       return refusal(subject, reject('body_too_large', facts));
     }
-    return {
-      ...about(subject, undefined),
-      notes: [
-        ...issuerProblems(),
-        ...(facts.dpop.length > 0 ? [NOT_REMEMBERED] : []),
-        ...(decision.facts.digests === undefined ? [] : [NOT_DIGESTED]),
-      ],
-      identity: decision.facts.identity,
-    };
+    return { ...about(subject, undefined), notes, identity: decision.facts.identity };
   } finally {
     await stop();
   }

@@ -26,7 +26,13 @@ export function compileDestination(
 }
 
 /** Keys that only a listener can obey that forwards. */
-export type DecidedKey = 'upstreams' | 'request_fields' | 'response_fields' | `rewrite.${'host' | 'path' | 'prefix'}`;
+export type DecidedKey =
+  | 'upstreams'
+  | 'respond'
+  | 'redirect'
+  | 'request_fields'
+  | 'response_fields'
+  | `rewrite.${'host' | 'path' | 'prefix'}`;
 
 /** For what only a listener that forwards can do. */
 export function refuseWhereDecided(

@@ -15,7 +15,7 @@ export const ANY = '\0';
 
 /**
  * Problems: non-public routes on a listener without `origins`, or without a host where any is taken; certificates demanded where none can come, or their
- * names where they prove nothing; hosts that no
+ * names where they prove nothing; redirects to whatever host was called; hosts that no
  * origin of the route's listeners has; signatures over bodies that nobody sees or that have no limit; the upstream's nonces next to ours on one origin (C7.5).
  * NOT checked: whether a more specific route leaves this one any request (`checkChosen`).
  */
@@ -35,6 +35,7 @@ export function checkReach(compilation: Compilation, listeners: readonly Listene
       checkCertificates(compilation, at, route, listener);
       checkSubject(compilation, at, route, listener);
       checkSignable(compilation, at, route, listener);
+      checkRedirect(compilation, at, route, listener);
     }
   }
   for (const [route, at] of routes) checkHost(compilation, at, route, listeners);
@@ -146,6 +147,15 @@ function checkSignable(compilation: Compilation, at: ConfigPath, route: Route, l
       `covers bodies, which on listener ${listener.name} have no limit, ${expected}`,
     );
   }
+}
+
+/** Where any host is taken, nothing says that the one of a request is ours. */
+function checkRedirect(compilation: Compilation, at: ConfigPath, { own }: Route, { name, origins }: Listener): void {
+  if (own?.kind !== 'redirect' || own.host !== undefined || origins.length > 0) return;
+  compilation.problem(
+    [...at, 'redirect'],
+    `leads to whatever host a request names, because listener ${name} has no origins, expected host here, or origins there`,
+  );
 }
 
 function checkHost(compilation: Compilation, at: ConfigPath, route: Route, listeners: readonly Listener[]): void {

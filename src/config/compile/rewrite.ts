@@ -22,8 +22,6 @@ export function compileRewrite(
 ): Pick<Route, 'path' | 'host'> {
   const { rewrite } = config;
   if (rewrite === undefined) return {};
-  const written = (['strip_prefix', 'prefix', 'path'] as const).filter((key) => rewrite[key] !== undefined);
-  if (written.length > 1) compilation.problem([...at, 'rewrite'], `has ${written.join(' and ')}, expected one of them`);
   for (const key of ['prefix', 'path', 'host'] as const)
     if (rewrite[key] !== undefined) refuseWhereDecided(compilation, at, config, `rewrite.${key}`);
   const rewritten = compilePath(compilation, [...at, 'rewrite'], rewrite, path);
@@ -31,12 +29,19 @@ export function compileRewrite(
   return { ...(rewritten && { path: rewritten }), ...(host !== undefined && { host }) };
 }
 
-function compilePath(
+/**
+ * A rewrite of the path, of an upstream's request or of a redirect. Problems as of `compileRewrite`, and both path and prefix.
+ * @param path of the route's match
+ */
+export function compilePath(
   compilation: Compilation,
   at: ConfigPath,
-  { strip_prefix: strip, prefix, path: whole }: NonNullable<RouteConfig['rewrite']>,
+  { strip_prefix: strip, prefix, path: whole }: Omit<NonNullable<RouteConfig['rewrite']>, 'host'>,
   path: string,
 ): PathRewrite | undefined {
+  const parts = { strip_prefix: strip, prefix, path: whole };
+  const written = Object.entries(parts).flatMap(([key, value]) => (value === undefined ? [] : [key]));
+  if (written.length > 1) compilation.problem(at, `has ${written.join(' and ')}, expected one of them`);
   if (strip !== undefined) return compileStrip(compilation, [...at, 'strip_prefix'], strip, path);
   if (prefix !== undefined) {
     if (!path.endsWith('/*'))

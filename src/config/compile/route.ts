@@ -13,10 +13,11 @@ import { compileRewrite } from './rewrite.ts';
 import { compileFieldEdits } from './edits.ts';
 import { compileResource } from './resource.ts';
 import { compileMatch } from './match.ts';
+import { compileOwnAnswer } from './own-answer.ts';
 import { checkWeaker } from './weaker.ts';
 import type { ConfigPath } from '../problem.ts';
 import type { CorsRules, Demand, Route } from '../../policy/policy.ts';
-import type { Upstream } from '../../policy/upstream.ts';
+import { NO_UPSTREAM, type Upstream } from '../../policy/upstream.ts';
 
 /** What routes refer to by name. */
 export interface Named {
@@ -63,10 +64,13 @@ function compileRoute(compilation: Compilation, at: ConfigPath, config: RouteCon
     { name: config.rate_limit, requirement: demand.requirement },
     named.rateLimits,
   );
+  const own = compileOwnAnswer(compilation, at, config, match.path);
   return {
     name: config.name,
     match,
-    ...compileDestination(compilation, at, config, named.upstreams),
+    ...(own === undefined
+      ? compileDestination(compilation, at, config, named.upstreams)
+      : { upstream: NO_UPSTREAM, own }),
     demand,
     shadow,
     challenge: compileChallenge(demand, config.resource?.identifier),

@@ -59,9 +59,15 @@ function alternatives(route: Route, listeners: readonly Listener[], table: Route
 /** Whether one route leads, for some method, where another one leads, with less demanded. */
 export function isWayAround(weak: Route, strict: Route): boolean {
   if (weak === strict || strict.demand.requirement === 'public') return false;
-  const reached = upstreamsOf(strict);
-  if (!upstreamsOf(weak).some((one) => reached.includes(one))) return false;
+  if (!leadToOne(weak, strict)) return false;
   return shareMethod(weak, strict) && demandsLess(weak.demand, strict.demand);
+}
+
+/** Where a proxy in front forwards, its upstreams are not known here, and may be the same. */
+function leadToOne(weak: Route, strict: Route): boolean {
+  if (weak.own !== undefined || strict.own !== undefined) return false;
+  const [reached, others] = [upstreamsOf(strict), upstreamsOf(weak)];
+  return (reached.length === 0 && others.length === 0) || others.some((one) => reached.includes(one));
 }
 
 function shareMethod({ match: one }: Route, { match: other }: Route): boolean {

@@ -4,10 +4,12 @@ import type { FieldEdits } from '../../policy/edits.ts';
 import type { Demand, Route } from '../../policy/policy.ts';
 import { metadataUri } from '../../policy/protected-resource.ts';
 import { formatTarget } from '../../policy/addresses.ts';
+import type { OwnAnswer } from '../../policy/own-answer.ts';
 import { NO_UPSTREAM, type Upstream, type UpstreamShare } from '../../policy/upstream.ts';
 
 /** Where requests of a route go; of several upstreams each with its share. */
-export function describeDestination({ upstream, split }: Pick<Route, 'upstream' | 'split'>): string {
+export function describeDestination({ upstream, split, own }: Pick<Route, 'upstream' | 'split' | 'own'>): string {
+  if (own !== undefined) return `the gateway itself: ${describeOwn(own)}`;
   if (split === undefined) return describeUpstream(upstream);
   return split
     .map((share) => `${shareOf(share, split)} to ${share.upstream ? describeUpstream(share.upstream) : 'nowhere: 500'}`)
@@ -15,10 +17,32 @@ export function describeDestination({ upstream, split }: Pick<Route, 'upstream' 
 }
 
 /** `orders 90 %, canary 10 %`, or the name of the only one; undefined: the proxy in front forwards. */
-export function nameDestination({ upstream, split }: Pick<Route, 'upstream' | 'split'>): string | undefined {
+export function nameDestination({
+  upstream,
+  split,
+  own,
+}: Pick<Route, 'upstream' | 'split' | 'own'>): string | undefined {
+  if (own !== undefined) return `${own.kind} ${own.status}`;
   if (split !== undefined)
     return split.map((share) => `${share.upstream?.name ?? 'nowhere'} ${shareOf(share, split)}`).join(', ');
   return upstream.name === NO_UPSTREAM.name ? undefined : upstream.name;
+}
+
+/** `503 with 12 characters of text/plain`, or `302 to https://www.example.com` with what stays of the request's own URI. */
+function describeOwn(own: OwnAnswer): string {
+  if (own.kind === 'respond') {
+    const body = own.contentType === undefined ? 'no body' : `${own.body.length} characters of ${own.contentType}`;
+    return `${own.status} with ${body}`;
+  }
+  const { status, scheme = 'the same scheme', host = 'the same host', path } = own;
+  const port = own.port ?? (own.scheme === undefined ? 'the same port' : 'its default port');
+  const where =
+    path === undefined
+      ? 'the same path'
+      : path.part === 'whole'
+        ? path.to
+        : `${path.to || '/'} and the rest of the path`;
+  return `${status} to ${scheme}, ${host}, ${port}, ${where}, with the query`;
 }
 
 /** `12.5 %` */
@@ -51,16 +75,18 @@ export function describeForward(route: Route): string[] {
     bearer: 'with the access token as Bearer, without the proof',
     exchange: `with another access token as Bearer, ${describeExchange(forward.exchange, demand.issuers)}`,
   };
-  return [
+  const identity = forward.identity.map(
+    ({ field, source }) => `${field}: ${'fact' in source ? `@${source.fact}` : source.claims.join(' or ')}`,
+  );
+  const toUpstream = [
     credentials[isPublic ? 'as-received' : forward.authorization],
-    ...(isPublic
-      ? []
-      : forward.identity.map(
-          ({ field, source }) => `${field}: ${'fact' in source ? `@${source.fact}` : source.claims.join(' or ')}`,
-        )),
+    ...(isPublic ? [] : identity),
     ...forward.clientCertificate.map(({ format, field }) => `${field}: the client's certificate (${format})`),
     ...describeRewrite(route),
     ...describeEdits('to the upstream', route.requestFields),
+  ];
+  return [
+    ...(route.own === undefined ? toUpstream : []),
     ...describeEdits('in its answers', route.responseFields),
     ...(cors ? [`CORS for ${cors.origins.join(', ')}`] : []),
     ...(resource

@@ -19,6 +19,7 @@ import {
 import { edits, rewrite, upstreams } from './forwarding.ts';
 import { requestLimits } from './listener.ts';
 import { match } from './match.ts';
+import { redirect, respond } from './own-answer.ts';
 
 const FACTS = ['@binding', '@thumbprint', '@issuer', '@expires', '@certificate_subject'] as const;
 
@@ -228,6 +229,16 @@ export const route = z.strictObject({
     .optional()
     .describe(
       'In place of upstream: several, each of which takes its share. No other takes the share of one that fails. All weights 0: 500 (upstream_absent).',
+    ),
+  respond: respond
+    .optional()
+    .describe(
+      'In place of upstream: one answer for every request that is permitted. What the route demands is checked first.',
+    ),
+  redirect: redirect
+    .optional()
+    .describe(
+      'In place of upstream: every request that is permitted is sent elsewhere. The query of the request stays.',
     ),
   issuers: list(name, 'issuer names')
     .optional()

@@ -6,7 +6,7 @@ import { compileSigner, keyIdOf, publicJwk } from '../../jose/signing-key.ts';
 import type { PathRewrite } from '../../policy/edits.ts';
 import type { AssertionRules, Route } from '../../policy/policy.ts';
 import type { RequestFacts } from '../../request-facts.ts';
-import { forwardedTarget } from '../forward/forwarded-target.ts';
+import { rewrittenTarget } from '../../policy/rewritten-target.ts';
 
 /** What is stated of the request itself. */
 export type AssertedRequest = Pick<RequestFacts, 'method' | 'origin' | 'path' | 'now'>;
@@ -36,7 +36,7 @@ export function compileAssert(rules: AssertionRules, rewrite?: PathRewrite): Ass
       exp: iat + lifetime,
       jti: randomUUID(),
       htm: method,
-      htu: `${origin.scheme}://${origin.authority}${forwardedTarget(path, rewrite)}`,
+      htu: `${origin.scheme}://${origin.authority}${rewrittenTarget(path, rewrite)}`,
       ...(binding !== 'none' && { cnf: confirmed }),
       shown: binding,
     };

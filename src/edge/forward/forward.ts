@@ -20,7 +20,7 @@ import { Collection, type Collector } from './collection.ts';
 import { Credit } from './credit.ts';
 import { Download } from './download.ts';
 import { NOT_SIGNED, reasonOf, tooLarge } from './failure.ts';
-import { forwardedTarget } from './forwarded-target.ts';
+import { rewrittenTarget } from '../../policy/rewritten-target.ts';
 import type { ForwardExchange } from './forward-exchange.ts';
 import { Interims } from './interim.ts';
 import type { Entrant, Place } from '../upstream/entrance.ts';
@@ -153,7 +153,7 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
     this.#fields = requestFields(this.#exchange, rules, this.#permit.facts);
     const options = {
       method: facts.method,
-      path: forwardedTarget(facts.target, route.path),
+      path: rewrittenTarget(facts.target, route.path),
       headers: this.#fields,
       upgrade: this.wantsTunnel ? 'websocket' : null,
     };

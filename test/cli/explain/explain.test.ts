@@ -38,6 +38,7 @@ async function byMatch(t: TestContext, target: string, header: string) {
     listener: 'fall_through: true',
     routes: `${BY_MATCH}
 - { name: writes, match: { path: /orders/*, methods: [POST] }, upstream: orders, ${PUBLIC} }
+- { name: moved, match: { path: /moved/* }, redirect: { prefix: /new }, ${PUBLIC} }
 - { name: only, match: { path: /only/*, headers: { X-Env: canary } }, upstream: orders, ${PUBLIC} }`,
   });
   const args = ['explain', '-c', config, '--method', 'GET', '--url', `${ORIGIN}${target}`, '--header', header];
@@ -168,6 +169,12 @@ describe('explain', () => {
     assert.deepEqual(none.skipped, [{ route: 'only', what: 'x-env', expected: 'canary', received: 'absent' }]);
     const other = await byMatch(t, '/only/1', 'X-Env: canary');
     assert.deepEqual([other.route, other.skipped], ['only', []]);
+  });
+  test('a route that answers by itself is told with its answer, behind the same checks', async (t) => {
+    const told = await byMatch(t, '/moved/x?y=1', 'X-Env: prod');
+    assert.deepEqual([told.decision, told.route, told.answer.status], ['answered', 'moved', 302]);
+    assert.deepEqual(told.answer.fields, [['Location', `${ORIGIN}/new/x?y=1`]]);
+    assert.match(told.text, /^ANSWERED by the gateway itself$/m);
   });
   test('one description of a request, and options that fit it', async (t) => {
     const wrong = (message: RegExp, ...args: string[]) => assert.rejects(explained(t, ...args), message);

@@ -2,15 +2,15 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { forwardedTarget } from '../../../src/edge/forward/forwarded-target.ts';
-import { policyOf } from '../../support/policies.ts';
+import { rewrittenTarget } from '../../src/policy/rewritten-target.ts';
+import { policyOf } from '../support/policies.ts';
 
 /** The target for the upstream, by a route as it is written. */
 function through(path: string, rewrite: string): (target: string) => string {
   const [route] = policyOf({
     routes: `- { name: orders, match: { path: "${path}" }, upstream: orders, rewrite: { ${rewrite} } }`,
   }).routes;
-  return (target) => forwardedTarget(target, route?.path);
+  return (target) => rewrittenTarget(target, route?.path);
 }
 
 // The table of HTTPPathModifier in the Gateway API, and its edges.

@@ -1,13 +1,13 @@
-// The request target for the upstream: as received, but for a rewritten path.
+// A request target as received, but for a rewritten path: for an upstream, or for a redirect.
 
-import type { PathRewrite } from '../../policy/edits.ts';
+import type { PathRewrite } from './edits.ts';
 
 /**
  * By segments, since the raw path may spell what the route matched differently (`/%6Frders`, `/orders;v=1`). The query stays as it is, and so
  * does, byte for byte, what is behind a rewritten front. Never begins with two slashes.
  * @param target origin form, of a request that the route of the rewrite took
  */
-export function forwardedTarget(target: string, rewrite: PathRewrite | undefined): string {
+export function rewrittenTarget(target: string, rewrite: PathRewrite | undefined): string {
   if (rewrite === undefined) return target;
   const at = target.indexOf('?');
   const [path, query] = at < 0 ? [target, ''] : [target.slice(0, at), target.slice(at)];
