@@ -1,4 +1,4 @@
-// A request target as received, but for a rewritten path: for an upstream, or for a redirect.
+// A request target as received, but for a rewritten path.
 
 import type { PathRewrite } from './edits.ts';
 

@@ -28,6 +28,7 @@ import {
 import { FAPI_FILES, playFapi } from './fapi.ts';
 import { playMcp } from './mcp.ts';
 import { playMoving } from './moving.ts';
+import { playVersions } from './versions.ts';
 import { playSigned } from './signed.ts';
 
 const INTERNAL_CA = await makeCa({ subject: 'CN=Internal CA' });
@@ -97,6 +98,7 @@ const PLAYS: Readonly<Record<string, Play>> = {
     play: playFapi,
   },
   'moving-a-service.yaml': { files: TLS, warnings: [], play: playMoving },
+  'versions-and-maintenance.yaml': { files: TLS, warnings: [], play: playVersions },
   'decides-for-nginx.yaml': { files: TLS, warnings: [], play: playDecides },
   'replicas-with-redis.yaml': {
     files: { ...TLS, 'secrets/redis': 'a-password-of-the-redis-user\n' },

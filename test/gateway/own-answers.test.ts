@@ -1,4 +1,4 @@
-// Routes that answer by themselves: behind the decision, in the log and the metrics, and the same over both versions.
+// Routes that answer by themselves: behind the decision, in the log and the metrics.
 
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';

@@ -9,6 +9,13 @@ const route = (match: string, rest = '') =>
 
 const matchOf = (match: string) => policyOf({ routes: route(match) }).routes[0]?.match;
 
+test('a method with which no request can arrive is a problem', () => {
+  const message =
+    'routes[0].match.methods[1]: is a method with which no request gets here, expected a registered one such as GET, POST or PROPFIND';
+  assertProblems({ routes: route('methods: [GET, «BREW]') }, [message]);
+  assert.deepEqual(matchOf('methods: [GET, PROPFIND, QUERY]')?.methods, ['GET', 'HEAD', 'PROPFIND', 'QUERY']);
+});
+
 describe('conditions', () => {
   test('names of fields are lower-cased, values stay as they are', () => {
     assert.deepEqual(matchOf('headers: { X-Env: Canary, "a": "b, c" }, query: { Version: "2", debug: "" }'), {

@@ -1,4 +1,4 @@
-// Routes that answer by themselves in the configuration: what stands alone, and where it can lead.
+// Routes that answer by themselves in the configuration, and where they can lead.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

@@ -28,13 +28,6 @@ function assertRouteProblems(
   assertProblems({ routes: route(rest), ...more }, expected, around);
 }
 
-test('a method with which no request can arrive is a problem', () => {
-  const message =
-    'routes[0].match.methods[1]: is a method with which no request gets here, expected a registered one such as GET, POST or PROPFIND';
-  assertProblems({ routes: route('', 'path: /*, methods: [GET, «BREW]') }, [message]);
-  routeOf('', 'path: /*, methods: [GET, PROPFIND, QUERY]');
-});
-
 describe('names', () => {
   test('an unknown upstream, issuer or listener is answered with the names there are', () => {
     assertProblems(
