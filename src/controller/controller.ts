@@ -52,10 +52,11 @@ export async function startController(settings: ControllerSettings): Promise<Run
     onFailure: (failure) => tell('Lease', failure),
   });
   const leads = () => lease.leads;
-  const { view, metrics, reconciler } = assemble(settings, { leads, tell });
+  const { view, metrics, reconciler, statuses } = assemble(settings, { leads, tell });
   lease.onChange((leading) => {
     if (leading) log.event('info', 'leading', { identity });
     else log.event('info', 'no longer leading', { identity });
+    if (!leading) statuses.stop();
     reconciler.request();
   });
   const telemetry = await openTelemetry(settings.telemetry, pagesOf(view, lease, metrics, log));
@@ -94,6 +95,7 @@ function assemble(
     onWrite: (verb, kind, result) => metrics.countWrite(verb, kind, result),
     onFailure: tell,
   });
+  const statuses = new StatusWriter(view, writer, controllerName);
   const reconciler: Reconciler = new Reconciler({
     view,
     leads,
@@ -103,12 +105,12 @@ function assemble(
       made: view.made,
       onDelivered: (bytes) => metrics.noteConfiguration(bytes),
     }),
-    statuses: new StatusWriter(view, writer, controllerName),
+    statuses,
     events: new EventWriter(view, writer, { controllerName, instance: identity }),
     onDone: (...counted) => metrics.countReconciliation(...counted),
     onError: (error) => log.failure('the cluster could not be translated', error),
   });
-  return { view, metrics, reconciler };
+  return { view, metrics, reconciler, statuses };
 }
 
 interface Part {

@@ -135,17 +135,9 @@ export class Reconciler {
     if (!sameTroubles(this.#troubles, delivered.troubles)) this.request();
     this.#troubles = delivered.troubles;
     // Neither is waited for: a change of policy comes before the reports on the last one.
-    void statuses.write(translated.statuses).then((written) => {
-      if (!written) this.#retryStatuses();
-    });
+    statuses.write(translated.statuses);
     void events.write(translated.events);
     return { complete: delivered.complete && swept, translation };
-  }
-
-  #retryStatuses(): void {
-    this.#failures += 1;
-    this.#retry();
-    this.#wake?.();
   }
 }
 

@@ -8,19 +8,23 @@ import type { Writer } from './writer.ts';
 
 /** Statuses in the making at once; the writer has a bound of its requests as well. */
 const LANES = 12;
+/** Milliseconds until those that could not be written are tried again, doubled each time to the second. */
+const RETRY = [200, 15_000] as const;
 
 /**
- * Writes statuses beside the delivery, which does not wait for them: ten thousand take a while. A newer translation replaces what is still to
- * be written.
+ * Writes statuses after the delivery, which does not wait for them: ten thousand take a while. A newer translation replaces what is still to
+ * be written, and of one object only one status is on its way at a time.
  */
 export class StatusWriter {
   readonly #view: ClusterView;
   readonly #writer: Writer;
   readonly #controllerName: string;
-  #queue = new Map<string, ObjectStatus>();
-  #lanes = 0;
-  #idle: (() => void)[] = [];
-  #failed = false;
+  /** By kind, namespace and name. */
+  #wanted: ReadonlyMap<string, ObjectStatus> = new Map();
+  #queue = new Set<string>();
+  readonly #inFlight = new Set<string>();
+  #failures = 0;
+  #retry: NodeJS.Timeout | undefined;
 
   constructor(view: ClusterView, writer: Writer, controllerName: string) {
     this.#view = view;
@@ -28,34 +32,51 @@ export class StatusWriter {
     this.#controllerName = controllerName;
   }
 
-  /** @returns when all of them are written, or replaced; false: some have to be tried again */
-  async write(statuses: readonly ObjectStatus[]): Promise<boolean> {
-    const now = nowInSeconds();
-    this.#queue = new Map(
-      statuses
-        .filter((status) => this.#change(status, now) !== undefined)
-        .map((status) => [`${status.kind}/${status.namespace}/${status.name}`, status]),
-    );
-    this.#failed = false;
-    while (this.#lanes < LANES && this.#lanes < this.#queue.size) {
-      this.#lanes += 1;
-      void this.#lane();
-    }
-    if (this.#lanes > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
-    return !this.#failed;
+  /** @param statuses all of them, as the newest translation has them */
+  write(statuses: readonly ObjectStatus[]): void {
+    this.#wanted = new Map(statuses.map((status) => [`${status.kind}/${status.namespace}/${status.name}`, status]));
+    this.#failures = 0;
+    this.#begin();
   }
 
-  async #lane(): Promise<void> {
-    for (;;) {
-      const [next] = this.#queue;
-      if (next === undefined) break;
-      this.#queue.delete(next[0]);
-      // oxlint-disable-next-line no-await-in-loop -- one after the other is what a lane is
-      if (!(await this.#writeOne(next[1]).catch(() => false))) this.#failed = true;
-    }
-    this.#lanes -= 1;
-    if (this.#lanes > 0) return;
-    for (const resolve of this.#idle.splice(0)) resolve();
+  /** Nothing more is begun. */
+  stop(): void {
+    clearTimeout(this.#retry);
+    this.#wanted = new Map();
+    this.#queue.clear();
+  }
+
+  #begin(): void {
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+    const now = nowInSeconds();
+    const changed = [...this.#wanted].filter(([key, status]) => !this.#inFlight.has(key) && this.#change(status, now));
+    this.#queue = new Set(changed.map(([key]) => key));
+    while (this.#inFlight.size < LANES && this.#queue.size > 0) this.#next();
+  }
+
+  #next(): void {
+    const [key] = this.#queue;
+    if (key === undefined) return;
+    this.#queue.delete(key);
+    this.#inFlight.add(key);
+    const status = this.#wanted.get(key);
+    void this.#writeOne(status).then((written) => {
+      this.#inFlight.delete(key);
+      if (!written) this.#retryLater();
+      // Another translation may have come meanwhile. The same status is not looked at again: what a server leaves out of it would be written for ever.
+      const wanted = this.#wanted.get(key);
+      if (wanted !== undefined && wanted !== status && this.#change(wanted, nowInSeconds())) this.#queue.add(key);
+      this.#next();
+    });
+  }
+
+  #retryLater(): void {
+    const [first, longest] = RETRY;
+    if (this.#retry !== undefined) return;
+    const wait = Math.min(longest, first * 2 ** Math.min(this.#failures, 10));
+    this.#failures += 1;
+    this.#retry = setTimeout(() => this.#begin(), wait).unref();
   }
 
   #change(status: ObjectStatus, now: string) {
@@ -64,13 +85,13 @@ export class StatusWriter {
     return change && found && { ...found, change };
   }
 
-  async #writeOne(status: ObjectStatus): Promise<boolean> {
-    const found = this.#change(status, nowInSeconds());
+  async #writeOne(status: ObjectStatus | undefined): Promise<boolean> {
+    const found = status && this.#change(status, nowInSeconds());
     if (found === undefined) return true;
     const { object, of, change } = found;
     const { name, namespace, resourceVersion } = object.metadata;
     const answer = await this.#writer.patchStatus(
-      status.kind,
+      of.kind.kind,
       `${objectsPath(of.kind, of.apiVersion, namespace)}/${name}`,
       // The list of parents is written as a whole: an entry that another controller added meanwhile makes this a conflict.
       { metadata: { resourceVersion }, status: change },
