@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiFailure } from './api-failure.ts';
 import type { ApiServer, Query, WatchEvent } from './api.ts';
 import { type ClusterObject, keyOf, meansTheSame, objectsPath, readObject, type WatchedKind } from './kinds.ts';
+import { listObjects, readKept, selectorsOf, versionOf } from './listing.ts';
 
 /** `listing`: never listed yet. `unknown`: the API server has no such kind. `current`: as the cluster is, or was when it last answered. */
 export type ReflectionState = 'listing' | 'unknown' | 'current';
@@ -22,8 +23,6 @@ export interface ReflectionSettings {
   readonly waits?: readonly [first: number, longest: number];
 }
 
-/** Objects of one page of a list. */
-const PAGE = 500;
 /** Milliseconds for which a kind that was there has to be unknown before its objects count as gone: an API server that starts has few kinds. */
 const GONE = 15_000;
 
@@ -85,7 +84,7 @@ export class Reflection {
 
   async #follow(signal: AbortSignal): Promise<ApiFailure | undefined> {
     if (this.#version === undefined) await this.#list(signal);
-    const query: Query = { ...this.#selectors(), resourceVersion: this.#version ?? '', allowWatchBookmarks: true };
+    const query: Query = { ...selectorsOf(this.kind), resourceVersion: this.#version ?? '', allowWatchBookmarks: true };
     return await this.#settings.api.watch(this.#path(), query, (event) => this.#hear(event), signal);
   }
 
@@ -123,22 +122,10 @@ export class Reflection {
   }
 
   async #list(signal: AbortSignal): Promise<void> {
-    const listed = new Map<string, ClusterObject>();
-    let more: string | undefined;
-    let version: string | undefined;
-    do {
-      const query: Query = { ...this.#selectors(), limit: PAGE, ...(more && { continue: more }) };
-      // oxlint-disable-next-line no-await-in-loop -- a page names the next
-      const page = readPage(await this.#settings.api.ask({ method: 'GET', path: this.#path(), query, signal }));
-      for (const item of page.items) {
-        const object = this.#read(item);
-        if (object !== undefined) listed.set(keyOf(object), object);
-      }
-      version ??= page.version;
-      more = page.more;
-    } while (more !== undefined);
+    const { api, namespace } = this.#settings;
+    const { objects, version } = await listObjects(api, this.kind, { apiVersion: this.#apiVersion, namespace, signal });
     this.#version = version;
-    this.#replace(listed);
+    this.#replace(objects);
   }
 
   #replace(listed: Map<string, ClusterObject>): void {
@@ -158,7 +145,7 @@ export class Reflection {
   }
 
   #hear({ type, object: given }: WatchEvent): void {
-    const object = this.#read(given);
+    const object = readKept(this.kind, given);
     const version = versionOf(given);
     if (version !== undefined) this.#version = version;
     this.#wait = 0;
@@ -176,45 +163,13 @@ export class Reflection {
     if (before === undefined || !meansTheSame(this.kind, before, object)) this.#settings.onChange();
   }
 
-  #read(given: unknown): ClusterObject | undefined {
-    const object = readObject(given);
-    return object && this.kind.keep ? this.kind.keep(object) : object;
-  }
-
   #path(): string {
     return objectsPath(this.kind, this.#apiVersion, this.#settings.namespace);
-  }
-
-  #selectors(): Query {
-    const { fieldSelector, labelSelector } = this.kind;
-    return { ...(fieldSelector && { fieldSelector }), ...(labelSelector && { labelSelector }) };
   }
 }
 
 function toFailure(error: unknown): ApiFailure {
   return error instanceof ApiFailure ? error : new ApiFailure(undefined, 'broken', 'list');
-}
-
-interface ListPage {
-  readonly items: readonly unknown[];
-  readonly version: string | undefined;
-  readonly more: string | undefined;
-}
-
-/** @throws ApiFailure where it is no list: an empty one would take everything away */
-function readPage(given: unknown): ListPage {
-  const items = typeof given === 'object' && given !== null && 'items' in given ? given.items : undefined;
-  if (!Array.isArray(items)) throw new ApiFailure(undefined, 'malformed', 'list');
-  const { metadata } = given as { readonly metadata?: { readonly continue?: unknown } };
-  const more = typeof metadata?.continue === 'string' && metadata.continue !== '' ? metadata.continue : undefined;
-  return { items, version: versionOf(given), more };
-}
-
-function versionOf(given: unknown): string | undefined {
-  const { metadata } = (given ?? {}) as { readonly metadata?: { readonly resourceVersion?: unknown } };
-  return typeof metadata?.resourceVersion === 'string' && metadata.resourceVersion !== ''
-    ? metadata.resourceVersion
-    : undefined;
 }
 
 /** Versions of one kind are numbers that grow (since 1.35 by contract); what is none is never older. */
