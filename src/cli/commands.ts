@@ -308,6 +308,20 @@ export const COMMANDS = {
     ],
     exits: { 0: 'it was told to end, and did', 1: 'it could not start, or broke', ...WRONG_USAGE },
   },
+  policies: {
+    summary: 'say what holds for the routes of a Kubernetes cluster, and which policies say so',
+    operand: { name: 'ROUTE', optional: true },
+    options: ['controller-name', 'json'],
+    about: [
+      'Reads Gateways, routes and HoldfastPolicies of the cluster that KUBECONFIG names, or of the one around it, merges them as the controller would, and prints for each rule of each route what is demanded on each listener, with the policies that have a part in it. Nothing is written.',
+      'ROUTE is NAMESPACE/NAME, or KIND/NAMESPACE/NAME; without it all routes are shown.',
+    ],
+    examples: [
+      { call: 'holdfast policies shop/orders', about: 'What holds for this route?' },
+      { call: 'holdfast policies --json', about: 'For a review of all of them, by a program:' },
+    ],
+    exits: { 0: 'the policies were read', 1: 'there is no such route, or something could not be read', ...WRONG_USAGE },
+  },
   schema: {
     summary: 'print the JSON Schema of the configuration',
     options: ['json'],

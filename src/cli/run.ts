@@ -35,6 +35,8 @@ async function runCommand(argv: readonly string[]): Promise<Printed> {
       return (await import('./shadow-report.ts')).shadowReport(line);
     case 'controller':
       return (await import('./controller/controller.ts')).controlUntilSignal(line.options, version());
+    case 'policies':
+      return (await import('./controller/policies.ts')).showPolicies(line);
     case 'schema': {
       const { jsonSchema } = await import('../config/schema/json-schema.ts');
       return printed(`${JSON.stringify(jsonSchema(), undefined, 2)}\n`);

@@ -7,14 +7,14 @@ import type { ApiServer } from './api.ts';
 import { type ClusterObject, watched } from './kinds.ts';
 import { listObjects } from './listing.ts';
 
-export interface Snapshot {
+export interface ClusterSnapshot {
   readonly state: ClusterState;
   /** Kinds that could not be read, each with the reason: the state has none of them. */
   readonly unread: readonly { readonly kind: string; readonly failure: ApiFailure }[];
 }
 
 /** Lists every kind of the translation once. What cannot be read is told, and not guessed. */
-export async function takeSnapshot(api: ApiServer): Promise<Snapshot> {
+export async function takeSnapshot(api: ApiServer): Promise<ClusterSnapshot> {
   const members: Record<string, object[]> = {};
   const unread: { kind: string; failure: ApiFailure }[] = [];
   for (const { member } of KINDS) members[member] = [];

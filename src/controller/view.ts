@@ -14,7 +14,7 @@ export interface ViewSettings {
   readonly controllerName: string;
   /** Where data planes are made. */
   readonly namespace: string;
-  /** In which Secrets are read; undefined: in all. */
+  /** In which Secrets are read, besides `namespace`, where those of parameters are; undefined: in all. */
   readonly secretsIn: readonly string[] | undefined;
   readonly onChange: () => void;
   readonly onFailure: (kind: string, failure: ApiFailure) => void;
@@ -48,8 +48,9 @@ export class ClusterView {
         onFailure: (failure) => settings.onFailure(kind.kind, failure),
       });
     this.#translated = KINDS.map((kind) => {
-      const places = kind.kind === 'Secret' && secretsIn !== undefined ? secretsIn : [undefined];
-      return { kind, reflections: places.map((place) => reflect(watched(kind), place)) };
+      const places =
+        kind.kind === 'Secret' && secretsIn !== undefined ? new Set([namespace, ...secretsIn]) : [undefined];
+      return { kind, reflections: [...places].map((place) => reflect(watched(kind), place)) };
     });
     this.#made = madeKinds(controllerName).map((kind) => reflect(kind, namespace));
   }

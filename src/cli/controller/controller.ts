@@ -13,10 +13,10 @@ import { type CommandLine, UsageError } from '../arguments.ts';
 import { EXIT } from '../commands.ts';
 import { type Printed, printFailure } from '../printed.ts';
 import { Signals } from '../signals.ts';
+import { CONTROLLER_NAME } from './options.ts';
 import { hearFailures } from '../unexpected.ts';
 
 const ABOUT = { command: 'controller' } as const;
-const NAME = 'holdfast.internal/gateway-controller';
 const TELEMETRY = '0.0.0.0:9902';
 const LEASE = 'holdfast-controller';
 /** Milliseconds that the end of a controller may take: writes in flight, and the lease. */
@@ -75,10 +75,13 @@ type ReadOptions = Omit<ControllerSettings, 'api' | 'log' | 'identity' | 'namesp
 
 /** @throws UsageError */
 function readOptions(options: CommandLine['options']): ReadOptions {
-  const { image, 'controller-name': controllerName = NAME, 'secrets-in': secretsIn = [] } = options;
+  const { image, 'controller-name': controllerName = CONTROLLER_NAME, 'secrets-in': secretsIn = [] } = options;
   if (image === undefined) throw new UsageError('"controller" needs --image', ABOUT);
   if (!/^[^/\s]+\.[^/\s]+\/\S+$/.test(controllerName)) {
-    throw new UsageError(`--controller-name is not a name with a domain; expected one such as ${NAME}`, ABOUT);
+    throw new UsageError(
+      `--controller-name is not a name with a domain; expected one such as ${CONTROLLER_NAME}`,
+      ABOUT,
+    );
   }
   const telemetry = bind.safeParse(options.telemetry ?? TELEMETRY);
   if (!telemetry.success)
@@ -87,7 +90,7 @@ function readOptions(options: CommandLine['options']): ReadOptions {
     image,
     controllerName,
     telemetry: telemetry.data,
-    leaseName: controllerName === NAME ? LEASE : `${LEASE}-${digestOf(controllerName).slice(0, 8)}`,
+    leaseName: controllerName === CONTROLLER_NAME ? LEASE : `${LEASE}-${digestOf(controllerName).slice(0, 8)}`,
     imagePullPolicy: options['image-pull-policy'],
     imagePullSecrets: options['image-pull-secret'] ?? [],
     secretsIn: secretsIn.includes('*') ? undefined : [...new Set(secretsIn)],

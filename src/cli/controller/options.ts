@@ -1,5 +1,8 @@
 // The options of `holdfast controller` alone, as rows of the table of commands.
 
+/** `spec.controllerName` of GatewayClasses, unless it is said otherwise. */
+export const CONTROLLER_NAME = 'holdfast.internal/gateway-controller';
+
 export const CONTROLLER_OPTIONS = {
   image: { type: 'string', value: 'IMAGE', about: 'the image of data planes' },
   'image-pull-policy': {
@@ -17,7 +20,7 @@ export const CONTROLLER_OPTIONS = {
   'controller-name': {
     type: 'string',
     value: 'NAME',
-    about: 'whose GatewayClasses are served; holdfast.internal/gateway-controller by default',
+    about: `whose GatewayClasses are meant; ${CONTROLLER_NAME} by default`,
   },
   namespace: {
     type: 'string',
