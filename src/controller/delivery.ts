@@ -56,9 +56,7 @@ export class Delivery {
     const wanted = planes.flatMap((plane) => (plane.configuration === undefined ? [] : [this.#wanted(plane)]));
     const secrets = await Promise.all(wanted.map((one) => this.#deliverConfiguration(one, troubles)));
     const rest = await Promise.all(
-      wanted.flatMap(({ manifests, name }) =>
-        troubles.has(name) ? [] : manifests.map((manifest) => this.#apply(withDigest(manifest))),
-      ),
+      wanted.map(({ manifests, name }) => (troubles.has(name) ? true : this.#applyInOrder(manifests))),
     );
     return { complete: [...secrets, ...rest].every(Boolean), troubles };
   }
@@ -109,6 +107,16 @@ export class Delivery {
     const applied = await this.#apply({ ...secret, data: { [CONFIGURATION_KEY]: packed.toString('base64') } });
     if (applied) this.#onDelivered(packed.length);
     return applied;
+  }
+
+  /** A RoleBinding is refused before its Role is there, and pods before their account. */
+  async #applyInOrder(manifests: readonly Manifest[]): Promise<boolean> {
+    let complete = true;
+    for (const manifest of manifests) {
+      // oxlint-disable-next-line no-await-in-loop -- the order counts
+      complete = (await this.#apply(withDigest(manifest))) && complete;
+    }
+    return complete;
   }
 
   async #apply(manifest: Manifest): Promise<boolean> {
