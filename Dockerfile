@@ -2,23 +2,22 @@
 # Build: docs/releasing.md. For a release give the base by digest: --build-arg NODE_IMAGE=docker.io/library/node:26-slim@sha256:…
 ARG NODE_IMAGE=docker.io/library/node:26-slim
 
-# TypeScript to JavaScript. Not `npm ci`: the lock file has no packages of other platforms (scripts/install.mjs). Versions and
+# TypeScript and packages to one program. Not `npm ci`: the lock file has no packages of other platforms (scripts/install.mjs). Versions and
 # hashes are those of the lock file all the same. A registry of your own: --secret id=npmrc,src=$HOME/.npmrc
 FROM ${NODE_IMAGE} AS compiled
 WORKDIR /holdfast
 COPY package.json package-lock.json .npmrc ./
 RUN --mount=type=secret,id=npmrc NPM_CONFIG_USERCONFIG=/run/secrets/npmrc npm install --no-save --ignore-scripts
-COPY tsconfig.json tsconfig.build.json ./
+COPY scripts/build.ts scripts/
 COPY src src
 RUN npm run build
 
-# What runs: production dependencies with their bill of materials, Node, and what Node is linked against. dpkg/status.d is where
+# What runs: Node, what it is linked against, and the bill of materials of the packages that are in the program. dpkg/status.d is where
 # scanners of images look for the versions of packages whose files were copied.
 FROM ${NODE_IMAGE} AS assembled
 WORKDIR /holdfast
 COPY package.json package-lock.json .npmrc ./
 RUN --mount=type=secret,id=npmrc NPM_CONFIG_USERCONFIG=/run/secrets/npmrc npm install --no-save --ignore-scripts --omit=dev --omit=optional \
-  && rm node_modules/.package-lock.json \
   && npm pkg delete devDependencies optionalDependencies \
   && npm sbom --sbom-format=cyclonedx --sbom-type=application > sbom.cdx.json
 WORKDIR /image
@@ -38,7 +37,6 @@ COPY --from=assembled /holdfast/sbom.cdx.json /
 
 FROM scratch
 COPY --from=assembled /image /
-COPY --from=assembled /holdfast/node_modules /holdfast/node_modules
 COPY --from=assembled /holdfast/sbom.cdx.json /holdfast/
 COPY --from=compiled /holdfast/dist /holdfast/dist
 COPY package.json LICENSE /holdfast/

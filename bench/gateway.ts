@@ -1,7 +1,7 @@
 // The gateway under test: one route per requirement, started as an operator starts it.
 
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { get } from 'node:https';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
@@ -15,7 +15,7 @@ export interface GatewayWishes {
   readonly workers?: number;
   /** Request bodies of any size. */
   readonly unlimited?: boolean;
-  /** The checkout of Holdfast that runs; the default is this one. */
+  /** The checkout of Holdfast whose build runs; the default is this one. */
   readonly checkout?: string;
 }
 
@@ -30,7 +30,8 @@ export async function startGateway(
   const keySet = join(folder, 'keys.json');
   const config = join(folder, `holdfast-${port}.yaml`);
   writeFileSync(keySet, made.keySet);
-  const main = join(checkout, 'src/main.ts');
+  const main = join(checkout, 'dist/main.js');
+  if (!existsSync(main)) throw new Error(`${main} is not there: npm run build in that checkout`);
   const full = { ...configuration(port, await freePort(), upstream.port, keySet, made), workers };
   // A checkout from before there was an admin port refuses the key.
   const { admin: _admin, ...older } = full;

@@ -8,6 +8,7 @@ import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { AUDIENCE, type Credentials, ISSUER } from './credentials.ts';
+import { treeUsage } from './machine.ts';
 
 /** A running program: the root of its process tree and the port it listens on. */
 export interface Program {
@@ -15,6 +16,8 @@ export interface Program {
   readonly port: number;
   /** Seconds from its start until it was ready. */
   readonly readyAfter: number;
+  /** Milliseconds of processor time until then. */
+  readonly cpuUntilReady: number;
   readonly stop: () => Promise<void>;
 }
 
@@ -56,7 +59,9 @@ export async function startProgram(
     }
     await pause(5);
   }
-  return { pid: child.pid ?? 0, port, readyAfter: (performance.now() - started) / 1000, stop: () => end(child) };
+  const pid = child.pid ?? 0;
+  const readyAfter = (performance.now() - started) / 1000;
+  return { pid, port, readyAfter, cpuUntilReady: treeUsage(pid).cpu / 1000, stop: () => end(child) };
 }
 
 async function end(child: ChildProcess): Promise<void> {

@@ -11,7 +11,8 @@ const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
 const MANIFEST = join(ROOT, 'package.json');
 /** As long as it is there, package.json is the one of the package. */
 const KEPT = join(ROOT, '.package.json.kept');
-const OF_A_CHECKOUT = ['scripts', 'devDependencies', 'optionalDependencies'];
+/** The code of the dependencies is in dist/ (scripts/build.ts). */
+const OF_A_CHECKOUT = ['scripts', 'dependencies', 'devDependencies', 'optionalDependencies'];
 
 /** Also where an earlier `npm pack` was stopped in between. */
 function restore() {

@@ -3,7 +3,7 @@
 
 import { keepCompiledCode } from './worker/compile-cache.ts';
 
-keepCompiledCode();
+keepCompiledCode(import.meta.url);
 // Not awaited at the top level: the package requires this file (bin/holdfast.cjs).
 void import('./cli/run.ts').then(async ({ run }) => {
   const { exit, stdout, stderr, stuck = false } = await run(process.argv.slice(2));

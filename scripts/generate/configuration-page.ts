@@ -3,7 +3,8 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isMap, isPair, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
-import { KEYS, type Key, RESTART_KEYS, type SchemaNode } from '../../src/config/schema/keys.ts';
+import { KEYS, type Key, type SchemaNode } from '../../src/config/schema/keys.ts';
+import { RESTART_KEYS } from '../../src/config/schema/marked-keys.ts';
 
 /** Files whose parts stand as examples: they are compiled by the tests. The one that shows everything comes last. */
 const EXAMPLES = ['config/examples/*.yaml', 'config/quickstart.yaml', 'config/reference.yaml'];

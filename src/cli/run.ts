@@ -18,6 +18,7 @@ async function runCommand(argv: readonly string[]): Promise<Printed> {
   const json = line.options.json ?? false;
   switch (line.command) {
     case 'serve':
+      (await import('../supervisor/spawn.ts')).spawnAhead();
       return (await import('./serve.ts')).serveUntilSignal(demand(line, 'config'), version(), json);
     case 'check':
       return checkFile(line, json);

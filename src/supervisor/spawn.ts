@@ -24,11 +24,21 @@ export type Spawn = (index: number, events: WorkerEvents) => WorkerThread;
 /** A worker loads one function of the C library by node:ffi (worker/spare-memory.ts), which Node still calls experimental. */
 const EXEC_ARGV = ['--disable-warning=ExperimentalWarning'];
 
-/** Starts a thread, which waits for its first order. */
+/** The first thread, where it was started ahead. */
+let ahead: Worker | undefined;
+
+/**
+ * Starts the first thread before anybody asks for it: it loads its code while this one reads the configuration. Without a
+ * configuration that is good the process ends, and the thread with it.
+ */
+export function spawnAhead(): void {
+  ahead = openThread(0);
+}
+
+/** Starts a thread, or takes the one that was started ahead; it waits for its first order. */
 export const spawnThread: Spawn = (index, { report, gone }) => {
-  // The same file, as it is run: TypeScript in development, JavaScript from dist/.
-  const file = new URL(`../worker/thread${extname(import.meta.url)}`, import.meta.url);
-  const worker = new Worker(file, { name: `worker ${index}`, stdin: false, execArgv: EXEC_ARGV });
+  const worker = (index === 0 ? ahead : undefined) ?? openThread(index);
+  if (index === 0) ahead = undefined;
   let failure: unknown;
   let before = worker.performance.eventLoopUtilization();
   worker.on('message', report);
@@ -45,3 +55,9 @@ export const spawnThread: Spawn = (index, { report, gone }) => {
     },
   };
 };
+
+function openThread(index: number): Worker {
+  // The same file, as it is run: TypeScript in development, JavaScript from dist/.
+  const file = new URL(`../worker/thread${extname(import.meta.url)}`, import.meta.url);
+  return new Worker(file, { name: `worker ${index}`, stdin: false, execArgv: EXEC_ARGV });
+}

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { RESTART_KEYS } from '../../src/config/schema/keys.ts';
+import { RESTART_KEYS } from '../../src/config/schema/marked-keys.ts';
 import { CASES, goldenFile, gatewayOf, only, readObjects } from './golden.ts';
 import { helm, lint, skip, template, withoutSecrets } from './helm.ts';
 import { REFUSED } from './refused.ts';

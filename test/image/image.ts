@@ -116,18 +116,22 @@ describe('the image', { skip: canInstall ? false : 'containers are built and run
     assert.equal(runOnce([], ['--entrypoint', '/bin/sh']).status, 127);
   });
 
-  test('holds production dependencies only, and says so in its bill of materials', () => {
+  test('holds no package but those that are in the program, with a bill of materials and their licences', () => {
     const script = `const fs = require('node:fs');
       const components = JSON.parse(fs.readFileSync('/holdfast/sbom.cdx.json')).components.map(({ name }) => name);
-      const folders = fs.readdirSync('/holdfast/node_modules').flatMap((name) => name.startsWith('@')
-        ? fs.readdirSync('/holdfast/node_modules/' + name).map((inner) => name + '/' + inner) : name);
-      console.log(JSON.stringify({ components, folders, packages: fs.readdirSync('/var/lib/dpkg/status.d'), bin: fs.readdirSync('/usr/local/bin') }));`;
+      const licenses = fs.readFileSync('/holdfast/dist/licenses.txt', 'utf8');
+      console.log(JSON.stringify({ components, licenses, files: fs.readdirSync('/holdfast'), packages: fs.readdirSync('/var/lib/dpkg/status.d'), bin: fs.readdirSync('/usr/local/bin') }));`;
     const { stdout } = runOnce(['--eval', script], ['--entrypoint', 'node']);
-    const { components, folders, packages, bin } = JSON.parse(stdout) as Record<string, string[]>;
-    assert.deepEqual(components!.toSorted(), folders!.filter((name) => !name.startsWith('.')).toSorted());
-    assert.ok(components!.includes('undici') && !components!.includes('typescript'));
-    assert.ok(packages!.includes('libc6'));
-    assert.deepEqual(bin, ['node']);
+    const { licenses, ...lists } = JSON.parse(stdout) as { licenses: string } & Record<string, string[]>;
+    const licensed = [...licenses.matchAll(/^(\S+) \d+\.\d+\.\d+\S* \(.*\)$/gm)].map(([, name]) => name!);
+    assert.ok(licensed.includes('undici') && licensed.includes('ioredis') && !licensed.includes('typescript'));
+    assert.deepEqual(
+      licensed.filter((name) => !lists['components']!.includes(name)),
+      [],
+    );
+    assert.deepEqual(lists['files'], ['LICENSE', 'dist', 'package.json', 'sbom.cdx.json']);
+    assert.ok(lists['packages']!.includes('libc6'));
+    assert.deepEqual(lists['bin'], ['node']);
   });
 
   test('a bad configuration ends the container with 78 and its problems', () => {

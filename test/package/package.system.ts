@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, realpathSync, symlinkSync } from 'node:fs';
+import { mkdirSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { ROOT } from '../../scripts/generate.ts';
@@ -15,14 +15,13 @@ const { engines, version } = JSON.parse(readFileSync(join(ROOT, 'package.json'),
 
 describe('npm pack', () => {
   let packed: Packed & { folder: string; remove: () => void };
-  /** Unpacked, with the dependencies of the checkout beside it. */
+  /** Unpacked, without any dependency beside it. */
   let installed: string;
   before(() => {
     packed = pack();
     installed = join(packed.folder, 'unpacked', 'package');
     mkdirSync(join(packed.folder, 'unpacked'));
     execFileSync('tar', ['-xzf', packed.file, '-C', join(packed.folder, 'unpacked')]);
-    symlinkSync(join(ROOT, 'node_modules'), join(packed.folder, 'unpacked', 'node_modules'));
   }, INSTALLING);
   after(() => packed.remove());
 
@@ -33,7 +32,13 @@ describe('npm pack', () => {
   };
 
   test('packs the program, the schema and the configurations, and nothing that only a checkout needs', () => {
-    const wanted = ['bin/holdfast.cjs', 'dist/main.js', 'dist/worker/thread.js', 'schema/holdfast.schema.json'];
+    const wanted = [
+      'bin/holdfast.cjs',
+      'dist/main.js',
+      'dist/worker/thread.js',
+      'dist/licenses.txt',
+      'schema/holdfast.schema.json',
+    ];
     for (const path of [...wanted, 'config/quickstart.yaml', 'docs/holdfast.1', 'LICENSE', 'README.md']) {
       assert.ok(packed.paths.includes(path), path);
     }
@@ -45,7 +50,8 @@ describe('npm pack', () => {
 
   test('leaves out what would bring a second Node to every machine, and the checkout as it was', () => {
     const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
-    for (const key of ['optionalDependencies', 'devDependencies', 'scripts']) assert.equal(manifest[key], undefined);
+    for (const key of ['dependencies', 'optionalDependencies', 'devDependencies', 'scripts'])
+      assert.equal(manifest[key], undefined);
     assert.deepEqual(manifest.bin, { holdfast: 'bin/holdfast.cjs' });
     assert.equal(manifest.man, 'docs/holdfast.1');
     assert.equal(manifest.engines.node, engines.node);

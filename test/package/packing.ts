@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { ROOT } from '../../scripts/generate.ts';
 
 const MADE_FROM =
-  'package.json package-lock.json .npmrc .gitignore tsconfig.json tsconfig.build.json README.md LICENSE CHANGELOG.md bin config schema scripts src docs/holdfast.1';
+  'package.json package-lock.json .npmrc .gitignore README.md LICENSE CHANGELOG.md bin config schema scripts src docs/holdfast.1';
 
 /** The Node of the tests comes first, as in every npm script. */
 export const env = { ...process.env, PATH: `${join(ROOT, 'node_modules/.bin')}:${process.env['PATH']}` };

@@ -1,9 +1,18 @@
 // The state that compile steps share: the files as read, and the problems found.
 
-import { isFileKey } from '../schema/keys.ts';
+import { FILE_KEYS } from '../schema/marked-keys.ts';
 import { nearest } from '../nearest.ts';
 import { type ConfigPath, inOrder, type Problem } from '../problem.ts';
 import type { NamedFile, ReadPolicy } from '../read/read.ts';
+
+const FILE_KEY = new RegExp(
+  `^(?:${FILE_KEYS.map((key) => key.replaceAll('.', '\\.').replaceAll('*', '[^.]+')).join('|')})$`,
+);
+
+/** Whether the value at a path is the name of a file. */
+function isFileKey(path: ConfigPath): boolean {
+  return FILE_KEY.test(path.map((part) => String(part).replaceAll('.', '_')).join('.'));
+}
 
 /** One run of the compiler. Steps report problems here and go on with what is left, so that all are found at once. */
 export class Compilation {

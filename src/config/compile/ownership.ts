@@ -6,7 +6,7 @@ import { type Upstream, upstreamsOf } from '../../policy/upstream.ts';
 import { metadataKey } from '../../policy/protected-resource.ts';
 import type { Issuer } from '../../token/issuer.ts';
 import type { ConfigPath } from '../problem.ts';
-import { FILE_KEYS } from '../schema/keys.ts';
+import { FILE_KEYS } from '../schema/marked-keys.ts';
 import { select } from '../schema/select.ts';
 import { type Compilation, listed } from './compilation.ts';
 import { compileGrants, type Grant, grantFor, meets, rivalOf } from './grant.ts';

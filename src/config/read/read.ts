@@ -9,7 +9,7 @@ import { type Merged, mergeSources } from './merge.ts';
 import { type Environment, readSource, type Source, type Substitution } from './source.ts';
 import type { Config } from '../schema/schema.ts';
 import { checkConfig, type Finding } from '../schema/check.ts';
-import { FILE_KEYS } from '../schema/keys.ts';
+import { FILE_KEYS } from '../schema/marked-keys.ts';
 import { select } from '../schema/select.ts';
 import { digestContents, isPattern, type Sources } from './sources.ts';
 

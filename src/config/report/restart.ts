@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { formatBind } from '../../policy/addresses.ts';
 import { type ConfigPath, inOrder, type Problem } from '../problem.ts';
 import type { ReadPolicy } from '../read/read.ts';
-import { RESTART_KEYS } from '../schema/keys.ts';
+import { RESTART_KEYS } from '../schema/marked-keys.ts';
 import { select } from '../schema/select.ts';
 import type { Bind } from '../../policy/policy.ts';
 

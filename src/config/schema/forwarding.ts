@@ -1,6 +1,6 @@
 // Schema of the keys of a route about the way to the upstream.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { count, field, list, name, text } from './values.ts';
 
 export const upstreams = list(

@@ -1,6 +1,5 @@
 // The keys of the schema as rows, with the facts that it states about each.
 
-import type { ConfigPath } from '../problem.ts';
 import * as z from 'zod';
 import { schema } from './schema.ts';
 
@@ -31,21 +30,6 @@ export const WRITTEN = z.toJSONSchema(schema, { io: 'input', target: 'draft-7' }
 
 /** Parents before their children, in the order of the schema. */
 export const KEYS: readonly Key[] = keysBelow(WRITTEN, '');
-
-/** Keys that a reload cannot change; `*`: every listener, known by its name. */
-export const RESTART_KEYS: readonly string[] = KEYS.filter(({ node }) => node.restart).map(({ key }) => key);
-
-/** Keys that name files: what is in them is read and watched. */
-export const FILE_KEYS: readonly string[] = KEYS.filter(({ node }) => node.file).map(({ key }) => key);
-
-const FILE_KEY = new RegExp(
-  `^(?:${FILE_KEYS.map((key) => key.replaceAll('.', '\\.').replaceAll('*', '[^.]+')).join('|')})$`,
-);
-
-/** Whether the value at a path is the name of a file. */
-export function isFileKey(path: ConfigPath): boolean {
-  return FILE_KEY.test(path.map((part) => String(part).replaceAll('.', '_')).join('.'));
-}
 
 function keysBelow(node: SchemaNode, path: string): Key[] {
   const named = Object.entries(node.properties ?? {});

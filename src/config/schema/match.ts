@@ -1,6 +1,6 @@
 // Declaration of the match of a route: which requests it is for.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { field, list, name, text } from './values.ts';
 
 const value = text(

@@ -7,7 +7,7 @@ import { describe, it, test } from 'node:test';
 import { METRICS } from '../../../src/observe/metric-table.ts';
 import { formatProblem } from '../../../src/config/problem.ts';
 import { changedRestartKeys } from '../../../src/config/report/restart.ts';
-import { RESTART_KEYS } from '../../../src/config/schema/keys.ts';
+import { RESTART_KEYS } from '../../../src/config/schema/marked-keys.ts';
 import { configuration, readText, type Sections } from '../../support/policies.ts';
 
 const PUBLIC = '- { name: public, bind: "127.0.0.1:8443", origins: ["http://localhost:8443"] }';

@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ATTRIBUTE_FIELD, CERTIFICATE_FORMATS, KNOWN_CERTIFICATE_FIELDS } from '../../../src/certificate/formats.ts';
-import { FILE_KEYS, KEYS, RESTART_KEYS } from '../../../src/config/schema/keys.ts';
+import { KEYS } from '../../../src/config/schema/keys.ts';
+import { FILE_KEYS, RESTART_KEYS } from '../../../src/config/schema/marked-keys.ts';
 import { jsonSchema } from '../../../src/config/schema/json-schema.ts';
 
 /** Names by which a key says that its value is the name of a file; `cert` is the certificate beside a `key_file`. */
