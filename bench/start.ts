@@ -1,4 +1,4 @@
-// Starts: time to the first answer, processor time until then, and memory at rest, of the built program.
+// Starts: time to the first answer, processor time until then, and memory at rest.
 //
 // npm run bench:start [-- --starts N] [-- --against DIR]   DIR: another checkout, built; its starts alternate with ours
 

@@ -1,4 +1,4 @@
-// The build: dist/main.js and dist/worker/thread.js, of the sources and of the packages that they import.
+// The build: one program of the sources and of the packages that they import, in dist/.
 //
 // One file per thread is read and compiled in a third of the time of 500, and what a thread does not load takes no memory
 // (docs/decisions/9701-one-program.md). Commands and rare features are parts that are loaded when they are needed.
@@ -10,7 +10,7 @@ import { FILE_KEYS, RESTART_KEYS } from '../src/config/schema/marked-keys.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 
-/** The parts of undici that the sources import. Its index would bring fetch, caches, WebSocket and what is in Node already. */
+/** The parts of undici that the sources of a gateway import; the controller has the whole. Its index would bring fetch, caches, WebSocket and what is in Node already. */
 const UNDICI = {
   Agent: 'dispatcher/agent.js',
   Client: 'dispatcher/client.js',
@@ -22,6 +22,7 @@ const UNDICI = {
 const REPLACED: readonly { readonly filter: RegExp; readonly importer?: RegExp; readonly text: string }[] = [
   {
     filter: /^undici$/,
+    importer: /^(?!.*\/(?:node_modules|src\/controller)\/)/,
     text: Object.entries(UNDICI)
       .map(([name, file]) => `export { default as ${name} } from 'undici/lib/${file}';\n`)
       .join(''),
