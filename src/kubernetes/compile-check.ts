@@ -4,7 +4,7 @@ import { compilePolicy } from '../config/compile/compile.ts';
 import type { ConfigPath, Position } from '../config/problem.ts';
 import type { NamedFile, ReadPolicy } from '../config/read/read.ts';
 import { checkConfig } from '../config/schema/check.ts';
-import { FILE_KEYS } from '../config/schema/keys.ts';
+import { FILE_KEYS } from '../config/schema/marked-keys.ts';
 import type { Config } from '../config/schema/schema.ts';
 import { select } from '../config/schema/select.ts';
 import { scalarAt } from './json.ts';

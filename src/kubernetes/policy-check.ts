@@ -1,7 +1,7 @@
 // The check of one policy by itself, in the words of the configuration's own schema.
 
 import { checkConfig } from '../config/schema/check.ts';
-import { FILE_KEYS } from '../config/schema/keys.ts';
+import { FILE_KEYS } from '../config/schema/marked-keys.ts';
 import { select } from '../config/schema/select.ts';
 import { formatPath } from '../config/problem.ts';
 import { mapping, scalarAt } from './json.ts';

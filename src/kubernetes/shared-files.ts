@@ -1,6 +1,6 @@
 // Files that parameters name, as keys of Secrets and ConfigMaps, put in their places.
 
-import { FILE_KEYS } from '../config/schema/keys.ts';
+import { FILE_KEYS } from '../config/schema/marked-keys.ts';
 import { select } from '../config/schema/select.ts';
 import type { ClusterIndex } from './index.ts';
 import type { HoldfastParameters } from './objects.ts';
