@@ -8,21 +8,18 @@ import type { RejectionFacts } from '../../rejection/facts.ts';
 import { type Reason, type Rejection, reject } from '../../rejection/rejection.ts';
 import { answerFields } from '../fields/answer-fields.ts';
 import type { Outcome } from '../outcome.ts';
-import { withoutNamed } from '../fields/fields.ts';
 import { BodyDigest } from '../../http/body-digest.ts';
-import { readBodyLength } from '../../http/framing.ts';
 import { hasProof, requestFields } from '../fields/request-fields.ts';
 import { answerTrailers } from '../fields/trailers.ts';
-import { countPiece } from './body-garbage.ts';
 import { Deadline, type DeadlineOwner } from './deadline.ts';
-import { lines, restOf, undelimitedBy } from './answer-framing.ts';
+import { lines } from './answer-framing.ts';
 import { Collection, type Collector } from './collection.ts';
 import { Credit } from './credit.ts';
-import { Download } from './download.ts';
 import { NOT_SIGNED, reasonOf, tooLarge } from './failure.ts';
 import { rewrittenTarget } from '../../policy/rewritten-target.ts';
 import type { ForwardExchange } from './forward-exchange.ts';
 import { Interims } from './interim.ts';
+import { Passage, type PassageOwner } from './passage.ts';
 import type { Entrant, Place } from '../upstream/entrance.ts';
 import { Upload, type UploadWatcher } from './upload.ts';
 import { openTunnel } from './tunnel.ts';
@@ -68,7 +65,7 @@ type Phase =
   | 'tunnelling'
   | 'settled';
 
-class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant, Collector {
+class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant, Collector, PassageOwner {
   readonly client: string;
   readonly route: string | undefined;
   readonly wantsTunnel: boolean;
@@ -83,20 +80,16 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
   /** The upstream has sent something that could be an answer. */
   #begun = false;
   #fields: string[] = [];
-  #status = 0;
-  #bytes = 0;
   #collection: Collection | undefined;
-  #download: Download | undefined;
   /** Milliseconds on the monotonic clock from which the upstream alone was waited for. */
   #upstreamsTurn = 0;
-  /** Content-Length of the answer, if it has one. */
-  #announced: number | undefined;
-  #drains = false;
   readonly #interims = new Interims();
+  readonly #passage: Passage;
 
   constructor(permit: Permit, exchange: ForwardExchange) {
     this.#permit = permit;
     this.#exchange = exchange;
+    this.#passage = new Passage(exchange, this);
     this.client = permit.facts.client;
     this.route = exchange.route.share;
     // HTTP/2 has no Upgrade (RFC 9113 §8.6), and it may be ignored (RFC 9110 §7.8).
@@ -213,18 +206,10 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
     if (status < 200)
       return waits ? this.#interims.pass(this.#exchange, status, lines(controller.rawHeaders)) : undefined;
     if (this.#phase === 'settled') return;
-    const { transaction, facts, route, own } = this.#exchange;
-    const received = lines(controller.rawHeaders);
-    const undelimited = undelimitedBy(route.upstream, facts.method, status, received);
+    const undelimited = this.#passage.begin(controller, status, this.#permit.facts);
     if (undelimited !== undefined) return this.#reject('upstream_invalid', { code: undelimited });
-    const fields = answerFields(received, route.rules, own, this.#permit.facts);
-    // RFC 9110 §8.6: none with 204, of which a client that goes by it would wait for the next answer's bytes.
-    const passed = status === 204 ? withoutNamed(fields, 'content-length') : fields;
-    transaction.writeHead(status, passed, restOf(controller, received));
     this.#upload?.forget();
     this.#phase = 'answering';
-    this.#status = status;
-    this.#announced = readBodyLength(received);
     process.nextTick(flushFields, this);
     this.#moved();
   }
@@ -264,23 +249,7 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#phase !== 'answering') return;
-    const { transaction, route } = this.#exchange;
-    this.#bytes += chunk.length;
-    countPiece(chunk.length);
-    const goesOn = transaction.write(chunk);
-    if (!goesOn) (this.#download ??= new Download(route.download, route.timeouts.idle)).stalled(this.#bytes);
-    this.#moved();
-    // Behind the last byte undici must not be held: it would miss the end, and take the upstream's closing for a broken answer.
-    if (goesOn || this.#bytes === this.#announced) return;
-    controller.pause();
-    if (this.#drains) return;
-    this.#drains = true;
-    transaction.onDrain(() => {
-      this.#download?.drained(this.#bytes);
-      this.#moved();
-      controller.resume();
-    });
+    if (this.#phase === 'answering') this.#passage.pass(controller, chunk);
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
@@ -309,26 +278,32 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
   /** Something moved: the next thing has `idle`, or less where the client has no more credit. */
   #moved(): void {
     const { idle } = this.#exchange.route.timeouts;
-    const patience = Math.min(this.#upload?.patience ?? idle, this.#download?.patience ?? idle);
+    const patience = Math.min(this.#upload?.patience ?? idle, this.#passage.patience);
     this.#deadline.allow(Math.min(idle, patience));
+  }
+
+  answerMoved(): void {
+    this.#moved();
   }
 
   uploadRefused(rejection: Rejection): void {
     if (this.#phase === 'answering')
-      this.#breakOff({ kind: 'cut_off', status: this.#status, bytes: this.#bytes, rejection });
+      this.#breakOff({ kind: 'cut_off', status: this.#passage.status, bytes: this.#passage.bytes, rejection });
     else if (this.#phase !== 'flushing') this.#settle({ kind: 'rejected', rejection });
   }
 
   /** An answer whose body does not follow at once (server-sent events) must not wait for it. */
   flushFields(): void {
-    if (this.#phase === 'answering' && this.#bytes === 0) this.#exchange.transaction.flushHead();
+    if (this.#phase === 'answering' && this.#passage.bytes === 0) this.#exchange.transaction.flushHead();
   }
 
   #onClientClose(): void {
     if (this.#phase === 'tunnelling') return;
     const { finished } = this.#exchange.transaction;
-    const bytes = this.#bytes;
-    this.#settle(finished ? { kind: 'forwarded', status: this.#status, bytes } : { kind: 'client_gone', bytes });
+    const bytes = this.#passage.bytes;
+    this.#settle(
+      finished ? { kind: 'forwarded', status: this.#passage.status, bytes } : { kind: 'client_gone', bytes },
+    );
   }
 
   deadlinePassed(): void {
@@ -345,10 +320,10 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
       case 'answering': {
         const late = this.#upload !== undefined && this.#upload.patience <= 0;
         if (!this.#controller?.paused && !late) return this.#breakOff(this.#brokenBy('ETIMEDOUT'));
-        return this.#breakOff({ kind: 'client_gone', bytes: this.#bytes });
+        return this.#breakOff({ kind: 'client_gone', bytes: this.#passage.bytes });
       }
       case 'flushing':
-        return this.#breakOff({ kind: 'client_gone', bytes: this.#bytes });
+        return this.#breakOff({ kind: 'client_gone', bytes: this.#passage.bytes });
       default:
         return this.#rejectTimedOut();
     }
@@ -368,7 +343,7 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
   }
 
   #brokenBy(code: string): Outcome {
-    return { kind: 'upstream_broke', status: this.#status, bytes: this.#bytes, code };
+    return { kind: 'upstream_broke', status: this.#passage.status, bytes: this.#passage.bytes, code };
   }
 
   #reject(reason: Reason, facts: RejectionFacts): void {
