@@ -189,6 +189,11 @@ export const METRICS = {
     help: 'Requests sent again, by why that is safe: unconnected (nothing was sent), refused (the upstream did not process it) or closed (an idle connection ended under an idempotent request).',
     labels: ['upstream', 'reason'],
   },
+  mirrored: {
+    name: 'holdfast_mirrored_requests_total',
+    help: 'Copies of requests for mirrors: sent, busy (not made, because the mirror has too many under way or its circuit is open) or too_large (not made, because of the body).',
+    labels: ['upstream', 'result'],
+  },
   upstreamQueue: {
     name: 'holdfast_upstream_queue_requests',
     help: 'Requests that wait in the gateway because the connections of the upstream, or the share of their client or route, are in use.',

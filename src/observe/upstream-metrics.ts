@@ -21,6 +21,8 @@ export interface UpstreamCounts {
   countUpstreamFailure(upstream: string, target: string, reason: string): void;
   /** @param reason a word of upstream/loss.ts */
   countUpstreamRetry(upstream: string, reason: string): void;
+  /** @param result a word of upstream/upstream.ts */
+  countMirrored(upstream: string, result: string): void;
   /** A request waited for a connection that others held. */
   countUpstreamWait(upstream: string, seconds: number): void;
 }
@@ -43,6 +45,7 @@ export function createUpstreamCounts(registry: MetricRegistry): UpstreamCounts {
   const durations = addHistogram(registry, METRICS.upstreamDuration, DURATION_BUCKETS);
   const failures = addCounter(registry, METRICS.upstreamFailures);
   const retries = addCounter(registry, METRICS.upstreamRetries);
+  const mirrored = addCounter(registry, METRICS.mirrored);
   const waits = addHistogram(registry, METRICS.upstreamQueueWait, DURATION_BUCKETS);
   return {
     countUpstreamAnswer(upstream, target, status, seconds) {
@@ -51,6 +54,7 @@ export function createUpstreamCounts(registry: MetricRegistry): UpstreamCounts {
     },
     countUpstreamFailure: (upstream, target, reason) => failures.inc({ upstream, target, reason }),
     countUpstreamRetry: (upstream, reason) => retries.inc({ upstream, reason }),
+    countMirrored: (upstream, result) => mirrored.inc({ upstream, result }),
     countUpstreamWait: (upstream, seconds) => waits.observe({ upstream }, seconds),
   };
 }

@@ -61,6 +61,9 @@ export async function zerosOf(policy: ZeroSources): Promise<Snapshot> {
   countConnections(count, listeners);
   countIssuers(count, issuers);
   countUpstreams(count, upstreams);
+  const mirrors = new Set(policy.routes.flatMap((route) => (route.mirrors ?? []).map(({ upstream }) => upstream.name)));
+  const mirroring = [...mirrors].map((upstream) => ({ upstream }));
+  count(METRICS.mirrored, labelled(mirroring, 'result', ['sent', 'busy', 'too_large']));
   return await registry.getMetricsAsJSON();
 }
 

@@ -19,7 +19,7 @@ import type { RateLimit } from '../rate/limit.ts';
 import type { Origin } from '../http/origin.ts';
 import type { FieldEdits, PathRewrite } from './edits.ts';
 import type { ScopeRule } from '../token/scope.ts';
-import type { Upstream, UpstreamShare } from './upstream.ts';
+import type { Mirror, Upstream, UpstreamShare } from './upstream.ts';
 
 /** What a route demands of a sender; `shadow` has one of its own. */
 export interface Demand {
@@ -96,6 +96,8 @@ export interface Route {
   readonly own?: OwnAnswer;
   /** Upstreams among which requests are divided by weight; absent: `upstream` takes all. */
   readonly split?: readonly UpstreamShare[];
+  /** Upstreams that get copies of its requests. */
+  readonly mirrors?: readonly Mirror[];
   readonly demand: Demand;
   /** Evaluated beside the real demand, never enforced. */
   readonly shadow: Demand | undefined;

@@ -70,6 +70,13 @@ export interface UpstreamShare {
   readonly weight: number;
 }
 
+/** What gets copies of a route's requests. */
+export interface Mirror {
+  readonly upstream: Upstream;
+  /** Of the requests that are copied, 0 to 1. */
+  readonly share: number;
+}
+
 /** Where the requests of a route go, and how many of them; empty: the proxy in front forwards. */
 export function sharesOf({ upstream, split }: Destination): readonly UpstreamShare[] {
   if (split !== undefined) return split;
@@ -77,13 +84,15 @@ export function sharesOf({ upstream, split }: Destination): readonly UpstreamSha
 }
 
 interface Destination {
+  readonly mirrors?: readonly Mirror[];
   readonly upstream: Upstream;
   readonly split?: readonly UpstreamShare[];
 }
 
-/** Everything to which requests of a route may be sent, each once. */
+/** Everything to which requests of a route, or copies of them, may be sent, each once. */
 export function upstreamsOf(route: Destination): readonly Upstream[] {
-  const all = sharesOf(route).flatMap(({ upstream }) => (upstream === undefined ? [] : [upstream]));
+  const shares = sharesOf(route).flatMap(({ upstream }) => (upstream === undefined ? [] : [upstream]));
+  const all = [...shares, ...(route.mirrors ?? []).map(({ upstream }) => upstream)];
   return [...new Set(all)].filter(({ name }) => name !== NO_UPSTREAM.name);
 }
 

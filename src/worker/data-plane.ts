@@ -236,12 +236,18 @@ export class DataPlane {
     const users = usersOf(routes);
     const forwarded = routes.flatMap((route) => {
       const ruleTerms = { withoutUpstreamNonce: withoutUpstreamNonce.has(route), traced: tracing !== undefined };
+      const mirrors = route.mirrors?.flatMap(({ upstream: to, share }) => {
+        const upstream = this.#upstreams.get(to);
+        if (upstream === undefined) return [];
+        const rules = compileFieldRules({ ...route, upstream: to }, id, managedFields, { ...ruleTerms, copied: true });
+        return [{ upstream, rules, share }];
+      });
       const ways = sharesOf(route).map(({ upstream: to, weight }) => {
         const upstream = to && this.#upstreams.get(to);
         if (to === undefined || upstream === undefined) return { weight, terms: undefined };
         const rules = compileFieldRules({ ...route, upstream: to }, id, managedFields, ruleTerms);
         const shared = (users.get(to)?.length ?? 0) > 1;
-        return { weight, terms: { rules, upstream, shared, bodies: this.#bodies } };
+        return { weight, terms: { rules, upstream, shared, bodies: this.#bodies, mirrors } };
       });
       return ways.length === 0 ? [] : [{ route, ways }];
     });

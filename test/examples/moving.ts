@@ -8,7 +8,8 @@ import { issue, prove, startExample, startIssuer } from './example.ts';
 export async function playMoving(t: TestContext, files: Readonly<Record<string, string>>): Promise<void> {
   const issuer = await startIssuer(t);
   const next = await startUpstream(t);
-  const env = { LOGIN_ISSUER: issuer, NEXT_URL: next.origin };
+  const trial = await startUpstream(t);
+  const env = { LOGIN_ISSUER: issuer, NEXT_URL: next.origin, TRIAL_URL: trial.origin };
   const example = await startExample(t, 'moving-a-service.yaml', files, ['ORDERS_URL'], env);
   const token = await issue(issuer);
   for (let nth = 0; nth < 100; nth += 1) {
@@ -18,6 +19,8 @@ export async function playMoving(t: TestContext, files: Readonly<Record<string, 
   assert.equal(example.upstream.seen.length + next.seen.length, 100);
   // 95 are to be expected; as few as these come in one run of more than a million.
   assert.ok(example.upstream.seen.length > 80);
+  // 10 are to be expected.
+  assert.ok(trial.seen.length < 40 && trial.seen.every(({ fields }) => fields.all('Authorization').length === 0));
   const fields = [['X-Debug', '1'] as const, ['X_Api_Generation', '1'] as const];
   const path = '/preview/orders/7';
   const preview = await example.call('GET', path, { ...(await prove(token, 'GET', path)), fields });

@@ -9,20 +9,26 @@ import type { RouteConfig } from './demand.ts';
 type Upstreams = ReadonlyMap<string, Upstream>;
 
 /**
- * `upstream` or `upstreams` of a route. Problems: both or, where a listener of the route forwards, neither; names that nothing has or
- * that stand there twice; several upstreams where the proxy in front forwards. Warning: no weight above 0.
+ * `upstream` or `upstreams`, and `mirror` of a route. Problems: both or, where a listener of the route forwards, neither; names that nothing has or
+ * that stand there twice; several upstreams or mirrors where the
+ * proxy in front forwards, and mirrors that get the requests themselves. Warning: no weight above 0.
  */
 export function compileDestination(
   compilation: Compilation,
   at: ConfigPath,
   config: RouteConfig,
   upstreams: Upstreams,
-): Pick<Route, 'upstream' | 'split'> {
-  if (config.upstreams === undefined) return { upstream: upstreamOf(compilation, at, config, upstreams) };
+): Pick<Route, 'upstream' | 'split' | 'mirrors'> {
+  const mirrors = compileMirrors(compilation, at, config, upstreams);
+  if (config.upstreams === undefined) return { upstream: upstreamOf(compilation, at, config, upstreams), ...mirrors };
   if (config.upstream !== undefined)
     compilation.problem([...at, 'upstreams'], 'stands next to upstream, expected one of the two');
   refuseWhereDecided(compilation, at, config, 'upstreams');
-  return { upstream: NO_UPSTREAM, split: compileSplit(compilation, [...at, 'upstreams'], config.upstreams, upstreams) };
+  return {
+    upstream: NO_UPSTREAM,
+    split: compileSplit(compilation, [...at, 'upstreams'], config.upstreams, upstreams),
+    ...mirrors,
+  };
 }
 
 /** Keys that only a listener can obey that forwards. */
@@ -30,6 +36,7 @@ export type DecidedKey =
   | 'upstreams'
   | 'respond'
   | 'redirect'
+  | 'mirror'
   | 'request_fields'
   | 'response_fields'
   | `rewrite.${'host' | 'path' | 'prefix'}`;
@@ -66,6 +73,24 @@ function compileSplit(
     upstream: name === undefined ? undefined : namedUpstream(compilation, [...at, index, 'name'], name, upstreams),
     weight,
   }));
+}
+
+function compileMirrors(
+  compilation: Compilation,
+  at: ConfigPath,
+  config: RouteConfig,
+  upstreams: Upstreams,
+): Pick<Route, 'mirrors'> {
+  if (config.mirror === undefined) return {};
+  refuseWhereDecided(compilation, at, config, 'mirror');
+  const taken = new Set([config.upstream, ...(config.upstreams ?? []).map(({ name }) => name)]);
+  const mirrors = config.mirror.map(({ upstream: name, percent }, index) => {
+    const here = [...at, 'mirror', index, 'upstream'];
+    if (taken.has(name)) compilation.problem(here, 'gets requests of this route already, expected each upstream once');
+    taken.add(name);
+    return { upstream: namedUpstream(compilation, here, name, upstreams), share: percent / 100 };
+  });
+  return { mirrors };
 }
 
 function upstreamOf(

@@ -185,7 +185,7 @@ function checkUpstream(compilation: Compilation, { route, at, entry }: IncludedR
   const given = read.config.include[entry]?.upstreams.includes(name) ?? false;
   if (!given) {
     compilation.problem(
-      [...at, route.split === undefined ? 'upstream' : 'upstreams'],
+      [...at, keyOf(route, name)],
       `is an upstream of another file (${compilation.placeOf(upstream)}), expected one of this file, or ` +
         `upstreams: [${name}] for it in include (${compilation.placeOf(['include', entry])})`,
     );
@@ -200,6 +200,12 @@ function checkUpstream(compilation: Compilation, { route, at, entry }: IncludedR
     );
     return;
   }
+}
+
+/** The key by which a route names an upstream. */
+function keyOf({ split, mirrors }: Route, name: string): string {
+  if (mirrors?.some(({ upstream }) => upstream.name === name)) return 'mirror';
+  return split === undefined ? 'upstream' : 'upstreams';
 }
 
 /** `host` and `authorization` are about the upstream of the route; all others are read, or managed, by others too. */

@@ -5,7 +5,7 @@ import type { Demand, Route } from '../../policy/policy.ts';
 import { metadataUri } from '../../policy/protected-resource.ts';
 import { formatTarget } from '../../policy/addresses.ts';
 import type { OwnAnswer } from '../../policy/own-answer.ts';
-import { NO_UPSTREAM, type Upstream, type UpstreamShare } from '../../policy/upstream.ts';
+import { type Mirror, NO_UPSTREAM, type Upstream, type UpstreamShare } from '../../policy/upstream.ts';
 
 /** Where requests of a route go; of several upstreams each with its share. */
 export function describeDestination({ upstream, split, own }: Pick<Route, 'upstream' | 'split' | 'own'>): string {
@@ -82,6 +82,7 @@ export function describeForward(route: Route): string[] {
     credentials[isPublic ? 'as-received' : forward.authorization],
     ...(isPublic ? [] : identity),
     ...forward.clientCertificate.map(({ format, field }) => `${field}: the client's certificate (${format})`),
+    ...(route.mirrors ?? []).map(describeMirror),
     ...describeRewrite(route),
     ...describeEdits('to the upstream', route.requestFields),
   ];
@@ -95,6 +96,11 @@ export function describeForward(route: Route): string[] {
         ]
       : []),
   ];
+}
+
+function describeMirror({ upstream, share }: Mirror): string {
+  const part = share === 1 ? 'every request' : `${Number((share * 100).toPrecision(3))} % of the requests`;
+  return `a copy of ${part} to ${describeUpstream(upstream)}, without credentials; its answer is dropped`;
 }
 
 function describeRewrite({ match, path, host }: Route): string[] {

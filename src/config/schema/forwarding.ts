@@ -43,3 +43,16 @@ export const rewrite = z.strictObject({
     .optional()
     .describe('Cut from the front of the path.'),
 });
+
+export const mirror = list(
+  z.strictObject({
+    upstream: name.describe('One of upstreams, and none to which requests of this route go anyway.'),
+    percent: z
+      .number('a number from 0 to 100')
+      .min(0, 'a number from 0 to 100')
+      .max(100, 'a number from 0 to 100')
+      .prefault(100)
+      .describe('Share of the requests that is copied.'),
+  }),
+  'mirrors such as { upstream: next, percent: 10 }',
+);

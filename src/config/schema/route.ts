@@ -16,7 +16,7 @@ import {
   text,
   uri,
 } from './values.ts';
-import { edits, rewrite, upstreams } from './forwarding.ts';
+import { edits, mirror, rewrite, upstreams } from './forwarding.ts';
 import { requestLimits } from './listener.ts';
 import { match } from './match.ts';
 import { redirect, respond } from './own-answer.ts';
@@ -285,6 +285,11 @@ export const route = z.strictObject({
     .optional()
     .describe(
       'Changes to path and host for the upstream, after every check: proofs are held against the request as it came.',
+    ),
+  mirror: mirror
+    .optional()
+    .describe(
+      'Upstreams that get copies of permitted requests, without credentials of the sender. Their answers are dropped, and no request waits for them; bodies of more than 256 KiB are not copied.',
     ),
   request_fields: edits
     .optional()

@@ -64,12 +64,17 @@ const HOP_BY_HOP = [
   'http2-settings',
 ];
 
+/** Of senders, beside the two that every route decides about. */
+const CREDENTIALS = ['cookie', 'signature', 'signature-input'];
+
 /** What a route's rules depend on beside it. */
 export interface RuleTerms {
   /** The upstream's DPoP-Nonce is removed, although nobody here verifies the requests of the route. */
   readonly withoutUpstreamNonce?: boolean;
   /** The upstream gets our traceparent in place of the client's. */
   readonly traced?: boolean;
+  /** For a copy of a request: nothing goes along by which somebody could act as its sender. */
+  readonly copied?: boolean;
 }
 
 /**
@@ -83,25 +88,17 @@ export function compileFieldRules(
   },
   policyId: string,
   managed: ManagedFields,
-  { withoutUpstreamNonce = false, traced = false }: RuleTerms = {},
+  { withoutUpstreamNonce = false, traced = false, copied = false }: RuleTerms = {},
 ): FieldRules {
-  const { assertion } = route.forward;
-  const credentials = route.demand.requirement === 'public' ? 'as-received' : route.forward.authorization;
+  const assertion = copied ? undefined : route.forward.assertion;
+  const credentials = copied
+    ? 'remove'
+    : route.demand.requirement === 'public'
+      ? 'as-received'
+      : route.forward.authorization;
   return {
     managed,
-    request: new Map<string, RequestAction>([
-      ...HOP_BY_HOP.map((name) => [name, 'drop'] as const),
-      ['authorization', credentials === 'as-received' ? 'pass' : 'drop'],
-      ['dpop', credentials === 'as-received' ? 'pass' : 'drop'],
-      ['host', 'drop'],
-      ...(traced ? (['traceparent', 'tracestate'] as const).map((name) => [name, 'drop'] as const) : []),
-      ['connection', 'connection'],
-      ['via', 'via'],
-      ['te', 'te'],
-      ['forwarded', 'forwarded'],
-      ['x-forwarded-for', 'x-forwarded-for'],
-      ['max-forwards', 'max-forwards'],
-    ]),
+    request: requestActions(credentials, { traced, copied }),
     answer: new Map<string, AnswerAction>([
       ...[...HOP_BY_HOP, 'client-cert', 'client-cert-chain'].map((name) => [name, 'drop'] as const),
       ...(managed.requestId === undefined ? [] : [[managed.requestId.toLowerCase(), 'drop'] as const]),
@@ -124,6 +121,27 @@ export function compileFieldRules(
     cors: route.cors !== undefined,
     upstreamVersion: route.upstream.http2 ? '2.0' : '1.1',
   };
+}
+
+/** By lower-cased name. */
+function requestActions(
+  credentials: FieldRules['credentials'],
+  { traced, copied }: Pick<RuleTerms, 'traced' | 'copied'>,
+): ReadonlyMap<string, RequestAction> {
+  return new Map<string, RequestAction>([
+    ...HOP_BY_HOP.map((name) => [name, 'drop'] as const),
+    ['authorization', credentials === 'as-received' ? 'pass' : 'drop'],
+    ['dpop', credentials === 'as-received' ? 'pass' : 'drop'],
+    ['host', 'drop'],
+    ...(copied ? CREDENTIALS.map((name) => [name, 'drop'] as const) : []),
+    ...(traced ? (['traceparent', 'tracestate'] as const).map((name) => [name, 'drop'] as const) : []),
+    ['connection', 'connection'],
+    ['via', 'via'],
+    ['te', 'te'],
+    ['forwarded', 'forwarded'],
+    ['x-forwarded-for', 'x-forwarded-for'],
+    ['max-forwards', 'max-forwards'],
+  ]);
 }
 
 /** Our name in `Via` (RFC 9110 §7.6.3): the same for all replicas of one policy, another for the next gateway in a chain. */

@@ -18,6 +18,7 @@ import { Credit } from './credit.ts';
 import { NOT_SIGNED, reasonOf, tooLarge } from './failure.ts';
 import { rewrittenTarget } from '../../policy/rewritten-target.ts';
 import type { ForwardExchange } from './forward-exchange.ts';
+import { type Copies, copiesOf } from './mirror.ts';
 import { Interims } from './interim.ts';
 import { Passage, type PassageOwner } from './passage.ts';
 import type { Entrant, Place } from '../upstream/entrance.ts';
@@ -81,6 +82,7 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
   #begun = false;
   #fields: string[] = [];
   #collection: Collection | undefined;
+  #copies: Copies | undefined;
   /** Milliseconds on the monotonic clock from which the upstream alone was waited for. */
   #upstreamsTurn = 0;
   readonly #interims = new Interims();
@@ -104,12 +106,21 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
     const length = transaction.bodyLength();
     if (length !== undefined && length > bodyLimit) return this.#reject('body_too_large', tooLarge(bodyLimit, length));
     transaction.onClose(() => this.#onClientClose());
+    // A tunnel has no end at which it could be copied.
+    this.#copies = this.wantsTunnel ? undefined : copiesOf(route.mirrors, this.#exchange, this.#permit.facts);
     const digest = this.#permit.facts.digests && new BodyDigest(this.#permit.facts.digests);
     if (length === 0 && digest?.matches() === false) return this.#reject('content_digest_mismatch', NOT_SIGNED);
-    if (length === 0) return this.#enter();
+    if (length === 0) {
+      this.#copies?.whole();
+      return this.#enter();
+    }
     const { rate, grace } = route.upload;
     const credit = length !== undefined && rate > 0 ? new Credit(rate, grace) : undefined;
-    this.#upload = new Upload(transaction, { limit: bodyLimit, keptFor: this.#keptFor(), credit, digest }, this);
+    this.#upload = new Upload(
+      transaction,
+      { limit: bodyLimit, keptFor: this.#keptFor(), credit, digest, copy: this.#copies },
+      this,
+    );
     if (transaction.expectsContinue) transaction.writeContinue();
     // Over HTTP/2 a client without a length may be one that speaks after it was spoken to; not one that has signed it all before.
     if (length === undefined && upstream.http2 && digest === undefined) return this.#enter();
@@ -152,6 +163,7 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
     };
     this.#sending = upstream.sending(options, this);
     const rejection = this.#sending.start();
+    this.#copies?.hasTurn();
     if (rejection !== undefined) this.#settle({ kind: 'rejected', rejection });
   }
 
@@ -361,6 +373,7 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
     this.#phase = 'settled';
     this.#deadline.end();
     this.#collection?.end();
+    this.#copies?.end();
     this.#sending?.end(outcome);
     this.#exchange.route.upstream.entrance.leave(this);
     this.#controller?.abort(ABORTED);

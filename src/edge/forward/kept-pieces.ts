@@ -8,7 +8,7 @@ const MOST_OF_ALL = 16 * 1024 * 1024;
 /** Bytes that a piece costs besides its own: a body in pieces of one byte is no way to make us keep more. */
 const PER_PIECE = 256;
 
-const memory = new BodyMemory(MOST_OF_ALL);
+const retained = new BodyMemory(MOST_OF_ALL);
 
 /**
  * The pieces of one body, all of them or none: one that grows too large, or for which its client has no more room (decision 59), is not
@@ -19,9 +19,12 @@ export class KeptPieces {
   #pieces: Buffer[] | undefined = [];
   #cost = 0;
 
-  /** @param client whose share of the memory it takes */
-  constructor(client: string) {
+  readonly #memory: BodyMemory;
+
+  /** @param client whose share of the memory it takes @param memory another one than that for retries */
+  constructor(client: string, memory = retained) {
     this.#client = client;
+    this.#memory = memory;
   }
 
   /** Whether all that was added is there. */
@@ -32,7 +35,7 @@ export class KeptPieces {
   add(piece: Buffer): void {
     if (this.#pieces === undefined) return;
     const cost = piece.length + PER_PIECE;
-    if (this.#cost + cost > MOST || !memory.take(this.#client, cost)) return this.drop();
+    if (this.#cost + cost > MOST || !this.#memory.take(this.#client, cost)) return this.drop();
     this.#pieces.push(piece);
     this.#cost += cost;
   }
@@ -43,7 +46,7 @@ export class KeptPieces {
   }
 
   drop(): void {
-    memory.give(this.#client, this.#cost);
+    this.#memory.give(this.#client, this.#cost);
     this.#cost = 0;
     this.#pieces = undefined;
   }

@@ -6,6 +6,7 @@ import type { FieldRules } from '../fields/fields.ts';
 import type { OpenUpstream } from '../upstream/upstream.ts';
 import type { BodyMemory } from './body-memory.ts';
 import type { RateRules } from './credit.ts';
+import type { MirrorWay } from './mirror-way.ts';
 
 export interface RouteAtWork {
   readonly upstream: OpenUpstream;
@@ -22,6 +23,8 @@ export interface RouteAtWork {
   readonly share: string | undefined;
   /** Of the worker. */
   readonly bodies: BodyMemory;
+  /** To which copies go; undefined: to none. */
+  readonly mirrors: readonly MirrorWay[] | undefined;
 }
 
 /** What a route is put to work with. */
@@ -31,6 +34,7 @@ export interface WorkTerms {
   readonly bodies: BodyMemory;
   /** Whether other routes have the same upstream. */
   readonly shared: boolean;
+  readonly mirrors?: readonly MirrorWay[] | undefined;
 }
 
 /** Octets. A longer Content-Length would be rounded on its way, and the upstream told another one than the client. */
@@ -40,7 +44,7 @@ const LONGEST_BODY = Number.MAX_SAFE_INTEGER;
 export function compileRouteAtWork(
   route: Pick<Route, 'name' | 'timeouts' | 'path' | 'limits'>,
   limits: RequestLimits,
-  { rules, upstream, bodies, shared }: WorkTerms,
+  { rules, upstream, bodies, shared, mirrors }: WorkTerms,
 ): RouteAtWork {
   const { timeouts, path } = route;
   const { requestBody, uploadRate, downloadRate, rateGrace: grace } = { ...limits, ...route.limits };
@@ -54,6 +58,7 @@ export function compileRouteAtWork(
     download: { rate: downloadRate, grace },
     share: shared ? route.name : undefined,
     bodies,
+    mirrors,
   };
 }
 

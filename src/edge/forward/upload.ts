@@ -27,6 +27,8 @@ export interface UploadWishes {
   readonly keptFor: string | undefined;
   /** undefined: the client may take its time. */
   readonly credit?: Credit | undefined;
+  /** Gets every piece that passes, and hears when it is all there. */
+  readonly copy?: { add(piece: Buffer): void; whole(): void } | undefined;
   /** What the whole has to be; undefined: anything. */
   readonly digest?: BodyDigest | undefined;
 }
@@ -42,6 +44,7 @@ export class Upload {
   readonly #kept: KeptPieces | undefined;
   readonly #credit: Credit | undefined;
   readonly #digest: BodyDigest | undefined;
+  readonly #copy: UploadWishes['copy'];
   /** Received, hashed, and not passed on yet. */
   #held: Buffer | undefined;
   readonly #limit: number;
@@ -49,7 +52,11 @@ export class Upload {
   #stream: AttemptBody | undefined;
   #ended = false;
 
-  constructor(transaction: Transaction, { limit, keptFor, credit, digest }: UploadWishes, watcher: UploadWatcher) {
+  constructor(
+    transaction: Transaction,
+    { limit, keptFor, credit, digest, copy }: UploadWishes,
+    watcher: UploadWatcher,
+  ) {
     this.#transaction = transaction;
     this.#watcher = watcher;
     this.#limit = limit;
@@ -57,6 +64,7 @@ export class Upload {
     this.#kept = keptFor === undefined ? undefined : new KeptPieces(keptFor);
     this.#credit = credit;
     this.#digest = digest;
+    this.#copy = copy;
     const { body } = transaction;
     transaction.wantBody?.();
     body.pause();
@@ -150,6 +158,7 @@ export class Upload {
 
   #passOn(piece: Buffer): void {
     this.#kept?.add(piece);
+    this.#copy?.add(piece);
     if (this.#stream?.pass(piece) === true) return;
     this.#credit?.stop();
     this.#transaction.body.pause();
@@ -162,6 +171,7 @@ export class Upload {
     if (this.#held !== undefined) this.#passOn(this.#held);
     this.#ended = true;
     this.#credit?.stop();
+    this.#copy?.whole();
     if (this.#stream?.isLive) this.#stream.push(null);
     this.#watcher.uploadProgressed(0);
   };

@@ -8,6 +8,7 @@ import type { UpstreamEvent } from './upstream.ts';
 export function reportUpstream(event: UpstreamEvent, metrics: UpstreamCounts, log: Pick<Log, 'event'>): void {
   const { upstream } = event;
   if (event.kind === 'waited') return metrics.countUpstreamWait(upstream, event.seconds);
+  if (event.kind === 'copied') return metrics.countMirrored(upstream, event.result);
   const { target } = event;
   switch (event.kind) {
     case 'answered':

@@ -19,12 +19,17 @@ const CONNECTION_AGE = 60;
 /** Seconds for which an upstream that closes still takes requests: those that were being decided when another policy came. */
 const LINGER = 10;
 
+/** What became of a copy that a mirror was to get. */
+export type CopyResult = 'sent' | 'busy' | 'too_large';
+
 /** What happened at an upstream. `retried`: a request goes to `target` now that was lost before. */
 export type UpstreamEvent =
   | ((TargetEvent | { readonly kind: 'retried'; readonly after: Loss }) & {
       readonly upstream: string;
       readonly target: string;
     })
+  /** A copy for a mirror, or none: too much else is under way there, or its body is too large. */
+  | { readonly kind: 'copied'; readonly result: CopyResult; readonly upstream: string }
   /** A request waited at the entrance, and was let in or gave up. */
   | { readonly kind: 'waited'; readonly seconds: number; readonly upstream: string };
 
@@ -59,6 +64,8 @@ export class OpenUpstream implements Targets {
   readonly #tell: (event: UpstreamEvent) => void;
   readonly #linger: number;
   readonly #destroyed = new AbortController();
+  /** Copies for mirrors under way. */
+  #copies = 0;
   /** Index of the target that was chosen last. */
   #last = -1;
 
@@ -157,6 +164,25 @@ export class OpenUpstream implements Targets {
 
   get retries(): number {
     return this.#upstream.retries;
+  }
+
+  /**
+   * A place for a copy, which is the caller's until `giveCopy`: at most half of what requests leave free, since routes may send requests
+   * themselves here as well.
+   */
+  takeCopy(): boolean {
+    if (this.blocked || this.#copies >= (this.room + this.#copies) / 2) return false;
+    this.#copies += 1;
+    return true;
+  }
+
+  giveCopy(): void {
+    this.#copies -= 1;
+    this.entrance.roomChanged();
+  }
+
+  copied(result: CopyResult): void {
+    this.#tell({ kind: 'copied', result, upstream: this.name });
   }
 
   /** A request that goes out when it is started. */

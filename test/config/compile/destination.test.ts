@@ -61,3 +61,29 @@ describe('upstreams of a route', () => {
     );
   });
 });
+
+describe('mirrors of a route', () => {
+  const copied = (mirror: string, rest = '') =>
+    `- { name: orders, match: { path: /* }, upstream: orders, mirror: [${mirror}]${rest} }`;
+
+  test('are upstreams, each once, and none of those that get the requests', () => {
+    const message = 'gets requests of this route already, expected each upstream once';
+    for (const routes of [copied('{ upstream: «orders }'), copied('{ upstream: canary }, { upstream: «canary }')]) {
+      const at = routes.includes('canary') ? 1 : 0;
+      assertProblems({ upstreams: UPSTREAMS, routes }, [`routes[0].mirror[${at}].upstream: ${message}`]);
+    }
+    assertProblems({ upstreams: UPSTREAMS, routes: copied('{ upstream: «nowhere }') }, [
+      'routes[0].mirror[0].upstream: is not a declared upstream, expected one of: orders, canary',
+    ]);
+  });
+
+  test('are described with their share, and use their upstream', () => {
+    const compiled = compileText(
+      configuration({ upstreams: UPSTREAMS, routes: copied('{ upstream: canary, percent: 12.5 }') }),
+    );
+    assert.ok('policy' in compiled);
+    assert.deepEqual(compiled.warnings, []);
+    const [described] = describePolicy(compiled.policy).routes;
+    assert.match(described?.forwards.join() ?? '', /a copy of 12.5 % of the requests to canary \(http/);
+  });
+});

@@ -25,6 +25,7 @@ for (const [event, expected] of TOLD) {
       countUpstreamAnswer: (...said: unknown[]) => void told.push(['answer', ...said]),
       countUpstreamFailure: (...said: unknown[]) => void told.push(['failure', ...said]),
       countUpstreamWait: (...said: unknown[]) => void told.push(['wait', ...said]),
+      countMirrored: (...said: unknown[]) => void told.push(['mirrored', ...said]),
       countUpstreamRetry: (...said: unknown[]) => void told.push(['retry', ...said]),
     };
     reportUpstream(event, metrics, { event: (...said) => void told.push(said) });
