@@ -28,7 +28,8 @@ export function configurationPage(root: string): string {
     'One YAML file, read and compiled as a whole: `holdfast check -c FILE` says what is wrong with one, and what a good one means.',
     '`*` stands for a name or for a place in a list. “live” keys change with a reload ([reload.md](reload.md)).',
     'Durations are written `250ms`, `60s`, `5m`, `1h`; sizes `512B`, `16KiB`, `10MiB`, `1GiB`. Any value may come from the environment as',
-    '`${NAME}`. Names of files are relative to the file in which they stand.',
+    '`${NAME}`. Names of files are relative to the file in which they stand. In the place of a name the content can stand: PEM as it is',
+    '(`key_file: |`, then its lines), anything as `data:;base64,…`. It is shown nowhere: not by `check`, in logs, or on the admin port.',
     '',
     ...tableOf('', KEYS),
   ];

@@ -17,6 +17,8 @@ import {
   plainOrTls,
 } from './fetch.ts';
 
+type KeyFile = Extract<Issuer['keys'], { from: 'jwks_file' }>;
+
 /** A document as it came: parsed JSON that nobody has looked at yet. */
 export interface KeyDocument {
   readonly json: unknown;
@@ -36,7 +38,7 @@ export async function readKeyDocument(
   { signal, lookup }: { readonly signal: AbortSignal; readonly lookup?: LookupFunction | undefined },
 ): Promise<KeyDocument> {
   const { keys } = issuer;
-  if (keys.from === 'jwks_file') return readKeyFile(keys.file, limits.size);
+  if (keys.from === 'jwks_file') return readKeyFile(keys, limits.size);
   // For one reading: nothing of it stays open, and a changed CA counts at once.
   const agent = issuerAgent(issuer, limits, { lookup });
   const accept = 'application/json, application/jwk-set+json';
@@ -59,8 +61,9 @@ export async function readKeyDocument(
   }
 }
 
-async function readKeyFile(file: string, size: number): Promise<KeyDocument> {
-  const bytes = await readFile(file).catch((error: unknown) => {
+async function readKeyFile({ file, content }: KeyFile, size: number): Promise<KeyDocument> {
+  const reading = content === undefined ? readFile(file) : Promise.resolve(content);
+  const bytes = await reading.catch((error: unknown) => {
     throw new IssuerFailure(`${file}: ${codeOf(error)}`);
   });
   if (bytes.length > size) throw new IssuerFailure(`${file}: larger than ${size} bytes`);

@@ -11,7 +11,8 @@ export interface Issuer {
   readonly keys:
     | { readonly from: 'discovery'; readonly uri: string | undefined }
     | { readonly from: 'jwks_uri'; readonly uri: string }
-    | { readonly from: 'jwks_file'; readonly file: string };
+    /** `content`: what the configuration holds itself; else it is in the file. */
+    | { readonly from: 'jwks_file'; readonly file: string; readonly content?: Uint8Array };
   /** PEM text of extra CAs for fetching keys. */
   readonly ca: string | undefined;
   readonly insecureHttp: boolean;

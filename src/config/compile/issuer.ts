@@ -88,7 +88,7 @@ function compileKeys(compilation: Compilation, at: ConfigPath, { keys, insecure_
       'is not a valid key set, expected a JSON file { "keys": [ … ] } with at least one key (RFC 7517 §5)',
     );
   }
-  return { from: 'jwks_file', file: file?.path ?? '' };
+  return { from: 'jwks_file', file: file?.path ?? '', ...(file?.inline && { content: file.content }) };
 }
 
 function checkScheme(compilation: Compilation, at: ConfigPath, written: string, insecureHttp: boolean): void {

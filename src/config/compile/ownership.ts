@@ -109,8 +109,8 @@ const SECRETS = FILE_KEYS.filter((key) => /(?:key|secret|password)_files?(?:\.\*
 function checkSecrets(compilation: Compilation): void {
   const { read } = compilation;
   const secrets = SECRETS.flatMap((key) => select(read.config, key)).flatMap(([at]) => {
-    const path = compilation.fileAt(at)?.path;
-    return path === undefined ? [] : [{ at, path, file: fileOf(compilation, at) }];
+    const { path, inline } = compilation.fileAt(at) ?? {};
+    return path === undefined || inline ? [] : [{ at, path, file: fileOf(compilation, at) }];
   });
   for (const { at, path, file } of secrets) {
     const entry = read.includedBy(at);

@@ -1,6 +1,7 @@
 // Excerpts: the line of a configuration file at which something is wrong, fit to be shown.
 
 import type { Excerpt } from '../problem.ts';
+import { withoutFillers } from '../content.ts';
 import { withoutUserinfo } from '../userinfo.ts';
 
 /** Keys under which a secret stands where a file was meant; `client_secret_file` and `access_token` are none of them. */
@@ -10,6 +11,7 @@ const SECRET =
 /**
  * The line around an offset, and the column of that offset in it. Left out are user information of URLs, values of keys that
  * sound like secrets, and `hidden`: the value of a key that should not be there may be one too.
+ * @param text with contents filled (content.ts)
  * @param hidden offsets of text that is not shown
  */
 export function excerptAt(text: string, offset: number, hidden?: readonly [from: number, to: number]): Excerpt {
@@ -23,5 +25,5 @@ export function excerptAt(text: string, offset: number, hidden?: readonly [from:
 
 function plain(text: string): string {
   const clean = withoutUserinfo(text.replace(/\r$/, '').replaceAll('\t', ' '));
-  return clean.replaceAll(SECRET, '$1…');
+  return withoutFillers(clean).replaceAll(SECRET, '$1…');
 }

@@ -4,6 +4,7 @@ import { isUtf8 } from 'node:buffer';
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { getSystemErrorMap } from 'node:util';
+import { contentOf, isContent } from '../content.ts';
 import { type ConfigPath, formatPath, inOrder, type Position, type Problem } from '../problem.ts';
 import { type Merged, mergeSources } from './merge.ts';
 import { type Environment, readSource, type Source, type Substitution } from './source.ts';
@@ -15,9 +16,10 @@ import { digestContents, isPattern, type Sources } from './sources.ts';
 
 /** A file that a key names. */
 export interface NamedFile {
-  /** Absolute. */
+  /** Absolute; `inline:` and the path of the key, where the key holds the content itself. */
   readonly path: string;
   readonly content: Buffer;
+  readonly inline?: true;
 }
 
 /** A configuration that is good in itself, with everything that compiling it needs from the disk. */
@@ -134,6 +136,9 @@ function withoutExcerpt({ file, line, column, path }: Problem): Problem {
 
 const ABSENT = 'is a file that is not here: its content was not checked';
 
+const NOT_CONTENT =
+  'is not a data URL, expected data:;base64, and the content in base64, or data:, and percent-encoded text';
+
 /** What stands in for a file's content that could not be had. */
 interface Unreadable {
   readonly message: string;
@@ -228,6 +233,12 @@ function readFiles(reader: Reader, merged: Merged): { files: ReadonlyMap<string,
   const problems: Problem[] = [];
   for (const [path, name] of FILE_KEYS.flatMap((key) => select(merged.data, key))) {
     if (typeof name !== 'string' || name === '') continue;
+    if (isContent(name)) {
+      const content = contentOf(name);
+      if (content !== undefined) files.set(path.join('.'), { path: `inline:${path.join('.')}`, content, inline: true });
+      else problems.push(problemAt(merged, { path, atKey: false, message: NOT_CONTENT }));
+      continue;
+    }
     const file = resolve(dirname(merged.home(path).source.file), name);
     const content = reader.bytes(file);
     if (Buffer.isBuffer(content)) files.set(path.join('.'), { path: file, content });

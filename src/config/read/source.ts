@@ -11,6 +11,7 @@ import {
   type Scalar,
   type YAMLMap,
 } from 'yaml';
+import { fillContents, hideContents } from '../content.ts';
 import { excerptAt } from './excerpt.ts';
 import { type ConfigPath, formatPath, type Position, type Problem } from '../problem.ts';
 
@@ -70,9 +71,10 @@ export function readSource(file: string, text: string, env: Environment, given?:
   const problems: Problem[] = [];
   const places = new Map<string, Place>();
   const substitutions: Substitution[] = [];
+  const filled = fillContents(text);
   const at = (offset: number, hidden?: readonly [number, number]): Position => {
     const { line, col } = lines.linePos(offset);
-    return { file, line: Math.max(line, 1), column: Math.max(col, 1), excerpt: excerptAt(text, offset, hidden) };
+    return { file, line: Math.max(line, 1), column: Math.max(col, 1), excerpt: excerptAt(filled, offset, hidden) };
   };
   const note = (offset: number, path: ConfigPath, message: string) => {
     problems.push({ ...at(offset), path: formatPath(path), message });
@@ -139,7 +141,7 @@ function noteSyntax(document: Document.Parsed, text: string, note: Walk['note'])
 /** A node as plain data; undefined after a problem was noted. */
 function readNode(node: unknown, path: ConfigPath, walk: Walk, key?: number): unknown {
   const value = offsetOf(node) ?? key ?? 0;
-  const written = isScalar(node) ? (node.source ?? String(node.value)) : undefined;
+  const written = isScalar(node) ? hideContents(node.source ?? String(node.value)) : undefined;
   const end = Math.max(value, (node as { range?: readonly number[] | null } | null)?.range?.[1] ?? value);
   walk.places.set(JSON.stringify(path), { key: key ?? value, value, end, written });
   if (isMap(node)) return readMapping(node, path, walk);

@@ -2,6 +2,7 @@
 
 import { stringify } from 'yaml';
 import { jsonSchema } from '../schema/json-schema.ts';
+import { hideContents } from '../content.ts';
 import type { ConfigPath } from '../problem.ts';
 import { maskAddresses } from './mask.ts';
 import type { ReadPolicy } from '../read/read.ts';
@@ -33,7 +34,7 @@ function complete(node: Node, data: unknown, path: ConfigPath, read: Pick<ReadPo
   if (typeof value === 'object' && value !== null) return completeMapping(node, value, path, read);
   const written = data === undefined ? undefined : read.written(path);
   const shown = written?.includes('${') ? written : value;
-  return typeof shown === 'string' ? maskAddresses(shown) : shown;
+  return typeof shown === 'string' ? maskAddresses(hideContents(shown)) : shown;
 }
 
 function completeMapping(node: Node, data: object, path: ConfigPath, read: Pick<ReadPolicy, 'written'>): object {

@@ -110,8 +110,14 @@ export const host = text(
   /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})$/,
 ).transform((written) => written.toLowerCase());
 
-/** Name of a file; relative ones are meant relative to the file that names them. It is read and watched (keys.ts). */
-export const file = text('the name of a file').meta({ file: true });
+/**
+ * Name of a file; relative ones are meant relative to the file that names them. It is read and watched (keys.ts). Or its content
+ * itself (content.ts).
+ */
+export const file = text(
+  'the name of a file, or its content: PEM, or data:;base64,…',
+  /^(?:\s*-----BEGIN [^\0]+|[^\0-\x1f\x7f]+)$/,
+).meta({ file: true });
 
 /** A key that a reload cannot change. */
 export const RESTART = { restart: true } as const;
