@@ -1,7 +1,7 @@
 // Contents of files that are written in the place of their names, and are never shown.
 
 /** PEM begins so, and `data:` is a URL with what it stands for (RFC 2397). A file of such a name is written `./data:…`. */
-export const CONTENT = /^(?:\s*-----BEGIN |data:)/;
+const CONTENT = /^(?:\s*-----BEGIN |data:)/;
 
 /** Stands for content wherever a configuration is shown. */
 const HIDDEN = '…';

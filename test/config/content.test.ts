@@ -97,7 +97,7 @@ test('PEM and data URLs are what the keys mean, in YAML and in JSON', (t) => {
   }
 });
 
-test('nothing that is printed about a wrong configuration shows content, wherever it stands', async (t) => {
+test('nothing that is printed about a wrong configuration shows content, wherever it stands', (t) => {
   const [, ...others] = SERVER.key.split('\n');
   const wrong = [
     // Of another certificate, cut short, at a key that takes none, at one that there is not, in a list, and as a name.
@@ -120,7 +120,7 @@ test('nothing that is printed about a wrong configuration shows content, whereve
   for (const [index, text] of wrong.entries()) {
     const file = write(t, text);
     for (const json of [true, false]) {
-      const printed = await check(file, undefined, { json });
+      const printed = check(file, undefined, { json });
       assert.notEqual(printed.exit, 0, `${index}: ${printed.stdout}`);
       assertHidden(printed.stdout + printed.stderr);
     }
