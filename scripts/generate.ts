@@ -42,6 +42,8 @@ export const GENERATED: Readonly<Record<string, () => string | Promise<string>>>
   'helm/holdfast-controller/crds/holdfastparameters.yaml': parametersDefinition,
   'helm/holdfast-controller/crds/holdfastpolicies.yaml': policyDefinition,
   'helm/holdfast/templates/prometheusrule.yaml': () => alertTemplate(ROOT),
+  'helm/holdfast/dashboards/holdfast.json': async () =>
+    await readFile(join(ROOT, 'deploy/compose/grafana/holdfast.json'), 'utf8'),
   'helm/holdfast/values.schema.json': chartSchema,
   'schema/holdfast.schema.json': () => `${JSON.stringify(jsonSchema(), undefined, 2)}\n`,
 };

@@ -17,6 +17,7 @@ const VALUES: Readonly<Record<string, readonly [said: string, instead: string]>>
 };
 /** Rules that a release has only with one kind of replay store. */
 const CONDITIONS: Readonly<Record<string, string>> = {
+  HoldfastProofMemoriesApart: '{{- if include "holdfast.memory" . }}',
   HoldfastProofMemoryFilling: '{{- if include "holdfast.memory" . }}',
   HoldfastProofStoreAway: '{{- if not (include "holdfast.memory" .) }}',
 };
@@ -110,6 +111,7 @@ function exprOf(alert: string, expr: string): string {
   return expr
     .replace(said, instead)
     .replaceAll('(instance,', '(pod,')
+    .replace('count by (job)', 'count')
     .replace('up{job="holdfast"}', 'up')
     .replaceAll(
       /(?<!\w|:)(?<name>(?:route:|upstream:)?holdfast_\w+(?::\w+)?|up)(?:\{(?<matchers>[^}]*)\}|(?![\w:(]))/g,

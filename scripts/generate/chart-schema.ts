@@ -65,6 +65,8 @@ const CHART: Readonly<Record<string, Node>> = {
     maxReplicas: whole(1),
     targetCPU: { ...whole(1), maximum: 100 },
   }),
+  admissionPolicy: keys({ enabled: flag, deployments: list(text) }),
+  test: keys({ enabled: flag, labels: texts }),
   podDisruptionBudget: keys({ enabled: flag, maxUnavailable: { type: ['integer', 'string'] } }),
   service: keys({
     type: choice('LoadBalancer', 'NodePort', 'ClusterIP'),
@@ -95,6 +97,7 @@ const CHART: Readonly<Record<string, Node>> = {
   }),
   monitoring: keys({
     serviceMonitor: keys({ enabled: flag, labels: texts, interval: text }),
+    dashboard: keys({ enabled: flag, labels: texts, annotations: texts }),
     rules: keys({
       enabled: flag,
       labels: texts,
@@ -118,10 +121,15 @@ export function chartSchema(): string {
   const { $schema, definitions, title, properties, additionalProperties } = jsonSchema() as Node;
   const config = { title, type: 'object', properties, additionalProperties };
   const schema = { $schema, title: 'Values of the chart', ...keys({ ...CHART, config }), definitions };
-  return `${JSON.stringify(schema, withoutLookahead, 2)}\n`;
+  return `${JSON.stringify(schema, whatGoReads, 2)}\n`;
 }
 
-/** Helm's patterns are Go's, which have no lookahead; `holdfast check` looks at such texts anyway. */
-function withoutLookahead(key: string, value: unknown): unknown {
-  return key === 'pattern' && typeof value === 'string' && value.includes('(?!') ? undefined : value;
+/**
+ * Helm's patterns are Go's: without lookaround, without \\u, and with no count above 1000, which counts in it multiply. `holdfast check`
+ * looks at such texts anyway.
+ */
+function whatGoReads(key: string, value: unknown): unknown {
+  if (key !== 'pattern' || typeof value !== 'string') return value;
+  const counts = [...value.matchAll(/\{(?:\d+,)?(\d+)\}/g)].map(([, count]) => Number(count));
+  return /\(\?<?[!=]|\\u/.test(value) || counts.some((count) => count > 1000) ? undefined : value;
 }

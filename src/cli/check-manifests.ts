@@ -12,6 +12,10 @@ import { type Printed, printFailure } from './printed.ts';
 /** The key of a ConfigMap that holds a configuration; other keys are files beside it. */
 const KEY = 'holdfast.yaml';
 
+/** A pipe brings nothing where the command before it failed, and a shell does not say so by itself. */
+const EMPTY = 'standard input is empty; expected a configuration or Kubernetes objects';
+const PIPE = 'Look at what the command before the pipe said: set -o pipefail makes its failure that of the pipe.';
+
 type Json = Readonly<Record<string, unknown>>;
 
 /** A ConfigMap with a configuration. */
@@ -27,6 +31,7 @@ interface Found {
  * @returns undefined where the text is no Kubernetes objects; exit 78 if any configuration has problems, or there is none
  */
 export function checkManifests(text: string, print: (loaded: Loaded) => Printed, json: boolean): Printed | undefined {
+  if (text.trim() === '') return printFailure(EXIT.configuration, EMPTY, json, `${PIPE}\n`);
   const objects = readObjects(text);
   if (objects === undefined) return undefined;
   const found = findConfigurations(objects);

@@ -69,8 +69,12 @@ export const METRICS = {
     help: 'Access tokens and proof keys that were looked for among those verified before, by result: hit or miss.',
     labels: ['cache', 'result'],
   },
-  replayEntries: { name: 'holdfast_replay_entries', help: 'Proofs that are remembered.', labels: [] },
-  replayCapacity: { name: 'holdfast_replay_capacity', help: 'Proofs that can be remembered at once.', labels: [] },
+  replayEntries: { name: 'holdfast_replay_entries', help: 'Proofs that are remembered.', labels: ['store'] },
+  replayCapacity: {
+    name: 'holdfast_replay_capacity',
+    help: 'Proofs that can be remembered at once, by where: memory (this process alone) or redis (all replicas).',
+    labels: ['store'],
+  },
   ...STORE_METRICS,
   ...TRACE_METRICS,
   issuerKeysLoaded: {

@@ -107,8 +107,9 @@ function addGauges(
 ): void {
   const gauge = (definition: Definition, read: () => readonly Sample[]) => addGauge(registry, definition, read);
   gauge(METRICS.buildInfo, () => [[{ version }, 1]]);
-  gauge(METRICS.replayEntries, () => [[{}, replay().entries]]);
-  gauge(METRICS.replayCapacity, () => [[{}, replay().capacity]]);
+  const store = () => (policy().replay.redis === undefined ? 'memory' : 'redis');
+  gauge(METRICS.replayEntries, () => [[{ store: store() }, replay().entries]]);
+  gauge(METRICS.replayCapacity, () => [[{ store: store() }, replay().capacity]]);
   gauge(METRICS.issuerKeysLoaded, () =>
     [...issuerKeys()].map(({ issuer, loadedOnce }) => [{ issuer: issuer.name }, loadedOnce ? 1 : 0]),
   );

@@ -62,6 +62,15 @@ test('objects without a configuration are a mistake, and said to be one', () => 
   assert.deepEqual([exit, stderr], [78, 'holdfast: no ConfigMap here has a key holdfast.yaml\n']);
 });
 
+test('nothing at all is what a failed command before the pipe leaves, and that is said', () => {
+  for (const text of ['', ' \n']) {
+    const { exit, stderr } = checkStream(text);
+    assert.equal(exit, 78);
+    assert.match(stderr, /^holdfast: standard input is empty; expected .*\n.*set -o pipefail.*\n$/);
+    assert.match(JSON.parse(checkStream(text, true).stdout).error, /standard input is empty/);
+  }
+});
+
 test('one wrong configuration among good ones is a refusal, with its place in the ConfigMap', () => {
   const wrong = GOOD.replace('upstream: orders', 'upstream: oders');
   const text = stream(configMap('good', { 'holdfast.yaml': GOOD }), configMap('bad', { 'holdfast.yaml': wrong }));

@@ -10,7 +10,7 @@ import { compileHoldfast, type Image, type Images, standardImages } from './imag
 import { Kubelet } from './kubelet.ts';
 import { Network, whyNoNetwork } from './network.ts';
 import { build, buildControlPlane, findBuilt, gatewayApi, isCached, type Say, whyNoBuild } from './programs.ts';
-import { run } from './shell.ts';
+import { run, warningsOf } from './shell.ts';
 import { Services } from './services.ts';
 
 export interface ClusterWishes {
@@ -95,6 +95,11 @@ export class Cluster {
   /** @returns standard output @throws with standard error */
   async kubectl(args: readonly string[], input = ''): Promise<string> {
     return await run(this.#kubectl, ['--kubeconfig', this.kubeconfig, ...args], input);
+  }
+
+  /** The same for what is more than its output: what was warned of. */
+  async kubectlWarnings(args: readonly string[], input: string): Promise<string> {
+    return await warningsOf(this.#kubectl, ['--kubeconfig', this.kubeconfig, ...args], input);
   }
 
   #endWithSignals(): void {

@@ -1,8 +1,8 @@
 // Programs of this machine that stand for images.
 
-import { spawn } from 'node:child_process';
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { buildInto } from '../../scripts/build.ts';
 import type { Container } from './objects.ts';
 
 /** As much of an image as a process needs. */
@@ -46,21 +46,14 @@ function imageOfHoldfast(folder: string): Image {
     mounts: [
       [process.execPath, '/usr/local/bin/node'],
       [folder, '/holdfast'],
-      [join(ROOT, 'node_modules'), '/holdfast/node_modules'],
     ],
     user: 65532,
   };
 }
 
-/** Compiles this checkout into a folder. */
+/** The program of this checkout, built as for the image. */
 export async function compileHoldfast(folder: string): Promise<void> {
-  mkdirSync(join(folder, 'node_modules'), { recursive: true });
+  mkdirSync(folder, { recursive: true });
   copyFileSync(join(ROOT, 'package.json'), join(folder, 'package.json'));
-  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
-  const args = [tsc, '--project', 'tsconfig.build.json', '--outDir', join(folder, 'dist')];
-  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 2, 2] });
-  const status = await new Promise((resolve) => {
-    child.once('close', resolve).once('error', resolve);
-  });
-  if (status !== 0) throw new Error('this checkout could not be compiled');
+  await buildInto(join(folder, 'dist'));
 }

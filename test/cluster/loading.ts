@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import type { TestContext } from 'node:test';
 
 export interface LoadWishes {
   readonly address: string;
@@ -30,11 +31,12 @@ export interface Load {
   stop(): Promise<LoadResult>;
 }
 
-/** Starts it, and resolves when it is at work. */
-export async function startLoad(wishes: LoadWishes): Promise<Load> {
+/** Starts it, and resolves when it is at work. It ends with the test at the latest. */
+export async function startLoad(t: Pick<TestContext, 'after'>, wishes: LoadWishes): Promise<Load> {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'load.ts'), JSON.stringify(wishes)], {
     stdio: ['pipe', 'pipe', 'pipe'],
   });
+  t.after(() => child.kill('SIGKILL'));
   const said = text(child.stdout);
   const ended = once(child, 'close');
   let errors = '';

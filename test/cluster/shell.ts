@@ -13,10 +13,13 @@ export async function run(file: string, args: readonly string[], input = ''): Pr
   });
 }
 
-/** Whether it ends well. */
-export async function succeeds(file: string, args: readonly string[]): Promise<boolean> {
-  return await run(file, args).then(
-    () => true,
-    () => false,
-  );
+/** Standard error of one that ends well. @throws as `run` */
+export async function warningsOf(file: string, args: readonly string[], input: string): Promise<string> {
+  return await new Promise((resolve, reject) => {
+    const child = execFile(file, args, { encoding: 'utf8' }, (error, _, stderr) => {
+      if (error === null) resolve(stderr);
+      else reject(new Error(`${file} ${args.join(' ')}: ${stderr.trim() || error.message}`));
+    });
+    child.stdin?.on('error', () => {}).end(input);
+  });
 }

@@ -136,6 +136,27 @@ const CASES: Readonly<Record<string, Case>> = {
       'four fifths': { ...gauge('holdfast_replay_entries', '80x20'), ...gauge('holdfast_replay_capacity', '100x20') },
     },
   },
+  HoldfastProofMemoriesApart: {
+    fires: {
+      ...gauge('holdfast_replay_capacity{job="holdfast",instance="a",store="memory"}', '100x20'),
+      ...gauge('holdfast_replay_capacity{job="holdfast",instance="b",store="memory"}', '100x20'),
+    },
+    after: 3,
+    near: {
+      'one that is replaced': {
+        ...gauge('holdfast_replay_capacity{job="holdfast",instance="a",store="memory"}', '100x4 stale'),
+        ...gauge('holdfast_replay_capacity{job="holdfast",instance="b",store="memory"}', '_x4 100x15'),
+      },
+      'two with Redis': {
+        ...gauge('holdfast_replay_capacity{job="holdfast",instance="a",store="redis"}', '100x20'),
+        ...gauge('holdfast_replay_capacity{job="holdfast",instance="b",store="redis"}', '100x20'),
+      },
+      'two of different jobs': {
+        ...gauge('holdfast_replay_capacity{job="holdfast",instance="a",store="memory"}', '100x20'),
+        ...gauge('holdfast_replay_capacity{job="other",instance="b",store="memory"}', '100x20'),
+      },
+    },
+  },
   HoldfastProofStoreAway: {
     fires: gauge('holdfast_replay_store_up', '0x20'),
     after: 2,

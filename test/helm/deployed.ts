@@ -27,7 +27,7 @@ function readFolder(folder: string): Rendering {
   });
   const resources = kustomization.resources.flatMap((file) => readObjects(read(file)));
   const objects = [...maps, ...resources];
-  for (const { metadata } of objects) metadata.namespace = kustomization.namespace;
+  for (const { kind, metadata } of objects) if (kind !== 'Namespace') metadata.namespace = kustomization.namespace;
   return { name: `deploy/${folder}`, objects };
 }
 

@@ -23,7 +23,7 @@ const folder = mkdtempSync(join(tmpdir(), 'holdfast-helm-'));
 after(() => rmSync(folder, { recursive: true }));
 
 /** The application's chart, with ours among its dependencies as `helm dependency build` puts it there. */
-function application(): string {
+export function application(): string {
   const chart = join(folder, 'application');
   cpSync(APPLICATION, chart, { recursive: true });
   cpSync(CHART, join(chart, 'charts/holdfast'), { recursive: true });

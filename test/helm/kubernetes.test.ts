@@ -14,7 +14,10 @@ import { HorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2/Horizo
 import { Job } from 'kubernetes-models/batch/v1/Job';
 import { NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1/NetworkPolicy';
 import { PodDisruptionBudget } from 'kubernetes-models/policy/v1/PodDisruptionBudget';
+import { ValidatingAdmissionPolicy } from 'kubernetes-models/admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy';
+import { ValidatingAdmissionPolicyBinding } from 'kubernetes-models/admissionregistration.k8s.io/v1/ValidatingAdmissionPolicyBinding';
 import { ConfigMap } from 'kubernetes-models/v1/ConfigMap';
+import { Namespace } from 'kubernetes-models/v1/Namespace';
 import { Secret } from 'kubernetes-models/v1/Secret';
 import { Service } from 'kubernetes-models/v1/Service';
 import { ServiceAccount } from 'kubernetes-models/v1/ServiceAccount';
@@ -41,12 +44,21 @@ const KINDS: Readonly<Record<string, readonly [module: string, model: new (data:
   Deployment: ['kubernetes-models/apps/v1/Deployment', Deployment],
   HorizontalPodAutoscaler: ['kubernetes-models/autoscaling/v2/HorizontalPodAutoscaler', HorizontalPodAutoscaler],
   Job: ['kubernetes-models/batch/v1/Job', Job],
+  Namespace: ['kubernetes-models/v1/Namespace', Namespace],
   NetworkPolicy: ['kubernetes-models/networking.k8s.io/v1/NetworkPolicy', NetworkPolicy],
   PodDisruptionBudget: ['kubernetes-models/policy/v1/PodDisruptionBudget', PodDisruptionBudget],
   PrometheusRule: ['@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PrometheusRule', PrometheusRule],
   Secret: ['kubernetes-models/v1/Secret', Secret],
   Service: ['kubernetes-models/v1/Service', Service],
   ServiceAccount: ['kubernetes-models/v1/ServiceAccount', ServiceAccount],
+  ValidatingAdmissionPolicy: [
+    'kubernetes-models/admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy',
+    ValidatingAdmissionPolicy,
+  ],
+  ValidatingAdmissionPolicyBinding: [
+    'kubernetes-models/admissionregistration.k8s.io/v1/ValidatingAdmissionPolicyBinding',
+    ValidatingAdmissionPolicyBinding,
+  ],
   ServiceMonitor: ['@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/ServiceMonitor', ServiceMonitor],
 };
 

@@ -1,4 +1,4 @@
-// Helm and kustomize: from the PATH, or built from their Go modules.
+// Helm (two of them) and kustomize: from the PATH, or built from their Go modules.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
@@ -9,6 +9,7 @@ const CACHE = join(import.meta.dirname, '../../node_modules/.cache/holdfast');
 /** Exact versions; the newest that Go 1.26 builds. */
 const MODULES = {
   helm: 'helm.sh/helm/v3/cmd/helm@v3.22.0',
+  helm4: 'helm.sh/helm/v4/cmd/helm@v4.3.2',
   kustomize: 'sigs.k8s.io/kustomize/kustomize/v5@v5.7.1',
 } as const;
 
@@ -20,7 +21,8 @@ export function findTool(name: keyof typeof MODULES): Found {
   const wanted = module.slice(module.indexOf('@') + 1);
   const folder = join(CACHE, `${name}@${wanted}`);
   const [minor = wanted] = /^v\d+\.\d+/.exec(wanted) ?? [];
-  const places = [folder, ...(process.env['PATH'] ?? '').split(delimiter)].map((path) => join(path, name));
+  const program = name.replace(/\d$/, '');
+  const places = [folder, ...(process.env['PATH'] ?? '').split(delimiter)].map((path) => join(path, program));
   const there = places.find(
     (file) => existsSync(file) && spawnSync(file, ['version'], { encoding: 'utf8' }).stdout.includes(minor),
   );
@@ -34,5 +36,5 @@ export function findTool(name: keyof typeof MODULES): Found {
       skip: `${name} ${wanted} is not on the PATH, and Go, which builds it, could not be started: ${built.error.message}`,
     };
   if (built.status !== 0) return { skip: `Go could not build ${module}: ${built.stderr.trim().split('\n').at(-1)}` };
-  return { file: join(folder, name) };
+  return { file: join(folder, program) };
 }

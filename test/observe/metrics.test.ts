@@ -218,8 +218,8 @@ describe('what is read at each scrape', () => {
     const metrics = makeMetrics({ connections: () => [[PUBLIC, 3]] });
     const text = await metrics.text();
     for (const line of [
-      'holdfast_replay_entries 7',
-      'holdfast_replay_capacity 1000',
+      'holdfast_replay_entries{store="memory"} 7',
+      'holdfast_replay_capacity{store="memory"} 1000',
       'holdfast_build_info{version="0.1.0"} 1',
       'holdfast_connections{listener="public"} 3',
     ]) {

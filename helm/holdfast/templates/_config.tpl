@@ -96,6 +96,7 @@ pods, a change of anything else is taken up by the pods that run.
 
 {{- define "holdfast.annotations" -}}
 holdfast/restart-keys: {{ include "holdfast.restartKeys" . | sha256sum | quote }}
+holdfast/store: {{ ternary "memory" "redis" (not (empty (include "holdfast.memory" .))) }}
 {{- end }}
 
 {{/* Whether proofs are remembered by each process alone. */}}

@@ -189,6 +189,9 @@
 {{- if and (empty .Values.sidecar.podLabels) (or .Values.networkPolicy.enabled .Values.monitoring.serviceMonitor.enabled) -}}
 {{- $problems = append $problems "sidecar.podLabels is missing: give labels of the application's pods, by which NetworkPolicy and monitoring find them, or switch both off" -}}
 {{- end -}}
+{{- if and .Values.admissionPolicy.enabled (include "holdfast.memory" .) (empty .Values.admissionPolicy.deployments) -}}
+{{- $problems = append $problems "admissionPolicy.deployments is missing: name the Deployments whose pods have the gateway" -}}
+{{- end -}}
 {{- if .Values.sidecar.probePath -}}
 {{- $problems = concat $problems (include "holdfast.badProbe" . | fromJsonArray) -}}
 {{- end -}}

@@ -7,6 +7,20 @@ What the chart of an application includes to have the gateway in its pods. The c
 {{- define "holdfast.sidecar.containers" -}}
 - restartPolicy: Always
   {{- include "holdfast.container" . | nindent 2 }}
+  # SIGTERM comes only when the application has ended: until then clients are told to connect elsewhere, and served.
+  lifecycle:
+    preStop:
+      exec:
+        command: {{ include "holdfast.sidecar.drain" . }}
+{{- end }}
+
+{{/* Ends when no client is connected, at the latest when the application may have ended. */}}
+{{- define "holdfast.sidecar.drain" -}}
+{{- $words := list "node" "--disable-sigusr1" "/holdfast/dist/main.js" "drain" "--wait" (printf "%ds" (add (int .Values.sidecar.delaySeconds) (int .Values.sidecar.applicationGraceSeconds))) -}}
+{{- with dig "admin" "bind" "" .Values.config -}}
+{{- $words = concat $words (list "--admin" (ternary . (printf "http://%s" .) (hasPrefix "unix:" .))) -}}
+{{- end -}}
+{{- toJson $words -}}
 {{- end }}
 
 {{/* A list, for spec.volumes. */}}
