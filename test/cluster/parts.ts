@@ -64,7 +64,7 @@ export const applicationValues = (replicas: number, more: object = {}): Record<s
     ...common('http://127.0.0.1:8080', replicas > 1),
     mode: 'sidecar',
     replicas,
-    sidecar: { podLabels: { app: 'orders' }, probePath: '/healthz', delaySeconds: 3, applicationGraceSeconds: 10 },
+    sidecar: { podLabels: { app: 'orders' }, probePath: '/healthz', applicationGraceSeconds: 10 },
     ...more,
   },
 });
