@@ -179,6 +179,7 @@ function rejectionsOf(of: Route): readonly Labels[] {
   };
   const exchange: readonly Stage[] = forward.exchange === undefined ? [] : ['exchange'];
   const enforced = new Set<Stage>([...ofDemand(demand), 'upstream', ...exchange]);
+  if (of.own !== undefined) enforced.delete('upstream');
   const shadowed = new Set<Stage>(shadow === undefined ? [] : ofDemand(shadow));
   for (const stage of ['replay', 'upstream'] as const) shadowed.delete(stage);
   const always: readonly Reason[] = [

@@ -105,6 +105,11 @@ export function conditionsKey({ headers = [], query = [] }: RouteMatch): string 
   return JSON.stringify([sorted(headers), sorted(query)]);
 }
 
+/** What a match asks for, without the values: `x-env`, `?version`. */
+export function askedNames({ headers = [], query = [] }: RouteMatch): readonly string[] {
+  return [...headers.map(({ name }) => name), ...query.map(({ name }) => `?${name}`)];
+}
+
 /** The conditions of a match in words: `x-env: canary`, `?version=2`. */
 export function describeConditions({ headers = [], query = [] }: RouteMatch): readonly string[] {
   return [

@@ -5,7 +5,7 @@ import { hostOf, readDecodedPaths } from '../http/uri.ts';
 import type { RejectionFacts } from '../rejection/facts.ts';
 import { reject, type Rejection } from '../rejection/rejection.ts';
 import type { RequestFacts } from '../request-facts.ts';
-import { AskedParts, describeConditions, unmetCondition, unmetParameter } from './match.ts';
+import { AskedParts, askedNames, unmetCondition, unmetParameter } from './match.ts';
 import { type Ambiguities, type Ambiguity, bestGroup, compilePaths, fittingGroups } from './path-tree.ts';
 import type { HostTables, Listener, PathNode, Route, RouteGroup, RouteTable } from './policy.ts';
 
@@ -234,7 +234,8 @@ function noRouteFits(table: RouteTable, question: RouteQuestion, group: RouteGro
     return isFinal ? reject('method_not_allowed', { ...facts, allow }) : reject('route_not_found', facts);
   }
   const what = taking.some(({ match }) => match.headers !== undefined) ? 'fields' : 'query';
-  return reject('route_not_found', { what, expected: taking.map(({ match }) => describeConditions(match).join(', ')) });
+  // Their values stay here: some are kept like secrets, and what is expected may be told to clients.
+  return reject('route_not_found', { what, expected: taking.map(({ match }) => askedNames(match).join(', ')) });
 }
 
 /** Whether a path that people take for the same one has a route: what could be found out by asking for it. */

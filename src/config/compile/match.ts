@@ -86,7 +86,25 @@ function conditionsOf(written: Written): readonly MatchCondition[] {
   return Object.entries(written ?? {}).map(([name, value]) => ({ name, value }));
 }
 
-/** Problems: fields that no request has here because only the gateway sets them, or that imitate such a one. */
+/** ext_authz over HTTP brings Host, method, path and length of a request, and other fields where it is told to. */
+function warnOfUnseenFields(
+  compilation: Compilation,
+  at: ConfigPath,
+  { headers, listeners: on }: RouteMatch,
+  listeners: readonly Listener[],
+): void {
+  const front = listeners.find(
+    ({ name, decides }) => decides?.dialect === 'envoy-http' && (on?.includes(name) ?? true),
+  );
+  if (headers === undefined || front === undefined) return;
+  compilation.warning(
+    [...at, 'match', 'headers'],
+    `asks for fields that listener ${front.name} sees only where the proxy in front brings them (allowed_headers of ext_authz): where it does not, ` +
+      'no request gets here',
+  );
+}
+
+/** Warnings: see above. Problems: fields that no request has here because only the gateway sets them, or that imitate such a one. */
 export function checkMatchedFields(
   compilation: Compilation,
   routes: ReadonlyMap<Route, ConfigPath>,
@@ -96,6 +114,7 @@ export function checkMatchedFields(
   const withoutMatches = [...routes.keys()].map(({ forward, demand }) => ({ forward, demand }));
   const managed = compileManagedFields(withoutMatches, listeners, requestId);
   for (const [{ match }, at] of routes) {
+    warnOfUnseenFields(compilation, at, match, listeners);
     for (const { name } of match.headers ?? []) {
       const standing = checkFieldName(managed, name);
       if (standing === 'free' || wrongMatchedField(name) !== undefined) continue;

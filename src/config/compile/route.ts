@@ -37,9 +37,11 @@ export function compileRoutes(compilation: Compilation, named: Named): ReadonlyM
   const { routes, defaults } = compilation.read.config;
   checkFields(compilation, ['defaults', 'forward'], defaults.forward);
   const compiled = new Map<Route, ConfigPath>();
+  const firsts = new Map<string, number>();
   for (const [index, config] of routes.entries()) {
     const at = ['routes', index];
-    const earlier = routes.findIndex(({ name }) => name === config.name);
+    const earlier = firsts.get(config.name) ?? index;
+    firsts.set(config.name, earlier);
     if (earlier < index) {
       const [here, there] = [at, ['routes', earlier, 'name']].map((path) => compilation.read.position(path).file);
       const place = here === there ? '' : ` (${compilation.placeOf(['routes', earlier, 'name'])})`;

@@ -5,7 +5,7 @@ import type { Listener, Route, RouteTable } from '../../policy/policy.ts';
 import { possibleGroups } from '../../policy/route-table.ts';
 import { type Compilation, listed } from './compilation.ts';
 import { ANY, sampleHosts } from './reach.ts';
-import { isWayAround } from './way-around.ts';
+import { waysAround } from './way-around.ts';
 
 type Routes = ReadonlyMap<Route, ConfigPath>;
 
@@ -46,10 +46,7 @@ function takers(strict: Route, listeners: readonly Listener[], table: RouteTable
     .flatMap((listener) => sampleHosts(strict, listener).map((host) => [listener.name, host] as const))
     .flatMap(([listener, host]) => paths.map((path) => ({ path, groups: possibleGroups(table, listener, host, path) })))
     .flatMap(({ path, groups }) =>
-      groups
-        .flatMap(({ routes }) => routes)
-        .filter((weak) => isWayAround(weak, strict))
-        .map((weak) => ({ weak, path: path.replaceAll(ANY, '…') })),
+      groups.flatMap((group) => waysAround(group, strict)).map((weak) => ({ weak, path: path.replaceAll(ANY, '…') })),
     );
 }
 

@@ -51,7 +51,7 @@ function differing(before: object, after: object): readonly string[] {
 }
 
 /** A route without the content of what it names: that is told once, where it is. */
-function alone({ upstream, split, mirrors, demand, shadow, challenge, ...rest }: Route): Named {
+function alone({ upstream, split, mirrors, own, demand, shadow, challenge, ...rest }: Route): Named {
   const named = ({ issuers, ...others }: Demand) => ({ issuers: issuers.map(({ name }) => name), ...others });
   void challenge; // made of the demand
   const upstreams = split?.map((share) => [share.upstream?.name, share.weight]);
@@ -60,6 +60,7 @@ function alone({ upstream, split, mirrors, demand, shadow, challenge, ...rest }:
     upstream: upstream.name,
     upstreams,
     mirror: mirrors?.map((one) => [one.upstream.name, one.share]),
+    ...(own && { [own.kind]: own }),
     demand: named(demand),
     shadow: shadow && named(shadow),
   } as Named;

@@ -165,7 +165,7 @@ describe('explain', () => {
     ]);
     assert.match(text, /^not taken {2}route canary: x-env expected canary, received prod$/m);
     const none = await byMatch(t, '/only/1', 'X-Other: a');
-    assert.deepEqual([none.reason, none.facts.expected], ['route_not_found', 'x-env: canary']);
+    assert.deepEqual([none.reason, none.facts.expected], ['route_not_found', 'x-env']);
     assert.deepEqual(none.skipped, [{ route: 'only', what: 'x-env', expected: 'canary', received: 'absent' }]);
     const other = await byMatch(t, '/only/1', 'X-Env: canary');
     assert.deepEqual([other.route, other.skipped], ['only', []]);

@@ -113,3 +113,18 @@ test('a route that is never chosen is a problem, and with fall_through, where ma
     `${why} more specific hosts or paths take all its requests: all; expected a different match`,
   ]);
 });
+
+test('a front that brings no fields unless it is told to is named where a route asks for some', () => {
+  const listeners = (dialect: string) =>
+    `- { name: front, bind: "127.0.0.1:0", mode: decide, dialect: ${dialect}, trusted_peers: [{ cidr: 127.0.0.1/32 }], origins: ["http://a.example"] }`;
+  const routes =
+    '- { name: a, match: { path: /*, headers: { X-Env: a } } }\n- { name: b, match: { path: /*, query: { x: y } } }';
+  const upstreams = '{}';
+  const told = (dialect: string) =>
+    warningsOf({ listeners: listeners(dialect), routes, upstreams }).filter((one) => one.includes('allowed_headers'));
+  assert.match(
+    told('envoy-http').join(),
+    /^routes\[0\]\.match\.headers: asks for fields that listener front sees only where/,
+  );
+  assert.deepEqual([...told('forwarded'), ...told('envoy-grpc')], []);
+});

@@ -25,7 +25,7 @@ function chosenInstead(routes: readonly string[], { fallThrough = false, upstrea
   });
   return warnings.flatMap((text) => {
     const [, at, strict] =
-      /^routes\[(\d+)\]\.match: can be had in place of (.*) by fields or parameters/.exec(text) ?? [];
+      /^routes\[(\d+)\]\.match: can be had in place of (.*) by what a client writes/.exec(text) ?? [];
     return at === undefined ? [] : [`${routes[Number(at)]?.split(' ')[0]}: ${strict}`];
   });
 }
@@ -73,6 +73,24 @@ describe('between paths', () => {
   test('with fall_through what a strict route does not fit goes to a weak one', () => {
     assert.deepEqual(chosenInstead(routes, { fallThrough: true }), ['all: admin']);
     assert.deepEqual(chosenInstead([`all | path: /* | ${WEAK}`, 'admin | path: /admin/*'], { fallThrough: true }), []);
+  });
+
+  test('with fall_through so do methods that a strict path does not take, which were 405 without it', () => {
+    const admin = 'admin | path: /admin/*, methods: [GET, POST]';
+    const all = `all | path: /* | ${WEAK}`;
+    assert.deepEqual(chosenInstead([all, admin], { fallThrough: true }), ['all: admin']);
+    assert.deepEqual(chosenInstead([all, admin]), []);
+    const reads = `reads | path: /*, methods: [GET] | ${WEAK}`;
+    assert.deepEqual(chosenInstead([reads, admin], { fallThrough: true }), []);
+    const rest = 'rest | path: /admin/*, methods: [DELETE]';
+    const writes = `writes | path: /*, methods: [POST, DELETE] | ${WEAK}`;
+    assert.deepEqual(chosenInstead([writes, admin, rest], { fallThrough: true }), []);
+    assert.deepEqual(chosenInstead([writes, admin], { fallThrough: true }), ['writes: admin']);
+    const between = 'between | path: /admin/*';
+    assert.deepEqual(
+      chosenInstead([all, 'deep | path: /admin/x/*, methods: [GET]', between], { fallThrough: true }),
+      [],
+    );
   });
 
   test('with fall_through a weak route for some fields below a strict path is one, too', () => {
