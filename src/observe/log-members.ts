@@ -47,7 +47,10 @@ export const REQUEST_MEMBERS = {
   ),
   upstream: member('text', 'The one that it was sent to, where its route has `upstreams`.'),
   attempts: member('number', 'How often it was sent to the upstream, where that was more than once.'),
-  resent_after: member('text', 'What the attempt before the last was lost to: `unconnected`, `refused` or `closed`.'),
+  resent_after: member(
+    'text',
+    'What the attempt before the last was lost to: `unconnected`, `refused`, `closed` or `answered`.',
+  ),
 } as const satisfies Record<keyof RequestMembers, LogMember>;
 
 /** In lines of requests as well, by `log.client`: who the verified token says that its client is. */

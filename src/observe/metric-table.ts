@@ -190,7 +190,7 @@ export const METRICS = {
   },
   upstreamRetries: {
     name: 'holdfast_upstream_retries_total',
-    help: 'Requests sent again, by why that is safe: unconnected (nothing was sent), refused (the upstream did not process it) or closed (an idle connection ended under an idempotent request).',
+    help: 'Requests sent again, by why that is safe: unconnected (nothing was sent), refused (the upstream did not process it), closed (an idle connection ended under an idempotent request) or answered (`retries` of the route).',
     labels: ['upstream', 'reason'],
   },
   mirrored: {

@@ -104,7 +104,7 @@ function countUpstreams(count: Count, upstreams: readonly Upstream[]): void {
   count(METRICS.upstreamAnswers, labelled(targets, 'status', answers));
   count(METRICS.upstreamFailures, labelled(targets, 'reason', ['unreachable', 'timed_out', 'invalid', 'broken']));
   const named = upstreams.map(({ name: upstream }) => ({ upstream }));
-  count(METRICS.upstreamRetries, labelled(named, 'reason', ['unconnected', 'refused', 'closed']));
+  count(METRICS.upstreamRetries, labelled(named, 'reason', ['unconnected', 'refused', 'closed', 'answered']));
 }
 
 interface RequestLabels extends Labels {

@@ -107,6 +107,8 @@ export interface Route {
   readonly path?: PathRewrite;
   /** Authority in `Host`, in place of what `forward.host` says. */
   readonly host?: string;
+  /** When a request is sent again after an answer; absent: never. */
+  readonly retries?: { readonly codes: readonly number[]; readonly attempts: number; readonly backoff: number };
   /** Of what passes to the upstream, and from it to the client. */
   readonly requestFields?: FieldEdits;
   readonly responseFields?: FieldEdits;

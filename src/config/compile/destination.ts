@@ -37,6 +37,7 @@ export type DecidedKey =
   | 'respond'
   | 'redirect'
   | 'mirror'
+  | 'retries'
   | 'request_fields'
   | 'response_fields'
   | `rewrite.${'host' | 'path' | 'prefix'}`;

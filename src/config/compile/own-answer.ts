@@ -31,11 +31,10 @@ export function compileOwnAnswer(
   if (ways.length > 1) compilation.problem(at, `has ${ways.join(' and ')}, expected one of them`);
   if (config.rewrite !== undefined)
     compilation.problem([...at, 'rewrite'], 'is about an upstream, and this route has none, expected no rewrite');
-  if (config.mirror !== undefined)
-    compilation.problem(
-      [...at, 'mirror'],
-      'copies what goes to an upstream, and this route has none, expected no mirror',
-    );
+  for (const key of ['mirror', 'retries'] as const) {
+    if (config[key] === undefined) continue;
+    compilation.problem([...at, key], `is about an upstream, and this route has none, expected no ${key}`);
+  }
   for (const key of ['respond', 'redirect'] as const)
     if (config[key] !== undefined) refuseWhereDecided(compilation, at, config, key);
   if (respond !== undefined) return compileRespond(compilation, [...at, 'respond'], respond);

@@ -7,7 +7,7 @@ import type { RateLimit } from '../../rate/limit.ts';
 import { type Compilation, merged, unlessNone } from './compilation.ts';
 import { compileChallenge, compileDemands, type RouteConfig } from './demand.ts';
 import { checkFields, compileForward } from './forward.ts';
-import { compileDestination } from './destination.ts';
+import { compileDestination, refuseWhereDecided } from './destination.ts';
 import { compileRouteLimit } from './rate-limit.ts';
 import { compileRewrite } from './rewrite.ts';
 import { compileFieldEdits } from './edits.ts';
@@ -77,6 +77,7 @@ function compileRoute(compilation: Compilation, at: ConfigPath, config: RouteCon
     shadow,
     challenge: compileChallenge(demand, config.resource?.identifier),
     encodedSlash: config.encoded.includes('slash'),
+    ...compileRetries(compilation, at, config),
     ...compileRewrite(compilation, at, config, match.path),
     ...compileFieldEdits(compilation, at, config),
     forward: compileForward(compilation, at, config, { issuers: demand.issuers, upstream: config.upstream ?? '' }),
@@ -91,6 +92,14 @@ function compileRoute(compilation: Compilation, at: ConfigPath, config: RouteCon
     },
     resource: config.resource && compileResource(config.resource),
   };
+}
+
+/** Problem: where the proxy in front forwards. */
+function compileRetries(compilation: Compilation, at: ConfigPath, config: RouteConfig): Pick<Route, 'retries'> {
+  const { retries } = config;
+  if (retries === undefined) return {};
+  refuseWhereDecided(compilation, at, config, 'retries');
+  return { retries };
 }
 
 /** What a script has to read in order to do better. */

@@ -82,6 +82,7 @@ export function describeForward(route: Route): string[] {
     credentials[isPublic ? 'as-received' : forward.authorization],
     ...(isPublic ? [] : identity),
     ...forward.clientCertificate.map(({ format, field }) => `${field}: the client's certificate (${format})`),
+    ...describeRetries(route),
     ...(route.mirrors ?? []).map(describeMirror),
     ...describeRewrite(route),
     ...describeEdits('to the upstream', route.requestFields),
@@ -95,6 +96,14 @@ export function describeForward(route: Route): string[] {
           `part of the resource ${resource.identifier}, described at ${metadataUri(resource.identifier)}${signedBy(resource)}`,
         ]
       : []),
+  ];
+}
+
+function describeRetries({ retries }: Route): string[] {
+  if (retries === undefined) return [];
+  const { codes, attempts, backoff } = retries;
+  return [
+    `sent again after ${codes.join(', ')}, ${attempts} times at most, first after ${backoff} s, where it may arrive twice`,
   ];
 }
 

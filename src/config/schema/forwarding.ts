@@ -1,7 +1,7 @@
 // Schema of the keys of a route about the way to the upstream.
 
 import * as z from 'zod';
-import { count, field, list, name, text } from './values.ts';
+import { count, duration, field, list, name, text } from './values.ts';
 
 export const upstreams = list(
   z.strictObject({
@@ -56,3 +56,9 @@ export const mirror = list(
   }),
   'mirrors such as { upstream: next, percent: 10 }',
 );
+
+export const retries = z.strictObject({
+  codes: list(count(400, 599), 'statuses such as 503').describe('Answers after which the request is sent again.'),
+  attempts: count(1, 10).prefault(1).describe('Further attempts, each at another target where there is one.'),
+  backoff: duration('1ms', '10s').prefault('25ms').describe('Before the first of them; doubled for each further one.'),
+});

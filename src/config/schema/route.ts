@@ -16,7 +16,7 @@ import {
   text,
   uri,
 } from './values.ts';
-import { edits, mirror, rewrite, upstreams } from './forwarding.ts';
+import { edits, mirror, retries, rewrite, upstreams } from './forwarding.ts';
 import { requestLimits } from './listener.ts';
 import { match } from './match.ts';
 import { redirect, respond } from './own-answer.ts';
@@ -285,6 +285,11 @@ export const route = z.strictObject({
     .optional()
     .describe(
       'Changes to path and host for the upstream, after every check: proofs are held against the request as it came.',
+    ),
+  retries: retries
+    .optional()
+    .describe(
+      'Sends requests again after some answers, where they may arrive twice: idempotent methods (RFC 9110 §9.2.2), no DPoP proof for the upstream, a body of at most 256 KiB.',
     ),
   mirror: mirror
     .optional()

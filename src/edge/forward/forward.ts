@@ -20,6 +20,8 @@ import { rewrittenTarget } from '../../policy/rewritten-target.ts';
 import type { ForwardExchange } from './forward-exchange.ts';
 import { type Copies, copiesOf } from './mirror.ts';
 import { Interims } from './interim.ts';
+import { pauseBefore } from './resending.ts';
+import type { Phase } from './phase.ts';
 import { Passage, type PassageOwner } from './passage.ts';
 import type { Entrant, Place } from '../upstream/entrance.ts';
 import { Upload, type UploadWatcher } from './upload.ts';
@@ -54,17 +56,6 @@ const ABORTED = new Error('the exchange ended');
 
 /** Seconds in `Retry-After`: connections become free all the time. */
 const RETRY_AFTER = 1;
-
-type Phase =
-  | 'collecting'
-  | 'queued'
-  | 'connecting'
-  | 'sending'
-  | 'awaiting'
-  | 'answering'
-  | 'flushing'
-  | 'tunnelling'
-  | 'settled';
 
 class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant, Collector, PassageOwner {
   readonly client: string;
@@ -169,8 +160,9 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
 
   /** HTTP/1.1 says of no request that it was not processed: there only idempotent ones are ever sent again. */
   #keptFor(): string | undefined {
-    const { upstream } = this.#exchange.route;
-    const isKept = upstream.retries > 0 && (upstream.http2 || isIdempotent(this.#exchange.facts.method));
+    const { upstream, resends } = this.#exchange.route;
+    const isIdem = isIdempotent(this.#exchange.facts.method);
+    const isKept = upstream.retries > 0 ? upstream.http2 || isIdem : resends !== undefined && isIdem;
     return isKept ? this.client : undefined;
   }
 
@@ -182,7 +174,26 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
   mayResend(after: Loss): boolean {
     if (this.#begun || (this.#phase !== 'sending' && this.#phase !== 'awaiting')) return false;
     if (this.#upload?.resendable === false) return false;
-    return after !== 'closed' || (isIdempotent(this.#exchange.facts.method) && !hasProof(this.#fields));
+    return after !== 'closed' || this.#mayArriveTwice();
+  }
+
+  #mayArriveTwice(): boolean {
+    return isIdempotent(this.#exchange.facts.method) && !hasProof(this.#fields);
+  }
+
+  /** The route asks for another attempt after this answer, of which the client gets nothing then. */
+  #triesAgain(controller: Dispatcher.DispatchController, status: number): boolean {
+    const { resends, timeouts } = this.#exchange.route;
+    if (resends === undefined || this.#sending === undefined || !this.#mayArriveTwice()) return false;
+    if (this.#upload?.resendable === false) return false;
+    const pause = pauseBefore(resends, status, { sent: this.#sending.answered, left: this.#deadline.left });
+    if (pause === undefined) return false;
+    this.#phase = 'connecting';
+    this.#begun = false;
+    this.#deadline.allow(pause + timeouts.connect);
+    this.#sending.again(status, pause);
+    controller.abort(ABORTED);
+    return true;
   }
 
   retried(): void {
@@ -218,6 +229,7 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
     if (status < 200)
       return waits ? this.#interims.pass(this.#exchange, status, lines(controller.rawHeaders)) : undefined;
     if (this.#phase === 'settled') return;
+    if (this.#triesAgain(controller, status)) return;
     const undelimited = this.#passage.begin(controller, status, this.#permit.facts);
     if (undelimited !== undefined) return this.#reject('upstream_invalid', { code: undelimited });
     this.#upload?.forget();

@@ -6,6 +6,7 @@ import type { FieldRules } from '../fields/fields.ts';
 import type { OpenUpstream } from '../upstream/upstream.ts';
 import type { BodyMemory } from './body-memory.ts';
 import type { RateRules } from './credit.ts';
+import type { ResendRules } from './resending.ts';
 import type { MirrorWay } from './mirror-way.ts';
 
 export interface RouteAtWork {
@@ -23,6 +24,8 @@ export interface RouteAtWork {
   readonly share: string | undefined;
   /** Of the worker. */
   readonly bodies: BodyMemory;
+  /** undefined: every answer is the client's. */
+  readonly resends: ResendRules | undefined;
   /** To which copies go; undefined: to none. */
   readonly mirrors: readonly MirrorWay[] | undefined;
 }
@@ -42,11 +45,11 @@ const LONGEST_BODY = Number.MAX_SAFE_INTEGER;
 
 /** Compiled once per policy, route and listener: a route's own limits come before those of the listener. */
 export function compileRouteAtWork(
-  route: Pick<Route, 'name' | 'timeouts' | 'path' | 'limits'>,
+  route: Pick<Route, 'name' | 'timeouts' | 'path' | 'limits' | 'retries'>,
   limits: RequestLimits,
   { rules, upstream, bodies, shared, mirrors }: WorkTerms,
 ): RouteAtWork {
-  const { timeouts, path } = route;
+  const { timeouts, path, retries } = route;
   const { requestBody, uploadRate, downloadRate, rateGrace: grace } = { ...limits, ...route.limits };
   return {
     upstream,
@@ -58,6 +61,7 @@ export function compileRouteAtWork(
     download: { rate: downloadRate, grace },
     share: shared ? route.name : undefined,
     bodies,
+    resends: retries && { ...retries, codes: new Set(retries.codes) },
     mirrors,
   };
 }

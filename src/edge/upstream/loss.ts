@@ -5,8 +5,9 @@
  * `unconnected`: no connection, so nothing was sent. `refused`: the upstream says that it did not look at the request (GOAWAY below its
  * stream, REFUSED_STREAM; RFC 9113 §6.8, §8.7), or the request never left here. `closed`: a connection that had carried requests
  * before ended, and no byte of an answer had come; the upstream may have closed it as idle while the request was on its way.
+ * `answered`: by one of the statuses for which its route asks to try again; that proves nothing, and only what may arrive twice is.
  */
-export type Loss = 'unconnected' | 'refused' | 'closed';
+export type Loss = 'unconnected' | 'refused' | 'closed' | 'answered';
 
 /**
  * The code of a stream whose server has too much of its connection (RFC 9113 §7), which requests of many clients share: for answers

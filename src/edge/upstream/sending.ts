@@ -61,9 +61,10 @@ export class Sending {
   readonly #options: Omit<Dispatcher.DispatchOptions, 'body'>;
   readonly #sender: SendingOwner;
   readonly #tried: OpenTarget[] = [];
-  readonly #losses: Record<Loss, number> = { unconnected: 0, refused: 0, closed: 0 };
+  readonly #losses: Record<Loss, number> = { unconnected: 0, refused: 0, closed: 0, answered: 0 };
   #after: Loss | undefined;
   #attempt: Attempt | undefined;
+  #pause: NodeJS.Timeout | undefined;
 
   constructor(targets: Targets, options: Omit<Dispatcher.DispatchOptions, 'body'>, sender: SendingOwner) {
     this.#targets = targets;
@@ -127,8 +128,30 @@ export class Sending {
     return this.#retry(loss, reason);
   }
 
+  /** How often it was sent again after an answer. */
+  get answered(): number {
+    return this.#losses.answered;
+  }
+
+  /** Drops the answer that has begun, and sends the request again. @param seconds until then */
+  again(status: number, seconds: number): void {
+    const attempt = this.#attempt;
+    if (attempt === undefined) return;
+    this.#attempt = undefined;
+    this.#losses.answered += 1;
+    this.#after = 'answered';
+    attempt.discard(status);
+    this.#pause = setTimeout(() => {
+      const target = this.#targets.choose(this.#tried) ?? attempt.target;
+      this.#targets.retried(target, 'answered');
+      this.#sender.retried();
+      this.#send(target);
+    }, seconds * 1000);
+  }
+
   /** The exchange ended, for this reason or another. Nothing more is sent. */
   end(outcome: Outcome): void {
+    clearTimeout(this.#pause);
     const attempt = this.#attempt;
     if (attempt === undefined) return;
     this.#attempt = undefined;
@@ -203,6 +226,12 @@ class Attempt implements Carried {
   /** It has a connection, and the request is not sent as a whole. */
   get isUploading(): boolean {
     return this.#started && !this.#sent;
+  }
+
+  /** Its answer counts for the target, and goes no further. */
+  discard(status: number): void {
+    this.#answered(status);
+    this.end();
   }
 
   end(): void {

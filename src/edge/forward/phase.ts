@@ -1,0 +1,12 @@
+// The phases of a forwarding.
+
+export type Phase =
+  | 'collecting'
+  | 'queued'
+  | 'connecting'
+  | 'sending'
+  | 'awaiting'
+  | 'answering'
+  | 'flushing'
+  | 'tunnelling'
+  | 'settled';
