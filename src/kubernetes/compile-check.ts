@@ -1,6 +1,7 @@
 // The compiler of configurations, asked about data that comes from no file.
 
 import { compilePolicy } from '../config/compile/compile.ts';
+import { contentOf } from '../config/content.ts';
 import type { ConfigPath, Position } from '../config/problem.ts';
 import type { NamedFile, ReadPolicy } from '../config/read/read.ts';
 import { checkConfig } from '../config/schema/check.ts';
@@ -15,7 +16,7 @@ export interface DataProblem {
 }
 
 /**
- * What is wrong with configuration data, at the place in it. Values of keys that name files are the files' content.
+ * What is wrong with configuration data, at the place in it. Keys that name files have the content of them.
  * @returns the configuration with its defaults too, where the schema takes the data
  * NOT checked: whether addresses can be bound, and issuers and backends be reached.
  */
@@ -38,9 +39,10 @@ function readData(data: object, config: Config, places: ConfigPath[]): ReadPolic
     places.push(path);
     return { file: 'cluster', line: places.length - 1, column: 1 };
   };
-  const files = FILE_KEYS.flatMap((key) => select(data, key)).flatMap(([path, value]) =>
-    typeof value === 'string' ? [[path.join('.'), { path: 'cluster', content: Buffer.from(value) }] as const] : [],
-  );
+  const files = FILE_KEYS.flatMap((key) => select(data, key)).flatMap(([path, value]) => {
+    const content = typeof value === 'string' ? contentOf(value) : undefined;
+    return content === undefined ? [] : [[path.join('.'), { path: 'cluster', content, inline: true }] as const];
+  });
   return {
     config,
     files: new Map<string, NamedFile>(files),

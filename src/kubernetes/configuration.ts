@@ -275,7 +275,7 @@ function certificatesOf(here: readonly JudgedListener[]): readonly Data[] {
 
 /** Texts in which a `${` stands for itself, as configuration files write it. */
 function escaped(value: unknown): unknown {
-  if (typeof value === 'string') return value.replaceAll('${', '$${');
+  if (typeof value === 'string') return value.replaceAll('${', () => '$${');
   if (Array.isArray(value)) return value.map(escaped);
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, escaped(inner)]));

@@ -193,7 +193,7 @@ export interface EndpointSlice {
   readonly addresses: readonly string[];
 }
 
-/** Content of Secrets and ConfigMaps, decoded. */
+/** Content of Secrets and ConfigMaps, decoded: each character is an octet. */
 export interface Content {
   readonly meta: Meta;
   readonly type: string;

@@ -47,7 +47,7 @@ export function readSecret(object: Json): Content | undefined {
 export function readConfigMap(object: Json): Content | undefined {
   const meta = readMeta(object);
   const data = Object.entries(mapping(object.data) ?? {}).flatMap(([key, value]) =>
-    typeof value === 'string' ? [[key, value] as const] : [],
+    typeof value === 'string' ? [[key, Buffer.from(value, 'utf8').toString('latin1')] as const] : [],
   );
   return meta && { meta, type: '', data: new Map(data) };
 }

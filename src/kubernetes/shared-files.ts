@@ -55,7 +55,7 @@ function put(data: unknown, path: Path, value: string): void {
   Reflect.set(holder as object, path.at(-1) ?? '', value);
 }
 
-/** The content of a file as the value of a key that names one. */
+/** The content of a file as the value of a key that names one. @param content each character an octet */
 export function inlineFile(content: string): string {
-  return content;
+  return `data:;base64,${Buffer.from(content, 'latin1').toString('base64')}`;
 }
