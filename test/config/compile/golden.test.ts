@@ -51,7 +51,7 @@ function keys(item: object): readonly string[] {
   return given.map(([key, value]) => `  ${key}: ${JSON.stringify(value)}`);
 }
 
-function brief({ demand, shadow, upstream, forward, ...rest }: Route): { readonly name: string } {
+function brief({ demand, shadow, upstream, split, mirrors, forward, ...rest }: Route): { readonly name: string } {
   const named = ({ issuers, ...others }: Demand) => ({ issuers: issuers.map(({ name }) => name), ...others });
   const { identity, ...forwarding } = forward;
   const fields = identity.map(
@@ -60,6 +60,8 @@ function brief({ demand, shadow, upstream, forward, ...rest }: Route): { readonl
   return {
     ...rest,
     upstream: upstream.name,
+    ...(split && { split: split.map((share) => ({ ...share, upstream: share.upstream?.name })) }),
+    ...(mirrors && { mirrors: mirrors.map((mirror) => ({ ...mirror, upstream: mirror.upstream.name })) }),
     demand: named(demand),
     ...(shadow && { shadow: named(shadow) }),
     forward: forwarding,
