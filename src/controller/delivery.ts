@@ -56,7 +56,7 @@ export class Delivery {
     const wanted = planes.flatMap((plane) => (plane.configuration === undefined ? [] : [this.#wanted(plane)]));
     const secrets = await Promise.all(wanted.map((one) => this.#deliverConfiguration(one, troubles)));
     const rest = await Promise.all(
-      wanted.map(({ manifests, name }) => (troubles.has(name) ? true : this.#applyInOrder(manifests))),
+      wanted.map(({ manifests, name }) => this.#applyInOrder(troubles.has(name) ? [] : manifests)),
     );
     return { complete: [...secrets, ...rest].every(Boolean), troubles };
   }
