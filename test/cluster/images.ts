@@ -35,8 +35,17 @@ export function standardImages(holdfast: string, echo: string | undefined): Imag
   const mounts = [[echo ?? '', '/echo-basic']] as const;
   const images = new Map<string, Image>([['holdfast', imageOfHoldfast(holdfast)]]);
   if (echo !== undefined) for (const name of ECHO) images.set(name, { entrypoint: ['/echo-basic'], mounts });
+  // The suite waits for it, and asks it something only where UDPRoute is claimed.
+  images.set('registry.k8s.io/coredns/coredns', IDLE);
   return images;
 }
+
+/** Runs, and does nothing. */
+const IDLE: Image = {
+  entrypoint: ['node', '-e', 'setInterval(() => {}, 1e6)', '--'],
+  mounts: [[process.execPath, '/usr/local/bin/node']],
+  user: 65532,
+};
 
 /** As the Dockerfile says. @param folder where `compileHoldfast` has put it */
 function imageOfHoldfast(folder: string): Image {
