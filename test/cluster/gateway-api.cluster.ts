@@ -1,4 +1,4 @@
-// The page on the Gateway API in a real cluster: installed, programmed, a thief refused, failures outlived.
+// The page on the Gateway API in a real cluster: a thief refused, failures outlived.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -130,11 +130,11 @@ describe('the Gateway API of a cluster', { skip }, () => {
     assert.ok((times[10] ?? Infinity) < 2000);
   });
 
-  test('an API server that is killed takes nothing away: requests go on, and changes arrive when it is there again', async () => {
+  test('an API server that is killed takes nothing away: requests go on, and changes arrive when it is there again', async (t) => {
     await apply(OPEN);
     const open = await addressOf(cluster, 'open');
     await until(async () => (await ask(open, '/healthz')).status === 200);
-    const load = await startLoad({
+    const load = await startLoad(t, {
       address: open,
       port: 443,
       host: HOST,

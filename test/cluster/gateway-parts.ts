@@ -1,4 +1,4 @@
-// Parts of the tests of the controller: its chart, a Gateway and routes in a cluster, requests of a token's holder.
+// Parts of the tests of the controller: its chart, a Gateway, requests of a holder.
 
 import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
