@@ -22,7 +22,8 @@ interface Judged {
 
 /** All BackendTLSPolicies of a cluster by their target; of several for the same target the first one counts. */
 export class BackendTlsPolicies {
-  readonly #byTarget = new Map<string, Judged>();
+  /** In their order of precedence. */
+  readonly #byTarget = new Map<string, Judged[]>();
   readonly #conflicted = new Map<BackendTlsPolicy, string>();
   readonly #judged = new Map<BackendTlsPolicy, Judged>();
 
@@ -33,21 +34,21 @@ export class BackendTlsPolicies {
       for (const target of policy.targetRefs) {
         if (target.group !== '' || target.kind !== 'Service') continue;
         const key = `${nameKey(policy.meta.namespace, target.name)}:${target.sectionName ?? ''}`;
-        const earlier = this.#byTarget.get(key);
-        if (earlier === undefined) this.#byTarget.set(key, judged);
-        else this.#conflicted.set(policy, earlier.policy.meta.name);
+        const [earlier, ...rest] = this.#byTarget.get(key) ?? [];
+        if (earlier !== undefined) this.#conflicted.set(policy, earlier.policy.meta.name);
+        this.#byTarget.set(key, earlier === undefined ? [judged] : [earlier, ...rest, judged]);
       }
     }
   }
 
   /**
-   * The policy of a port, that for the port by name before that for the whole Service.
-   * @returns undefined: none, so that no TLS is demanded
+   * The policies for a port: the one that counts, first that for the port by name, and all others with the same target.
+   * @returns an empty list: no TLS is demanded
    */
-  of(namespace: string, service: string, port: ServicePort): Pick<Judged, 'policy' | 'tls'> | undefined {
+  of(namespace: string, service: string, port: ServicePort): readonly Pick<Judged, 'policy' | 'tls'>[] {
     const key = nameKey(namespace, service);
-    const named = port.name === '' ? undefined : this.#byTarget.get(`${key}:${port.name}`);
-    return named ?? this.#byTarget.get(`${key}:`);
+    const named = port.name === '' ? [] : (this.#byTarget.get(`${key}:${port.name}`) ?? []);
+    return [...named, ...(this.#byTarget.get(`${key}:`) ?? [])];
   }
 
   /** Conditions of a policy as seen by a Gateway whose routes lead to a Service that it targets. */

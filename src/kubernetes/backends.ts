@@ -49,7 +49,7 @@ export class Backends {
     return Object.fromEntries([...this.#upstreams].toSorted(([a], [b]) => compareTexts(a, b)));
   }
 
-  /** Policies whose targets are among the backends. */
+  /** Policies whose targets are among the backends, whether or not they count. */
   get tlsPolicies(): ReadonlySet<BackendTlsPolicy> {
     return this.#used;
   }
@@ -87,8 +87,9 @@ export class Backends {
     port: ServicePort,
     isGrpc: boolean,
   ): ResolvedBackend | Unresolved {
-    const policy = this.#tls.of(namespace, name, port);
-    if (policy !== undefined) this.#used.add(policy.policy);
+    const policies = this.#tls.of(namespace, name, port);
+    for (const one of policies) this.#used.add(one.policy);
+    const [policy] = policies;
     if (policy !== undefined && policy.tls === undefined) {
       const message = `BackendTLSPolicy ${policy.policy.meta.name} for Service ${namespace}/${name} is not valid.`;
       return { reason: 'BackendNotFound', message };

@@ -231,7 +231,7 @@ function conditionsOf(
 ): readonly StatusCondition[] {
   const held = (type: string, wrong: Verdict, message: string) =>
     condition(type, wrong === undefined, { ...(wrong ?? { reason: type, message }), generation });
-  const refused = unaccepted ?? (conflict && { ...conflict, message: conflict.message });
+  const refused = unaccepted ?? conflict;
   const why = refused ?? unresolved ?? { reason: 'Invalid', message: 'No kind of route can attach.' };
   return [
     held('Accepted', refused, 'The listener is valid.'),
@@ -241,7 +241,7 @@ function conditionsOf(
     }),
     held('ResolvedRefs', unresolved, 'All references are resolved.'),
     condition('Programmed', serves, {
-      reason: serves ? 'Programmed' : 'Invalid',
+      reason: serves ? 'Programmed' : (conflict?.reason ?? 'Invalid'),
       message: serves ? 'The listener serves.' : why.message,
       generation,
     }),

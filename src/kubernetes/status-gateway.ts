@@ -135,6 +135,11 @@ function listenerStatus(listener: JudgedListener, attachments: readonly Attachme
   };
 }
 
+/** A ListenerSet is part of its Gateway where one of its listeners serves. */
+export function isAttached(listeners: readonly JudgedListener[]): boolean {
+  return listeners.some(({ serves }) => serves);
+}
+
 /** @param listeners those of the set; undefined: the Gateway does not admit it */
 export function listenerSetStatus(
   { meta }: ListenerSet,
@@ -142,14 +147,13 @@ export function listenerSetStatus(
   attachments: readonly Attachment[],
 ): ObjectStatus {
   const { generation, namespace, name } = meta;
-  const valid = (listeners ?? []).filter(isAccepted);
   const [reason, message] =
     listeners === undefined
       ? ['NotAllowed', 'The Gateway does not allow ListenerSets of this namespace.']
-      : valid.length < listeners.length
-        ? ['ListenersNotValid', 'Some listeners are not valid. Their conditions say why.']
-        : ['Accepted', 'The listeners are part of the Gateway.'];
-  const holds = listeners !== undefined && valid.length > 0;
+      : listeners.every(({ serves }) => serves)
+        ? ['Accepted', 'The listeners are part of the Gateway.']
+        : ['ListenersNotValid', 'Some listeners are not valid. Their conditions say why.'];
+  const holds = listeners !== undefined && isAttached(listeners);
   const conditions = [
     condition('Accepted', holds, { reason, message, generation }),
     condition('Programmed', holds, { reason: holds ? 'Programmed' : reason, message, generation }),

@@ -6,7 +6,7 @@ import { type GatewayPlan, planGateway, type Surroundings } from './gateway-plan
 import { ClusterIndex, compareTexts, inPrecedence, nameKey } from './index.ts';
 import { annotatedPolicies, ingressParts, ingressStatus, isOfIngress } from './ingress.ts';
 import { attachedSets, servingPorts, targetPort } from './listeners.ts';
-import type { AttachedRoute, GatewayObject } from './objects.ts';
+import type { AttachedRoute, GatewayObject, ListenerSet } from './objects.ts';
 import { type ClassTerms, classTerms } from './parameters.ts';
 import { Policies } from './policies.ts';
 import { HOLDFAST_GROUP } from './read-common.ts';
@@ -20,7 +20,7 @@ import type {
   Settings,
   Translation,
 } from './state.ts';
-import { classStatus, gatewayStatus, listenerSetStatus } from './status-gateway.ts';
+import { classStatus, gatewayStatus, isAttached, listenerSetStatus } from './status-gateway.ts';
 import { backendTlsStatus, policyStatus, routeStatus } from './status-route.ts';
 
 /**
@@ -106,17 +106,17 @@ function nameOfGateway({ meta }: GatewayObject): Name {
 function statusesOfGateway(plan: GatewayPlan, index: ClusterIndex): readonly ObjectStatus[] {
   const { gateway, listeners, attachments, configured } = plan;
   const sets = attachedSets(index, gateway).filter(({ set }) => !isOfIngress(set));
-  const ofSets = sets.map(({ set, admitted }) => {
-    const own = listeners.filter(({ owner }) => owner.kind === 'ListenerSet' && owner.meta === set.meta);
-    return listenerSetStatus(set, admitted ? own : undefined, attachments);
-  });
+  const listenersOf = ({ meta }: ListenerSet) => listeners.filter(({ owner }) => owner.meta === meta);
+  const ofSets = sets.map(({ set, admitted }) =>
+    listenerSetStatus(set, admitted ? listenersOf(set) : undefined, attachments),
+  );
   const running = runningOf(index.state.running, gateway);
   const facts = {
     listeners,
     attachments,
     running,
     problems: configured.problems,
-    attachedSets: sets.filter(({ admitted }) => admitted).length,
+    attachedSets: sets.filter(({ set, admitted }) => admitted && isAttached(listenersOf(set))).length,
     refused: refusalOf(gateway),
   };
   return [gatewayStatus(gateway, facts), ...ofSets];
