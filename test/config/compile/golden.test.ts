@@ -28,9 +28,10 @@ function summary(policy: Policy): string {
     withoutUpstreamNonce: [...others.withoutUpstreamNonce].map(({ name }) => name),
   };
   assert.ok(/^[0-9a-f]{8}$/.test(id) && managedFields.names.has('dpop'));
-  const table = [...routeTable].flatMap(([listener, { exact, wildcard, every }]) => [
+  const table = [...routeTable].flatMap(([listener, { exact, wildcard, subdomains, every }]) => [
     ...[...exact].flatMap(([host, node]) => lines(`${listener} ${host}`, node)),
     ...[...wildcard].flatMap(([host, node]) => lines(`${listener} *.${host}`, node)),
+    ...[...subdomains].flatMap(([host, node]) => lines(`${listener} **.${host}`, node)),
     ...lines(`${listener} any host`, every),
   ]);
   const sections = Object.entries({
@@ -73,8 +74,8 @@ function lines(place: string, node: PathNode | undefined): readonly string[] {
   return groups(node)
     .toSorted((a, b) => b.rank - a.rank)
     .map(
-      ({ routes, allow }) =>
-        `${place} ${routes[0]?.match.path} ${allow} → ${routes.map(({ name }) => name).join(', ')}`,
+      ({ routes, allow, ordered = routes }) =>
+        `${place} ${routes[0]?.match.path} ${allow} → ${ordered.map(({ name }) => name).join(', ')}`,
     );
 }
 
