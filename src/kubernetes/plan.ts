@@ -230,13 +230,18 @@ function planTimeouts({ timeouts }: RouteRule): Keys | undefined {
   return Object.keys(planned).length === 0 ? {} : { timeouts: planned };
 }
 
+/** Attempts that the configuration takes at most. */
+const ATTEMPTS = 10;
+
+/** Without codes it is about connections alone, which are tried again in any case. */
 function planRetries({ retry }: RouteRule): Keys {
-  if (retry === undefined) return {};
+  if (retry === undefined || retry.codes.length === 0) return {};
+  if (retry.attempts !== undefined && retry.attempts < 1) return {};
   const backoff = retry.backoff === undefined ? undefined : planDuration(retry.backoff);
   return {
     retries: {
-      ...(retry.codes.length > 0 && { codes: retry.codes }),
-      ...(retry.attempts !== undefined && { attempts: retry.attempts }),
+      codes: retry.codes,
+      ...(retry.attempts !== undefined && { attempts: Math.min(ATTEMPTS, retry.attempts) }),
       ...(backoff !== undefined && backoff !== 'none' && { backoff }),
     },
   };
