@@ -49,7 +49,8 @@ export async function checkOnline(file: string, options: Pick<CheckOptions, 'jso
   return { exit, stdout, stderr: '' };
 }
 
-function printLoaded(loaded: Loaded, { json = false, verbose = false }: CheckOptions): Printed {
+/** What was loaded, as the command prints it. */
+export function printLoaded(loaded: Loaded, { json = false, verbose = false }: CheckOptions): Printed {
   if ('problems' in loaded) return printProblems(loaded.problems, json);
   const description = compileMask(loaded.read.substitutions)({
     ...describePolicy(loaded.policy),

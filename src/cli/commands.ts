@@ -28,6 +28,11 @@ export const OPTIONS = {
     value: 'FILE',
     about: 'the configuration; it can be named without -c where the command takes no other argument',
   },
+  'from-secret': {
+    type: 'string',
+    value: 'NAMESPACE/NAME',
+    about: 'the Secret of Kubernetes that holds the configuration, in the place of a file; in a pod, with its token',
+  },
   'without-files': {
     type: 'boolean',
     about: 'certificates, keys and secrets that the configuration names may be absent',
@@ -126,9 +131,10 @@ export const COMMANDS = {
   serve: {
     summary: 'run the gateway',
     operand: { name: 'FILE', completes: 'files', optional: true },
-    options: ['config', 'json'],
+    options: ['config', 'from-secret', 'json'],
     about: [
       'Reads the configuration, opens the ports and serves until a signal ends it. The log goes to standard output, one line of JSON for each request.',
+      'With --from-secret it watches one Secret, whose key holdfast.json.gz or holdfast.json is the configuration, with the content of certificates and keys in it. Until there is a good one it is live and not ready; then it keeps the last good one for as long as it runs, whatever becomes of the Secret or of the API server.',
       'SIGTERM, SIGINT and SIGQUIT drain: open requests are answered, then the process ends; a second signal ends it at once. SIGHUP, or a change of the files, loads the configuration again; one with problems changes nothing.',
     ],
     examples: [{ call: 'holdfast serve -c /etc/holdfast/holdfast.yaml', about: 'Run the gateway:' }],
@@ -142,7 +148,7 @@ export const COMMANDS = {
   check: {
     summary: 'list all problems of a configuration, or say what each route demands',
     operand: { name: 'FILE', completes: 'files', optional: true },
-    options: ['config', 'verbose', 'without-files', 'online', 'json'],
+    options: ['config', 'from-secret', 'verbose', 'without-files', 'online', 'json'],
     about: [
       'Reads and compiles the configuration as serve would, and opens no port. All problems come at once, with file, line and column, the line itself, and each cause once. Without problems it prints a table of the routes, the listeners, and what works and may not be what was meant.',
       'The name - reads standard input: a configuration, or what helm template or kustomize build print, in whose ConfigMaps all configurations are checked.',

@@ -4,7 +4,7 @@ import { availableParallelism, totalmem } from 'node:os';
 import { compilePolicy } from '../config/compile/compile.ts';
 import { compileMask } from '../config/report/mask.ts';
 import { inOrder, oncePerCause, type Problem } from '../config/problem.ts';
-import { type ReadPolicy, readPolicyFile } from '../config/read/read.ts';
+import { type PolicyRead, type ReadPolicy, readPolicyFile } from '../config/read/read.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Sources } from '../config/read/sources.ts';
 
@@ -22,7 +22,10 @@ export type Good = Extract<Loaded, { policy: Policy }>;
  * @param withoutFiles files that keys name may be absent, which a warning says: for checking only
  */
 export function loadPolicy(file: string, stdin?: string, withoutFiles = false): Loaded {
-  const read = readPolicyFile(file, { env: process.env, stdin, withoutFiles });
+  return loadRead(readPolicyFile(file, { env: process.env, stdin, withoutFiles }));
+}
+
+function loadRead(read: PolicyRead): Loaded {
   const { sources } = read;
   const now = Date.now() / 1000;
   if (!('problems' in read)) {
@@ -34,6 +37,11 @@ export function loadPolicy(file: string, stdin?: string, withoutFiles = false): 
   const rest = read.rest && compilePolicy(read.rest, now);
   const more = read.rest && rest !== undefined && 'problems' in rest ? masked(rest.problems, read.rest) : [];
   return { problems: oncePerCause(inOrder([...read.problems, ...more])), sources };
+}
+
+/** The same of a document that is all there is: it names no files, and the environment is nothing to it. @param called what problems call it */
+export function loadDocument(text: string, called: string): Loaded {
+  return loadRead(readPolicyFile('-', { env: {}, stdin: text, called }));
 }
 
 /** Bytes that the container may use, or the machine has. */

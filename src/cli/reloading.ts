@@ -6,49 +6,61 @@ import { effectiveConfig } from '../config/report/effective.ts';
 import { compileMask } from '../config/report/mask.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { ReadPolicy } from '../config/read/read.ts';
+import type { Sources } from '../config/read/sources.ts';
 import { changedRestartKeys } from '../config/report/restart.ts';
 import { SourcesWatch } from './watch.ts';
-import { type Good, loadPolicy } from './load.ts';
+import { type Good, type Loaded, loadPolicy } from './load.ts';
+import type { Signals } from './signals.ts';
+
+/** Where configurations come from, again and again. */
+interface ConfigurationSource {
+  /** Reads the one of now; absent: it cannot be read again. */
+  readonly load: (() => Loaded) | undefined;
+  /** Tells what was read, good or bad; from now on changes of it cause a reload. */
+  readonly follow: (sources: Sources) => void;
+}
 
 /**
- * Keeps a gateway at what its files say. One reload after the other; a configuration that is wrong, or changes what needs a
- * restart, changes nothing. A configuration from standard input cannot be read again.
+ * Keeps a gateway at what its configuration says. One reload after the other; a configuration that is wrong, or changes what needs a
+ * restart, changes nothing.
  * @param started what the gateway was started with
  */
 export class Reloading {
-  readonly #file: string;
+  readonly #source: ConfigurationSource;
   readonly #gateway: Gateway;
-  readonly #watch: SourcesWatch | undefined;
   #running: ReadPolicy;
   #last: Promise<void> = Promise.resolve();
+  /** One that has not begun yet reads what is there then. */
+  #queued = false;
 
-  constructor(file: string, started: Good, gateway: Gateway) {
-    this.#file = file;
+  constructor(source: ConfigurationSource, started: Good, gateway: Gateway) {
+    this.#source = source;
     this.#gateway = gateway;
     this.#running = started.read;
-    this.#watch = file === '-' ? undefined : new SourcesWatch(started.sources, () => this.reload('files'));
-  }
-
-  stop(): void {
-    this.#watch?.close();
   }
 
   reload(cause: ReloadCause): void {
-    this.#last = this.#last.then(() => this.#readAgain(cause));
+    if (this.#queued) return;
+    this.#queued = true;
+    this.#last = this.#last.then(async () => {
+      this.#queued = false;
+      await this.#readAgain(cause);
+    });
   }
 
   async #readAgain(cause: ReloadCause): Promise<void> {
-    if (this.#watch === undefined) {
+    const { load, follow } = this.#source;
+    if (load === undefined) {
       return this.#gateway.refuse(
         ['the configuration was read from standard input, which cannot be read again'],
         cause,
       );
     }
-    const loaded = loadPolicy(this.#file);
+    const loaded = load();
     const problems = 'policy' in loaded ? changedRestartKeys(this.#running, loaded.read) : loaded.problems;
     if (problems.length > 0) this.#gateway.refuse(problems.map(formatProblem), cause);
     else if ('policy' in loaded) await this.#adopt(loaded, cause);
-    this.#watch.follow(loaded.sources);
+    follow(loaded.sources);
   }
 
   async #adopt({ policy, read }: Good, cause: ReloadCause): Promise<void> {
@@ -64,6 +76,15 @@ export class Reloading {
       this.#gateway.refuse([messageOf(error, read)], cause);
     }
   }
+}
+
+/** Reloads of a gateway whose configuration is in files, `-` for standard input. @returns what ends them */
+export function reloadFiles(file: string, started: Good, gateway: Gateway, signals: Signals): () => void {
+  const load = file === '-' ? undefined : () => loadPolicy(file);
+  const reloading = new Reloading({ load, follow: (sources) => watch?.follow(sources) }, started, gateway);
+  const watch = load && new SourcesWatch(started.sources, () => reloading.reload('files'));
+  signals.onReload(() => reloading.reload('signal'));
+  return () => watch?.close();
 }
 
 function messageOf(error: unknown, read: ReadPolicy): string {

@@ -19,7 +19,7 @@ async function runCommand(argv: readonly string[]): Promise<Printed> {
   switch (line.command) {
     case 'serve':
       (await import('../supervisor/spawn.ts')).spawnAhead();
-      return (await import('./serve.ts')).serveUntilSignal(demand(line, 'config'), version(), json);
+      return serve(line, json);
     case 'check':
       return checkFile(line, json);
     case 'doctor':
@@ -55,7 +55,26 @@ async function runCommand(argv: readonly string[]): Promise<Printed> {
   }
 }
 
+async function serve(line: CommandLine, json: boolean): Promise<Printed> {
+  const { 'from-secret': secret } = line.options;
+  if (secret === undefined)
+    return (await import('./serve.ts')).serveUntilSignal(demand(line, 'config'), version(), json);
+  const { secretOf } = await import('./secret/from-secret.ts');
+  const { serveSecret } = await import('./secret/serve-secret.ts');
+  return serveSecret({ ...secretOf(line, secret), version: version(), json });
+}
+
+async function checkSecret(line: CommandLine, written: string): Promise<Printed> {
+  const { verbose, json, 'without-files': withoutFiles, online } = line.options;
+  if (withoutFiles || online)
+    throw new UsageError('--from-secret goes with --verbose and --json alone', { command: 'check' });
+  const { cluster, secret } = (await import('./secret/from-secret.ts')).secretOf(line, written);
+  return (await import('./secret/check-secret.ts')).checkSecret(cluster, secret, { json, verbose });
+}
+
 async function checkFile(line: CommandLine, json: boolean): Promise<Printed> {
+  const { 'from-secret': secret } = line.options;
+  if (secret !== undefined) return checkSecret(line, secret);
   const file = demand(line, 'config');
   const { check, checkOnline } = await import('./check.ts');
   const { verbose, 'without-files': withoutFiles, online } = line.options;

@@ -11,7 +11,7 @@ import { spareMemory } from '../worker/spare-memory.ts';
 import { EXIT } from './commands.ts';
 import { type Good, loadPolicy } from './load.ts';
 import { type Printed, printFailure, printProblems } from './printed.ts';
-import { Reloading } from './reloading.ts';
+import { reloadFiles } from './reloading.ts';
 import { Signals } from './signals.ts';
 import { hearFailures } from './unexpected.ts';
 
@@ -23,32 +23,47 @@ export async function serveUntilSignal(file: string, version: string, json: bool
   const signals = new Signals();
   const loaded = loadPolicy(file);
   if ('problems' in loaded) return printProblems(loaded.problems, json);
-  const nonBlocking = unblockStandardOutput();
   const log = createLog(loaded.policy.log);
+  const reloads = (gateway: Gateway) => reloadFiles(file, loaded, gateway, signals);
+  return untilWritten(log, signals, (broken) =>
+    serveGood(loaded, { file, log, signals, version, json }, { broken, reloads }),
+  );
+}
+
+/** Runs a gateway with a log: signals and unexpected errors are in it, and what it has left is written at the end. */
+export async function untilWritten(
+  log: Log,
+  signals: Signals,
+  work: (broken: Promise<never>) => Promise<Printed>,
+): Promise<Printed> {
+  const nonBlocking = unblockStandardOutput();
   signals.logTo(log);
-  const broken = hearFailures(log);
-  const ended = await serve(file, loaded, { log, signals, broken, version, json });
+  const ended = await work(hearFailures(log));
   const written = await log.flush();
   return { ...ended, stuck: !written && !nonBlocking };
 }
 
-interface Serving {
+export interface Serving {
+  /** What the configuration is called. */
+  readonly file: string;
   readonly log: Log;
   readonly signals: Signals;
-  readonly broken: Promise<never>;
   readonly version: string;
   readonly json: boolean;
 }
 
-async function serve(file: string, loaded: Good, { log, signals, broken, version, json }: Serving): Promise<Printed> {
+/** Serves a policy until a signal. @param reloads begins reloads; what it returns ends them */
+export async function serveGood(
+  loaded: Good,
+  { file, log, signals, version, json }: Serving,
+  { broken, reloads }: { readonly broken: Promise<never>; readonly reloads: (gateway: Gateway) => () => void },
+): Promise<Printed> {
   try {
     const [config, mask] = [effectiveConfig(loaded.read), compileMask(loaded.read.substitutions)];
     const gateway = await startGateway(loaded.policy, { version, log, file, config, mask });
     spareMemory();
     announce(gateway, loaded.policy, log, version);
-    const reloading = new Reloading(file, loaded, gateway);
-    signals.onReload(() => reloading.reload('signal'));
-    void signals.first.then(() => reloading.stop());
+    void signals.first.then(reloads(gateway));
     await Promise.race([drainOnSignal(gateway, log, signals), broken]);
     return { exit: EXIT.ok, stdout: '', stderr: '' };
   } catch (error) {

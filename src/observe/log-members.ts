@@ -88,7 +88,7 @@ export const FACT_MEMBERS = {
 export const EVENT_MEMBERS = {
   admin: member('text', 'Where the admin port is bound.'),
   audience: member('text', 'For which tokens are exchanged.'),
-  cause: member('text', '`signal` or `files`: why the configuration was read again.'),
+  cause: member('text', '`signal`, `files` or `secret`: why the configuration was read again.'),
   changes: member('list of texts', 'What changed, names and keys without values.'),
   client: member('text', 'IP address, or IPv6 network, of the client.'),
   code: member('text', 'Of OpenSSL or Node.'),
@@ -115,6 +115,8 @@ export const EVENT_MEMBERS = {
   refused: member('number', 'Connections since the line before of the same kind.'),
   request: member('text', 'Method and path that the controller asked the API server for, and what it said.'),
   request_id: member('text', 'Of the request during which it happened.'),
+  retry: member('number', 'Seconds until it is tried again.'),
+  secret: member('text', 'The Secret that holds the configuration.'),
   signal: member('text', 'That was received.'),
   status: member('number', 'Of the answer of the API server.'),
   target: member('text', 'Of the upstream.'),
@@ -138,6 +140,10 @@ export const EVENTS = {
   stopped: 'The process ends.',
   'signal ignored': 'It came too early or too late.',
   'policy adopted': 'A changed configuration is in force.',
+  'the secret does not exist': 'Of `--from-secret`: the policy in force stays, or one is waited for.',
+  'the secret cannot be watched': 'The API server does not answer, or refuses; the policy in force stays.',
+  'configuration refused: there is none in force yet':
+    'Of `--from-secret`: the gateway is not ready; mend the problems.',
   'configuration refused: nothing was changed': 'The one of before is in force: mend the problems.',
   'keys loaded': 'Of an issuer, for the first time, changed, or after a failure.',
   'keys could not be loaded': 'The keys of before count for 24 hours.',

@@ -221,7 +221,7 @@ function reloadLine(reload: Reload | undefined, now: number): Html {
 function reloadDetails(reload: Reload | undefined): Html {
   if (reload === undefined) return html``;
   const { at, cause, result, changes, problems } = reload;
-  const why = cause === 'signal' ? 'by SIGHUP' : 'because files changed';
+  const why = { signal: 'by SIGHUP', files: 'because files changed', secret: 'because the Secret changed' }[cause];
   return html`<p>Last reload ${shownTime(at)}, ${why}: ${result}</p>${bullets(changes)}${bullets(problems)}`;
 }
 

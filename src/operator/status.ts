@@ -68,7 +68,7 @@ export interface CertificateStatus {
 
 export interface Reload {
   readonly at: number;
-  readonly cause: 'signal' | 'files';
+  readonly cause: 'signal' | 'files' | 'secret';
   /** `refused`: the configuration of before is in force. */
   readonly result: 'adopted' | 'refused';
   /** In words (config/report/changes.ts). */

@@ -6,11 +6,14 @@ import { readHar, readRawRequest, readUrl } from '../../src/cli/explain/given.ts
 import { readToken } from '../../src/cli/probe/credentials.ts';
 import { readChallenges, readReply } from '../../src/cli/probe/reply.ts';
 import { readSettings, readTarget } from '../../src/cli/probe/settings.ts';
+import { readChange, SecretFailure } from '../../src/cli/secret/api.ts';
+import { readDocument, readSecretObject } from '../../src/cli/secret/document.ts';
 import type { Reader } from './reader.ts';
 
 /** Readers of the commands that get no untrusted text, and why. */
 export const COMMAND_TRUSTED: Readonly<Record<string, string>> = {
   readNamedFile: 'reads files that the user names',
+  readAccess: 'reads the token and the CA that kubelet wrote',
   readTokenFile: 'reads a file that the user names; its token goes to readToken',
   readKeyFile: 'reads a key file of the user',
   readGiven: 'reads files that the user names',
@@ -37,7 +40,28 @@ function gently(read: () => unknown): void {
   }
 }
 
+/** What only failed as it says it does. */
+function ofServer<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof SecretFailure)) throw error;
+    return undefined;
+  }
+}
+
+const SECRET = '{"metadata":{"resourceVersion":"1"},"data":{"holdfast.json":"e30=","holdfast.json.gz":"H4sI"}}';
+
 export const COMMAND_READERS: Readonly<Record<string, Reader>> = {
+  readSecretObject: { read: (text) => readSecretObject(json(text)), samples: [SECRET] },
+  readDocument: {
+    read: (text) => readDocument({ version: '1', data: { 'holdfast.json': text, 'holdfast.json.gz': text } }),
+    samples: ['e30=', 'H4sIAAAAAAAA'],
+  },
+  readChange: {
+    read: (text) => ofServer(() => readChange(json(text))),
+    samples: [`{"type":"MODIFIED","object":${SECRET}}`, '{"type":"ERROR","object":{"code":410}}'],
+  },
   readReply: {
     read: (text) => [
       ...[false, true].map((ended) => ['GET', 'HEAD'].map((method) => readReply(text, method, ended))),

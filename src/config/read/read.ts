@@ -52,6 +52,8 @@ export type PolicyRead = (ReadPolicy | { readonly problems: readonly Problem[]; 
 export interface ReadOptions {
   /** The text of the configuration where its name is `-`. */
   readonly stdin?: string | undefined;
+  /** What that text is called, if it did not come from standard input; there are no files then: no includes, and content for names. */
+  readonly called?: string | undefined;
   readonly env: Environment;
   /** Files that keys name may be absent: such a configuration can be checked, and must never be served. */
   readonly withoutFiles?: boolean | undefined;
@@ -76,17 +78,18 @@ export function readPolicyFile(file: string, options: ReadOptions): PolicyRead {
 function readWith(
   reader: Reader,
   file: string,
-  { stdin = '', env, withoutFiles = false }: ReadOptions,
+  { stdin = '', called, env, withoutFiles = false }: ReadOptions,
   absent: Problem[],
 ): ReadPolicy | { readonly problems: readonly Problem[]; readonly rest?: ReadPolicy } {
-  const name = file === '-' ? '<stdin>' : file;
+  const name = file === '-' ? (called ?? '<stdin>') : file;
   const text = file === '-' ? stdin : reader.text(file);
   if (typeof text !== 'string') {
     const message = isAbsolute(file) ? text.message : `${text.message}; looked for it at ${resolve(file)}`;
     return { problems: [{ file: name, line: 1, column: 1, path: '', message }] };
   }
   const main = readSource(name, text, env);
-  const { sources: included, problems: missing } = readIncludes(reader, main, env);
+  const alone = called !== undefined;
+  const { sources: included, problems: missing } = alone ? refuseIncludes(main) : readIncludes(reader, main, env);
   const sources = [main, ...included.keys()];
   const early = [...sources.flatMap(({ problems }) => problems), ...missing];
   if (sources.some(({ data }) => data === undefined)) return { problems: inOrder(early) };
@@ -95,7 +98,7 @@ function readWith(
     const home = merged.home(path);
     return home.source.written(home.path);
   });
-  const { files, problems: missingFiles } = readFiles(reader, merged);
+  const { files, problems: missingFiles } = readFiles(alone ? undefined : reader, merged);
   const unread = withoutFiles ? [] : missingFiles;
   if (withoutFiles) absent.push(...missingFiles.map(withoutExcerpt));
   const wrong = checked.findings.map((finding) => problemAt(merged, finding));
@@ -136,6 +139,7 @@ function withoutExcerpt({ file, line, column, path }: Problem): Problem {
 
 const ABSENT = 'is a file that is not here: its content was not checked';
 
+const NO_FILES = 'is the name of a file, and there are none here, expected its content: PEM, or data:;base64,…';
 const NOT_CONTENT =
   'is not a data URL, expected data:;base64, and the content in base64, or data:, and percent-encoded text';
 
@@ -228,7 +232,18 @@ function readEntry(path: ConfigPath, entry: unknown) {
   return { at: [...path, 'files'], pattern: files, environment: Array.isArray(environment) ? environment : [] };
 }
 
-function readFiles(reader: Reader, merged: Merged): { files: ReadonlyMap<string, NamedFile>; problems: Problem[] } {
+/** A document that is all there is could read files of the process otherwise, such as its token, and have them sent elsewhere. */
+function refuseIncludes(main: Source): { sources: Included; problems: Problem[] } {
+  const [first] = select(main.data, 'include');
+  if (first === undefined) return { sources: new Map(), problems: [] };
+  const message = 'is not taken here, where there are no files, expected everything in this document';
+  return { sources: new Map(), problems: [{ ...main.position(first[0]), path: 'include', message }] };
+}
+
+function readFiles(
+  reader: Reader | undefined,
+  merged: Merged,
+): { files: ReadonlyMap<string, NamedFile>; problems: Problem[] } {
   const files = new Map<string, NamedFile>();
   const problems: Problem[] = [];
   for (const [path, name] of FILE_KEYS.flatMap((key) => select(merged.data, key))) {
@@ -237,6 +252,10 @@ function readFiles(reader: Reader, merged: Merged): { files: ReadonlyMap<string,
       const content = contentOf(name);
       if (content !== undefined) files.set(path.join('.'), { path: `inline:${path.join('.')}`, content, inline: true });
       else problems.push(problemAt(merged, { path, atKey: false, message: NOT_CONTENT }));
+      continue;
+    }
+    if (reader === undefined) {
+      problems.push(problemAt(merged, { path, atKey: false, message: NO_FILES }));
       continue;
     }
     const file = resolve(dirname(merged.home(path).source.file), name);
