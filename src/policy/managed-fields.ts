@@ -1,6 +1,7 @@
 // Managed fields: names that only the gateway may set, and imitations of them.
 
 import { KNOWN_CERTIFICATE_FIELDS } from '../certificate/formats.ts';
+import { squeezeName } from '../http/field.ts';
 import { FOREIGN_FIELDS, FOREIGN_PREFIXES } from './foreign-fields.ts';
 import type { FieldStanding, Listener, ManagedFields, Route } from './policy.ts';
 
@@ -29,13 +30,11 @@ const SIGNED = ['content-digest', 'signature', 'signature-input'];
 
 /**
  * The names over all routes and listeners: what one route sets must not come from the client on another one that leads to the
- * same upstream; and the field of the request id. What a signature has to cover, and what routes are chosen by, is guarded: an
- * imitation would be taken for it by an upstream, and not here. Takes names in any case. Does not check that they are field names (config/compile/field.ts).
+ * same upstream; and the field of the request id. What a signature has to cover is guarded the same way. Takes names in any case. Does not check that they are field names (config/compile/field.ts).
  */
 export function compileManagedFields(
   routes: readonly (Pick<Route, 'forward'> & {
     readonly demand?: Pick<Route['demand'], 'signature'>;
-    readonly match?: Pick<Route['match'], 'headers'>;
   })[],
   listeners: readonly Pick<Listener, 'clientCertificateFrom'>[],
   requestId?: string,
@@ -56,8 +55,7 @@ export function compileManagedFields(
   ];
   const names = new Set(all.map((name) => name.toLowerCase()));
   const signed = routes.flatMap(({ demand }) => (demand?.signature ? [...SIGNED, ...demand.signature.components] : []));
-  const matched = routes.flatMap(({ match }) => match?.headers?.map(({ name }) => name) ?? []);
-  const guarded = new Set([...FRAMING, ...signed, ...matched]);
+  const guarded = new Set([...FRAMING, ...signed]);
   return {
     names,
     guarded,
@@ -87,9 +85,4 @@ function compareFieldName(managed: ManagedFields, lower: string): FieldStanding 
   const squeezed = squeezeName(lower);
   const isImitation = managed.squeezed.has(squeezed) || SQUEEZED_PREFIXES.some((prefix) => squeezed.startsWith(prefix));
   return isImitation ? 'forbidden' : 'free';
-}
-
-/** Letters and digits alone: what imitations have in common with a name. */
-export function squeezeName(lowerCased: string): string {
-  return lowerCased.replaceAll(/[^a-z0-9]/g, '');
 }

@@ -1,5 +1,6 @@
 // The paths of one host as a tree: groups of routes, their order, and which fits a path.
 
+import { squeezeName } from '../http/field.ts';
 import { compareMatches, conditionsKey, hasConditions } from './match.ts';
 import type { PathNode, Route, RouteGroup } from './policy.ts';
 
@@ -99,6 +100,7 @@ function group(routes: readonly Route[], { hostRank, fallThrough }: TreeTerms, a
   const segments = path.split('/').slice(1, below ? -1 : undefined);
   const byMethod = new Map(routes.flatMap((route) => (route.match.methods ?? []).map((method) => [method, route])));
   const anyMethod = routes.find(({ match }) => match.methods === undefined);
+  const names = routes.flatMap(({ match }) => match.headers ?? []).map(({ name }) => name);
   return {
     routes,
     byMethod,
@@ -106,6 +108,7 @@ function group(routes: readonly Route[], { hostRank, fallThrough }: TreeTerms, a
     ordered: routes.some(({ match }) => hasConditions(match))
       ? routes.toSorted((one, two) => compareMatches(one.match, two.match))
       : undefined,
+    ...(names.length > 0 && { asked: Map.groupBy(new Set(names), squeezeName) }),
     allow: anyMethod === undefined ? [...byMethod.keys()].join(', ') : USUAL_METHODS,
     rank: RANKS_PER_HOST * hostRank + 2 * segments.length + (below ? 0 : 1),
     segments,

@@ -142,6 +142,8 @@ export interface RouteGroup {
   readonly anyMethod: Route | undefined;
   /** In the order in which they are tried; undefined: none asks for fields or parameters, and the method alone decides. */
   readonly ordered: readonly Route[] | undefined;
+  /** Of the fields that its routes ask for: lower-cased names by what imitations have in common with them. Absent: for none. */
+  readonly asked?: ReadonlyMap<string, readonly string[]> | undefined;
   /** Value of `Allow`. */
   readonly allow: string;
   /** The higher the more specific its host, then the longer its path, and exact above a final `/*` (path-tree.ts). */

@@ -1,6 +1,8 @@
 // The route table: which route a request belongs to, by host, path, method and conditions.
 
 import { narrownessOf } from '../http/host-pattern.ts';
+import { connectionOptions } from '../http/connection-options.ts';
+import { squeezeName } from '../http/field.ts';
 import { hostOf, readDecodedPaths } from '../http/uri.ts';
 import type { RejectionFacts } from '../rejection/facts.ts';
 import { reject, type Rejection } from '../rejection/rejection.ts';
@@ -204,7 +206,7 @@ function takingGroup(table: RouteTable, question: RouteQuestion): RouteGroup | u
 
 /**
  * The one route that takes a request. Rejections: `request_malformed` for an encoded slash that the route does not admit and for a
- * disguised path; `route_not_found`, also where a route has host, path and method and the request has not its fields or parameters;
+ * disguised path; `field_forbidden` for a field that routes ask for and an upstream would see otherwise; `route_not_found`, also where a route has host, path and method and the request has not its fields or parameters;
  * `method_not_allowed` with the group's `Allow` (RFC 9110 §15.5.6).
  * Does not look at credentials or CORS preflights (those use the group first).
  */
@@ -216,9 +218,44 @@ export function chooseRoute(
   const route = group && findRoute(table, question, group);
   // The path decides that this is malformed; only a route can say that it is meant so (C0.13).
   if (question.encodedSlash && !route?.encodedSlash) return reject('request_malformed', { what: '%2F' });
+  const hidden = group && !isPlain(group, route, question) ? hiddenField(table, question, group) : undefined;
+  if (hidden !== undefined) return reject('field_forbidden', { what: hidden });
   if (isDisguised(table, question)) return reject('request_malformed', { what: 'encoded delimiter' });
   if (group === undefined) return reject('route_not_found', { what: 'path', ...nearby(table, question) });
   return route ?? noRouteFits(table, question, group);
+}
+
+/** The method alone decided, as on most paths. */
+function isPlain(group: RouteGroup, route: Route | undefined, { method }: RouteQuestion): boolean {
+  return group.ordered === undefined && route !== undefined && routeForMethod(group, method) === route;
+}
+
+/**
+ * A field that routes of the path ask for, and that an upstream would see otherwise than they do: by an imitation of its name, which servers
+ * that follow CGI take for it, or by Connection, which removes it. Looked for only where routes are chosen by it: a name that one path
+ * asks for means nothing on others.
+ */
+function hiddenField(table: RouteTable, question: RouteQuestion, group: RouteGroup): string | undefined {
+  const { rawHeaders } = question.message;
+  for (const { asked } of [group, ...othersOf(table, question)]) {
+    const hidden = asked && hiddenAmong(rawHeaders, asked);
+    if (hidden !== undefined) return hidden;
+  }
+  return undefined;
+}
+
+function hiddenAmong(rawHeaders: readonly string[], asked: NonNullable<RouteGroup['asked']>): string | undefined {
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const lower = (rawHeaders[at] ?? '').toLowerCase();
+    if (
+      lower === 'connection' &&
+      [...connectionOptions(rawHeaders[at + 1] ?? '')].some((one) => asked.has(squeezeName(one)))
+    )
+      return 'Connection';
+    const names = asked.get(squeezeName(lower));
+    if (names?.includes(lower) === false) return names[0];
+  }
+  return undefined;
 }
 
 /** The nearest group that has routes for the method says what is missing. */

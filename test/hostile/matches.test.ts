@@ -80,6 +80,18 @@ describe('a field chooses the route', () => {
     assert.equal(rig.upstream.text, '');
   });
 
+  it('on its own paths alone: a name that one route asks for takes nothing from others', async (t) => {
+    const odd = `${ROUTES}\n- { name: odd, match: { path: /odd/*, headers: { User_Agent: a, UserAgent: b } }, upstream: raw }`;
+    for (const listener of ['fall_through: false', 'fall_through: true']) {
+      const rig = await startRig(t, { routes: odd, listener });
+      const agent = ['User-Agent: browser', 'Connection: User-Agent'];
+      assert.equal(await over1(rig, '/a', [agent[0] ?? '']), 'open');
+      assert.equal(await over1(rig, '/admin/users/1', agent), STRICT);
+      assert.equal(await over1(rig, '/odd/1', [agent[0] ?? '']), 'field_forbidden');
+      assert.equal(await over1(rig, '/odd/1', ['User_Agent: a', 'UserAgent: b']), STRICT, 'both names are asked for');
+    }
+  });
+
   it('for HEAD as for GET, and for OPTIONS that is no preflight', async (t) => {
     const rig = await startRig(t, { routes: ROUTES });
     for (const method of ['HEAD', 'OPTIONS', 'POST']) {

@@ -82,8 +82,10 @@ describe('a condition on a field', () => {
       'cana\xffry',
     ])
       assert.equal(withFields('X-Env', value), 'stable', value);
-    for (const name of ['X_Env', 'X-Env-', 'XEnv', 'X-Envy', 'X-Enw'])
-      assert.equal(withFields(name, 'canary'), 'stable');
+    for (const name of ['X-Envy', 'X-Enw', 'Env', 'X-En']) assert.equal(withFields(name, 'canary'), 'stable', name);
+    for (const name of ['X_Env', 'X-Env-', 'XEnv', 'x.env'])
+      assert.equal(withFields(name, 'other'), 'field_forbidden: x-env', name);
+    assert.equal(withFields('X-Env', 'canary', 'Connection', 'close, X-ENV'), 'field_forbidden: Connection');
     assert.equal(withFields('canary', 'X-Env'), 'stable', 'a value is no name');
     assert.equal(withFields(), 'stable');
   });

@@ -1,7 +1,8 @@
 // Compilation of field edits: which names they may have, and each once.
 
 import { QUOTA_FIELDS } from '../../rate/quota.ts';
-import { checkFieldName, squeezeName } from '../../policy/managed-fields.ts';
+import { squeezeName } from '../../http/field.ts';
+import { checkFieldName } from '../../policy/managed-fields.ts';
 import type { FieldEdits } from '../../policy/edits.ts';
 import { upstreamsOf } from '../../policy/upstream.ts';
 import type { Listener, ManagedFields, Route } from '../../policy/policy.ts';

@@ -1,6 +1,6 @@
 // Field edits at work: lines of a client or an upstream removed and put in their place.
 
-import { squeezeName } from '../../policy/managed-fields.ts';
+import { squeezeName } from '../../http/field.ts';
 import type { FieldEdits } from '../../policy/edits.ts';
 
 /** The edits of one direction. */
