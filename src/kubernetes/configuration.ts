@@ -245,13 +245,13 @@ function isolatingRoutes(
 
 function writeListener(port: number, here: readonly JudgedListener[]): ListenerData {
   const secure = here.some(({ spec }) => spec.protocol === 'HTTPS');
-  const scheme = secure ? 'https' : 'http';
-  const usual = port === (secure ? 443 : 80);
+  const usual = port === 443;
   const client = here.find((one) => one.client !== undefined)?.client;
   return {
     name: `p${port}`,
     bind: `0.0.0.0:${targetPort(port)}`,
-    origins: usual ? [`${scheme}://*`] : [`${scheme}://*:${port}`, `${scheme}://*`],
+    // A port in Host says nothing about where a plain request was sent; over TLS htu is held to the port that clients call.
+    origins: secure ? (usual ? ['https://*'] : [`https://*:${port}`, 'https://*']) : ['http://*:*'],
     fall_through: true,
     ...(secure ? { tls: { certificates: certificatesOf(here) } } : { insecure_plain_http: true }),
     ...(client !== undefined && {

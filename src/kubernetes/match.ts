@@ -8,6 +8,7 @@ import type { Condition, RouteMatchSpec } from './objects.ts';
 export interface PlannedMatch {
   readonly path: string;
   readonly methods?: readonly string[];
+  readonly head?: false;
   readonly headers?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, string>>;
 }
@@ -42,7 +43,7 @@ export function planMatch(match: RouteMatchSpec): PlannedMatch | UnsupportedMatc
   }
   return {
     path,
-    ...(match.method !== undefined && { methods: [match.method] }),
+    ...(match.method !== undefined && { methods: [match.method], head: false }),
     ...(match.headers.length > 0 && { headers: byName(match.headers, (name) => name.toLowerCase()) }),
     ...(match.query.length > 0 && { query: byName(match.query, (name) => name) }),
   };

@@ -10,7 +10,7 @@ export interface RouteMatch {
   readonly host: string | undefined;
   /** `/orders/*`, normalised like a request path. */
   readonly path: string;
-  /** Includes HEAD where GET is named; undefined: every method but TRACE and CONNECT. */
+  /** Includes HEAD where GET is named and implies it; undefined: every method but TRACE and CONNECT. */
   readonly methods: readonly string[] | undefined;
   /** Each field has exactly this value; names lower-cased. Absent: whatever the fields. */
   readonly headers?: readonly MatchCondition[] | undefined;

@@ -213,7 +213,7 @@ test('matches become those of the configuration', () => {
     routesOf(result).map(({ match }) => match),
     [
       { listeners: ['p80'], host, path: '/a' },
-      { listeners: ['p80'], host, path: '/b/*', methods: ['POST'] },
+      { listeners: ['p80'], host, path: '/b/*', methods: ['POST'], head: false },
       { listeners: ['p80'], host, path: '/*', headers: { 'x-env': 'canary' }, query: { v: '2' } },
     ],
   );

@@ -47,7 +47,7 @@ export function compileMatch(
     const expected = 'expected a registered one such as GET, POST or PROPFIND';
     compilation.problem([...at, 'methods', index], `is a method with which no request gets here, ${expected}`);
   }
-  const methods = match.methods?.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
+  const methods = match.methods?.flatMap((method) => (method === 'GET' && match.head ? ['GET', 'HEAD'] : [method]));
   return {
     listeners: match.listeners,
     host,

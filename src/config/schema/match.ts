@@ -1,7 +1,7 @@
 // Declaration of the match of a route: which requests it is for.
 
 import * as z from 'zod';
-import { field, list, name, text } from './values.ts';
+import { field, flag, list, name, text } from './values.ts';
 
 const value = text(
   'a value of visible ASCII, a number in quotes, without blanks at its ends',
@@ -33,6 +33,9 @@ export const match = z.strictObject({
   )
     .optional()
     .describe('Only these methods; GET implies HEAD.'),
+  head: flag()
+    .prefault(true)
+    .describe('Whether GET in methods implies HEAD; false as the Gateway API has it, where HEAD is another method.'),
   headers: z
     .record(field, value, 'a mapping from fields to values')
     .optional()

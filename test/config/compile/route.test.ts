@@ -140,6 +140,8 @@ describe('match', () => {
       path: '/orders/%E2%82%AC/*',
       methods: ['POST', 'GET', 'HEAD'],
     });
+    const alone = routeOf('', 'host: api.example.com, path: /a, methods: [GET], head: false', more);
+    assert.deepEqual(alone.match.methods, ['GET']);
   });
 
   test('a path that no request can have is refused', () => {
