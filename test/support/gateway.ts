@@ -169,6 +169,8 @@ export interface RequestWishes {
   readonly agent?: Agent;
   /** Address of loopback from which the client calls. */
   readonly from?: string;
+  /** Address that is called; loopback otherwise. */
+  readonly to?: string;
 }
 
 export interface Answered {
@@ -290,7 +292,7 @@ export function sendRequest(port: number, method: string, path: string, wishes: 
   ];
   return new Promise((resolve, reject) => {
     const request = requestTls({
-      host: '127.0.0.1',
+      host: wishes.to ?? '127.0.0.1',
       servername: HOST,
       port,
       method,
@@ -334,9 +336,9 @@ function answered(status: number, fields: Fields, body: string): Answered {
 }
 
 /** A page of a telemetry port. */
-export function readPage(port: number, path: string): Promise<{ status: number; body: string }> {
+export function readPage(port: number, path: string, host = '127.0.0.1'): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
-    get({ host: '127.0.0.1', port, path, agent: false }, (response) => {
+    get({ host, port, path, agent: false }, (response) => {
       let body = '';
       response.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
       response.once('end', () => resolve({ status: response.statusCode ?? 0, body }));
