@@ -1,7 +1,6 @@
 // The page on the Gateway API in a real cluster: a thief refused, failures outlived.
 
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { findTool } from '../helm/tools.ts';
@@ -16,6 +15,7 @@ import {
   installController,
   OPEN,
   putShop,
+  runInCluster,
   shownValues,
   shownYaml,
   SYSTEM,
@@ -73,16 +73,9 @@ describe('the Gateway API of a cluster', { skip }, () => {
 
   test('a policy of the route that is weaker than the floor of the Gateway changes nothing', async () => {
     await apply(policy('require: public'));
-    const policies = () =>
-      spawnSync(
-        process.execPath,
-        [join(import.meta.dirname, '../../src/main.ts'), 'policies', 'shop/orders', '--json'],
-        {
-          encoding: 'utf8',
-          env: { ...process.env, KUBECONFIG: cluster.kubeconfig },
-        },
-      );
-    const [only] = JSON.parse(policies().stdout) as [{ policies: string[]; demand: { require: string } }];
+    const main = join(import.meta.dirname, '../../src/main.ts');
+    const { stdout } = await runInCluster(cluster, process.execPath, [main, 'policies', 'shop/orders', '--json']);
+    const [only] = JSON.parse(stdout) as [{ policies: string[]; demand: { require: string } }];
     assert.deepEqual([only.policies, only.demand.require], [['shop/floor', 'shop/orders'], 'dpop']);
     await until(async () => {
       const text = await kubectl(

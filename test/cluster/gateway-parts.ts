@@ -1,9 +1,11 @@
 // Parts of the tests of the controller: its chart, a Gateway, requests of a holder.
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { join } from 'node:path';
-import { spawnSync } from 'node:child_process';
+import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parse } from 'yaml';
 import { findTool } from '../helm/tools.ts';
@@ -36,6 +38,17 @@ export function shownValues(more: object = {}): object {
   return { ...values, image: { repository: 'holdfast', tag: 'test' } };
 }
 
+/** Runs a program for the cluster. Not at once: kubelet is in this process. */
+export async function runInCluster(cluster: Cluster, file: string, args: readonly string[], input = '') {
+  const env = { PATH: process.env['PATH'], HOME: cluster.folder, KUBECONFIG: cluster.kubeconfig };
+  const child = spawn(file, args, { env });
+  child.stdin.end(input);
+  const said = Promise.all([text(child.stdout), text(child.stderr)]);
+  const [status] = (await once(child, 'close')) as [number | null];
+  const [stdout, stderr] = await said;
+  return { status, stdout, stderr };
+}
+
 /** Namespaces, keys of the issuer, and the controller by its chart. */
 export async function installController(cluster: Cluster, values: object): Promise<void> {
   const helm = findTool('helm');
@@ -64,11 +77,7 @@ export async function installController(cluster: Cluster, values: object): Promi
     '--wait',
     '--timeout=120s',
   ];
-  const { status, stderr } = spawnSync(helm.file, [...args, '-f', '-'], {
-    input: JSON.stringify(values),
-    encoding: 'utf8',
-    env: { PATH: process.env['PATH'], HOME: cluster.folder, KUBECONFIG: cluster.kubeconfig },
-  });
+  const { status, stderr } = await runInCluster(cluster, helm.file, [...args, '-f', '-'], JSON.stringify(values));
   if (status !== 0) throw new Error(stderr);
 }
 
