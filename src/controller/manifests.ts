@@ -141,7 +141,7 @@ function restartKeys({ workers, replay, admin, telemetry }: Json): Json {
   return { workers, store, capacity, admin: mapping(admin)?.bind, telemetry: mapping(telemetry)?.bind };
 }
 
-function podSpec({ gateway, ports, parameters }: PlannedDataPlane, configuration: Json, place: DataPlanePlace): Json {
+function podSpec({ gateway, parameters }: PlannedDataPlane, configuration: Json, place: DataPlanePlace): Json {
   const name = dataPlaneName(gateway);
   const { imagePullPolicy, imagePullSecrets } = place;
   const drain = mapping(configuration.drain);
@@ -164,10 +164,8 @@ function podSpec({ gateway, ports, parameters }: PlannedDataPlane, configuration
         image: place.image,
         ...(imagePullPolicy && { imagePullPolicy }),
         args: ['serve', '--from-secret', `${place.namespace}/${name}`],
-        ports: [
-          ...[...new Set(ports.map(({ targetPort }) => targetPort))].map((port) => ({ containerPort: port })),
-          { name: 'telemetry', containerPort: TELEMETRY_PORT },
-        ].map((port) => ({ ...port, protocol: 'TCP' })),
+        // Ports of listeners are not listed: one that comes or goes would roll the pods, which take it up as they run.
+        ports: [{ name: 'telemetry', containerPort: TELEMETRY_PORT, protocol: 'TCP' }],
         ...PROBES,
         resources: resourcesOf(parameters?.deployment),
         securityContext: {

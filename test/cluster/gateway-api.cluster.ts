@@ -2,12 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
-import { findTool } from '../helm/tools.ts';
+import { describe, test } from 'node:test';
+import { skip as noHelm } from '../helm/helm.ts';
 import { makeKey, makeProof, ath } from '../support/tokens.ts';
 import { HOST, ORIGIN, SERVER_CA } from '../support/gateway.ts';
-import { APPLICATION } from './application.ts';
-import { Cluster, whyNoCluster } from './cluster.ts';
+import type { Cluster } from './cluster.ts';
 import {
   addressOf,
   ask,
@@ -22,12 +21,10 @@ import {
   until,
 } from './gateway-parts.ts';
 import { startLoad } from './loading.ts';
+import { sharedCluster, skip as noCluster } from './shared.ts';
 
-const helm = findTool('helm');
-const skip = (await whyNoCluster(process.env['CLUSTER'] === 'cached')) ?? ('skip' in helm ? helm.skip : false);
 let cluster: Cluster;
 let address: string;
-after(async () => await cluster?.close());
 
 /** The policy of the page's route, with another demand. */
 const policy = (spec: string) => `
@@ -41,12 +38,9 @@ spec:
 const apply = async (yaml: string) => await cluster.kubectl(['apply', '-f', '-'], yaml);
 const kubectl = async (...args: string[]) => await cluster.kubectl(args);
 
-describe('the Gateway API of a cluster', { skip }, () => {
+describe('the Gateway API of a cluster', { skip: noCluster || noHelm }, () => {
   test('ten minutes, from an empty cluster to a Gateway that is programmed', async () => {
-    cluster = await Cluster.start({
-      gatewayApi: 'standard',
-      images: { 'registry.example.com/orders': APPLICATION },
-    });
+    cluster = await sharedCluster();
     await installController(cluster, shownValues());
     await putShop(cluster);
     await apply(shownYaml('gateway'));

@@ -212,3 +212,17 @@ test('names are those of a DNS label, and of no other Gateway', () => {
   assert.equal(new Set(names).size, gateways.length);
   for (const name of names) assert.match(name, /^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/);
 });
+
+test('a port that comes changes the Service, and no pod', async () => {
+  await using server = await new SmallApiServer([...MADE, ...TRANSLATED]).start();
+  await using at = await atWork(server);
+  await at.delivery.deliver([plane('web')]);
+  await at.seen(1);
+  at.writes.length = 0;
+  const ports = [
+    { name: 'https', port: 443, targetPort: 10_443 },
+    { name: 'http', port: 80, targetPort: 10_080 },
+  ];
+  await at.delivery.deliver([plane('web', { ports })]);
+  assert.deepEqual(at.writes, ['apply Service done']);
+});
