@@ -1,5 +1,8 @@
 // Readers of objects of the Kubernetes API, for the list of readers.
 
+import { readApiFailure } from '../../src/controller/api-failure.ts';
+import { madeKinds, readObject } from '../../src/controller/kinds.ts';
+import { readKept } from '../../src/controller/listing.ts';
 import { KINDS, readObjects } from '../../src/kubernetes/kinds.ts';
 import { type Json, mapping } from '../../src/kubernetes/json.ts';
 import {
@@ -57,6 +60,12 @@ const RULES = [{ matches: [{ path: { value: '/' }, headers: [{ name: 'a', value:
 
 export const KUBERNETES_READERS: Readonly<Record<string, Reader>> = {
   readObjects: reader((object) => KINDS.map((kind) => readObjects(kind, [object, object.spec])), { rules: RULES }),
+  readObject: reader(readObject, {}),
+  readKept: reader((object) => madeKinds('a.example/b').map((kind) => readKept(kind, object)), {}),
+  readApiFailure: {
+    read: (text) => readApiFailure(409, { reason: text }, 'GET /a'),
+    samples: ['Conflict', '{"reason":"Conflict"}'],
+  },
   readMeta: reader(readMeta, {}),
   readReference: reader((object) => readReference(object, FALLBACK), { name: 'a' }),
   readReferences: reader((object) => readReferences(object.spec, FALLBACK), [{ name: 'a' }]),

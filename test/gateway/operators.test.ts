@@ -131,7 +131,7 @@ const LABELS: Readonly<Record<string, Readonly<Record<string, readonly string[]>
   holdfast_worker_event_loop_delay_seconds_count: { worker: ['0'] },
 
   holdfast_request_duration_seconds_count: { route: NAMES },
-  holdfast_replay_entries: {},
+  holdfast_replay_entries: { store: ['memory', 'redis'] },
   holdfast_issuer_keys_age_seconds: { issuer: ['login'] },
   holdfast_certificate_expiry_timestamp_seconds: { listener: ['public'], certificate: ['tls.crt'] },
 };
