@@ -32,7 +32,7 @@ describe('the chart by Helm 4', { skip: 'skip' in found ? found.skip : false }, 
     await release.kubectl('scale', '--replicas=3', 'deployment', 'gw-holdfast');
     await release.put({ ...values, autoscaling, podLabels: { more: 'labels' } });
     assert.equal(await release.kubectl('get', 'deployment', 'gw-holdfast', '-o=jsonpath={.spec.replicas}'), '3');
-    const back = await release.helm('rollback', 'gw', '1', '--wait', '--timeout=180s');
+    const back = await release.helm('rollback', 'gw', '1', '--force-conflicts', '--wait', '--timeout=180s');
     assert.equal(back.status, 0, back.stderr);
     const bad = await release.try({ ...values, config: { ...(values['config'] as object), upstreams: OTHER } });
     assert.notEqual(bad.status, 0);

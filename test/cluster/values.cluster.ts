@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { stringify } from 'yaml';
+import { deployFolder } from '../helm/deployed.ts';
 import { CASES, podsOf, readObjects } from '../helm/golden.ts';
 import { skip as noHelm, template } from '../helm/helm.ts';
 import { restricted, sharedCluster, skip } from './shared.ts';
@@ -60,6 +61,15 @@ describe('the API server takes', { skip: skip || noHelm }, () => {
       await cluster.kubectl(['delete', 'namespace', namespace, '--wait=false']);
     });
   }
+
+  test('the folders of deploy/, by kubectl apply -k', async () => {
+    const cluster = await sharedCluster();
+    await cluster.kubectl(['apply', '-k', deployFolder('kustomize')]);
+    await restricted(cluster, 'shop');
+    await cluster.kubectl(['apply', '-k', deployFolder('sidecar')]);
+    for (const namespace of ['holdfast', 'shop'])
+      await cluster.kubectl(['delete', 'namespace', namespace, '--wait=false']);
+  });
 
   test('nothing that is not restricted: the namespaces do refuse', async () => {
     const cluster = await sharedCluster();
