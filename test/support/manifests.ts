@@ -1,6 +1,9 @@
 // Clusters for tests: the state that manifests describe, and its translation.
 
 import { parseAllDocuments } from 'yaml';
+import { compilePolicy } from '../../src/config/compile/compile.ts';
+import { formatProblem } from '../../src/config/problem.ts';
+import { readPolicyFile } from '../../src/config/read/read.ts';
 import { KINDS, readObjects } from '../../src/kubernetes/kinds.ts';
 import type { ClusterState, RunningDataPlane, Settings, Translation } from '../../src/kubernetes/state.ts';
 import { translate } from '../../src/kubernetes/translate.ts';
@@ -91,7 +94,17 @@ export function statusOf(translation: Translation, kind: string, name: string): 
 export function configurationOf({ dataPlanes, statuses }: Translation): Record<string, Loose> {
   const configuration = dataPlanes[0]?.configuration;
   if (configuration === undefined) throw new Error(`no configuration: ${JSON.stringify(statuses, undefined, 1)}`);
+  assertServable(configuration);
   return configuration as Record<string, Loose>;
+}
+
+/** As the data plane reads it: text, with the environment put in. */
+function assertServable(configuration: object): void {
+  const read = readPolicyFile('-', { stdin: JSON.stringify(configuration), env: { HOME: 'secret' } });
+  if ('problems' in read) throw new Error(read.problems.map(formatProblem).join('\n'));
+  const compiled = compilePolicy(read, NOW);
+  if ('problems' in compiled) throw new Error(compiled.problems.map(formatProblem).join('\n'));
+  if (read.substitutions.some(({ variables }) => variables.size > 0)) throw new Error('the environment went in');
 }
 
 /** Routes of the configuration that come from objects. */
