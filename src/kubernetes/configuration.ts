@@ -4,6 +4,7 @@ import type { ConfigPath } from '../config/problem.ts';
 import { weakerKeys } from '../config/compile/weaker.ts';
 import type { Config } from '../config/schema/schema.ts';
 import { compileProblems, type DataProblem } from './compile-check.ts';
+import { hostPattern } from './hostname.ts';
 import { type JudgedListener, servingPorts, targetPort } from './listeners.ts';
 import type { HoldfastParameters } from './objects.ts';
 import { inlineFile } from './shared-files.ts';
@@ -237,7 +238,7 @@ function isolatingRoutes(
   if (here.length < 2) return [];
   const hosts = new Set(planned.filter(({ ports }) => ports.includes(port)).map(({ match }) => match.host));
   return here.flatMap(({ hostname }, index) => {
-    const host = hostname?.startsWith('*.') ? `*${hostname}` : hostname;
+    const host = hostPattern(hostname);
     if (host === undefined || hosts.has(host)) return [];
     return [{ name: `none.p${port}.${index}`, match: { listeners: [`p${port}`], host, path: '/*' }, ...NOT_FOUND }];
   });
@@ -262,15 +263,24 @@ function writeListener(port: number, here: readonly JudgedListener[]): ListenerD
   };
 }
 
-/** Each once; those of the Gateway come before those of ListenerSets, and the first is the default. */
+/**
+ * Each once, for the hostnames of its listeners: whom a name in a certificate belongs to, the certificate does not know. Those of
+ * the Gateway come first; the first of all is the default.
+ */
 function certificatesOf(here: readonly JudgedListener[]): readonly Data[] {
   const ordered = here.toSorted((a, b) => Number(b.owner.kind === 'Gateway') - Number(a.owner.kind === 'Gateway'));
-  const pairs = ordered.flatMap(({ certificates }) => certificates);
-  return [
-    ...new Map(
-      pairs.map((pair) => [pair.cert, { cert: inlineFile(pair.cert), key_file: inlineFile(pair.key) }]),
-    ).values(),
-  ];
+  const hosts = new Map<string, { readonly key: string; readonly names: Set<string | undefined> }>();
+  for (const { certificates, hostname } of ordered) {
+    for (const { cert, key } of certificates) {
+      const one = hosts.get(cert) ?? { key, names: new Set() };
+      hosts.set(cert, { ...one, names: one.names.add(hostPattern(hostname)) });
+    }
+  }
+  return [...hosts].map(([cert, { key, names }]) => ({
+    cert: inlineFile(cert),
+    key_file: inlineFile(key),
+    ...(!names.has(undefined) && { names: [...names] }),
+  }));
 }
 
 /** Texts in which a `${` stands for itself, as configuration files write it. */

@@ -179,6 +179,8 @@ export interface CertificateFiles {
   readonly key: string;
   /** Where the certificate came from, for messages and the expiry metric. */
   readonly certFile: string;
+  /** Names of SNI in small letters, with `*.` for one label and `**.` for more; absent: those in the certificate. */
+  readonly names?: readonly string[];
 }
 
 /** What one request may cost. */

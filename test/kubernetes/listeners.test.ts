@@ -249,6 +249,26 @@ data: { ca.crt: ${JSON.stringify(ca.cert)} }
   }
 });
 
+test('a certificate is chosen for the hostnames of its listeners, whatever it names', () => {
+  const listeners = `[
+    ${https('all', cert())},
+    ${https('own', `hostname: "*.example.com", ${cert()}`)},
+    ${https('other', 'hostname: b.example.com, tls: { certificateRefs: [{ name: other }] }')},
+  ]`;
+  const secrets = [secretOf('infra', 'cert', pair), secretOf('infra', 'other', other)];
+  const certificates = (text: string) =>
+    configurationOf(translated(CLASS, gateway(text), ...secrets)).listeners[0].tls.certificates;
+  assert.deepEqual(
+    certificates(listeners).map(({ names }: Loose) => names),
+    [undefined, ['b.example.com']],
+  );
+  const narrow = `[${https('own', `hostname: "*.example.com", ${cert()}`)}]`;
+  assert.deepEqual(
+    certificates(narrow).map(({ names }: Loose) => names),
+    [['**.example.com']],
+  );
+});
+
 describe('a ListenerSet', () => {
   const set = (namespace: string, listeners: string, name = 'set') => `
 apiVersion: gateway.networking.k8s.io/v1

@@ -122,7 +122,7 @@ function compileDecides(
 function compileTls(
   compilation: Compilation,
   at: ConfigPath,
-  { profile, min_version: minimum }: NonNullable<ListenerConfig['tls']>,
+  { profile, min_version: minimum, certificates: written }: NonNullable<ListenerConfig['tls']>,
   pairs: readonly (KeyPair | undefined)[],
 ): ListenerTls {
   const minVersion = minimum ?? (profile === 'modern' ? 'TLSv1.3' : 'TLSv1.2');
@@ -132,7 +132,6 @@ function compileTls(
       'is TLSv1.2 under profile: modern, expected TLSv1.3, or profile: intermediate',
     );
   }
-  const good = pairs.filter((pair) => pair !== undefined);
   for (const [index, pair] of pairs.entries()) {
     if (profile !== 'fapi' || minVersion === 'TLSv1.3' || pair?.leaf.publicKey.asymmetricKeyType !== 'ec') continue;
     compilation.warning(
@@ -141,7 +140,12 @@ function compileTls(
         'RSA ones alone, expected an RSA certificate, or min_version: TLSv1.3, where those profiles count',
     );
   }
-  return { certificates: good.map(({ cert, key, certFile }) => ({ cert, key, certFile })), minVersion, profile };
+  const certificates = pairs.flatMap((pair, index) => {
+    const names = written[index]?.names?.map((name) => name.toLowerCase());
+    if (pair === undefined) return [];
+    return [{ cert: pair.cert, key: pair.key, certFile: pair.certFile, ...(names && { names }) }];
+  });
+  return { certificates, minVersion, profile };
 }
 
 function checkPlainHttp(compilation: Compilation, at: ConfigPath, config: ListenerConfig): void {

@@ -33,6 +33,17 @@ const tls = z.strictObject({
     z.strictObject({
       cert: file.describe('PEM file: the certificate, then its intermediates.'),
       key_file: file.describe('PEM file with its private key.'),
+      names: list(
+        text(
+          'a host such as api.example.com, "*.example.com" or "**.example.com"',
+          /^(?:\*{1,2}\.)?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*$/,
+        ),
+        'hosts',
+      )
+        .optional()
+        .describe(
+          'For which names of SNI it is chosen, before certificates without this key. Absent: its own names. For certificates of others, who could name any host in theirs.',
+        ),
     }),
     '{ cert, key_file }',
   ).describe("Chosen by SNI from the certificates' own names; the first is the default."),

@@ -36,8 +36,8 @@ export interface TlsMaterial {
 }
 
 /**
- * Turns PEM texts into what a TLS server needs. SNI picks the certificate by the certificates' own names, exact before
- * wildcard, the first where none fits.
+ * Turns PEM texts into what a TLS server needs. SNI picks the certificate by the names that it is given, then by the certificates' own
+ * names, exact before wildcard, the first where none fits.
  * Throws an Error that names listener and file for a certificate, key, CA or CRL that cannot be used, and for `chain`
  * without a CA: Node would take the public ones.
  * NOT checked: dates of our certificates, and that they cover the listener's origins.
@@ -127,26 +127,41 @@ function compileContext(listener: Listener, files: CertificateFiles, shared: Sec
   }
 }
 
-/** Names and `*.` names → context; undefined as value: the server's own, which has the first certificate. */
+/** Names, `*.` and `**.` names → context; undefined as value: the server's own, which has the first certificate. */
 type Names = ReadonlyMap<string, SecureContext | undefined>;
+
+/** Given names come first: who writes a host into a certificate does not thereby get it from the one who was given it. */
+interface NamedContexts {
+  readonly given: Names;
+  readonly own: Names;
+}
 
 function compileNames(
   listener: Listener,
   first: CertificateFiles,
   others: readonly { files: CertificateFiles; context: SecureContext }[],
-): Names {
-  const names = new Map<string, SecureContext | undefined>();
+): NamedContexts {
+  const [given, own] = [new Map<string, SecureContext | undefined>(), new Map<string, SecureContext | undefined>()];
   for (const { files, context } of [{ files: first, context: undefined }, ...others]) {
     const facts = readCertificate(new X509Certificate(files.cert).raw);
     if (facts === undefined)
       throw new Error(`listener "${listener.name}": ${files.certFile} is not a readable certificate`);
-    for (const name of facts.dnsNames) if (!names.has(name.toLowerCase())) names.set(name.toLowerCase(), context);
+    const [to, names] = files.names === undefined ? [own, facts.dnsNames] : [given, files.names];
+    for (const name of names) if (!to.has(name.toLowerCase())) to.set(name.toLowerCase(), context);
   }
-  return names;
+  return { given, own };
 }
 
-function chooseContext(names: Names, name: string): SecureContext | undefined {
-  if (names.has(name)) return names.get(name);
-  const dot = name.indexOf('.');
-  return dot === -1 ? undefined : names.get(`*${name.slice(dot)}`);
+function chooseContext({ given, own }: NamedContexts, name: string): SecureContext | undefined {
+  const key = fittingName(given, name);
+  if (key !== undefined) return given.get(key);
+  return own.get(fittingName(own, name) ?? '');
+}
+
+/** Exact, then with one label, then the longest one with any number of them. */
+function fittingName(names: Names, name: string): string | undefined {
+  if (names.has(name)) return name;
+  const dots = [...name.matchAll(/\./g)].map(({ index }) => index);
+  const wider = [...dots.slice(0, 1).map((at) => `*${name.slice(at)}`), ...dots.map((at) => `**${name.slice(at)}`)];
+  return wider.find((one) => names.has(one));
 }

@@ -49,6 +49,29 @@ test('SNI picks the certificate by its own names: exact before wildcard, one lab
   assert.equal(await shown(''), 'CN=first.example.com', 'no SNI at all');
 });
 
+test('a certificate with given names is chosen for these alone, and before one that names them itself', async (t) => {
+  const first = await makeCertificate({ names: ['first.example.com', '*.example.com', 'api.example.com'], ca });
+  const team = await makeCertificate({ names: ['team.example.com', 'first.example.com', 'other.example.org'], ca });
+  const certificates = [
+    files(first),
+    { ...files(api), names: ['api.example.com'] },
+    { ...files(team), names: ['**.team.example.com'] },
+  ];
+  const { port } = await serveListener(t, makeListener({ tls: { certificates, minVersion: 'TLSv1.2' } }));
+  const shown = async (servername: string) => {
+    const socket = await openTls(port, { ca: ca.cert, servername, checkServerIdentity: () => undefined });
+    const { subject } = socket.getPeerX509Certificate() ?? {};
+    socket.destroy();
+    return subject;
+  };
+  assert.equal(await shown('api.example.com'), 'CN=api.example.com');
+  assert.equal(await shown('a.team.example.com'), 'CN=team.example.com');
+  assert.equal(await shown('a.b.team.example.com'), 'CN=team.example.com');
+  assert.equal(await shown('team.example.com'), 'CN=first.example.com', 'one label at least');
+  assert.equal(await shown('first.example.com'), 'CN=first.example.com', 'which the other certificate names too');
+  assert.equal(await shown('other.example.org'), 'CN=first.example.com', 'the first where none fits');
+});
+
 test('versions below min_version are refused, the handshake is counted', async (t) => {
   const listener = await serveListener(t, makeListener({ tls: { ...tls(api), minVersion: 'TLSv1.3' } }));
   const refused = listener.handshakeRefused();
