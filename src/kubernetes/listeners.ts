@@ -103,13 +103,12 @@ function isSupported({ protocol }: ListenerSpec): boolean {
 }
 
 function conflictOf({ spec }: Candidate, others: readonly Candidate[]): Verdict {
-  if (!isSupported(spec)) return undefined;
   const here = others.filter((other) => other.spec.port === spec.port && isSupported(other.spec));
   if (here.some((other) => other.spec.protocol !== spec.protocol)) {
     const message = `Port ${spec.port} is there with another protocol too, expected one protocol for each port.`;
     return { reason: 'ProtocolConflict', message };
   }
-  if (!here.some((other) => other.spec.hostname === spec.hostname)) return undefined;
+  if (!isSupported(spec) || !here.some((other) => other.spec.hostname === spec.hostname)) return undefined;
   const message = `Port ${spec.port} is there with the same hostname too, expected each hostname once.`;
   return { reason: 'HostnameConflict', message };
 }
@@ -231,7 +230,7 @@ function conditionsOf(
 ): readonly StatusCondition[] {
   const held = (type: string, wrong: Verdict, message: string) =>
     condition(type, wrong === undefined, { ...(wrong ?? { reason: type, message }), generation });
-  const refused = unaccepted ?? conflict;
+  const refused = conflict ?? unaccepted;
   const why = refused ?? unresolved ?? { reason: 'Invalid', message: 'No kind of route can attach.' };
   return [
     held('Accepted', refused, 'The listener is valid.'),

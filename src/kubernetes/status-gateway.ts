@@ -17,7 +17,6 @@ const FEATURES = [
   'GatewayFrontendClientCertificateValidation',
   'GatewayFrontendClientCertificateValidationInsecureFallback',
   'GatewayHTTPListenerIsolation',
-  'GatewayInfrastructure',
   'GatewayPort8080',
   'HTTPRoute',
   'HTTPRouteBackendProtocolH2C',

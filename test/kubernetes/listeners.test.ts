@@ -302,6 +302,21 @@ spec:
     }
   });
 
+  test('with another protocol on a port of the Gateway is told so, though the protocol is not served anyway', () => {
+    const status = statusOf(
+      translated(CLASS, allowing('All'), set('team', '[{ name: x, port: 80, protocol: TCP }]')),
+      'ListenerSet',
+      'set',
+    );
+    assert.deepEqual(verdicts(status, 'x'), {
+      Accepted: 'False ProtocolConflict',
+      Conflicted: 'True ProtocolConflict',
+      ResolvedRefs: 'True ResolvedRefs',
+      Programmed: 'False ProtocolConflict',
+    });
+    assert.equal(conditionOf(status.conditions, 'Accepted'), 'False ListenersNotValid');
+  });
+
   test('takes nothing from a listener that was there before', () => {
     const older = set('one', '[{ name: x, port: 9000, protocol: HTTP }]', 'older');
     const younger = set(
