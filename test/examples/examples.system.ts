@@ -369,9 +369,8 @@ async function playRotation(t: TestContext, files: Play['files']): Promise<void>
   const issuer = await startIssuer(t);
   const env = { LOGIN_ISSUER: issuer };
   const example = await startExample(t, 'nonce-rotation.yaml', files, ['ORDERS_URL'], env);
-  const [before, after] = [SECRETS['secrets/nonce-a'], SECRETS['secrets/nonce-b']].map(
-    (text) => new NonceKeys([Buffer.from(text.trim())], example.policy.nonce.lifetime),
-  );
+  const keysOf = (text: string) => new NonceKeys([Buffer.from(text.trim())], example.policy.nonce.lifetime);
+  const [before, after] = [SECRETS['secrets/nonce-a'], SECRETS['secrets/nonce-b']].map(keysOf);
   const now = Date.now() / 1000;
   const token = await issue(issuer);
   const send = async (nonce: string | undefined) =>

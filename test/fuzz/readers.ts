@@ -23,12 +23,10 @@ import { readAskedOrigin } from '../../src/edge/intake/origin.ts';
 import { readProxyHeader } from '../../src/http/proxy-header.ts';
 import { readUpgrade } from '../../src/edge/transaction/upgrade.ts';
 import { compileManagedFields } from '../../src/policy/managed-fields.ts';
-import { readHostPattern, readPathPattern } from '../../src/config/compile/match.ts';
 import { readSource } from '../../src/config/read/source.ts';
 import { NonceKeys } from '../../src/proof/nonce.ts';
 import { readProofKey } from '../../src/jose/jwk.ts';
 import { readTraceContext } from '../../src/http/trace-context.ts';
-import { readAuthority, readDecodedPaths, readOrigin, readRequestPath, readTargetUri } from '../../src/http/uri.ts';
 import { checkClaimTypes } from '../../src/token/access-claims.ts';
 import { readConfirmation } from '../../src/token/confirmation.ts';
 import { type Encoding, readIdentity } from '../../src/token/identity.ts';
@@ -49,6 +47,7 @@ import type { Reader } from './reader.ts';
 import { COMMAND_READERS, COMMAND_TRUSTED } from './command-readers.ts';
 import { KUBERNETES_READERS } from './kubernetes-readers.ts';
 import { SIGNATURE_READERS } from './signature-readers.ts';
+import { TARGET_READERS } from './target-readers.ts';
 
 /** Readers that get no untrusted text, and why. */
 export const TRUSTED: Readonly<Record<string, string>> = {
@@ -242,18 +241,7 @@ export const READERS: Readonly<Record<string, Reader>> = {
   ...COMMAND_READERS,
   ...SIGNATURE_READERS,
   ...KUBERNETES_READERS,
-  readRequestPath: { read: readRequestPath, samples: ['/orders/1', '/a%2Fb;c=d/', '/;', '/%', '/.', '/a;'] },
-  readDecodedPaths: {
-    read: (text) => {
-      const path = readRequestPath(text);
-      return path && readDecodedPaths(path.path);
-    },
-    samples: ['/a%2Fb', '/a%3Bb/c', '/%2F', '/a%3F%23', '/%3B'],
-  },
-  readTargetUri: {
-    read: readTargetUri,
-    samples: ['https://api.example.com/orders/1?a#b', 'http://[::1]:80', 'https://', 'https://a?'],
-  },
+  ...TARGET_READERS,
   readCheckRequest: {
     read: (text) => readCheckRequest(Buffer.from(text, 'latin1')),
     samples: ['\n\x10\x1a\x0eCONNECT', '\xff\xff', ''],
@@ -280,11 +268,6 @@ export const READERS: Readonly<Record<string, Reader>> = {
     ],
     samples: ['application/grpc', 'application/grpc-web-text+proto; charset=utf-8', 'application/grpc+'],
   },
-  readAuthority: {
-    read: (text) => [readAuthority(text, 'https'), readAuthority(text, 'http')],
-    samples: ['api.example.com:443', '[2001:db8::1]:1', 'a:'],
-  },
-  readOrigin: { read: readOrigin, samples: ['https://*.example.com/prefix', 'http://localhost:8080', 'https://a/'] },
   readAskedOrigin: {
     read: (text) => [
       readAskedOrigin(listener, text, false, { scheme: undefined, host: undefined }),
@@ -386,8 +369,6 @@ export const READERS: Readonly<Record<string, Reader>> = {
     read: (text) => readCertificate(Buffer.from(text, 'latin1')),
     samples: [der.toString('latin1'), cert, new X509Certificate(cert).raw.subarray(0, 40).toString('latin1')],
   },
-  readHostPattern: { read: readHostPattern, samples: ['*.example.com', 'api.example.com', '[::1]'] },
-  readPathPattern: { read: readPathPattern, samples: ['/*', '/orders/*/items', '/a%2Fb', '//'] },
   readSource: {
     read: (text) => readSource('holdfast.yaml', text, { A: 'a' }),
     trusted: true,
