@@ -9,6 +9,7 @@ import { after } from 'node:test';
 import type { Ran } from '../helm/helm.ts';
 import { findTool } from '../helm/tools.ts';
 import type { Cluster } from './cluster.ts';
+import type { Pod } from './objects.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-release-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -58,10 +59,11 @@ export class Release {
     return await this.cluster.kubectl(['--namespace', this.namespace, ...args]);
   }
 
-  /** Names and uids of pods by a label. */
+  /** Names and uids of pods by a label, without those that are told to end. */
   async pods(selector: string): Promise<readonly string[]> {
-    const format = '-o=jsonpath={range .items[*]}{.metadata.name} {.metadata.uid}{"\\n"}{end}';
-    const lines = (await this.kubectl('get', 'pods', '-l', selector, format)).trim().split('\n');
-    return lines.filter((line) => line !== '').toSorted();
+    const path = `/api/v1/namespaces/${this.namespace}/pods?labelSelector=${encodeURIComponent(selector)}`;
+    const { items } = await this.cluster.api.get<{ readonly items: readonly Pod[] }>(path);
+    const staying = items.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+    return staying.map(({ metadata }) => `${metadata.name} ${metadata.uid}`).toSorted();
   }
 }
