@@ -1,5 +1,5 @@
 -- The load of one run: GET with an access token of each client in turn, and with a proof that is used once.
--- wrk … -s load.lua URL -- SCHEME TOKENS PROOFS   (`none` where there is none)
+-- wrk … -s load.lua URL -- SCHEME TOKENS PROOFS [DELAY]   (`none` where there is none; DELAY: milliseconds of rest)
 
 local scheme, tokens, proofs
 local sent = 0
@@ -16,6 +16,11 @@ function init(args)
   scheme = args[1]
   tokens = lines(args[2])
   proofs = args[3] ~= 'none' and io.open(args[3]) or nil
+  local rest = tonumber(args[4]) or 0
+  -- Spread, or connections would move in step.
+  if rest > 0 then
+    delay = function() return math.floor(rest * 2 * math.random() + 0.5) end
+  end
 end
 
 function request()
@@ -36,8 +41,10 @@ function request()
   return wrk.format('GET', nil, fields)
 end
 
-function done(summary)
+function done(summary, latency)
   local failed = summary.errors
-  io.write(string.format('RESULT {"requests":%d,"duration":%d,"status":%d,"broken":%d}\n', summary.requests,
-    summary.duration, failed.status, failed.connect + failed.read + failed.write + failed.timeout))
+  io.write(string.format(
+    'RESULT {"requests":%d,"duration":%d,"status":%d,"broken":%d,"p50":%d,"p99":%d,"mean":%d}\n',
+    summary.requests, summary.duration, failed.status, failed.connect + failed.read + failed.write + failed.timeout,
+    latency:percentile(50), latency:percentile(99), latency.mean))
 end

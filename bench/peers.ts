@@ -158,6 +158,21 @@ export async function startHttpProxy(upstream: Program, { server }: Credentials)
   return startProgram(process.execPath, [script, String(port), target, server.cert, server.key], port);
 }
 
+/** A peer of node-peers.ts in a Node process of its own. @param packages folder of packages that are no dependencies */
+export async function startNodePeer(
+  kind: string,
+  { folder, made, upstream }: { readonly folder: string; readonly made: Credentials; readonly upstream: Program },
+  packages: string,
+): Promise<Program> {
+  const port = await freePort();
+  const keys = join(folder, 'peer-keys.json');
+  writeFileSync(keys, made.keySet);
+  const script = join(import.meta.dirname, 'node-peers.ts');
+  const target = `http://127.0.0.1:${upstream.port}`;
+  const { cert, key } = made.server;
+  return startProgram(process.execPath, [script, kind, String(port), target, cert, key, keys, packages], port);
+}
+
 /** Apache with mod_oauth2: DPoP with its own replay cache of 1,000 entries, kept connections to the upstream. */
 export async function startApache(folder: string, upstream: Program, made: Credentials): Promise<Program> {
   const port = await freePort();

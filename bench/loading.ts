@@ -1,0 +1,137 @@
+// Load by wrk and h2load: full, at a pace, and a proof that is sent twice.
+
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { get } from 'node:https';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Contender, Setting } from './contenders.ts';
+import { type Credentials, makeProof, writeProofs } from './credentials.ts';
+import { treeUsage } from './machine.ts';
+
+/** More than one core can verify: the supply of proofs must outlast a run. */
+const PROOFS_PER_SECOND = 9000;
+const CONNECTIONS = 32;
+
+const run = promisify(execFile);
+
+/** What one run gave. */
+export interface Load {
+  /** µs per request, of the whole process tree. */
+  readonly cpu: number;
+  /** Requests per second. */
+  readonly rate: number;
+}
+
+/** Milliseconds, and the part of the capacity at which they were measured. */
+export interface Latency {
+  readonly p50: number;
+  readonly p99: number;
+  readonly rate: number;
+}
+
+interface Result {
+  readonly requests: number;
+  readonly duration: number;
+  readonly status: number;
+  readonly broken: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly mean: number;
+}
+
+/** One run under full load. Throws when answers were no 200s or connections broke. */
+export async function measure(each: Contender, setting: Setting, seconds: number): Promise<Load> {
+  if (each.load === 'h2load, HTTP/1.1' || each.load === 'h2load, HTTP/2') {
+    return measureByH2load(each, setting.made, seconds);
+  }
+  const before = treeUsage(each.program.pid).cpu;
+  const { requests, duration } = await runWrk(each, setting, seconds);
+  return { cpu: (treeUsage(each.program.pid).cpu - before) / requests, rate: (requests / duration) * 1e6 };
+}
+
+/** Full load, unless connections rest. */
+interface Pace {
+  /** Milliseconds between two requests of a connection, on average. */
+  readonly delay: number;
+  /** Proofs that are made for each second: signing them takes time, and they must not be old when they are sent. */
+  readonly proofs: number;
+}
+
+const FULL: Pace = { delay: 0, proofs: PROOFS_PER_SECOND };
+
+async function runWrk(each: Contender, setting: Setting, seconds: number, pace = FULL): Promise<Result> {
+  const { folder, made } = setting;
+  const tokens = each.load === 'plain' ? 'none' : join(folder, `${each.load}.txt`);
+  const proofs = each.load === 'dpop' ? join(folder, 'proofs.txt') : 'none';
+  if (proofs !== 'none') await writeProofs(proofs, made.clients, each.url, Math.ceil(seconds * pace.proofs));
+  const script = join(import.meta.dirname, 'load.lua');
+  const scheme = each.load === 'dpop' ? 'DPoP' : 'Bearer';
+  const options = ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, '-H', `Host: ${each.host}`, '-s', script];
+  const { stdout } = await run('wrk', [...options, each.url, '--', scheme, tokens, proofs, String(pace.delay)]);
+  const result = JSON.parse(/^RESULT (.*)$/m.exec(stdout)?.[1] ?? '{}') as Result;
+  if (!(result.requests > 0) || result.status > 0 || result.broken > result.requests / 100) {
+    throw new Error(`${each.title}: not every request was answered with 200:\n${stdout}`);
+  }
+  return result;
+}
+
+/** Latency at a pace: each connection rests between its requests, for as long as two short runs show that it has to. */
+export async function measureLatency(each: Contender, setting: Setting, rate: number): Promise<Latency> {
+  const period = (CONNECTIONS / rate) * 1000;
+  // One connection alone could take them all.
+  const proofs = rate * 2;
+  let delay = period / 2;
+  for (let trial = 0; trial < 2; trial++) {
+    const { mean } = await runWrk(each, setting, 1, { delay, proofs });
+    delay = Math.max(0, period - mean / 1000);
+  }
+  const { requests, duration, p50, p99 } = await runWrk(each, setting, 4, { delay, proofs });
+  return { p50: p50 / 1000, p99: p99 / 1000, rate: (requests / duration) * 1e6 };
+}
+
+/** A proof passes once: a peer that lets it through twice is faster because it does less. */
+export async function assertReplayRefused(each: Contender, { made }: Setting): Promise<void> {
+  const client = made.clients[0]!;
+  const { port, pathname } = new URL(each.url);
+  const headers = {
+    host: each.host,
+    authorization: `DPoP ${client.tokens.dpop}`,
+    dpop: makeProof(client, 'GET', each.url),
+  };
+  const statuses: (number | undefined)[] = [];
+  for (let time = 0; time < 2; time++) {
+    const asked = get({ host: '127.0.0.1', port, path: pathname, rejectUnauthorized: false, headers, agent: false });
+    const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+    answer.resume();
+    statuses.push(answer.statusCode);
+  }
+  const [first, second = 0] = statuses;
+  if (first !== 200 || second < 400)
+    throw new Error(`${each.title}: a proof that was sent twice got ${statuses.join()}`);
+}
+
+/** One run of h2load, with as many connections and one request at a time on each, as wrk has them. */
+async function measureByH2load(each: Contender, made: Credentials, seconds: number): Promise<Load> {
+  const version = each.load === 'h2load, HTTP/1.1' ? ['--h1'] : [];
+  const token = `authorization: Bearer ${made.clients[0]!.tokens.bearer}`;
+  const before = treeUsage(each.program.pid).cpu;
+  const { stdout } = await run('h2load', [
+    ...version,
+    '-t1',
+    `-c${CONNECTIONS}`,
+    '-m1',
+    `-D${seconds}`,
+    '-H',
+    token,
+    each.url,
+  ]);
+  const used = treeUsage(each.program.pid).cpu - before;
+  const [, done, failed, errored] = /requests: .* (\d+) done, .* (\d+) failed, (\d+) errored/.exec(stdout) ?? [];
+  const [, good] = /status codes: (\d+) 2xx, 0 3xx, 0 4xx, 0 5xx/.exec(stdout) ?? [];
+  if (!(Number(done) > 0) || Number(failed) + Number(errored) > 0 || good === undefined) {
+    throw new Error(`${each.title}: not every request was answered with 200:\n${stdout}`);
+  }
+  return { cpu: used / Number(done), rate: Number(done) / seconds };
+}
