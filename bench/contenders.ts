@@ -1,4 +1,4 @@
-// What the benchmark measures: the gateway, its peers, and the floor of the runtime.
+// The contenders of the benchmark: the gateway, its peers, and the floor of the runtime.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';

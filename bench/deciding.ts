@@ -1,0 +1,126 @@
+// Decisions in this process, with credentials and requests that are made beforehand.
+
+import { createHash, generateKeyPairSync, type KeyObject, randomUUID, sign, type webcrypto } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import { enforce, type Ports } from '../src/enforce.ts';
+import { Permit } from '../src/binding/permit.ts';
+import { createReplayMemory, ProcessReplayStore } from '../src/memory/process-replay-store.ts';
+import type { Route } from '../src/policy/policy.ts';
+import type { RequestFacts } from '../src/request-facts.ts';
+import type { Issuer } from '../src/token/issuer.ts';
+import { makeIssuer, makePorts, makeRoute } from '../test/support/enforcing.ts';
+import { makeFacts } from '../test/support/facts.ts';
+import { AUDIENCE, ISSUER, type TestKey } from '../test/support/tokens.ts';
+
+const NOW = 1_800_000_000;
+/** As in a worker. */
+const CACHED = 10_000;
+const URI = 'https://api.example.com/orders/1';
+
+const base64url = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+
+function signJws(header: object, payload: object, key: KeyObject): string {
+  const input = `${base64url(header)}.${base64url(payload)}`;
+  return `${input}.${sign('sha256', Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`;
+}
+
+/** Somebody with a key and a token that is bound to it. */
+export interface Sender {
+  readonly bound: string;
+  readonly bearer: string;
+  readonly proof: (more?: object) => string;
+}
+
+/** A gateway's decision without the gateway. */
+export class Decider {
+  readonly ports: Ports;
+  readonly #key: KeyObject;
+  readonly #issuer: Issuer;
+  readonly #others: readonly Issuer[];
+  readonly #routes = new Map<string, Route>();
+
+  /** @param issuers that the route names, ours last @param live entries that the replay store can hold */
+  static async make({ issuers = 1, live = 1_000_000 } = {}): Promise<Decider> {
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const jwk = { ...publicKey.export({ format: 'jwk' }), kid: 'k', alg: 'ES256', use: 'sig' };
+    const replay = new ProcessReplayStore(createReplayMemory({ capacity: live, since: 0 }));
+    return new Decider(
+      await makePorts([{ jwk } as unknown as TestKey], { replay, tokens: new LRUCache({ max: CACHED }) }),
+      privateKey,
+      issuers,
+    );
+  }
+
+  private constructor(ports: Ports, key: KeyObject, issuers: number) {
+    this.ports = ports;
+    this.#key = key;
+    this.#issuer = makeIssuer();
+    const other = (at: number) => makeIssuer({ name: `other-${at}`, issuer: `https://login-${at}.example.com` });
+    this.#others = Array.from({ length: issuers - 1 }, (_, at) => other(at));
+  }
+
+  sender(more: object = {}): Sender {
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const jwk = publicKey.export({ format: 'jwk' });
+    const bearer = this.token(more);
+    const bound = this.token({ ...more, cnf: { jkt: thumbprint(jwk) } });
+    const ath = createHash('sha256').update(bound).digest('base64url');
+    const proof = (claims: object = {}) =>
+      signJws(
+        { typ: 'dpop+jwt', alg: 'ES256', jwk },
+        { jti: randomUUID(), htm: 'GET', htu: URI, iat: NOW, ath, ...claims },
+        privateKey,
+      );
+    return { bound, bearer, proof };
+  }
+
+  token(more: object = {}): string {
+    const claims = {
+      iss: ISSUER,
+      aud: AUDIENCE,
+      sub: 'c',
+      client_id: randomUUID(),
+      scope: 'orders:read',
+      jti: randomUUID(),
+    };
+    return signJws(
+      { alg: 'ES256', typ: 'at+jwt', kid: 'k' },
+      { ...claims, iat: NOW, exp: NOW + 3600, ...more },
+      this.#key,
+    );
+  }
+
+  /** @returns `permit` or the reason */
+  async decide(requirement: 'public' | 'token' | 'dpop', request: Partial<RequestFacts>): Promise<string> {
+    let route = this.#routes.get(requirement);
+    if (route === undefined) {
+      route = makeRoute(this.#issuer, { requirement, issuers: [...this.#others, this.#issuer] });
+      this.#routes.set(requirement, route);
+    }
+    const decision = await enforce(makeFacts({ now: NOW, ...request }), route, this.ports);
+    return decision instanceof Permit ? 'permit' : decision.reason;
+  }
+}
+
+function thumbprint({ crv, kty, x, y }: webcrypto.JsonWebKey): string {
+  return createHash('sha256').update(JSON.stringify({ crv, kty, x, y })).digest('base64url');
+}
+
+/**
+ * CPU µs of this thread for one of `count` calls: the least of several rounds, which other load on the machine changes least.
+ * @param make what is called, made anew for each round and not counted
+ */
+export async function leastCpu(count: number, rounds: number, make: () => (at: number) => unknown): Promise<number> {
+  let least = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < rounds; round++) {
+    const call = make();
+    const before = process.threadCpuUsage();
+    for (let at = 0; at < count; at++) {
+      const made = call(at);
+      if (made instanceof Promise) await made;
+    }
+    const { user, system } = process.threadCpuUsage(before);
+    least = Math.min(least, (user + system) / count);
+  }
+  return least;
+}
