@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { describe, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import { skip as noHelm } from '../helm/helm.ts';
 import { makeKey, makeProof, ath } from '../support/tokens.ts';
 import { HOST, ORIGIN, SERVER_CA } from '../support/gateway.ts';
@@ -17,14 +17,16 @@ import {
   runInCluster,
   shownValues,
   shownYaml,
+  startCluster,
   SYSTEM,
   until,
 } from './gateway-parts.ts';
 import { startLoad } from './loading.ts';
-import { sharedCluster, skip as noCluster } from './shared.ts';
+import { skip as noCluster } from './shared.ts';
 
 let cluster: Cluster;
 let address: string;
+after(async () => await (cluster as Cluster | undefined)?.close());
 
 /** The policy of the page's route, with another demand. */
 const policy = (spec: string) => `
@@ -40,7 +42,7 @@ const kubectl = async (...args: string[]) => await cluster.kubectl(args);
 
 describe('the Gateway API of a cluster', { skip: noCluster || noHelm }, () => {
   test('ten minutes, from an empty cluster to a Gateway that is programmed', async () => {
-    cluster = await sharedCluster();
+    cluster = await startCluster();
     await installController(cluster, shownValues());
     await putShop(cluster);
     await apply(shownYaml('gateway'));

@@ -11,11 +11,17 @@ import { parse } from 'yaml';
 import { findTool } from '../helm/tools.ts';
 import { HOST, ISSUER_KEY, ORIGIN, SERVER, SERVER_CA } from '../support/gateway.ts';
 import { makeKey, makeProof, makeToken, ath } from '../support/tokens.ts';
-import type { Cluster } from './cluster.ts';
+import { APPLICATION } from './application.ts';
+import { Cluster } from './cluster.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const CHART = join(ROOT, 'helm/holdfast-controller');
 export const SYSTEM = 'holdfast-system';
+
+/** A cluster for one file of tests, which ends it: the controller is the only one in it. */
+export async function startCluster(): Promise<Cluster> {
+  return await Cluster.start({ gatewayApi: 'experimental', images: { 'registry.example.com/orders': APPLICATION } });
+}
 
 /** The YAML that docs/gateway-api.md shows under a name. */
 export function shownYaml(name: string): string {
