@@ -1,4 +1,4 @@
-// The official suite of the Gateway API against the controller; its report is docs/conformance-gateway-api.yaml.
+// The official suite of the Gateway API against the controller, and its report.
 
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';

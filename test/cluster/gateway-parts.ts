@@ -203,7 +203,13 @@ export const OPEN = `
 apiVersion: holdfast.internal/v1alpha1
 kind: HoldfastParameters
 metadata: { name: open, namespace: ${SYSTEM} }
-spec: { floor: { require: public }, withoutPolicy: public, deployment: { resources: { requests: { cpu: 500m } } } }
+spec:
+  configuration:
+    issuers:
+      login: { issuer: https://login.example.com, audience: [https://api.example.com], keys: { jwks_file: "configMap:issuer/keys.json" } }
+  floor: { require: public }
+  withoutPolicy: public
+  deployment: { resources: { requests: { cpu: 500m } } }
 ---
 apiVersion: gateway.networking.k8s.io/v1
 kind: GatewayClass
