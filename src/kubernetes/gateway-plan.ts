@@ -3,12 +3,13 @@
 import { type Attachment, attachRoutes } from './attach.ts';
 import { Backends } from './backends.ts';
 import type { BackendTlsPolicies } from './backend-tls.ts';
+import type { Unresolved } from './certificates.ts';
 import { configure, type Configured, type RefusedRoute } from './configuration.ts';
 import type { ClusterIndex } from './index.ts';
 import { judgeListeners, type JudgedListener } from './listeners.ts';
 import type { AttachedRoute, BackendTlsPolicy, GatewayObject, HoldfastPolicy } from './objects.ts';
 import type { ClassTerms } from './parameters.ts';
-import { type Plan, planRoutes } from './plan.ts';
+import { type Plan, planRoutes, wholeRefusal } from './plan.ts';
 import { nameOf, type Policies } from './policies.ts';
 import type { EffectivePolicy } from './state.ts';
 
@@ -32,6 +33,17 @@ export interface GatewayPlan {
   readonly tlsPolicies: ReadonlySet<BackendTlsPolicy>;
 }
 
+/** What a Gateway asks for as a whole and cannot have. */
+export function refusalOf({ infrastructure, addresses }: GatewayObject): Unresolved | undefined {
+  if (infrastructure.parametersRef !== undefined) {
+    const message = 'infrastructure.parametersRef is not supported, expected parameters of the GatewayClass.';
+    return { reason: 'InvalidParameters', message };
+  }
+  const odd = addresses.find(({ type }) => type !== 'IPAddress' && type !== 'Hostname');
+  return odd && { reason: 'UnsupportedAddress', message: `Addresses of type ${odd.type} are not supported.` };
+}
+
+/** A Gateway that is refused has no configuration: what was there before stays, and nothing begins. */
 export function planGateway(gateway: GatewayObject, terms: ClassTerms, surroundings: Surroundings): GatewayPlan {
   const { index, policies, backendTls, byParent, more, now } = surroundings;
   const listeners = judgeListeners(index, gateway, now);
@@ -39,10 +51,12 @@ export function planGateway(gateway: GatewayObject, terms: ClassTerms, surroundi
   const backends = new Backends(index, backendTls);
   const { floor, publicWithoutPolicy, parameters } = terms;
   const plan = planRoutes(attached, { gateway, policies, backends, floor, publicWithoutPolicy, more });
+  const refused = refusalOf(gateway);
+  const trouble = terms.trouble ?? refused?.message;
   const configured =
-    terms.trouble === undefined
+    trouble === undefined
       ? configure(listeners, plan.routes, { upstreams: backends.upstreams, parameters, now })
-      : { configuration: undefined, refused: [], problems: [terms.trouble] };
+      : { configuration: undefined, refused: [], problems: [trouble] };
   for (const one of configured.refused) noteRefusal(one, plan, policies);
   const refusals = new Map(configured.refused.map(({ planned, message }) => [planned, message]));
   const effective = plan.routes.map((planned): EffectivePolicy => {
@@ -74,7 +88,8 @@ export function planGateway(gateway: GatewayObject, terms: ClassTerms, surroundi
 
 /** A route that is refused as a whole is attached to no listener. */
 function withFindings(attachment: Attachment, { findings }: Plan): Attachment {
-  const refused = findings.get(attachment.route)?.refused;
+  const found = findings.get(attachment.route);
+  const refused = found && wholeRefusal(attachment.route, found);
   return refused === undefined ? attachment : { ...attachment, taken: [], refused };
 }
 

@@ -41,6 +41,13 @@ export interface RouteFindings {
   policies: Set<HoldfastPolicy>;
 }
 
+/** Why a route is not served at all: by what it is, or because none of its rules can be. */
+export function wholeRefusal(route: AttachedRoute, { refused, unsupported }: RouteFindings): Unresolved | undefined {
+  if (refused !== undefined) return refused;
+  const [first] = unsupported.values();
+  return unsupported.size === route.rules.length ? first : undefined;
+}
+
 export interface PlanTerms {
   readonly gateway: GatewayObject;
   readonly policies: Policies;

@@ -4,7 +4,6 @@ import { FILE_KEYS } from '../config/schema/marked-keys.ts';
 import { select } from '../config/schema/select.ts';
 import type { ClusterIndex } from './index.ts';
 import type { HoldfastParameters } from './objects.ts';
-import type { ContentName } from './state.ts';
 
 /** `secret:NAME/KEY` or `configMap:NAME/KEY`, in the namespace of the parameters. */
 const PLACE = /^(secret|configMap):([a-z0-9.-]{1,253})\/([A-Za-z0-9._-]{1,253})$/;
@@ -15,15 +14,6 @@ function filesOf(configuration: HoldfastParameters['configuration']): readonly (
   return FILE_KEYS.flatMap((key) => select(configuration, key)).flatMap(([path, value]) =>
     typeof value === 'string' ? [[path, value] as const] : [],
   );
-}
-
-/** The objects that hold files of the parameters. */
-export function contentOfParameters({ meta, configuration }: HoldfastParameters): readonly ContentName[] {
-  return filesOf(configuration).flatMap(([, written]) => {
-    const [, kind, name = ''] = PLACE.exec(written) ?? [];
-    if (kind === undefined) return [];
-    return [{ kind: kind === 'secret' ? 'Secret' : 'ConfigMap', namespace: meta.namespace, name } as const];
-  });
 }
 
 /** The configuration with its files in it, or lines that say which of them cannot be had. */

@@ -28,7 +28,7 @@ export interface ClusterState {
   readonly backendTlsPolicies: readonly BackendTlsPolicy[];
   readonly services: readonly Service[];
   readonly endpointSlices: readonly EndpointSlice[];
-  /** Those that `referencedContent` names; more do no harm. */
+  /** Those that objects may refer to; the others do no harm. */
   readonly secrets: readonly Content[];
   readonly configMaps: readonly Content[];
   readonly namespaces: readonly Namespace[];
@@ -54,11 +54,6 @@ export interface RunningDataPlane {
 export interface Name {
   readonly namespace: string;
   readonly name: string;
-}
-
-/** An object whose content is read. */
-export interface ContentName extends Name {
-  readonly kind: 'Secret' | 'ConfigMap';
 }
 
 export interface Settings {

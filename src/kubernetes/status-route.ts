@@ -4,7 +4,7 @@ import type { Attachment } from './attach.ts';
 import type { BackendTlsPolicies } from './backend-tls.ts';
 import { condition } from './condition.ts';
 import type { AttachedRoute, BackendTlsPolicy, HoldfastPolicy } from './objects.ts';
-import type { RouteFindings } from './plan.ts';
+import { type RouteFindings, wholeRefusal } from './plan.ts';
 import { nameOf, type Policies } from './policies.ts';
 import { GATEWAY_GROUP, HOLDFAST_GROUP } from './read-common.ts';
 import type { EffectivePolicy, Name, ObjectStatus, StatusCondition } from './state.ts';
@@ -35,8 +35,7 @@ function parentConditions(
 ): readonly StatusCondition[] {
   const { generation } = route.meta;
   const unsupported = [...(findings?.unsupported ?? [])];
-  const whole = unsupported.length > 0 && unsupported.length === route.rules.length ? unsupported[0]?.[1] : undefined;
-  const why = refused ?? findings?.refused ?? whole;
+  const why = refused ?? (findings && wholeRefusal(route, findings));
   const unresolved = findings?.unresolved;
   const conditions = [
     condition('Accepted', why === undefined, {

@@ -2,7 +2,7 @@
 
 import { BackendTlsPolicies } from './backend-tls.ts';
 import { parentKey } from './attach.ts';
-import { type GatewayPlan, planGateway, type Surroundings } from './gateway-plan.ts';
+import { type GatewayPlan, planGateway, refusalOf, type Surroundings } from './gateway-plan.ts';
 import { ClusterIndex, compareTexts, inPrecedence, nameKey } from './index.ts';
 import { annotatedPolicies, ingressParts, ingressStatus, isOfIngress } from './ingress.ts';
 import { attachedSets, servingPorts, targetPort } from './listeners.ts';
@@ -120,15 +120,6 @@ function statusesOfGateway(plan: GatewayPlan, index: ClusterIndex): readonly Obj
     refused: refusalOf(gateway),
   };
   return [gatewayStatus(gateway, facts), ...ofSets];
-}
-
-function refusalOf({ infrastructure, addresses }: GatewayObject): { reason: string; message: string } | undefined {
-  if (infrastructure.parametersRef !== undefined) {
-    const message = 'infrastructure.parametersRef is not supported, expected parameters of the GatewayClass.';
-    return { reason: 'InvalidParameters', message };
-  }
-  const odd = addresses.find(({ type }) => type !== 'IPAddress' && type !== 'Hostname');
-  return odd && { reason: 'UnsupportedAddress', message: `Addresses of type ${odd.type} are not supported.` };
 }
 
 /** Routes that no longer refer to a Gateway of ours have an empty list, so that our entries go. */

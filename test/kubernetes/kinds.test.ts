@@ -5,9 +5,8 @@ import { test } from 'node:test';
 import { KINDS, readObjects } from '../../src/kubernetes/kinds.ts';
 import { readHoldfastPolicy } from '../../src/kubernetes/read-policy.ts';
 import { readHttpRoute } from '../../src/kubernetes/read-route.ts';
-import { referencedContent } from '../../src/kubernetes/referenced.ts';
 import { translate } from '../../src/kubernetes/translate.ts';
-import { readGateway, readReferenceGrant } from '../../src/kubernetes/read-gateway.ts';
+import { readReferenceGrant } from '../../src/kubernetes/read-gateway.ts';
 
 const metadata = { name: 'a', namespace: 'b' };
 const NOTHING = Object.fromEntries([...KINDS.map(({ member }) => [member, []]), ['running', []]]) as never;
@@ -44,13 +43,4 @@ test('a cluster without classes of ours is translated into nothing', () => {
     events: [],
     effective: [],
   });
-});
-
-test('content is named once, in the namespace of the object that refers', () => {
-  const listener = (certificateRefs: unknown) => ({ name: 'x', port: 1, protocol: 'HTTPS', tls: { certificateRefs } });
-  const spec = { listeners: [listener([{ name: 'c' }, { name: 'c', namespace: 'b' }]), listener([{ kind: 'Odd' }])] };
-  const gateways = [readGateway({ metadata, spec })];
-  assert.deepEqual(referencedContent({ ...(NOTHING as object), gateways } as never), [
-    { kind: 'Secret', namespace: 'b', name: 'c' },
-  ]);
 });

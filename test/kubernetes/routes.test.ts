@@ -330,6 +330,7 @@ test('redirect and rewrite in one rule exclude each other', () => {
   const both = '[{ type: RequestRedirect, requestRedirect: {} }, { type: URLRewrite, urlRewrite: {} }]';
   const result = translated(CLASS, GATEWAY, simple(`filters: ${both}`));
   assert.equal(verdict(result, 'Accepted'), 'False IncompatibleFilters');
+  assert.equal(statusOf(result, 'Gateway', 'gw').listeners[0].attachedRoutes, 0);
 });
 
 test('an HTTPRoute and a GRPCRoute do not share a hostname: the older one has it', () => {

@@ -25,3 +25,23 @@ spec: { gatewayClassName: hf, listeners: [{ name: a, port: 443, protocol: HTTPS,
     status.supportedFeatures.map(({ name }: { name: string }) => name).toSorted(),
   );
 });
+
+test('a Gateway that asks for what is not there is not served', () => {
+  const gateway = (spec: string) => `
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: { name: gw, namespace: infra }
+spec: { gatewayClassName: hf, ${spec}, listeners: [{ name: a, port: 80, protocol: HTTP }] }
+`;
+  for (const [spec, reason] of [
+    [
+      'infrastructure: { parametersRef: { group: holdfast.internal, kind: HoldfastParameters, name: mine } }',
+      'InvalidParameters',
+    ],
+    ['addresses: [{ type: odd.example/Name, value: a }]', 'UnsupportedAddress'],
+  ] as const) {
+    const result = translated(CLASS, gateway(spec));
+    assert.equal(conditionOf(statusOf(result, 'Gateway', 'gw').conditions, 'Accepted'), `False ${reason}`);
+    assert.equal(result.dataPlanes[0]?.configuration, undefined);
+  }
+});
