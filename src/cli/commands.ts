@@ -88,7 +88,7 @@ export const OPTIONS = {
   admin: {
     type: 'string',
     value: 'URL',
-    about: 'the admin port of the gateway; http://127.0.0.1:9901 by default (drain: or unix:/PATH)',
+    about: 'the admin port of the gateway; http://127.0.0.1:9901 by default; for drain also unix:/PATH',
   },
   wait: { type: 'string', value: 'DURATION', about: 'for how long to wait for connections to end; 25s by default' },
   'not-ready': { type: 'boolean', about: '/readyz says 503 from now on, so that balancers send nothing more' },
@@ -303,7 +303,7 @@ export const COMMANDS = {
     options: [...CONTROLLER_NAMES, 'json'],
     needs: ['image'],
     about: [
-      'Watches Gateways, routes and policies of the cluster around it, or of the one that KUBECONFIG names, and runs a data plane for each Gateway: a Deployment whose pods read their configuration from a Secret. It says in the status of every object what became of it. The chart helm/holdfast-controller starts it with the rights that it needs, and docs/kubernetes.md explains it.',
+      'Watches Gateways, routes and policies of the cluster around it, or of the one that KUBECONFIG names, and runs a data plane for each Gateway: a Deployment whose pods read their configuration from a Secret. It says in the status of every object what became of it. The chart helm/holdfast-controller starts it with the rights that it needs, and docs/gateway-api.md explains it.',
       'Several may run: one leads, by a Lease, and the others take over when it ends. Data planes serve on without any.',
     ],
     examples: [

@@ -159,16 +159,25 @@ export class ClusterApi implements ApiServer {
 
 /**
  * Connects to the cluster that KUBECONFIG names, or to the one around this pod. The library is loaded here, and nowhere else.
- * @returns undefined: neither is there
+ * @returns text: why not, without a word of what the file says
  */
 export async function connectCluster(): Promise<
-  { readonly api: ClusterApi; readonly namespace: string | undefined } | undefined
+  { readonly api: ClusterApi; readonly namespace: string | undefined } | string
 > {
   const library = await import('@kubernetes/client-node');
   const config = new library.KubeConfig();
-  config.loadFromDefault();
+  try {
+    config.loadFromDefault();
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
+    return `the file that KUBECONFIG names, or ~/.kube/config, cannot be read${code}; expected one that "kubectl config view" takes`;
+  }
+  const cluster = config.getCurrentCluster();
+  if (cluster === null) return 'the kubeconfig names no cluster in use; kubectl config use-context NAME chooses one';
   // What the library falls back to is no cluster of anybody's choice.
-  if (config.getCurrentCluster()?.server === 'http://localhost:8080') return undefined;
+  if (cluster.server === 'http://localhost:8080') {
+    return 'there is no cluster: neither KUBECONFIG nor the token of a pod is there';
+  }
   const namespace = config.getContextObject(config.getCurrentContext())?.namespace;
   return { api: new ClusterApi(library, config), namespace };
 }

@@ -28,9 +28,7 @@ export async function controlUntilSignal(options: CommandLine['options'], versio
   const json = options.json ?? false;
   const read = readOptions(options);
   const cluster = await connectCluster();
-  if (cluster === undefined) {
-    throw new UsageError('there is no cluster: neither KUBECONFIG nor the token of a pod is there', ABOUT);
-  }
+  if (typeof cluster === 'string') throw new UsageError(cluster, ABOUT);
   const namespace = options.namespace ?? cluster.namespace;
   if (namespace === undefined) throw new UsageError('"controller" needs --namespace outside of a pod', ABOUT);
   const nonBlocking = unblockStandardOutput();

@@ -24,9 +24,7 @@ export async function showPolicies({ operand, options }: CommandLine): Promise<P
     throw new UsageError('ROUTE is not a name; expected NAMESPACE/NAME, or HTTPRoute/NAMESPACE/NAME', ABOUT);
   }
   const cluster = await connectCluster();
-  if (cluster === undefined) {
-    throw new UsageError('there is no cluster: neither KUBECONFIG nor the token of a pod is there', ABOUT);
-  }
+  if (typeof cluster === 'string') throw new UsageError(cluster, ABOUT);
   const { state, unread } = await takeSnapshot(cluster.api);
   const missing = unread.filter(({ kind }) => NEEDED.includes(kind));
   if (missing.length > 0) {
@@ -34,6 +32,7 @@ export async function showPolicies({ operand, options }: CommandLine): Promise<P
       EXIT.failed,
       missing.map(({ kind, failure }) => `${kind}: ${failure.message}`).join('; '),
       json,
+      `${NEEDS}\n`,
     );
   }
   const controllerName = options['controller-name'] ?? CONTROLLER_NAME;
@@ -49,6 +48,8 @@ export async function showPolicies({ operand, options }: CommandLine): Promise<P
   return { exit: EXIT.ok, stdout, stderr: warnings.join('') };
 }
 
+const NEEDS =
+  'Is this the cluster (kubectl config current-context), are these kinds there (docs/gateway-api.md), and may you list them?';
 const NEXT = 'Its status says why: kubectl get httproute NAME -o yaml.';
 
 function isMeant(

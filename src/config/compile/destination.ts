@@ -106,7 +106,7 @@ function upstreamOf(
   if (forwards === undefined) return NO_UPSTREAM;
   compilation.problem(
     at,
-    `has no upstream, expected one of: ${listed([...upstreams.keys()])}, because listener ${forwards.name} forwards`,
+    `has no upstream, and listener ${forwards.name} forwards; expected upstream (one of: ${listed([...upstreams.keys()])}), upstreams, respond or redirect`,
   );
   return NO_UPSTREAM;
 }

@@ -146,7 +146,8 @@ export function readPathPattern(written: string): string | { readonly problem: s
   const read = readRequestPath(fixed === '' ? '/' : fixed);
   if (read === undefined || (below && fixed.endsWith('/'))) {
     return {
-      problem: 'is not a path that a request can have, expected no empty or dot segments, "?", "#", "\\" or broken %',
+      problem:
+        'is not a path that a request can have, expected no empty or dot segments, "?" (parameters are match.query), "#", "\\" or broken %',
     };
   }
   if (read.matchPath !== read.path) {

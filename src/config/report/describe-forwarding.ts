@@ -36,13 +36,15 @@ function describeOwn(own: OwnAnswer): string {
   }
   const { status, scheme = 'the same scheme', host = 'the same host', path } = own;
   const port = own.port ?? (own.scheme === undefined ? 'the same port' : 'its default port');
+  const stays = own.scheme === undefined && own.host === undefined && own.port === undefined;
+  const origin = stays ? 'the same origin' : `${scheme}, ${host}, ${port}`;
   const where =
     path === undefined
       ? 'the same path'
       : path.part === 'whole'
         ? path.to
         : `${path.to || '/'} and the rest of the path`;
-  return `${status} to ${scheme}, ${host}, ${port}, ${where}, with the query`;
+  return `${status} to ${origin}, ${where}, with the query`;
 }
 
 /** `12.5 %` */

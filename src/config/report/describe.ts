@@ -294,10 +294,10 @@ function trusted({ issuer, accessToken, audienceClaim, introspection }: Demand['
 }
 
 /** What somebody might take for granted and this route does not do. */
-function missing({ demand, match, encodedSlash }: Route, { listeners }: Policy): string[] {
+function missing({ demand, match, encodedSlash, own }: Route, { listeners }: Policy): string[] {
   const { requirement, dpop, scope, claims, signature } = demand;
   if (requirement === 'public')
-    return ['anything: the upstream is on its own, identity fields are removed and not set'];
+    return [own === undefined ? 'anything: the upstream gets no identity, and has to decide by itself' : 'anything'];
   const proofs = requirement !== 'mtls';
   const here = listeners.filter(({ name }) => match.listeners?.includes(name) ?? true);
   const possession = here.some(

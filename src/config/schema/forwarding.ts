@@ -16,7 +16,7 @@ export const upstreams = list(
 );
 
 const VALUE = text(
-  'a field value: visible ASCII, with blanks inside',
+  'a value of visible ASCII without blanks at its ends (numbers in quotes)',
   /^[\x21-\x7e](?:[\t\x20-\x7e]{0,4094}[\x21-\x7e])?$/,
 );
 const values = (about: string) =>

@@ -4,12 +4,12 @@ import * as z from 'zod';
 import { field, flag, list, name, text } from './values.ts';
 
 const value = text(
-  'a value of visible ASCII, a number in quotes, without blanks at its ends',
+  'a value of visible ASCII without blanks at its ends (numbers in quotes)',
   /^[\x21-\x7e](?:[\t\x20-\x7e]{0,4094}[\x21-\x7e])?$/,
 );
 // What replaces octets that are no UTF-8 stands for many texts.
 const parameter = text('the name of a parameter', /^[^\0-\x1f\x7f\ufffd]{1,256}$/);
-const parameterValue = text('text, a number in quotes', /^[^\0-\x1f\x7f\ufffd]{0,1024}$/);
+const parameterValue = text('text (numbers in quotes)', /^[^\0-\x1f\x7f\ufffd]{0,1024}$/);
 
 export const match = z.strictObject({
   listeners: list(name, 'listener names').optional().describe('Only on these listeners.'),

@@ -10,9 +10,18 @@ const BODY = `text of at most ${MOST_BODY} characters`;
 export const respond = z.strictObject({
   status: z
     .int(STATUS)
+    .min(200, STATUS)
+    .max(599, STATUS)
     .refine((status) => (status >= 200 && status <= 299) || (status >= 400 && status <= 599), STATUS)
-    .describe('Of 401 and 407 the gateway says itself where they are due, and 206 and 205 mean something else.'),
-  body: z.string(BODY).max(MOST_BODY, BODY).optional().describe('Absent: none. A gRPC call has it as grpc-message.'),
+    .describe(
+      '200 to 299 or 400 to 599, but none of 205 and 206, which mean something else, nor of 401 and 407, which only the gateway itself may say.',
+    ),
+  body: z
+    .string(BODY)
+    .max(MOST_BODY, BODY)
+    .optional()
+    .meta({ takes: BODY })
+    .describe('Absent: none. A gRPC call has it as grpc-message.'),
   content_type: text(
     'a media type such as text/plain; charset=utf-8',
     /^[a-z0-9.+-]+\/[a-z0-9.+-]+(?: *; *[\x21-\x7e]+)*$/i,

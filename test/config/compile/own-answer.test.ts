@@ -106,6 +106,12 @@ describe('redirect', () => {
 });
 
 describe('either of them', () => {
+  test('is named to those who left the upstream out', () => {
+    assertProblems({ routes: '- «{ name: nowhere, match: { path: /* } }' }, [
+      'routes[0]: has no upstream, and listener public forwards; expected upstream (one of: orders), upstreams, respond or redirect',
+    ]);
+  });
+
   test('stands in place of an upstream, and next to nothing that is about one', () => {
     assertProblems(
       {
@@ -130,17 +136,23 @@ describe('either of them', () => {
   test('is no way around a stricter route, and is described as what it is', () => {
     const routes = `- { name: strict, match: { path: /* }, upstream: orders }
 - { name: own, match: { path: /*, headers: { X-Env: a } }, respond: { status: 503, body: later }, require: public, weaker_than_defaults: [require] }
-- { name: moved, match: { path: /old/* }, redirect: { host: www.example.com, prefix: /new } }`;
+- { name: moved, match: { path: /old/* }, redirect: { host: www.example.com, prefix: /new } }
+- { name: below, match: { path: /v1/* }, redirect: { prefix: /, status: 308 } }`;
     assert.deepEqual(
       warningsOf({ routes }).filter((one) => one.includes('in place of')),
       [],
     );
-    const [, own, moved] = describePolicy(policyOf({ routes })).routes;
+    const [, own, moved, below] = describePolicy(policyOf({ routes })).routes;
     assert.equal(own?.upstream, 'the gateway itself: 503 with 5 characters of text/plain; charset=utf-8');
+    assert.deepEqual(own?.notEnforced, ['anything']);
     assert.deepEqual([own?.summary.upstream, own?.forwards], ['respond 503', []]);
     assert.equal(
       moved?.upstream,
       'the gateway itself: 302 to the same scheme, www.example.com, the same port, /new and the rest of the path, with the query',
+    );
+    assert.equal(
+      below?.upstream,
+      'the gateway itself: 308 to the same origin, / and the rest of the path, with the query',
     );
   });
 });

@@ -146,7 +146,7 @@ describe('match', () => {
 
   test('a path that no request can have is refused', () => {
     const message =
-      'routes[0].match.path: is not a path that a request can have, expected no empty or dot segments, "?", "#", "\\" or broken %';
+      'routes[0].match.path: is not a path that a request can have, expected no empty or dot segments, "?" (parameters are match.query), "#", "\\" or broken %';
     for (const path of [
       '/a//b',
       '/a//*',
