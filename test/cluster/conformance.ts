@@ -33,7 +33,7 @@ export interface SuiteResult {
 const IMPLEMENTATION = [
   '--organization=holdfast',
   '--project=holdfast',
-  '--url=docs/kubernetes.md',
+  '--url=docs/gateway-api.md',
   '--contact=SECURITY.md',
 ];
 
