@@ -107,6 +107,8 @@ class Draft {
   /** Undefined: left out. */
   readonly #routes: (Data | undefined)[];
   readonly #refused = new Map<number, RefusedRoute>();
+  /** Refused since the data was made last. */
+  readonly #touched = new Set<number>();
   /** Of the data that was made last: which planned route is at which place. */
   #places: readonly number[] = [];
   #listeners: readonly ListenerData[];
@@ -130,6 +132,7 @@ class Draft {
   data(isolated: readonly Data[]): DraftData {
     const kept = [...this.#routes.entries()].filter((entry): entry is [number, Data] => entry[1] !== undefined);
     this.#places = kept.map(([index]) => index);
+    this.#touched.clear();
     const routes = [...kept.map(([, route]) => route), ...isolated];
     this.#listeners = this.#listeners.map((listener) => withoutBad(listener, this.#bad));
     return {
@@ -157,6 +160,9 @@ class Draft {
     const planned = this.#planned[index];
     const route = this.#routes[index];
     if (planned === undefined || route === undefined) return false;
+    // Several problems of one round are about the route as it was: it is answered 503 for all of them.
+    if (this.#touched.has(index)) return true;
+    this.#touched.add(index);
     if (this.#refused.has(index)) this.#routes[index] = undefined;
     else {
       this.#refused.set(index, { planned, ...found });

@@ -79,7 +79,7 @@ function partsOf(index: ClusterIndex, ingress: Ingress, gateway: ParentReference
   const routes = [...byHost].map(
     ([host, paths], at): AttachedRoute => ({
       kind: 'Ingress',
-      id: `ingress.${ingress.meta.namespace}.${ingress.meta.name}.${at}`,
+      id: `ingress_${ingress.meta.namespace}.${ingress.meta.name}.${at}`,
       meta: ingress.meta,
       parentRefs: set.listeners.length === 0 ? [gateway] : [gateway, own],
       hostnames: host === undefined ? [] : [host],

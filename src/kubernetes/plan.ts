@@ -6,12 +6,13 @@ import { shortName } from './backends.ts';
 import type { Unresolved } from './certificates.ts';
 import { planDuration } from './duration.ts';
 import { planFilters } from './filters.ts';
-import { type Hostname, hostPattern } from './hostname.ts';
+import { type Hostname, hostPattern, intersect } from './hostname.ts';
 import { nameKey, routeId } from './index.ts';
 import type { JudgedListener } from './listeners.ts';
 import { type PlannedMatch, planMatch } from './match.ts';
+import { mapping } from './json.ts';
 import type { AttachedRoute, GatewayObject, HoldfastPolicy, RouteRule } from './objects.ts';
-import type { Effective, Policies } from './policies.ts';
+import { type Effective, nameOf, type Policies } from './policies.ts';
 import { joinDemands, type WrittenDemand } from './stricter.ts';
 
 type Keys = Readonly<Record<string, unknown>>;
@@ -64,6 +65,8 @@ export interface Plan {
   readonly findings: ReadonlyMap<AttachedRoute, RouteFindings>;
 }
 
+/** Characters of a route's rules: a data plane's configuration has to fit into one Secret, and others have theirs in it too. */
+const RULES = 131_072;
 const WITHHELD = 'No policy could be applied to this route. Its status in the cluster says why.\n';
 
 /** Plans all rules in the order in which they take precedence; of two with the same match the first one stays. */
@@ -82,8 +85,9 @@ export function planRoutes(attachments: readonly Attachment[], terms: PlanTerms)
     findings.set(route, found);
     const listeners = own.flatMap((attachment) => attachment.taken);
     const unspeakable = route.rules.flatMap((rule) => rule.matches.map(planMatch)).find(isUnspeakable);
-    if (unspeakable !== undefined) {
-      found.refused = { reason: 'UnsupportedValue', message: unspeakable.message };
+    const trouble = unspeakable?.message ?? tooLong(route);
+    if (trouble !== undefined) {
+      found.refused = { reason: 'UnsupportedValue', message: trouble };
       continue;
     }
     for (const [number, rule] of route.rules.entries()) {
@@ -91,6 +95,13 @@ export function planRoutes(attachments: readonly Attachment[], terms: PlanTerms)
     }
   }
   return { routes, findings };
+}
+
+function tooLong({ rules }: AttachedRoute): string | undefined {
+  const { length } = JSON.stringify(rules);
+  return length <= RULES
+    ? undefined
+    : `The rules have ${length} characters, expected at most ${RULES}: use several routes.`;
 }
 
 function isUnspeakable(match: ReturnType<typeof planMatch>): match is Extract<typeof match, { message: string }> {
@@ -119,15 +130,16 @@ function planRule(
   const planned = new Map<string, PlannedRoute>();
   for (const { listener, hosts } of listeners) {
     if (!listener.serves) continue;
-    const effective = effectiveOf(terms, listener, route, rule);
-    for (const policy of effective.policies) found.policies.add(policy);
-    if (effective.refusal !== undefined) found.withheld ??= effective.refusal;
-    const demanded = `${effective.policies.map((one) => nameKey(one.meta.namespace, one.meta.name)).join()} ${effective.refusal ?? ''}`;
+    const joint = effectiveOf(terms, listener, route, rule);
+    for (const policy of joint.policies) found.policies.add(policy);
+    const demanded = `${joint.policies.map((one) => nameKey(one.meta.namespace, one.meta.name)).join()} ${joint.refusal ?? ''}`;
     for (const [at, spec] of rule.matches.entries()) {
       const match = planMatch(spec);
       const spoken = 'message' in match ? (match.wider ?? { path: '/*' }) : match;
       if ('message' in match) found.unsupported.set(number, { reason: 'UnsupportedValue', message: match.message });
       for (const [which, host] of hosts.entries()) {
+        const effective = withOwnResource(joint, terms.gateway, host);
+        if (effective.refusal !== undefined) found.withheld ??= effective.refusal;
         const here = `${listener.spec.port} ${host ?? ''} ${JSON.stringify(spoken)}`;
         if (taken.has(here)) continue;
         taken.add(here);
@@ -163,6 +175,19 @@ function effectiveOf(terms: PlanTerms, listener: JudgedListener, route: Attached
     return effective;
   }
   const refusal = `No HoldfastPolicy is attached to ${routeId(route)} or its Gateway, and the class does not say withoutPolicy: public.`;
+  return { ...effective, demand: undefined, refusal };
+}
+
+/** A resource has its document at its host for all clients of that: only the Gateway's own policies may name one at any host. */
+function withOwnResource(effective: Effective, { meta }: GatewayObject, host: Hostname): Effective {
+  const author = effective.policies.find(({ demand }) => Object.hasOwn(demand, 'resource'));
+  if (effective.demand === undefined || author === undefined || author.meta.namespace === meta.namespace) {
+    return effective;
+  }
+  const { identifier } = mapping(effective.demand.resource) ?? {};
+  const named = URL.parse(String(identifier))?.hostname;
+  if (named !== undefined && host !== undefined && intersect(host, named) === named) return effective;
+  const refusal = `HoldfastPolicy ${nameOf(author)}: spec.resource.identifier is at ${named ?? 'no host'}, expected ${host ?? 'a route with hostnames, and one of them'}.`;
   return { ...effective, demand: undefined, refusal };
 }
 

@@ -6,7 +6,7 @@ import type { JudgedListener } from './listeners.ts';
 import type { AttachedRoute, GatewayObject, HoldfastPolicy } from './objects.ts';
 import { demandProblems } from './policy-check.ts';
 import { GATEWAY_GROUP } from './read-common.ts';
-import { joinDemands, type WrittenDemand } from './stricter.ts';
+import { joinDemands, newField, withDefaults, type WrittenDemand } from './stricter.ts';
 
 /** What is demanded on a route, and by whom. */
 export interface Effective {
@@ -43,11 +43,19 @@ export class Policies {
   readonly #sections = new Map<string, Set<string>>();
   /** By namespace: policies that may be meant for anything in it. */
   readonly #aimless: ReadonlyMap<string, readonly HoldfastPolicy[]>;
+  /** Names of the listeners of ListenerSets. */
+  readonly #ofSets: ReadonlyMap<string, readonly string[]>;
   readonly #invalid = new Map<HoldfastPolicy, string>();
   readonly #found = new Map<HoldfastPolicy, Unresolved>();
 
   constructor(index: ClusterIndex) {
     const all = inPrecedence(index.state.policies);
+    this.#ofSets = new Map(
+      index.state.listenerSets.map(({ meta, listeners }) => [
+        nameKey(meta.namespace, meta.name),
+        listeners.map(({ name }) => name),
+      ]),
+    );
     this.#aimless = Map.groupBy(
       all.filter(({ targetRefs }) => targetRefs === undefined),
       ({ meta }) => meta.namespace,
@@ -114,7 +122,14 @@ export class Policies {
     if (broken !== undefined) return refuse(`HoldfastPolicy ${nameOf(broken)} is not valid.`);
     let demand = floor;
     for (const policy of policies) {
-      const joined = joinDemands(demand, policy.demand);
+      const isOperators = policy.meta.namespace === gateway.meta.namespace;
+      const odd = isOperators ? undefined : newField(policy.demand, demand);
+      if (odd !== undefined) {
+        const text = `spec.forward names ${odd}, which clients of other routes may use: expected X-Auth-Subject or another field of the defaults, or one that forward.identity or forward.remove of a policy of the Gateway names.`;
+        this.note(policy, { reason: 'Invalid', message: text });
+        return refuse(`HoldfastPolicy ${nameOf(policy)}: ${text}`);
+      }
+      const joined = joinDemands(isOperators ? demand : withDefaults(demand, policy.demand), policy.demand);
       if ('irreconcilable' in joined) {
         const { key, message } = joined.irreconcilable;
         const text = `spec.${key} ${message}: it cannot be met together with the policies above it.`;
@@ -136,8 +151,16 @@ export class Policies {
     ];
     const { namespace, name } = gateway.meta;
     const names = gateway.listeners.map((one) => one.name);
-    const absent = this.absentSections({ kind: 'Gateway', namespace, name }, names)[0];
-    return { policies, absent: absent && `A policy of the Gateway names a listener that is not there: ${absent}.` };
+    const set = owner.kind === 'ListenerSet' ? owner.meta : undefined;
+    const inSet = (set && this.#ofSets.get(nameKey(set.namespace, set.name))) ?? [];
+    const absent = [
+      ...this.absentSections({ kind: 'Gateway', namespace, name }, names),
+      ...(set === undefined ? [] : this.absentSections({ ...set, kind: 'ListenerSet' }, inSet)),
+    ][0];
+    return {
+      policies,
+      absent: absent && `A policy of the Gateway or ListenerSet names a listener that is not there: ${absent}.`,
+    };
   }
 
   #chainOfRoute(route: AttachedRoute, rule: string | undefined, more: readonly HoldfastPolicy[]): Chain {

@@ -28,6 +28,8 @@ export const POLICY_KEYS = [
 ] as const;
 
 const KEYS: ReadonlySet<string> = new Set(POLICY_KEYS);
+/** Characters of a policy: it is written out for every rule that it is about. */
+const SIZE = 16_384;
 /** Place of the policy in the configuration that is checked. */
 const AT = ['routes', 0];
 
@@ -36,6 +38,8 @@ const AT = ['routes', 0];
  * NOT checked: what its keys mean together with others, and whether the names in it exist.
  */
 export function demandProblems(demand: WrittenDemand): readonly string[] {
+  const { length } = JSON.stringify(demand);
+  if (length > SIZE) return [`spec has ${length} characters, expected at most ${SIZE}.`];
   const foreign = Object.keys(demand).filter((key) => !KEYS.has(key));
   const route = { name: 'policy', match: { path: '/*' }, ...demand };
   const data = { version: 1, listeners: [{ name: 'a', bind: '127.0.0.1:1' }], routes: [route] };

@@ -23,7 +23,8 @@ function readRoute(object: Json, kind: AttachedRoute['kind']): AttachedRoute | u
   if (meta === undefined || spec === undefined) return undefined;
   return {
     kind,
-    id: `${kind === 'HTTPRoute' ? '' : 'grpc.'}${meta.namespace}.${meta.name}`,
+    // The mark is none of a name: an HTTPRoute of a namespace that is called grpc has another id.
+    id: `${kind === 'HTTPRoute' ? '' : 'grpc_'}${meta.namespace}.${meta.name}`,
     meta,
     parentRefs: mappings(spec.parentRefs).map(readParentReference),
     hostnames: texts(spec.hostnames).map((host) => host.toLowerCase()),

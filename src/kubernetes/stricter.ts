@@ -3,8 +3,9 @@
 import type { z } from 'zod';
 import { admitsAlgorithm } from '../jose/algorithms.ts';
 import { AUTHORIZATION_RANKS, NONCE_RANKS, REQUIREMENT_RANKS } from '../config/compile/weaker.ts';
+import { defaults } from '../config/schema/route.ts';
 import { duration, sizeOrNone } from '../config/schema/values.ts';
-import { type Json, mapping } from './json.ts';
+import { asText, type Json, mapping, mappings, texts } from './json.ts';
 
 /** Keys of a route as they are written in a policy, each valid in itself. */
 export type WrittenDemand = Json;
@@ -31,6 +32,57 @@ const value = (joined: unknown) => ({ value: joined });
  */
 export function joinDemands(one: WrittenDemand, other: WrittenDemand): Joined {
   return joinMembers(one, other, (key) => JOINS[key]);
+}
+
+/** Seconds of a signature that are not written are those of the configuration's schema. */
+const SIGNATURE_DEFAULTS = { components: ['content-type', 'content-encoding'], max_age: '60s', clock_tolerance: '15s' };
+
+const { dpop: PROOFS, forward: FORWARD } = defaults.parse({});
+/** What holds where no one says anything, of keys that have an order. */
+const WITHOUT_WORD: WrittenDemand = {
+  dpop: {
+    nonce: PROOFS.nonce,
+    max_age: `${PROOFS.max_age}s`,
+    clock_tolerance: `${PROOFS.clock_tolerance}s`,
+    algorithms: PROOFS.algorithms,
+  },
+  signature: { max_age: SIGNATURE_DEFAULTS.max_age, clock_tolerance: SIGNATURE_DEFAULTS.clock_tolerance },
+  forward: { authorization: FORWARD.authorization },
+};
+
+/** A demand with the defaults of what another one says and it does not: whoever adds to it adds to them as well. */
+export function withDefaults(demand: WrittenDemand, added: WrittenDemand): WrittenDemand {
+  const filled: Record<string, unknown> = { ...demand };
+  for (const [key, members] of Object.entries(WITHOUT_WORD)) {
+    const said = mapping(added[key]) ?? {};
+    const missing = Object.entries(mapping(members) ?? {}).filter(([member]) => Object.hasOwn(said, member));
+    if (missing.length > 0) filled[key] = { ...Object.fromEntries(missing), ...mapping(demand[key]) };
+  }
+  return filled;
+}
+
+const CERTIFICATE_FIELDS = ['client-cert', 'client-cert-chain'];
+
+/**
+ * The first field for the upstream that a demand names and that neither another one nor the defaults do. What one route names is
+ * taken from the clients of all routes of a gateway.
+ */
+export function newField(demand: WrittenDemand, known: WrittenDemand): string | undefined {
+  const names = new Set([...Object.keys(FORWARD.identity), ...CERTIFICATE_FIELDS, ...fieldsOf(known)].map(lower));
+  return fieldsOf(demand).find((name) => !names.has(lower(name)));
+}
+
+function lower(name: string): string {
+  return name.toLowerCase();
+}
+
+function fieldsOf(demand: WrittenDemand): readonly string[] {
+  const { identity: set, remove, client_certificate: certificate } = mapping(demand.forward) ?? {};
+  return [
+    ...Object.keys(mapping(set) ?? {}),
+    ...texts(remove),
+    ...mappings(certificate).flatMap(({ field }) => asText(field) ?? []),
+  ];
 }
 
 /** @param joinOf undefined: the first value counts */
@@ -148,9 +200,6 @@ const sameLimit: Join = (one, other) =>
   one === other ? value(one) : clash(`is ${String(one)} here and ${String(other)} there, expected one limit`);
 
 const sameText: Join = (one, other) => (one === other ? value(one) : clash('differs, and a signature has one tag'));
-
-/** Seconds of a signature that are not written are those of the configuration's schema. */
-const SIGNATURE_DEFAULTS = { components: ['content-type', 'content-encoding'], max_age: '60s', clock_tolerance: '15s' };
 
 const signature: Join = (one, other) =>
   membersOf({ components: either, tag: sameText, max_age: least(seconds), clock_tolerance: least(seconds) })(

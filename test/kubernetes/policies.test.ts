@@ -246,6 +246,7 @@ test('what a policy demands beyond the defaults of a file is written so that it 
   const result = translated(
     CLASS,
     CLUSTER,
+    onGateway('dpop: { max_age: 5m }'),
     onRoute(`require: token, ${MAIN}, dpop: { max_age: 5m }, encoded: [slash]`),
   );
   assert.deepEqual(routesOf(result)[0].weaker_than_defaults, ['require', 'max_age', 'encoded']);

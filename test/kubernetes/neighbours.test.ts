@@ -1,0 +1,212 @@
+// Tests of tenants who share a Gateway: what one of them says is about the routes of that one alone.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { conditionOf, CONTROLLER, routesOf, secretOf, statusOf, translated } from '../support/manifests.ts';
+import { makeCertificate } from '../support/pki.ts';
+
+const pair = await makeCertificate({ names: ['*.example.com'] });
+const OPERATOR = `
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: { name: hf }
+spec:
+  controllerName: ${CONTROLLER}
+  parametersRef: { group: holdfast.internal, kind: HoldfastParameters, namespace: system, name: p }
+---
+apiVersion: holdfast.internal/v1alpha1
+kind: HoldfastParameters
+metadata: { name: p, namespace: system }
+spec:
+  floor: { require: public }
+  withoutPolicy: public
+  configuration:
+    issuers: { main: { issuer: "https://login.example", audience: [api], keys: { jwks_uri: "https://login.example/keys" } } }
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: { name: gw, namespace: infra }
+spec:
+  gatewayClassName: hf
+  allowedListeners: { namespaces: { from: All } }
+  listeners:
+    - { name: http, port: 80, protocol: HTTP, hostname: "*.example.com", allowedRoutes: { namespaces: { from: All } } }
+    - { name: https, port: 443, protocol: HTTPS, hostname: "*.example.com", tls: { certificateRefs: [{ name: cert }] }, allowedRoutes: { namespaces: { from: All } } }
+---
+apiVersion: holdfast.internal/v1alpha1
+kind: HoldfastPolicy
+metadata: { name: floor, namespace: infra }
+spec:
+  targetRefs: [{ group: gateway.networking.k8s.io, kind: Gateway, name: gw }]
+  require: dpop
+  issuers: [main]
+  scope: [api]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: good, namespace: shop }
+spec:
+  parentRefs: [{ name: gw, namespace: infra }]
+  hostnames: [shop.example.com]
+  rules: [{ matches: [{ path: { value: /orders } , headers: [{name: X-Ver, value: "2"}]}], filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: X-Team, value: shop}]}}], backendRefs: [{ name: shop, port: 80 }] }]
+---
+apiVersion: v1
+kind: Service
+metadata: { name: shop, namespace: shop }
+spec: { ports: [{ name: w, port: 80 }] }
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: { name: shop, namespace: shop, labels: { kubernetes.io/service-name: shop } }
+ports: [{ name: w, port: 80 }]
+endpoints: [{ addresses: [10.0.0.1] }]
+`;
+const SECRET = secretOf('infra', 'cert', pair);
+const tenant = (spec: string, name = 'evil', ns = 'evil') => `
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: ${name}, namespace: ${ns} }
+spec: { parentRefs: [{ name: gw, namespace: infra }], ${spec} }
+`;
+const policy = (
+  keys: string,
+  {
+    target = 'kind: HTTPRoute, name: evil',
+    namespace = 'evil',
+    name = 'p',
+  }: { target?: string; namespace?: string; name?: string } = {},
+) => `
+apiVersion: holdfast.internal/v1alpha1
+kind: HoldfastPolicy
+metadata: { name: ${name}, namespace: ${namespace} }
+spec: { targetRefs: [{ group: gateway.networking.k8s.io, ${target} }], ${keys} }
+`;
+const world = (...texts: readonly string[]) => translated(OPERATOR, SECRET, ...texts);
+
+const PLAIN = tenant('hostnames: [evil.example.com], rules: [{}]');
+const routeOf = (result: ReturnType<typeof world>, name: string) => routesOf(result).find((one) => one.name === name);
+const ownRoute = (result: ReturnType<typeof world>) => routeOf(result, 'evil.evil.0.0.0.0');
+const isWithheld = (result: ReturnType<typeof world>) => ownRoute(result)?.respond?.status === 503;
+
+function assertUnharmed(result: ReturnType<typeof world>): void {
+  const alone = routeOf(world(), 'shop.good.0.0.0.0');
+  assert.equal(alone.upstream, 'shop.shop.80');
+  assert.deepEqual(routeOf(result, 'shop.good.0.0.0.0'), alone);
+}
+
+for (const [what, keys] of [
+  ['identity in a field that others edit and match by', 'forward: { identity: { x-team: sub, X-Ver: sub } }'],
+  ['removal of a field that others match by', 'forward: { remove: [X-Ver] }'],
+  ['removal of what every client sends', 'forward: { remove: [Content-Type] }'],
+  ['certificates in a field that others edit', 'forward: { client_certificate: [{ format: xfcc, field: X_Team }] }'],
+  ['a resource at the host of another', 'resource: { identifier: "https://shop.example.com/", name: Evil }'],
+  ['a resource below its host in name alone', 'resource: { identifier: "https://evil.example.com.example.org/" }'],
+  ['values that fill the Secret of all', `claims: { a: ${'ab'.repeat(10_000)} }`],
+] as const) {
+  test(`a policy of a route with ${what} withholds this route alone`, () => {
+    const result = world(PLAIN, policy(keys));
+    assert.equal(isWithheld(result), true);
+    assertUnharmed(result);
+  });
+}
+
+test('a policy of a route has the fields of the defaults, those that the Gateway names, and its own host', () => {
+  const own = world(
+    PLAIN,
+    policy(
+      'forward: { identity: { X-Auth-Subject: email }, client_certificate: [{ format: rfc9440, field: Client-Cert }] }',
+    ),
+  );
+  assert.deepEqual(ownRoute(own).forward.identity, { 'X-Auth-Subject': 'email' });
+  assertUnharmed(own);
+  const gateway = policy('forward: { remove: [X-User] }', {
+    target: 'kind: Gateway, name: gw',
+    namespace: 'infra',
+    name: 'fields',
+  });
+  const named = world(gateway, PLAIN, policy('forward: { identity: { x-user: sub } }'));
+  assert.deepEqual(ownRoute(named).forward, { remove: ['X-User'], identity: { 'x-user': 'sub' } });
+  const resource = world(PLAIN, policy('resource: { identifier: "https://evil.example.com/api" }'));
+  assert.equal(isWithheld(resource), false);
+});
+
+test('a policy of a route does not go below the defaults of what the Gateway says nothing about', () => {
+  const weaker = policy(
+    'dpop: { max_age: 2m, clock_tolerance: 1m }, forward: { authorization: as-received }, signature: { max_age: 5m }',
+  );
+  const { dpop, forward, signature } = ownRoute(world(PLAIN, weaker));
+  assert.deepEqual(dpop, { max_age: '60s', clock_tolerance: '15s' });
+  assert.deepEqual(forward, { authorization: 'remove' });
+  assert.equal(signature.max_age, '60s');
+  const stricter = ownRoute(world(PLAIN, policy('dpop: { max_age: 20s, nonce: required }')));
+  assert.deepEqual(stricter.dpop, { max_age: '20s', nonce: 'required' });
+  const allowed = policy('dpop: { max_age: 90s }, forward: { authorization: bearer }', {
+    target: 'kind: Gateway, name: gw',
+    namespace: 'infra',
+    name: 'more',
+  });
+  const { dpop: wider, forward: sent } = ownRoute(world(allowed, PLAIN, weaker));
+  assert.deepEqual([wider.max_age, sent], ['90s', { authorization: 'bearer' }]);
+});
+
+test('routes of two kinds have different names, whatever their namespaces are called', () => {
+  const call = `
+apiVersion: gateway.networking.k8s.io/v1
+kind: GRPCRoute
+metadata: { name: api, namespace: shop }
+spec: { parentRefs: [{ name: gw, namespace: infra }], hostnames: [g.example.com], rules: [{ backendRefs: [{ name: shop, port: 80 }] }] }
+`;
+  const result = world(call, tenant('hostnames: [evil.example.com], rules: [{}]', 'shop.api', 'grpc'));
+  assert.equal(routesOf(result).find(({ match }) => match.host === 'g.example.com')?.upstream, 'shop.shop.80.h2');
+});
+
+test('a route with several faults is answered 503 in its place, and leaves no request to a wider one', () => {
+  const wide = '{ matches: [{ path: { value: / } }], backendRefs: [{ name: shop, port: 80 }] }';
+  const faults = (names: readonly string[]) =>
+    `{ matches: [{ path: { value: /admin } }], filters: [{ type: RequestHeaderModifier, requestHeaderModifier: { set: [${names.map((name) => `{ name: ${name}, value: a }`).join()}] } }] }`;
+  for (const names of [['Authorization'], ['Authorization', 'Host', 'DPoP']]) {
+    const result = world(tenant(`hostnames: [evil.example.com], rules: [${wide}, ${faults(names)}]`));
+    assert.equal(routeOf(result, 'evil.evil.1.0.0.0')?.respond?.status, 503, names.join());
+    assert.notEqual(routeOf(result, 'evil.evil.0.0.0.0'), undefined);
+  }
+});
+
+test('rules that fill the Secret of all are refused, and a large route is not', () => {
+  const rules = (matches: number) =>
+    `[${Array.from({ length: matches }, (_, at) => `{ matches: [{ path: { value: /${at} }, headers: [{ name: X-A, value: ${'ab'.repeat(500)} }] }] }`).join()}]`;
+  const huge = world(tenant(`hostnames: [evil.example.com], rules: ${rules(150)}`));
+  assert.deepEqual(
+    routesOf(huge).map(({ name }) => name),
+    ['shop.good.0.0.0.0'],
+  );
+  const [parent] = statusOf(huge, 'HTTPRoute', 'evil').parents;
+  assert.equal(conditionOf(parent.conditions, 'Accepted'), 'False UnsupportedValue');
+  assert.equal(routesOf(world(tenant(`hostnames: [evil.example.com], rules: ${rules(50)}`))).length, 51);
+});
+
+const set = (listeners: string) => `
+apiVersion: gateway.networking.k8s.io/v1
+kind: ListenerSet
+metadata: { name: set, namespace: evil }
+spec: { parentRef: { name: gw, namespace: infra }, listeners: [${listeners}] }
+`;
+const listener = (hostname: string, name = 'l') =>
+  `{ name: ${name}, port: 443, protocol: HTTPS, hostname: ${hostname}, tls: { certificateRefs: [{ name: own }] }, allowedRoutes: { namespaces: { from: All } } }`;
+test('a policy for a listener of a ListenerSet that is not there withholds its routes', async () => {
+  const own = secretOf('evil', 'own', await makeCertificate({ names: ['evil.example.com'] }));
+  const route = `
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: evil, namespace: evil }
+spec: { parentRefs: [{ kind: ListenerSet, name: set }], rules: [{}] }
+`;
+  const on = (section: string) =>
+    world(
+      set(listener('evil.example.com')),
+      own,
+      route,
+      policy('scope: [x]', { target: `kind: ListenerSet, name: set, sectionName: ${section}` }),
+    );
+  assert.equal(isWithheld(on('typo')), true);
+  assert.deepEqual(ownRoute(on('l')).scope, ['api', 'x']);
+});
