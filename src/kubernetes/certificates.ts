@@ -84,7 +84,9 @@ export function authoritiesOf(
     return { reason: 'RefNotPermitted', message };
   }
   const ca = index.configMap(namespace, name)?.data.get('ca.crt');
-  if (ca !== undefined && (readAuthorities(ca)?.length ?? 0) > 0) return { ca };
+  const found = ca === undefined ? undefined : readAuthorities(ca);
+  // What else is in the text would only fill the Secret in which all have their certificates.
+  if (found !== undefined && found.length > 0) return { ca: found.map(String).join('') };
   const message = `${shown(reference, owner)} has no readable CA certificates in ca.crt, or does not exist`;
   return { reason: 'InvalidCACertificateRef', message };
 }

@@ -91,6 +91,15 @@ for (const [what, validation, accepted, resolved] of [
   });
 }
 
+test('of the text of a CA its certificates alone are delivered', () => {
+  const padded = CLUSTER.replace(
+    JSON.stringify(ca.cert),
+    JSON.stringify(`# ${'pad'.repeat(9000)}\n${ca.cert}\n-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n`),
+  );
+  const plain = configurationOf(translated(CLASS, CLUSTER, service(), policy('p', GOOD)));
+  assert.deepEqual(configurationOf(translated(CLASS, padded, service(), policy('p', GOOD))), plain);
+});
+
 test('of two policies for the same target the first counts, and one for the port before one for the Service', () => {
   const named = GOOD.replace('in.example', 'port.example');
   const result = translated(

@@ -1,4 +1,4 @@
-// Tests of tenants who share a Gateway: what one of them says is about the routes of that one alone.
+// Tests of tenants who share a Gateway: none of them speaks for the others.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
