@@ -19,10 +19,10 @@ export interface Effective {
 }
 
 const INGRESS_GROUP = 'networking.k8s.io';
-const TARGETS: Readonly<Record<string, readonly string[]>> = {
-  [GATEWAY_GROUP]: ['Gateway', 'ListenerSet', 'HTTPRoute', 'GRPCRoute'],
-  [INGRESS_GROUP]: ['Ingress'],
-};
+const TARGETS: ReadonlyMap<string, readonly string[]> = new Map([
+  [GATEWAY_GROUP, ['Gateway', 'ListenerSet', 'HTTPRoute', 'GRPCRoute']],
+  [INGRESS_GROUP, ['Ingress']],
+]);
 
 /** A part of an object: a listener of a Gateway, a rule of a route; undefined: the whole of it. */
 export interface Part {
@@ -64,7 +64,7 @@ export class Policies {
       const problems = policy.targetRefs === undefined ? ['targetRefs cannot be read.'] : demandProblems(policy.demand);
       if (problems.length > 0) this.#invalid.set(policy, problems.join('\n'));
       for (const { group, kind, name, sectionName } of policy.targetRefs ?? []) {
-        if (!TARGETS[group]?.includes(kind)) continue;
+        if (!TARGETS.get(group)?.includes(kind)) continue;
         const whole: Part = { kind, namespace: policy.meta.namespace, name, section: undefined };
         const key = partKey({ ...whole, section: sectionName });
         this.#byPart.set(key, [...(this.#byPart.get(key) ?? []), policy]);

@@ -48,6 +48,8 @@ const WITHOUT_WORD: WrittenDemand = {
   },
   signature: { max_age: SIGNATURE_DEFAULTS.max_age, clock_tolerance: SIGNATURE_DEFAULTS.clock_tolerance },
   forward: { authorization: FORWARD.authorization },
+  // Of listeners: slow clients of one route take connections from all.
+  limits: { upload_rate: '512B', download_rate: '512B', rate_grace: '10s' },
 };
 
 /** A demand with the defaults of what another one says and it does not: whoever adds to it adds to them as well. */

@@ -138,6 +138,13 @@ test('a policy of a route does not go below the defaults of what the Gateway say
   assert.deepEqual(dpop, { max_age: '60s', clock_tolerance: '15s' });
   assert.deepEqual(forward, { authorization: 'remove' });
   assert.equal(signature.max_age, '60s');
+  const slow = 'limits: { upload_rate: none, download_rate: 1B, rate_grace: 1m, request_body: 1GiB }';
+  assert.deepEqual(ownRoute(world(PLAIN, policy(slow))).limits, {
+    upload_rate: '512B',
+    download_rate: '512B',
+    rate_grace: '10s',
+    request_body: '1GiB',
+  });
   const stricter = ownRoute(world(PLAIN, policy('dpop: { max_age: 20s, nonce: required }')));
   assert.deepEqual(stricter.dpop, { max_age: '20s', nonce: 'required' });
   const allowed = policy('dpop: { max_age: 90s }, forward: { authorization: bearer }', {
@@ -148,6 +155,15 @@ test('a policy of a route does not go below the defaults of what the Gateway say
   const { dpop: wider, forward: sent } = ownRoute(world(allowed, PLAIN, weaker));
   assert.deepEqual([wider.max_age, sent], ['90s', { authorization: 'bearer' }]);
 });
+
+for (const group of ['__proto__', 'constructor', 'toString', 'nobody.example']) {
+  test(`a policy for a target of the group ${group} is about nothing, and stops no translation`, () => {
+    const text = policy('require: mtls', { target: 'kind: HTTPRoute, name: evil' });
+    const result = world(PLAIN, text.replace('group: gateway.networking.k8s.io', `group: ${group}`));
+    assert.equal(isWithheld(result), false);
+    assertUnharmed(result);
+  });
+}
 
 test('routes of two kinds have different names, whatever their namespaces are called', () => {
   const call = `
