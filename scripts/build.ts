@@ -23,9 +23,13 @@ const REPLACED: readonly { readonly filter: RegExp; readonly importer?: RegExp; 
   {
     filter: /^undici$/,
     importer: /^(?!.*\/(?:node_modules|src\/controller)\/)/,
-    text: Object.entries(UNDICI)
-      .map(([name, file]) => `export { default as ${name} } from 'undici/lib/${file}';\n`)
-      .join(''),
+    text: [
+      ...Object.entries(UNDICI).map(([name, file]) => `export { default as ${name} } from 'undici/lib/${file}';`),
+      // As its index does: without this no dispatcher has request().
+      "import Dispatcher from 'undici/lib/dispatcher/dispatcher.js';",
+      "import api from 'undici/lib/api/index.js';",
+      'Object.assign(Dispatcher.prototype, api);',
+    ].join('\n'),
   },
   {
     filter: /\/marked-keys\.ts$/,

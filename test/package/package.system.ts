@@ -3,7 +3,11 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, realpathSync } from 'node:fs';
+import { createServer, get, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { once } from 'node:events';
 import { dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { ROOT } from '../../scripts/generate.ts';
 import { writePolicy } from '../support/gateway.ts';
@@ -65,6 +69,31 @@ describe('npm pack', () => {
     assert.equal(status, 0);
     assert.match(stdout, /The configuration is good: \d+ routes\.\n$/);
     assert.equal(run('validate').status, 64);
+  });
+
+  test('loads keys from an issuer, and forwards to an upstream', async (t) => {
+    const keys = readFileSync(join(dirname(writePolicy(t, {})), 'keys.json'));
+    const server = createServer((_, answer) => answer.end(keys)).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    t.after(() => server.close());
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const listeners = '[{ name: a, bind: "127.0.0.1:0", origins: ["http://localhost"] }]';
+    const config = `{ version: 1, listeners: ${listeners}, admin: { bind: "127.0.0.1:0" }, telemetry: { bind: "127.0.0.1:0" },
+      issuers: { login: { issuer: "https://login.example.com", audience: [api], keys: { jwks_uri: "${url}/keys" } } }, upstreams: { up: { targets: ["${url}"] } },
+      routes: [{ name: open, match: { path: /* }, upstream: up, require: public, weaker_than_defaults: [require] }] }`;
+    const gateway = new Command(
+      t,
+      ['serve', '--config', writePolicy(t, { files: { 'holdfast.yaml': config } })],
+      '',
+      command(),
+    );
+    const { listeners: bound } = await gateway.logged('serving');
+    await gateway.logged('keys loaded');
+    const [, port] = /:(\d+)$/.exec(String((bound as string[])[0])) ?? [];
+    const asked = get({ host: '127.0.0.1', port, path: '/x', headers: { host: 'localhost' } });
+    const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+    assert.equal(answer.statusCode, 200);
+    assert.deepEqual(JSON.parse(await text(answer)), JSON.parse(keys.toString()));
   });
 
   test('serves with worker threads, and ends with 0 on SIGTERM', async (t) => {
