@@ -81,7 +81,8 @@ describe('an outage of Redis', () => {
       answers.every((answer) => answer === 'unavailable'),
       answers.join(),
     );
-    assert.ok(took >= 49 && took < DEADLINE, String(took));
+    // A timer counts from the beginning of its turn of the loop, which may have been some milliseconds before.
+    assert.ok(took >= 40 && took < DEADLINE, String(took));
     await assertAway(store, 'timeout');
     redis.resume();
     await assertBack(store);
