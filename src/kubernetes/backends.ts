@@ -18,8 +18,11 @@ export interface ResolvedBackend {
 
 /** Characters that a name in a configuration has at most. */
 const NAME = 64;
-/** Addresses that a pod cannot have and the gateway's own host does: its operators' ports listen there. */
-const OWN = /^(?:127\.|0\.|169\.254\.|::$|::1$|fe[89ab])/i;
+/**
+ * Addresses that no pod has: those of the gateway's own host, where its operators' ports listen, in every spelling that holds one of
+ * IPv4 (`::/16`, NAT64); those of a link, where clouds answer about machines, and the one of AWS for IPv6; groups.
+ */
+const OWN = /^(?:127\.|0\.|169\.254\.|2(?:2[4-9]|[345]\d)\.|::|64:ff9b:|fe[89ab]|ff|fd00:ec2::254$)/i;
 /** Another protocol than HTTP: gRPC and HTTP/2 without TLS. */
 const H2C = 'kubernetes.io/h2c';
 const PLAIN = new Set([undefined, '', 'http', 'HTTP', 'tcp', 'kubernetes.io/ws', 'grpc', H2C]);

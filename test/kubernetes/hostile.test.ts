@@ -226,10 +226,13 @@ apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
 metadata: { name: s, namespace: evil, labels: { kubernetes.io/service-name: s } }
 ports: [{ name: w, port: 9901 }]
-endpoints: [{ addresses: [127.0.0.1] }, { addresses: ["::1"] }, { addresses: ["::ffff:127.0.0.1"] }, { addresses: [169.254.169.254] }, { addresses: ["fe80::1"] }, { addresses: [0.0.0.0] }, { addresses: ["a.example"] }, { addresses: [10.0.0.9] }]
+endpoints: [{ addresses: [127.0.0.1] }, { addresses: ["::1"] }, { addresses: ["::ffff:127.0.0.1"] }, { addresses: [169.254.169.254] }, { addresses: ["fe80::1"] }, { addresses: ["fd00:ec2::254"] }, { addresses: ["64:ff9b::7f00:1"] }, { addresses: ["::127.0.0.1"] }, { addresses: ["ff02::1"] }, { addresses: [224.0.0.1] }, { addresses: [0.0.0.0] }, { addresses: ["a.example"] }, { addresses: [10.0.0.9] }, { addresses: ["fd00:ec2::25"] }]
 `;
   const result = world(own, tenant('hostnames: [a.example.com], rules: [{ backendRefs: [{ name: s, port: 80 }] }]'));
-  assert.deepEqual(configurationOf(result)['upstreams']['evil.s.80'].targets, ['http://10.0.0.9:9901']);
+  assert.deepEqual(configurationOf(result)['upstreams']['evil.s.80'].targets, [
+    'http://10.0.0.9:9901',
+    'http://[fd00:ec2::25]:9901',
+  ]);
 });
 
 test('names as long as Kubernetes has them are told apart', () => {
