@@ -1,7 +1,7 @@
 // The build: one program of the sources and of the packages that they import, in dist/.
 //
 // One file per thread is read and compiled in a third of the time of 500, and what a thread does not load takes no memory
-// (docs/decisions/9701-one-program.md). Commands and rare features are parts that are loaded when they are needed.
+// (docs/decisions/0130-one-program.md). Commands and rare features are parts that are loaded when they are needed.
 
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

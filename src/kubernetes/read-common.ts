@@ -4,7 +4,7 @@ import { integer, items, type Json, mapping, mappings, asText, textMap, texts } 
 import type { AllowedNamespaces, Meta, ParentReference, Reference, Selector } from './objects.ts';
 
 export const GATEWAY_GROUP = 'gateway.networking.k8s.io';
-/** `.internal` is reserved for private use: no one else can register this name (docs/decisions/9501). */
+/** `.internal` is reserved for private use: no one else can register this name (docs/decisions/0124). */
 export const HOLDFAST_GROUP = 'holdfast.internal';
 
 /** What can be a name in Kubernetes, and in our own configuration a part of one. */

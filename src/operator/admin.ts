@@ -40,7 +40,7 @@ const FIELDS = {
  * @throws Error that names the address, where it cannot be bound (bind.ts)
  *
  * `POST /drain` is the one order, of the command `drain`: given from this machine or pod alone, over loopback or a unix socket, wherever
- * the port is bound, and by no page of a browser (decision 9302).
+ * the port is bound, and by no page of a browser (decision 117).
  * NOT checked: who asks; the default address is loopback.
  */
 export async function openAdmin(

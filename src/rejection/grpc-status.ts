@@ -16,7 +16,7 @@ export type GrpcStatus = keyof typeof GRPC_CODES;
 
 /**
  * The gRPC status that says what an HTTP status says: the mapping of google.rpc.Code, and for statuses that it leaves out the nearest.
- * 404 is UNIMPLEMENTED as in gRPC's own mapping (http-grpc-status-mapping.md): nothing is there, and no object is meant (decision 9101).
+ * 404 is UNIMPLEMENTED as in gRPC's own mapping (http-grpc-status-mapping.md): nothing is there, and no object is meant (decision 110).
  * 504 is DEADLINE_EXCEEDED and not UNAVAILABLE, which clients send again: the upstream may have done what it was asked (decision 72).
  */
 export const GRPC_STATUS = {

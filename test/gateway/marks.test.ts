@@ -59,7 +59,7 @@ class Search {
 }
 
 /**
- * The values that a refusal may show, by its reason (docs/decisions/9301): each by the one fact that cannot be mended without it. Of the
+ * The values that a refusal may show, by its reason (docs/decisions/0116): each by the one fact that cannot be mended without it. Of the
  * credentials of these tests they are a verified audience, thumbprints, and what is said to be issuer, key and type.
  */
 const SHOWN: Readonly<Record<string, readonly string[]>> = {

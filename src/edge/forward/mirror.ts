@@ -26,7 +26,7 @@ const memory = new BodyMemory();
 
 /**
  * The copies of one request, if it is one of the share that is copied. They are sent when the request has its turn and its body is here as a
- * whole; a body of more than 256 KiB, or for which there is no memory, makes none (docs/decisions/9203). Nothing of what becomes of them
+ * whole; a body of more than 256 KiB, or for which there is no memory, makes none (docs/decisions/0114). Nothing of what becomes of them
  * is heard by the request.
  * @returns undefined: there are none
  */

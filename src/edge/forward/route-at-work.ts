@@ -71,7 +71,7 @@ export type ChooseWay = () => RouteAtWork | undefined;
 
 /**
  * The ways of a route, each with its weight. By chance and not in turn: what a client asks for in a pattern would always meet the
- * same one. None takes the share of another, whatever becomes of its requests (docs/decisions/9200).
+ * same one. None takes the share of another, whatever becomes of its requests (docs/decisions/0111).
  * @param random from 0 to below 1
  */
 export function compileChoice(

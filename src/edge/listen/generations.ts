@@ -55,7 +55,7 @@ export interface OpenListener {
   /**
    * Serves everything, and tells clients that their connections end, so that none of those that send requests meets a closed connection
    * when `stop` comes: those of HTTP/1 with their next answer (`Connection: close`). Those of HTTP/2 are told by `stop` (decision 40);
-   * with `all` by GOAWAY now, or behind their first request if they connect later, since it is long until then (decision 9302).
+   * with `all` by GOAWAY now, or behind their first request if they connect later, since it is long until then (decision 117).
    */
   drain(whom: Draining): void;
   /**
