@@ -101,7 +101,7 @@ for (const [name, found] of [
       const rig = await startGrpc(t, POLICY);
       const caller = await startCaller(t, rig, found);
       const [scoped, missing] = [await caller.call('/scoped/x'), await caller.call('/nowhere/x')];
-      assert.deepEqual([scoped.code, missing.code], [7, 5]);
+      assert.deepEqual([scoped.code, missing.code], [7, 12]);
       assert.match(valueOf(scoped, 'www-authenticate'), /error="insufficient_scope".*scope="orders:write"/);
     });
   });
