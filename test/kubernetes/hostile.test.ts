@@ -18,66 +18,7 @@ import {
   statusOf,
   translated,
 } from '../support/manifests.ts';
-import { makeCertificate } from '../support/pki.ts';
-
-const pair = await makeCertificate({ names: ['*.example.com'] });
-
-const OPERATOR = `
-apiVersion: gateway.networking.k8s.io/v1
-kind: GatewayClass
-metadata: { name: hf }
-spec:
-  controllerName: ${CONTROLLER}
-  parametersRef: { group: holdfast.internal, kind: HoldfastParameters, namespace: system, name: p }
----
-apiVersion: holdfast.internal/v1alpha1
-kind: HoldfastParameters
-metadata: { name: p, namespace: system }
-spec:
-  floor: { require: public }
-  withoutPolicy: public
-  configuration:
-    issuers: { main: { issuer: "https://login.example", audience: [api], keys: { jwks_uri: "https://login.example/keys" } } }
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: { name: gw, namespace: infra }
-spec:
-  gatewayClassName: hf
-  allowedListeners: { namespaces: { from: All } }
-  listeners:
-    - { name: http, port: 80, protocol: HTTP, hostname: "*.example.com", allowedRoutes: { namespaces: { from: All } } }
-    - { name: https, port: 443, protocol: HTTPS, hostname: "*.example.com", tls: { certificateRefs: [{ name: cert }] }, allowedRoutes: { namespaces: { from: All } } }
----
-apiVersion: holdfast.internal/v1alpha1
-kind: HoldfastPolicy
-metadata: { name: floor, namespace: infra }
-spec:
-  targetRefs: [{ group: gateway.networking.k8s.io, kind: Gateway, name: gw }]
-  require: dpop
-  issuers: [main]
-  scope: [api]
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: { name: good, namespace: shop }
-spec:
-  parentRefs: [{ name: gw, namespace: infra }]
-  hostnames: [shop.example.com]
-  rules: [{ matches: [{ path: { value: /orders } }], backendRefs: [{ name: shop, port: 80 }] }]
----
-apiVersion: v1
-kind: Service
-metadata: { name: shop, namespace: shop }
-spec: { ports: [{ name: w, port: 80 }] }
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: { name: shop, namespace: shop, labels: { kubernetes.io/service-name: shop } }
-ports: [{ name: w, port: 80 }]
-endpoints: [{ addresses: [10.0.0.1] }]
-`;
-const SECRET = secretOf('infra', 'cert', pair);
+import { GATEWAY_PAIR, GATEWAY_SECRET, sharedGateway } from '../support/shared-gateway.ts';
 
 const tenant = (spec: string, name = 'evil') => `
 apiVersion: gateway.networking.k8s.io/v1
@@ -85,7 +26,7 @@ kind: HTTPRoute
 metadata: { name: ${name}, namespace: evil }
 spec: { parentRefs: [{ name: gw, namespace: infra }], ${spec} }
 `;
-const world = (...texts: readonly string[]) => translated(OPERATOR, SECRET, ...texts);
+const world = (...texts: readonly string[]) => translated(sharedGateway(), GATEWAY_SECRET, ...texts);
 
 /** Routes that lead somewhere. */
 const leading = (result: ReturnType<typeof world>) => routesOf(result).filter(({ respond }) => respond === undefined);
@@ -247,10 +188,10 @@ test('names as long as Kubernetes has them are told apart', () => {
 });
 
 test('no key and no certificate gets into a status, an event or a message', () => {
-  const result = world(secretOf('evil', 'cert', { cert: pair.key, key: pair.cert }));
+  const result = world(secretOf('evil', 'cert', { cert: GATEWAY_PAIR.key, key: GATEWAY_PAIR.cert }));
   const told = JSON.stringify([result.statuses, result.events, result.effective]);
   assert.equal(told.includes('BEGIN'), false);
-  assert.equal(told.includes(pair.key.split('\n')[1] ?? ''), false);
+  assert.equal(told.includes(GATEWAY_PAIR.key.split('\n')[1] ?? ''), false);
 });
 
 test('a status tells a tenant nothing of the Secrets of others', () => {
@@ -269,8 +210,8 @@ spec:
 
 test('the order in which objects are listed changes nothing', () => {
   const objects = manifests(
-    OPERATOR,
-    SECRET,
+    sharedGateway(),
+    GATEWAY_SECRET,
     tenant(`hostnames: [shop.example.com], rules: [{}]`),
     `${POLICY} { ${TARGET}, require: mtls }`,
   );
@@ -296,7 +237,7 @@ function altered(value: Loose, path: readonly number[], put: Loose): Loose {
 }
 
 test('whatever of a tenant is missing or odd: nothing throws, and the floor holds', () => {
-  const own = manifests(OPERATOR, SECRET);
+  const own = manifests(sharedGateway(), GATEWAY_SECRET);
   const theirs = manifests(
     tenant(
       `hostnames: [a.example.com, "*.example.com"], rules: [{ name: x, matches: [{ path: { type: Exact, value: /a }, method: GET, headers: [{ name: a, value: b }], queryParams: [{ name: a, value: b }] }], filters: [{ type: RequestHeaderModifier, requestHeaderModifier: { set: [{ name: X-A, value: a }] } }, { type: URLRewrite, urlRewrite: { path: { type: ReplaceFullPath, replaceFullPath: /x } } }], backendRefs: [{ name: s, port: 80, weight: 1 }], timeouts: { request: 1s } }]`,

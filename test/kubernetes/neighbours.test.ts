@@ -2,66 +2,14 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { conditionOf, CONTROLLER, routesOf, secretOf, statusOf, translated } from '../support/manifests.ts';
+import { conditionOf, routesOf, secretOf, statusOf, translated } from '../support/manifests.ts';
 import { makeCertificate } from '../support/pki.ts';
+import { GATEWAY_SECRET, sharedGateway } from '../support/shared-gateway.ts';
 
-const pair = await makeCertificate({ names: ['*.example.com'] });
-const OPERATOR = `
-apiVersion: gateway.networking.k8s.io/v1
-kind: GatewayClass
-metadata: { name: hf }
-spec:
-  controllerName: ${CONTROLLER}
-  parametersRef: { group: holdfast.internal, kind: HoldfastParameters, namespace: system, name: p }
----
-apiVersion: holdfast.internal/v1alpha1
-kind: HoldfastParameters
-metadata: { name: p, namespace: system }
-spec:
-  floor: { require: public }
-  withoutPolicy: public
-  configuration:
-    issuers: { main: { issuer: "https://login.example", audience: [api], keys: { jwks_uri: "https://login.example/keys" } } }
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: { name: gw, namespace: infra }
-spec:
-  gatewayClassName: hf
-  allowedListeners: { namespaces: { from: All } }
-  listeners:
-    - { name: http, port: 80, protocol: HTTP, hostname: "*.example.com", allowedRoutes: { namespaces: { from: All } } }
-    - { name: https, port: 443, protocol: HTTPS, hostname: "*.example.com", tls: { certificateRefs: [{ name: cert }] }, allowedRoutes: { namespaces: { from: All } } }
----
-apiVersion: holdfast.internal/v1alpha1
-kind: HoldfastPolicy
-metadata: { name: floor, namespace: infra }
-spec:
-  targetRefs: [{ group: gateway.networking.k8s.io, kind: Gateway, name: gw }]
-  require: dpop
-  issuers: [main]
-  scope: [api]
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: { name: good, namespace: shop }
-spec:
-  parentRefs: [{ name: gw, namespace: infra }]
-  hostnames: [shop.example.com]
-  rules: [{ matches: [{ path: { value: /orders } , headers: [{name: X-Ver, value: "2"}]}], filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: X-Team, value: shop}]}}], backendRefs: [{ name: shop, port: 80 }] }]
----
-apiVersion: v1
-kind: Service
-metadata: { name: shop, namespace: shop }
-spec: { ports: [{ name: w, port: 80 }] }
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: { name: shop, namespace: shop, labels: { kubernetes.io/service-name: shop } }
-ports: [{ name: w, port: 80 }]
-endpoints: [{ addresses: [10.0.0.1] }]
-`;
-const SECRET = secretOf('infra', 'cert', pair);
+/** By a field that others may not take from it, and with an edit of another one. */
+const OPERATOR = sharedGateway(
+  '{ matches: [{ path: { value: /orders }, headers: [{ name: X-Ver, value: "2" }] }], filters: [{ type: RequestHeaderModifier, requestHeaderModifier: { set: [{ name: X-Team, value: shop }] } }], backendRefs: [{ name: shop, port: 80 }] }',
+);
 const tenant = (spec: string, name = 'evil', ns = 'evil') => `
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
@@ -81,7 +29,7 @@ kind: HoldfastPolicy
 metadata: { name: ${name}, namespace: ${namespace} }
 spec: { targetRefs: [{ group: gateway.networking.k8s.io, ${target} }], ${keys} }
 `;
-const world = (...texts: readonly string[]) => translated(OPERATOR, SECRET, ...texts);
+const world = (...texts: readonly string[]) => translated(OPERATOR, GATEWAY_SECRET, ...texts);
 
 const PLAIN = tenant('hostnames: [evil.example.com], rules: [{}]');
 const routeOf = (result: ReturnType<typeof world>, name: string) => routesOf(result).find((one) => one.name === name);

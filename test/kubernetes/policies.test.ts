@@ -2,25 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { conditionOf, CONTROLLER, type Loose, routesOf, statusOf, translated } from '../support/manifests.ts';
+import { conditionOf, type Loose, routesOf, statusOf, translated } from '../support/manifests.ts';
+import { classWith } from '../support/shared-gateway.ts';
 
-const strictClass = (spec: string) => `
-apiVersion: gateway.networking.k8s.io/v1
-kind: GatewayClass
-metadata: { name: hf }
-spec:
-  controllerName: ${CONTROLLER}
-  parametersRef: { group: holdfast.internal, kind: HoldfastParameters, namespace: system, name: p }
----
-apiVersion: holdfast.internal/v1alpha1
-kind: HoldfastParameters
-metadata: { name: p, namespace: system }
-spec: ${spec}
-`;
 const ISSUERS = `configuration: { issuers: {
   main: { issuer: "https://login.example", audience: [api], keys: { jwks_uri: "https://login.example/keys" } },
   other: { issuer: "https://other.example", audience: [api], keys: { jwks_uri: "https://other.example/keys" } } } }`;
-const CLASS = strictClass(`{ floor: { require: public }, withoutPolicy: public, ${ISSUERS} }`);
+const CLASS = classWith(`{ floor: { require: public }, withoutPolicy: public, ${ISSUERS} }`);
 const CLUSTER = `
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
@@ -79,20 +67,20 @@ const verdict = (result: ReturnType<typeof translated>, name: string, type = 'Ac
 describe('a route without a policy', () => {
   test('demands the holder, unless the class says something else', () => {
     assert.deepEqual(
-      requirements(translated(strictClass(`{ ${ISSUERS.replace(/other: .*/, '} }')} }`), CLUSTER)),
+      requirements(translated(classWith(`{ ${ISSUERS.replace(/other: .*/, '} }')} }`), CLUSTER)),
       everywhere('sender-constrained'),
     );
   });
 
   test('is withheld where the class has no issuer that could make a token', () => {
-    const result = translated(strictClass('{}'), CLUSTER);
+    const result = translated(classWith('{}'), CLUSTER);
     assert.deepEqual(requirements(result), everywhere(503));
     const [parent] = statusOf(result, 'HTTPRoute', 'r').parents;
     assert.equal(conditionOf(parent.conditions, 'holdfast.internal/PolicyAffected'), 'True Withheld');
   });
 
   test('is withheld on a public floor, unless the class says that such routes are public', () => {
-    assert.deepEqual(requirements(translated(strictClass('{ floor: { require: public } }'), CLUSTER)), everywhere(503));
+    assert.deepEqual(requirements(translated(classWith('{ floor: { require: public } }'), CLUSTER)), everywhere(503));
     assert.deepEqual(requirements(translated(CLASS, CLUSTER)), everywhere('public'));
   });
 });
