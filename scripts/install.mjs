@@ -14,6 +14,9 @@ const INSTALLS = [20, 19];
 const RUNS = readEngine();
 const LOCAL_NODE = join(ROOT, 'node_modules', '.bin', process.platform === 'win32' ? 'node.cmd' : 'node');
 
+/** Milliseconds: npm can wait for ever for an answer that was lost on its way. */
+const PATIENCE = 10 * 60_000;
+
 const say = (text) => process.stderr.write(`${text}\n`);
 
 function stop(text) {
@@ -64,7 +67,7 @@ function npm(...args) {
   const { npm_execpath: script, npm_node_execpath: node = process.execPath } = process.env;
   const [command, first] = script?.endsWith('.js') ? [node, [script]] : ['npm', []];
   const shell = process.platform === 'win32' && command === 'npm';
-  return spawnSync(command, [...first, ...args], { cwd: ROOT, stdio: ['ignore', 2, 2], shell });
+  return spawnSync(command, [...first, ...args], { cwd: ROOT, stdio: ['ignore', 2, 2], shell, timeout: PATIENCE });
 }
 
 function install() {
@@ -75,7 +78,13 @@ function install() {
   const began = Date.now();
   // Not `npm ci`: it wants the packages for every other platform in the lock file as well, and a registry mirror that
   // lacks one of them cannot put it there. --no-save leaves package-lock.json as it is.
-  const { status, error } = npm('install', '--no-save', '--include=dev', '--include=optional', '--loglevel=error');
+  const installs = () => npm('install', '--no-save', '--include=dev', '--include=optional', '--loglevel=error');
+  let { status, error } = installs();
+  if (error?.code === 'ETIMEDOUT') {
+    say(`holdfast: npm install did not end in ${PATIENCE / 60_000} minutes; once more …`);
+    ({ status, error } = installs());
+  }
+  if (error?.code === 'ETIMEDOUT') stop('npm install does not end: is the package registry reached?');
   if (error) stop(`npm could not be started (${error.code}): install npm beside Node, then run this command again`);
   if (status !== 0) stop('npm install failed, see above; correct that and run this command again');
   checkLocalNode();
