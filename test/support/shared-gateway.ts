@@ -1,4 +1,4 @@
-// A Gateway that tenants share, with its floor, one good tenant, and classes with parameters.
+// A Gateway that tenants share: its class, its floor, and one good tenant.
 
 import { makeCertificate } from './pki.ts';
 import { CONTROLLER, secretOf } from './manifests.ts';
