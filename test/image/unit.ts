@@ -1,7 +1,7 @@
 // The unit of deploy/systemd at work under a real systemd, by the steps of the page.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -99,6 +99,12 @@ async function removeGroup(group: string): Promise<void> {
   }
 }
 
+/** Whether it is a Node before 26. */
+function isTooOld(node: string): boolean {
+  const { stdout } = spawnSync(node, ['--version'], { encoding: 'utf8' });
+  return Number(/^v(\d+)\./.exec(stdout ?? '')?.[1] ?? 26) < 26;
+}
+
 describe('the unit of deploy/systemd', { skip }, () => {
   before(async () => await findProgram('systemd-analyze'), INSTALLING);
 
@@ -114,7 +120,8 @@ describe('the unit of deploy/systemd', { skip }, () => {
 
   test('says which Node it needs where there is an older one', async (t) => {
     const old = '/usr/bin/node';
-    if (!existsSync(old)) return t.skip('no older Node is here');
+    // A machine may have none, or one that is new enough: then test/package/launcher.test.ts alone shows what is said.
+    if (!isTooOld(old)) return t.skip('/usr/bin/node is not an older Node');
     const told = await boot(t, await install(t, old));
     assert.match(told.running, /^ActiveState=(?:failed|activating)$/m);
     assert.match(told.log, /holdfast: needs Node 26\.0\.0 or later, and this is Node \d/);
