@@ -117,16 +117,16 @@ spec:
 `;
 
 /** The address of a Gateway, when it is programmed. */
-export async function addressOf(cluster: Cluster, gateway: string): Promise<string> {
+export async function addressOf(cluster: Cluster, gateway: string, namespace = 'shop'): Promise<string> {
   await cluster.kubectl([
-    '--namespace=shop',
+    `--namespace=${namespace}`,
     'wait',
     '--for=condition=Programmed',
     `gateway/${gateway}`,
     '--timeout=120s',
   ]);
   return await cluster.kubectl([
-    '--namespace=shop',
+    `--namespace=${namespace}`,
     'get',
     'gateway',
     gateway,

@@ -71,7 +71,8 @@ export async function assertCounted(gateway: TestGateway, refusals: readonly Ref
   );
 }
 
-function checkAnswer(answer: Answered, { reason, status, challenges, fields = {} }: Refusal): void {
+/** The answer is the one that the refusal describes, in everything. */
+export function checkAnswer(answer: Answered, { reason, status, challenges, fields = {} }: Refusal): void {
   assert.equal(answer.status, status);
   const body: Record<string, unknown> = JSON.parse(answer.body);
   const members = Object.keys(body).filter((name) => name !== 'what' && name !== 'differs');

@@ -109,8 +109,8 @@ export interface TestUpstream {
   arrived: (request: IncomingMessage, response: ServerResponse) => void;
 }
 
-/** A plain HTTP server that records what it gets and answers 200 until told otherwise. */
-export async function startUpstream(t: Closing): Promise<TestUpstream> {
+/** A plain HTTP server that records what it gets and answers 200 until told otherwise. @param address of this machine */
+export async function startUpstream(t: Closing, address = '127.0.0.1'): Promise<TestUpstream> {
   const seen: Seen[] = [];
   const server = createServer((request, response) => {
     const { method = '', url: target = '', rawHeaders } = request;
@@ -120,7 +120,7 @@ export async function startUpstream(t: Closing): Promise<TestUpstream> {
     request.setEncoding('latin1').on('data', (chunk: string) => (record.body += chunk));
     request.on('end', () => upstream.answer(request, response));
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(0, address);
   await once(server, 'listening');
   t.after(async () => {
     server.close();
@@ -128,7 +128,7 @@ export async function startUpstream(t: Closing): Promise<TestUpstream> {
     await once(server, 'close');
   });
   const upstream: TestUpstream = {
-    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    origin: `http://${address}:${(server.address() as AddressInfo).port}`,
     seen,
     answer: (_request, response) => response.end('from the upstream'),
     arrived: () => {},

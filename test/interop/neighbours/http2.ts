@@ -31,9 +31,14 @@ export const REQUESTS: Readonly<Record<string, Fields>> = {
   },
 };
 
-/** Sends one request, and waits for whatever becomes of it. @returns its status; undefined: the stream or the connection was closed */
-export async function sendHttp2(t: TestContext, port: number, fields: Fields): Promise<number | undefined> {
-  const session = connect(`https://127.0.0.1:${port}`, { ca: SERVER_CA.cert, servername: HOST });
+/** Sends one request, and waits for whatever becomes of it. @param to port of loopback, or another address with its port @returns its status; undefined: the stream or the connection was closed */
+export async function sendHttp2(
+  t: Pick<TestContext, 'after'>,
+  to: number | string,
+  fields: Fields,
+): Promise<number | undefined> {
+  const authority = typeof to === 'number' ? `127.0.0.1:${to}` : to;
+  const session = connect(`https://${authority}`, { ca: SERVER_CA.cert, servername: HOST });
   t.after(() => session.destroy());
   session.on('error', () => {}); // the stream says it
   const stream = session.request({ ':path': '/x', ':authority': HOST, ...fields }, { endStream: true });

@@ -11,7 +11,7 @@ import { portOf, startTestGateway, type TestGateway } from '../../support/gatewa
 export const DEPLOY = join(import.meta.dirname, '../../../deploy');
 
 /** Everything is public but /admin/*, and the routes of the quickstart are there for its scenes. @param upstream of all; '' where none is */
-const routes = (upstream: string) =>
+export const routes = (upstream: string) =>
   `
 name: open, match: { path: /* }, require: public, encoded: [slash], weaker_than_defaults: [require, encoded]
 name: admin, match: { path: /admin/* }, require: dpop
@@ -61,7 +61,11 @@ const proxying = (port: number) => ({
   routes: routes(', upstream: raw'),
 });
 
-async function startRawUpstream(t: TestContext): Promise<{ upstream: RawUpstream; port: number }> {
+/** @param address of this machine */
+export async function startRawUpstream(
+  t: Pick<TestContext, 'after'>,
+  address = '127.0.0.1',
+): Promise<{ upstream: RawUpstream; port: number }> {
   const upstream = new RawUpstream();
   const body = 'from the upstream';
   upstream.script = perRequest(({ socket, requests }, nth) => {
@@ -69,7 +73,7 @@ async function startRawUpstream(t: TestContext): Promise<{ upstream: RawUpstream
     socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${head ? '' : body}`);
   });
   const server = createServer((socket) => upstream.admit(socket));
-  server.listen(0, '127.0.0.1');
+  server.listen(0, address);
   await once(server, 'listening');
   t.after(async () => {
     server.close();

@@ -18,8 +18,14 @@ const PARTIES = {
 };
 const [HOLDER, THIEF] = [await makeKey(), await makeKey()];
 
-/** @param port of the proxy */
-export async function setStage(port: number, { gateway }: Rig): Promise<Stage> {
+/** As much of a gateway and its upstream as a scene needs. */
+export interface SceneRig {
+  readonly gateway: Pick<Rig['gateway'], 'now'>;
+  readonly upstream: Rig['upstream'];
+}
+
+/** @param port of the proxy @param to its address; loopback otherwise */
+export async function setStage(port: number, { gateway }: SceneRig, to?: string): Promise<Stage> {
   const token = (kind: string, claims: Record<string, unknown> = {}) =>
     makeToken(ISSUER_KEY, gateway.now(), { claims: { client_id: `${kind}-client`, ...claims } });
   // Proofs dated before the replay store remembers, to the second, would need a nonce.
@@ -39,7 +45,11 @@ export async function setStage(port: number, { gateway }: Rig): Promise<Stage> {
       const trace = randomUUID();
       const client = PARTIES[party];
       const lines = [...Object.entries(fields), [TRACE_FIELD, trace] as const];
-      const answered = await sendRequest(port, method, path, { fields: lines, ...(client && { client }) });
+      const answered = await sendRequest(port, method, path, {
+        fields: lines,
+        ...(to !== undefined && { to }),
+        ...(client && { client }),
+      });
       const answer = { status: answered.status, fields: fieldsOf(answered.fields.lines), body: answered.body };
       return { answer, trace };
     },
@@ -62,7 +72,7 @@ export interface Played {
   readonly saw: string;
 }
 
-export async function playScene(scene: Scene, stage: Stage, { upstream }: Rig): Promise<Played> {
+export async function playScene(scene: Scene, stage: Stage, { upstream }: Pick<SceneRig, 'upstream'>): Promise<Played> {
   const exchanges = await scene.play(stage);
   const reasons = exchanges.map(({ answer }) => /"reason":"(\w+)"/.exec(answer.body)?.[1]);
   const trace = exchanges.at(-1)?.trace ?? '';

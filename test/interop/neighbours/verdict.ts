@@ -22,8 +22,11 @@ export interface Verdict {
 const QUIET = 1500;
 
 /** @returns everything that the proxy answered until it closed, or fell silent */
-async function send(port: number, bytes: string): Promise<string> {
-  const socket = connect({ host: '127.0.0.1', port, servername: HOST, ca: SERVER_CA.cert });
+export async function sendBytes(
+  to: { readonly address: string; readonly port: number },
+  bytes: string,
+): Promise<string> {
+  const socket = connect({ host: to.address, port: to.port, servername: HOST, ca: SERVER_CA.cert });
   let text = '';
   socket.on('data', (chunk: Buffer) => {
     text += chunk.toString('latin1');
@@ -45,7 +48,7 @@ const OWN_PATHS = /^\/admin\/(?:hidden|last)$/;
 export async function play(port: number, { gateway, upstream }: Rig, { bytes, name }: Attack): Promise<Verdict> {
   const logged = gateway.log.length;
   const before = new Map(upstream.connections.map((one) => [one, one.text.length]));
-  const answer = await send(port, bytes);
+  const answer = await sendBytes({ address: '127.0.0.1', port }, bytes);
   const got: Message[] = [];
   for (const connection of upstream.connections) {
     const read = () => readForwarded(connection.text.slice(before.get(connection) ?? 0));
@@ -72,7 +75,7 @@ const settled = (upstream: Rig['upstream'], so: () => boolean) =>
   );
 
 /** A proxy may send HTTP/1.0, which ends a message like HTTP/1.1 but for chunks. */
-function readForwarded(text: string) {
+export function readForwarded(text: string) {
   const old = /^[A-Z-]+ \S+ HTTP\/1\.0\r\n/.test(text) && !/\r\ntransfer-encoding:/i.test(text);
   return readRequests(old ? text.replace('HTTP/1.0', 'HTTP/1.1') : text);
 }
