@@ -2,6 +2,7 @@
 
 import { KNOWN_CERTIFICATE_FIELDS } from '../certificate/formats.ts';
 import { squeezeName } from '../http/field.ts';
+import type { SignatureRules } from '../signature/message-signature.ts';
 import { FOREIGN_FIELDS, FOREIGN_PREFIXES } from './foreign-fields.ts';
 import type { FieldStanding, Listener, ManagedFields, Route } from './policy.ts';
 
@@ -25,17 +26,25 @@ const SQUEEZED_PREFIXES = FOREIGN_PREFIXES.map(squeezeName);
 /** Free under their own names, which Node's parser judges; `Content_Length` is one more length to a server that follows CGI. */
 const FRAMING = ['content-length', 'transfer-encoding'];
 
-/** Guarded where a route demands signatures, with the fields that it names: an imitation is covered by none. */
+/** What signs a request, beside the fields that a route names. */
 const SIGNED = ['content-digest', 'signature', 'signature-input'];
 
 /**
+ * The fields of which a signed request may have no imitations, by what these have in common with them: an imitation is covered by
+ * no signature. On other routes they are fields like any others.
+ */
+export function signedFields({
+  components,
+}: Pick<SignatureRules, 'components'>): ReadonlyMap<string, readonly string[]> {
+  return Map.groupBy(new Set([...SIGNED, ...components]), squeezeName);
+}
+
+/**
  * The names over all routes and listeners: what one route sets must not come from the client on another one that leads to the
- * same upstream; and the field of the request id. What a signature has to cover is guarded the same way. Takes names in any case. Does not check that they are field names (config/compile/field.ts).
+ * same upstream; and the field of the request id. Takes names in any case. Does not check that they are field names (config/compile/field.ts).
  */
 export function compileManagedFields(
-  routes: readonly (Pick<Route, 'forward'> & {
-    readonly demand?: Pick<Route['demand'], 'signature'>;
-  })[],
+  routes: readonly Pick<Route, 'forward'>[],
   listeners: readonly Pick<Listener, 'clientCertificateFrom'>[],
   requestId?: string,
 ): ManagedFields {
@@ -54,8 +63,7 @@ export function compileManagedFields(
     ...(requestId === undefined ? [] : [requestId]),
   ];
   const names = new Set(all.map((name) => name.toLowerCase()));
-  const signed = routes.flatMap(({ demand }) => (demand?.signature ? [...SIGNED, ...demand.signature.components] : []));
-  const guarded = new Set([...FRAMING, ...signed]);
+  const guarded = new Set(FRAMING);
   return {
     names,
     guarded,

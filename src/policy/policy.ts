@@ -101,6 +101,8 @@ export interface Route {
   readonly demand: Demand;
   /** Evaluated beside the real demand, never enforced. */
   readonly shadow: Demand | undefined;
+  /** Of the fields that sign its requests: lower-cased names by what imitations have in common with them. Absent: none has to. */
+  readonly signed?: ReadonlyMap<string, readonly string[]>;
   readonly challenge: ChallengeTerms;
   readonly encodedSlash: boolean;
   /** Of the path for the upstream, after every check; absent: as received. */

@@ -206,7 +206,7 @@ function takingGroup(table: RouteTable, question: RouteQuestion): RouteGroup | u
 
 /**
  * The one route that takes a request. Rejections: `request_malformed` for an encoded slash that the route does not admit and for a
- * disguised path; `field_forbidden` for a field that routes ask for and an upstream would see otherwise; `route_not_found`, also where a route has host, path and method and the request has not its fields or parameters;
+ * disguised path; `field_forbidden` for a field that routes ask for, or that signs requests of the route, and that an upstream would see otherwise; `route_not_found`, also where a route has host, path and method and the request has not its fields or parameters;
  * `method_not_allowed` with the group's `Allow` (RFC 9110 §15.5.6).
  * Does not look at credentials or CORS preflights (those use the group first).
  */
@@ -218,7 +218,9 @@ export function chooseRoute(
   const route = group && findRoute(table, question, group);
   // The path decides that this is malformed; only a route can say that it is meant so (C0.13).
   if (question.encodedSlash && !route?.encodedSlash) return reject('request_malformed', { what: '%2F' });
-  const hidden = group && !isPlain(group, route, question) ? hiddenField(table, question, group) : undefined;
+  const hidden =
+    (group && !isPlain(group, route, question) ? hiddenField(table, question, group) : undefined) ??
+    (route?.signed && hiddenAmong(question.message.rawHeaders, route.signed));
   if (hidden !== undefined) return reject('field_forbidden', { what: hidden });
   if (isDisguised(table, question)) return reject('request_malformed', { what: 'encoded delimiter' });
   if (group === undefined) return reject('route_not_found', { what: 'path', ...nearby(table, question) });

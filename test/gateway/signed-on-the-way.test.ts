@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { describe, it, type TestContext } from 'node:test';
 import { type RequestWishes, startTestGateway } from '../support/gateway.ts';
 import { openWebSocket, refusal, say, startWebSockets } from '../support/websockets.ts';
+import { dpop } from './credentials.ts';
 import { makeSigned, sendSigned, type SignedRequest } from './signed-requests.ts';
 
 const ROUTES = `
@@ -61,6 +62,17 @@ describe('fields that were added on the way', () => {
       assert.deepEqual([answer.reason, gateway.upstream.seen.length], ['field_forbidden', 0], name);
     }
     assert.equal((await sendSigned(gateway, {}, adding('X_Other', 'k2'))).status, 200);
+  });
+
+  it('where nothing is signed the same name is one like any other', async (t) => {
+    const gateway = await start(t);
+    for (const name of ['Idempotency_Key', 'Content_Digest', 'Signature_Input']) {
+      const wishes = { fields: [[name, 'k2']] as const };
+      assert.equal((await dpop(gateway, 'GET', '/plain/1', wishes)).status, 200, name);
+      assert.equal(gateway.upstream.seen.at(-1)?.fields.one(name), 'k2');
+    }
+    const named = { fields: [['Connection', 'Idempotency-Key']] as const };
+    assert.equal((await dpop(gateway, 'GET', '/plain/1', named)).status, 200);
   });
 
   it('a signed request does not become a WebSocket', async (t) => {

@@ -120,7 +120,9 @@ export function checkEdits(
       return wrongName(lower);
     };
     checkNames(compilation, [...at, 'request_fields'], written?.request_fields, (lower) => {
-      if (checkFieldName(managed, lower) !== 'free') return 'is what only the gateway may say to an upstream';
+      const isImitation = route.signed?.get(squeezeName(lower))?.includes(lower) === false;
+      if (isImitation || checkFieldName(managed, lower) !== 'free')
+        return 'is what only the gateway may say to an upstream';
       if (tracing !== undefined && /^(?:traceparent|tracestate)$/.test(lower)) return 'is written by tracing';
       return both(lower);
     });

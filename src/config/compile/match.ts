@@ -1,5 +1,6 @@
 // Compilation of matches: hosts, paths, methods, fields and query as requests have them.
 
+import { squeezeName } from '../../http/field.ts';
 import { isKnownMethod } from '../../http/method.ts';
 import { readAuthority, readRequestPath } from '../../http/uri.ts';
 import { checkFieldName, compileManagedFields } from '../../policy/managed-fields.ts';
@@ -111,12 +112,12 @@ export function checkMatchedFields(
   listeners: readonly Listener[],
   requestId: string | undefined,
 ): void {
-  const withoutMatches = [...routes.keys()].map(({ forward, demand }) => ({ forward, demand }));
-  const managed = compileManagedFields(withoutMatches, listeners, requestId);
-  for (const [{ match }, at] of routes) {
+  const managed = compileManagedFields([...routes.keys()], listeners, requestId);
+  for (const [{ match, signed }, at] of routes) {
     warnOfUnseenFields(compilation, at, match, listeners);
     for (const { name } of match.headers ?? []) {
-      const standing = checkFieldName(managed, name);
+      const isImitation = signed?.get(squeezeName(name))?.includes(name) === false;
+      const standing = isImitation ? 'forbidden' : checkFieldName(managed, name);
       if (standing === 'free' || wrongMatchedField(name) !== undefined) continue;
       const written = Object.keys(compilation.read.config.routes[Number(at[1])]?.match.headers ?? {});
       compilation.problem(

@@ -9,6 +9,7 @@ import { compileChallenge, compileDemands, type RouteConfig } from './demand.ts'
 import { checkFields, compileForward } from './forward.ts';
 import { compileDestination, refuseWhereDecided } from './destination.ts';
 import { compileRouteLimit } from './rate-limit.ts';
+import { signedFields } from '../../policy/managed-fields.ts';
 import { compileRewrite } from './rewrite.ts';
 import { compileFieldEdits } from './edits.ts';
 import { compileResource } from './resource.ts';
@@ -75,6 +76,7 @@ function compileRoute(compilation: Compilation, at: ConfigPath, config: RouteCon
       : { upstream: NO_UPSTREAM, own }),
     demand,
     shadow,
+    ...(demand.signature && { signed: signedFields(demand.signature) }),
     challenge: compileChallenge(demand, config.resource?.identifier),
     encodedSlash: config.encoded.includes('slash'),
     ...compileRetries(compilation, at, config),
