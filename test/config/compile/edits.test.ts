@@ -54,6 +54,15 @@ describe('fields that no edit may name', () => {
     assert.match(compiled.problems[0]?.message ?? '', /^is what only the gateway may say to an upstream/);
   });
 
+  test('an imitation of a field that signs requests is refused on their route alone', () => {
+    const signature = 'signature: { components: [x-team] }';
+    const setting = (name: string) => edit('request_fields', 'set', name);
+    assert.equal(problems(`${setting('X_Team')}, ${signature}`).length, 1);
+    assert.deepEqual(problems(`${setting('X-Team')}, ${signature}`), []);
+    const other = `- { name: b, match: { path: /b }, upstream: orders, ${signature} }`;
+    assert.deepEqual(problems('', { routes: `${route(setting('X_Team'))}\n${other}` }), []);
+  });
+
   test('fields of other keys are theirs: tracing, interaction_id, rate_limit', () => {
     const tracing = { more: 'tracing: { otlp_endpoint: "http://127.0.0.1:4318" }\n' };
     assert.deepEqual(problems(edit('request_fields', 'set', 'Traceparent'), tracing), ['is written by tracing']);

@@ -71,6 +71,16 @@ describe('conditions', () => {
     const imitated = 'imitates a field of the gateway, with which every request is refused, expected another one';
     for (const name of ['X_Auth_Subject', 'Content_Length', 'X_Forwarded_For'])
       assertProblems({ routes: route(`headers: { ${name}: «x }`) }, [`routes[0].match.headers.${name}: ${imitated}`]);
+    const signed = (name: string, on: string) =>
+      `- { name: a, match: { path: /a, headers: { ${name}: ${on} } }, upstream: orders, signature: { components: [x-team] } }`;
+    assertProblems({ routes: signed('X_Team', '«x') }, [`routes[0].match.headers.X_Team: ${imitated}`]);
+    assertProblems({ routes: signed('X-Team', 'x') }, []);
+    assertProblems(
+      {
+        routes: `${signed('X-Team', 'x')}\n- { name: b, match: { path: /b, headers: { X_Team: x } }, upstream: orders }`,
+      },
+      [],
+    );
     assertProblems(
       {
         routes: `${route('headers: { X-Tenant: «a }')}\n- { name: b, match: { path: /b }, upstream: orders, forward: { remove: [X-Tenant] } }`,

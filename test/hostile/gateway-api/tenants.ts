@@ -339,6 +339,21 @@ const HOSTS: readonly TenantAttack[] = [
     ],
   },
   {
+    what: 'signatures that cover a field of others',
+    objects: own() + policy('signature: { components: [x-team, content-type] }'),
+    asked: [
+      atShop('/orders/1', {
+        fields: [
+          ['X_Team', 'a'],
+          ['Content_Digest', 'b'],
+          ['Content.Type', 'c'],
+        ],
+      }),
+      { claims: GOOD, fields: [['X_Team', 'a']], fate: '400 field_forbidden' },
+      { claims: GOOD, fate: '401 signature_missing' },
+    ],
+  },
+  {
     what: 'a listener for the host of another, and a wider one',
     objects: `
 apiVersion: ${GATEWAY_API}/v1
