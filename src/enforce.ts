@@ -81,20 +81,33 @@ interface Examined {
   readonly judgedBy: Coverage;
 }
 
+export type Decision = Permit | Rejection;
+
 /**
- * Decides about a request. Only a Permit opens the upstream.
+ * Decides about a request. Only a Permit opens the upstream. Where nothing is waited for there is no promise either.
  * @param notes is written into
  * NOT checked: anything of stages `edge` and `route`, which come before, except `certificate_field_malformed`.
  */
-export async function enforce(
+export function enforce(
   request: RequestFacts,
   route: Route,
   ports: Ports,
   notes: Notes = {},
-): Promise<Permit | Rejection> {
+): Decision | Promise<Decision> {
   const certificate = forwardableCertificate(request);
-  if (route.demand.requirement === 'public') return decidePublic(request, route, certificate, ports);
+  const { requirement } = route.demand;
+  return requirement === 'public'
+    ? decidePublic(request, route, certificate, ports)
+    : decideDemand(request, route, ports, { certificate, notes });
+}
 
+/** Steps 1 to 12, of a route that demands anything. */
+async function decideDemand(
+  request: RequestFacts,
+  route: Route,
+  ports: Ports,
+  { certificate, notes }: { readonly certificate: CertificateEvidence | undefined; readonly notes: Notes },
+): Promise<Decision> {
   // 1–8. What the sender presents, and whether it meets the demand.
   const examined = await examine(request, route.demand, ports, notes);
   if (examined instanceof Rejection) return examined;
@@ -114,7 +127,8 @@ export async function enforce(
   watch?.passed('policy');
 
   // 11. Last of all: the proof or signature is remembered, in one atomic call, and only now that everything else is good.
-  const replayed = await rememberUse({ ...examined, certificate: examined.obligation.certificate }, request.now, ports);
+  const remembering = rememberUse({ ...examined, certificate: examined.obligation.certificate }, request.now, ports);
+  const replayed = remembering && (await remembering);
   if (replayed !== undefined) {
     // Or whoever has seen one request could use up its sender's rate by sending it again.
     if (route.rateLimit !== undefined)
@@ -336,16 +350,25 @@ function subjectOf(certificate: CertificateEvidence | undefined): string | undef
 }
 
 /** Anybody may call a public route, as often as its rate lets an address. */
-async function decidePublic(
+function decidePublic(
   request: RequestFacts,
   route: Route,
   certificate: CertificateEvidence | undefined,
   { rates }: Ports,
-): Promise<Permit | Rejection> {
+): Decision | Promise<Decision> {
   const sender = { issuer: undefined, claims: undefined, thumbprint: undefined, address: request.clientAddress };
   const counted = countRequest(request, route, sender, rates);
-  const quota = counted instanceof Promise ? await counted : counted;
-  if (quota instanceof Rejection) return quota;
+  const decide = (quota: Quota | Rejection | undefined) =>
+    quota instanceof Rejection ? quota : permitPublic(route, certificate, sender, quota);
+  return counted instanceof Promise ? counted.then(decide) : decide(counted);
+}
+
+function permitPublic(
+  route: Route,
+  certificate: CertificateEvidence | undefined,
+  sender: Sender,
+  quota: Quota | undefined,
+): Permit {
   return Permit.grant({
     route: route.name,
     scheme: 'none',

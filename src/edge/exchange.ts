@@ -1,11 +1,11 @@
 // One exchange, from the facts of a request to its answer, log line and metrics.
 
 import type { Permit } from '../binding/permit.ts';
-import { enforce, type Notes, shadow } from '../enforce.ts';
+import { type Decision, enforce, type Notes, shadow } from '../enforce.ts';
 import { isNonceChallenge } from '../observe/labels.ts';
 import { chooseRoute, groupOf, preflightReach } from '../policy/route-table.ts';
 import { grpcCodeFor, type OwnAnswer } from '../policy/own-answer.ts';
-import type { Route } from '../policy/policy.ts';
+import type { Demand, Route } from '../policy/policy.ts';
 import { grpcCodeOf, Rejection, reject } from '../rejection/rejection.ts';
 import type { Answer } from '../rejection/answer.ts';
 import { type GrpcCall, readGrpcCall } from '../http/grpc.ts';
@@ -114,12 +114,13 @@ class Exchange implements ExchangeOwner {
     if (route instanceof Rejection) return this.#refuse(route);
     this.#route = route;
 
-    const decision = await this.#decide(facts, route);
+    const deciding = this.#decide(facts, route);
+    const decision = deciding instanceof Promise ? await deciding : deciding;
     if (decision instanceof Rejection) return this.#refuse(decision);
     this.#permit = decision;
     if (decision.facts.nonceUsed) metrics.countNonceUse(route, facts.authorization[0]);
 
-    await this.#evaluateShadow(facts, route);
+    if (route.shadow !== undefined) await this.#evaluateShadow(facts, route.shadow);
     if (route.own !== undefined) return this.#answerByRoute(decision, facts, route, route.own);
     const { exchange } = route.forward;
     if (exchange === undefined) return this.#forward(decision, facts, route);
@@ -129,23 +130,22 @@ class Exchange implements ExchangeOwner {
     this.#forward(decision, facts, route, token);
   }
 
-  async #decide(facts: EdgeFacts, route: Route): Promise<Permit | Rejection> {
+  #decide(facts: EdgeFacts, route: Route): Decision | Promise<Decision> {
     const { ports, metrics } = this.#runtime;
     const watch = metrics.watch(this.#started);
     this.#notes = { watch };
-    if (this.#correlation.trace?.sampled !== true) return await enforce(facts, route, ports, this.#notes);
+    if (this.#correlation.trace?.sampled !== true) return enforce(facts, route, ports, this.#notes);
     const steps = new Steps(this.#started, watch);
     steps.took('route');
     this.#steps = steps;
     this.#notes = { watch: steps };
-    return await enforce(facts, route, steps.timed(ports), this.#notes);
+    return enforce(facts, route, steps.timed(ports), this.#notes);
   }
 
   /** Changes nothing for a request that was permitted, not even by failing. */
-  async #evaluateShadow(facts: EdgeFacts, route: Route): Promise<void> {
-    if (route.shadow === undefined) return;
+  async #evaluateShadow(facts: EdgeFacts, demand: Demand): Promise<void> {
     try {
-      this.#shadowed = await shadow(facts, route.shadow, this.#runtime.ports);
+      this.#shadowed = await shadow(facts, demand, this.#runtime.ports);
       this.#steps?.took('shadow');
     } catch (error) {
       this.#runtime.log.failure('a shadow demand could not be evaluated', error, this.#correlation.requestId);

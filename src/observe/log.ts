@@ -114,7 +114,9 @@ export function createLog(
       const success = line.rejection === undefined && line.status !== undefined && line.status < 500;
       if (success && sampleSuccesses < 1 && Math.random() >= sampleSuccesses) return;
       const status = line.rejection?.status ?? line.status ?? 0;
-      logger[status >= 500 ? 'warn' : 'info']({ ...requestFields(line), ...nameClient(line.tokenClient) }, 'request');
+      const level = status >= 500 ? 'warn' : 'info';
+      if (!logger.isLevelEnabled(level)) return;
+      logger[level]({ ...requestFields(line), ...nameClient(line.tokenClient) }, 'request');
     },
     event: (level, message, fields = {}) => logger[level](eventFields(fields), message),
     failure: (message, error, requestId) => logger.error({ request_id: requestId, error: errorFields(error) }, message),

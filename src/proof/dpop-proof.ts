@@ -103,8 +103,8 @@ export function verifyProof(proof: string, terms: ProofTerms): VerifiedProof | R
   if (read instanceof Rejection) return read;
   const { claims, signingInput, signature, headerText, header } = read;
 
-  const key = findProofKey(headerText, header, terms);
-  if (key instanceof Rejection) return key;
+  const found = findProofKey(headerText, header, terms);
+  if (found instanceof Rejection) return found;
   const mismatch = checkRequest(claims, terms);
   if (mismatch !== undefined) return mismatch;
   const freshness = checkFreshness(claims, terms);
@@ -112,9 +112,13 @@ export function verifyProof(proof: string, terms: ProofTerms): VerifiedProof | R
   if (freshness instanceof Rejection) {
     // A signature is looked at for the sake of a metric, and so of few requests.
     const ofClock = onClock !== undefined && freshness.facts.clockOffset !== undefined;
-    if (ofClock && verifySignature(key, signingInput, signature)) onClock(claims.iat - now, 'refused');
+    const clocked = ofClock ? importedKey(found) : undefined;
+    if (clocked && verifySignature(clocked, signingInput, signature)) onClock?.(claims.iat - now, 'refused');
     return freshness;
   }
+  // An import costs as much as a signature: only what could pass is worth it.
+  const key = importedKey(found);
+  if (key === undefined) return reject('proof_key_invalid', { what: 'jwk' });
   if (!verifySignature(key, signingInput, signature)) return reject('proof_signature_invalid', { what: 'signature' });
   onClock?.(claims.iat - now, 'accepted');
 
@@ -171,8 +175,17 @@ const malformedClaim = (payload: JsonObject, claim: string) =>
   malformed(claim, Object.hasOwn(payload, claim) ? 'type' : 'missing');
 const isFinite = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
 
-/** Checks 4 to 7: type, algorithm and key, and that the key is the token's before it costs an import. */
-function findProofKey(headerText: string, header: JsonObject | undefined, terms: ProofTerms): ProofKey | Rejection {
+/** A key that was not imported yet. */
+interface FoundKey extends Pick<ProofKey, 'alg' | 'thumbprint'> {
+  readonly jwk: JsonObject;
+}
+
+/** Checks 4 to 7: type, algorithm and key, and that the key is the token's. */
+function findProofKey(
+  headerText: string,
+  header: JsonObject | undefined,
+  terms: ProofTerms,
+): ProofKey | FoundKey | Rejection {
   const cached = terms.keys.get(headerText);
   const { typ, alg, jwk } = header ?? { typ: 'dpop+jwt', alg: cached?.alg, jwk: undefined };
   if (typeof typ !== 'string' || typ.toLowerCase() !== 'dpop+jwt')
@@ -182,7 +195,11 @@ function findProofKey(headerText: string, header: JsonObject | undefined, terms:
   const thumbprint = cached?.thumbprint ?? readProofKey(jwk, alg);
   if (thumbprint === undefined) return reject('proof_key_invalid', unusableKey(jwk));
   if (thumbprint !== terms.jkt) return reject('proof_key_mismatch', otherKey(terms.jkt, thumbprint));
-  return cached ?? importProofKey(jwk as JsonObject, alg, thumbprint) ?? reject('proof_key_invalid', { what: 'jwk' });
+  return cached ?? { alg, thumbprint, jwk: jwk as JsonObject };
+}
+
+function importedKey(found: ProofKey | FoundKey): ProofKey | undefined {
+  return 'key' in found ? found : importProofKey(found.jwk, found.alg, found.thumbprint);
 }
 
 function unusableKey(jwk: unknown): RejectionFacts {

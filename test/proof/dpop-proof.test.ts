@@ -200,6 +200,22 @@ describe('DPoP proof', () => {
       const proof = await makeProof(key, NOW, { header: { jwk: off } });
       assert.equal(outcome(proof, { jkt: await calculateJwkThumbprint(off) }), 'proof_key_invalid');
     });
+    test('a key is imported for nothing that is refused anyway: the reason is that of the other check', async () => {
+      const { calculateJwkThumbprint } = await import('jose');
+      const off = { ...key.jwk, y: Buffer.alloc(32, 1).toString('base64url') };
+      const jkt = await calculateJwkThumbprint(off);
+      const spoiled = {
+        proof_method_mismatch: { htm: 'PUT' },
+        proof_uri_mismatch: { htu: 'https://other.example/' },
+        proof_token_mismatch: { ath: 'x' },
+        proof_stale: { iat: NOW - 10_000 },
+        proof_from_future: { iat: NOW + 10_000 },
+      };
+      for (const [reason, claims] of Object.entries(spoiled)) {
+        const proof = await makeProof(key, NOW, { header: { jwk: off }, claims });
+        assert.equal(outcome(proof, { jkt }), reason);
+      }
+    });
     test('RSA keys under 2048 bits, over 4096 bits, with an even or long exponent: proof_key_invalid', async () => {
       const rsa = await makeKey('RS256');
       const n = Buffer.from(String(rsa.jwk.n), 'base64url');

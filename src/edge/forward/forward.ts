@@ -282,7 +282,7 @@ class Forwarding implements SendingOwner, UploadWatcher, DeadlineOwner, Entrant,
     this.#exchange.route.upstream.entrance.leave(this);
     this.#deadline.allow(this.#exchange.route.timeouts.idle);
     this.#upload?.destroy();
-    this.#exchange.transaction.end(answerTrailers(lines(controller.rawTrailers), this.#exchange.route.rules));
+    this.#passage.end(answerTrailers(lines(controller.rawTrailers), this.#exchange.route.rules));
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: NodeJS.ErrnoException): void {

@@ -7,7 +7,7 @@ import { rewrittenTarget } from '../../policy/rewritten-target.ts';
 import { reject } from '../../rejection/rejection.ts';
 import { requestFields } from '../fields/request-fields.ts';
 import type { Outcome } from '../outcome.ts';
-import type { Sending, SendingOwner } from '../upstream/sending.ts';
+import type { SendOptions, Sending, SendingOwner } from '../upstream/sending.ts';
 import type { OpenUpstream } from '../upstream/upstream.ts';
 import { BodyMemory } from './body-memory.ts';
 import { reasonOf } from './failure.ts';
@@ -127,7 +127,7 @@ class Copy implements SendingOwner {
     this.#ended = ended;
   }
 
-  start(options: Omit<Dispatcher.DispatchOptions, 'body'>): void {
+  start(options: SendOptions): void {
     this.#timer = setTimeout(() => this.#fail('upstream_timed_out', ''), PATIENCE).unref();
     this.#sending = this.#upstream.sending(options, this);
     const rejection = this.#sending.start();

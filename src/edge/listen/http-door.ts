@@ -212,7 +212,7 @@ export class HttpDoor implements Door {
     if (open.waiting > PIPELINED) return void request.socket.destroy();
     // RFC 9112 §9.6: what follows an answer that closes the connection is not a request any more.
     if (open.last || endsConnection(open.newest)) return;
-    response.once('close', open.answered);
+    response.on('close', open.answered);
     open.newest = response;
     // Node loses what came with a request that has an Upgrade field, and would take the middle of it for the next request.
     if (request.headers.upgrade !== undefined) open.last = true;

@@ -10,6 +10,8 @@ import type { Rest, Transaction, Upgrade } from './transaction.ts';
 /** Bytes of a body that are read after an answer of ours, and the longest one for which the connection is kept. */
 const LINGER_BYTES = 1024 * 1024;
 const KEPT_BODY = 64 * 1024;
+/** Bytes of a whole body that Node writes behind its fields as one text, without the lists that several buffers cost. */
+const ONE_TEXT = 8 * 1024;
 /** Milliseconds for which a client may go on sending after the answer (RFC 9112 §9.6). */
 export const LINGER = 2000;
 /** Milliseconds for which a body that nobody wants is still read: a client that is sending would miss the answer to a closed connection. */
@@ -70,7 +72,7 @@ export class Http1Transaction implements Transaction {
   }
 
   onClose(listener: () => void): void {
-    this.response.once('close', listener);
+    this.response.on('close', listener); // Node emits it once, and `once` costs as much as the rest of this
   }
 
   onDrain(listener: () => void): void {
@@ -100,15 +102,19 @@ export class Http1Transaction implements Transaction {
   }
 
   /** RFC 9110 §6.5.1: only to a client that asked for them, and only after chunks, which Node sees to. */
-  end(trailers: readonly string[] = []): void {
+  end(trailers: readonly string[] = [], last?: Buffer): void {
     if (trailers.length > 0 && takesTrailers(String(this.request.headers.te))) {
       this.response.addTrailers(
         trailers.flatMap((name, at) => (at % 2 === 0 ? [[name, trailers[at + 1] ?? ''] as const] : [])),
       );
     }
     // Node would close a connection that is not kept, and its reset could take the answer from a client that is still sending.
-    if (!this.request.complete && !this.response.shouldKeepAlive) linger(this.request, this.response);
-    else this.response.end();
+    if (!this.request.complete && !this.response.shouldKeepAlive) {
+      if (last !== undefined) this.response.write(last);
+      linger(this.request, this.response);
+    } else if (last === undefined) this.response.end();
+    else if (last.length > ONE_TEXT) this.response.end(last);
+    else this.response.end(last.toString('latin1'), 'latin1');
   }
 
   /**

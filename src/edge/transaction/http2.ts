@@ -112,9 +112,10 @@ export class Http2Transaction implements Transaction {
     return this.body.writableEnded || this.body.write(chunk);
   }
 
-  end(trailers: readonly string[] = []): void {
+  end(trailers: readonly string[] = [], last?: Buffer): void {
     this.#trailers = trailers;
-    this.body.end();
+    if (last === undefined || this.body.writableEnded) this.body.end();
+    else this.body.end(last);
   }
 
   #sendTrailers(): void {

@@ -66,8 +66,11 @@ export interface Transaction extends ReceivedRequest {
   flushHead(): void;
   /** @returns false: wait for `onDrain` */
   write(chunk: Uint8Array): boolean;
-  /** @param trailers names and values in turn; sent where `rest` announced them and the client takes them */
-  end(trailers?: readonly string[]): void;
+  /**
+   * @param trailers names and values in turn; sent where `rest` announced them and the client takes them
+   * @param last piece of the body; undefined: there is none that was not written
+   */
+  end(trailers?: readonly string[], last?: Buffer): void;
   /** An answer of our own, as a whole; what is left of the request's body is not wanted (RFC 9112 §9.6, RFC 9113 §8.1). */
   answer(status: number, fields: readonly string[], body: string): void;
   /** The answer is finished, and what is left of the request's body not wanted. */

@@ -23,8 +23,13 @@ export interface Targets {
   retried(target: OpenTarget, after: Loss): void;
 }
 
-/** Who sends. */
-export interface SendingOwner extends Dispatcher.DispatchHandler {
+/** What is sent, but for its body. */
+export type SendOptions = Required<Pick<Dispatcher.DispatchOptions, 'method' | 'path' | 'headers' | 'upgrade'>>;
+
+/** Who sends. Reads no headers but the raw ones. */
+export interface SendingOwner extends Omit<Dispatcher.DispatchHandler, 'onResponseStart' | 'onResponseEnd'> {
+  onResponseStart(controller: Dispatcher.DispatchController, status: number): void;
+  onResponseEnd(controller: Dispatcher.DispatchController): void;
   /** The body from its beginning, for one attempt; null: there is none. */
   attemptBody(): Readable | null;
   /** Whether the request can be sent again after that, and must not be answered yet. */
@@ -58,7 +63,7 @@ const NO_LONGER_WANTED = new Error('the request ended while it waited for a conn
  */
 export class Sending {
   readonly #targets: Targets;
-  readonly #options: Omit<Dispatcher.DispatchOptions, 'body'>;
+  readonly #options: SendOptions;
   readonly #sender: SendingOwner;
   readonly #tried: OpenTarget[] = [];
   readonly #losses: Record<Loss, number> = { unconnected: 0, refused: 0, closed: 0, answered: 0 };
@@ -66,7 +71,7 @@ export class Sending {
   #attempt: Attempt | undefined;
   #pause: NodeJS.Timeout | undefined;
 
-  constructor(targets: Targets, options: Omit<Dispatcher.DispatchOptions, 'body'>, sender: SendingOwner) {
+  constructor(targets: Targets, options: SendOptions, sender: SendingOwner) {
     this.#targets = targets;
     this.#options = options;
     this.#sender = sender;
@@ -189,9 +194,14 @@ export class Sending {
     this.#tried.push(target);
     const attempt = new Attempt(this, target, this.#sender, this.#losses.closed > 0);
     this.#attempt = attempt;
-    const options: Dispatcher.DispatchOptions & { servername: string } = {
-      ...this.#options,
-      body: this.#sender.attemptBody(),
+    const { method, path, headers, upgrade } = this.#options;
+    const body = this.#sender.attemptBody();
+    const options: SendOptions & Pick<Dispatcher.DispatchOptions, 'body'> & { servername: string } = {
+      method,
+      path,
+      headers,
+      upgrade,
+      body,
       servername: target.serverName,
     };
     target.pool.dispatch(options, attempt);
@@ -274,9 +284,9 @@ class Attempt implements Carried {
     if (this.#sender !== undefined) this.#answered(101);
   }
 
-  onResponseStart(...[controller, status, ...rest]: Parameters<Answering['onResponseStart']>): void {
+  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
     if (status === MASKED_CONTINUE) return;
-    this.#sender?.onResponseStart?.(controller, status, ...rest);
+    this.#sender?.onResponseStart(controller, status);
     // Not where the sender found the answer invalid, or could not pass it on.
     if (status >= 200 && this.#sender !== undefined) this.#answered(status);
   }
@@ -290,9 +300,9 @@ class Attempt implements Carried {
     this.#sender?.onResponseData?.(controller, chunk);
   }
 
-  onResponseEnd(...answer: Parameters<Answering['onResponseEnd']>): void {
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
     this.#release();
-    this.#sender?.onResponseEnd?.(...answer);
+    this.#sender?.onResponseEnd(controller);
   }
 
   onResponseError(controller: Dispatcher.DispatchController, error: NodeJS.ErrnoException): void {

@@ -3,7 +3,6 @@
 import type { LookupFunction } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import type { Dispatcher } from 'undici';
 import { formatTarget } from '../../policy/addresses.ts';
 import type { Target, Upstream } from '../../policy/upstream.ts';
 import { type Rejection, reject } from '../../rejection/rejection.ts';
@@ -11,7 +10,7 @@ import { compileConnector } from './connect.ts';
 import { Entrance } from './entrance.ts';
 import { HealthChecks } from './health.ts';
 import type { Loss } from './loss.ts';
-import { type SendingOwner, Sending, type Targets } from './sending.ts';
+import { type SendingOwner, Sending, type SendOptions, type Targets } from './sending.ts';
 import { OpenTarget, type TargetEvent } from './target.ts';
 
 /** Seconds after which a connection takes no more requests: the next one goes where the name leads then. */
@@ -186,7 +185,7 @@ export class OpenUpstream implements Targets {
   }
 
   /** A request that goes out when it is started. */
-  sending(options: Omit<Dispatcher.DispatchOptions, 'body'>, sender: SendingOwner): Sending {
+  sending(options: SendOptions, sender: SendingOwner): Sending {
     return new Sending(this, options, sender);
   }
 
