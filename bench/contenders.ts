@@ -22,6 +22,13 @@ export interface Setting {
   readonly smoke: boolean;
 }
 
+/** How long and how often. */
+export interface Plan {
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly warmUp: number;
+}
+
 /** Something that is measured: where wrk sends what, and whose CPU time counts. */
 export interface Contender {
   readonly id: string;
@@ -31,8 +38,17 @@ export interface Contender {
   readonly host: string;
   /** Whether it refuses a proof that was used; undefined: it is not known to remember any, and is not asked. */
   readonly remembers?: boolean;
-  /** `h2load`: over HTTP/1.1 or HTTP/2, both by the same program. */
-  readonly load: 'plain' | 'bearer' | 'mtls' | 'dpop' | 'h2load, HTTP/1.1' | 'h2load, HTTP/2';
+  readonly load: 'plain' | 'bearer' | 'mtls' | 'dpop' | H2load;
+  /** Of wrk; the default is 32. */
+  readonly connections?: number;
+}
+
+/** Load of bearer requests by h2load, which speaks both versions of HTTP. */
+export interface H2load {
+  readonly version: 1 | 2;
+  readonly connections: number;
+  /** Requests in flight on each connection. */
+  readonly streams: number;
 }
 
 function contender(
@@ -45,6 +61,9 @@ function contender(
   const host = `localhost:${program.port}`;
   return { id, title, program, url: `https://${host}${path}`, host, load };
 }
+
+/** 32 requests in flight, over as many connections as that takes. */
+const h2load = (version: 1 | 2, streams: number): H2load => ({ version, streams, connections: 32 / streams });
 
 const NODE_PEERS: readonly (readonly [id: string, title: string, load: Contender['load']])[] = [
   ['floor', 'Node and undici alone (the floor)', 'plain'],
@@ -73,7 +92,9 @@ export async function startContenders(setting: Setting, started: Program[]): Pro
     started.push(program);
     return program;
   };
-  const absent: string[] = [];
+  const absent: string[] = [
+    'heimdall (a module of Go that its proxy does not give, “this module version is not available”)',
+  ];
   const packages = setting.smoke ? undefined : installPackages();
   const envoy = setting.smoke ? { skip: '' } : findEnvoy();
   const gateway = await keep(startGateway(folder, upstream, made));
@@ -95,13 +116,12 @@ export async function startContenders(setting: Setting, started: Program[]): Pro
   ];
   if (hasH2load()) {
     contenders.push(
-      contender('h1', 'Holdfast, bearer token, HTTP/1.1, by h2load', gateway, '/token/x', 'h2load, HTTP/1.1'),
-      contender('h2', 'Holdfast, bearer token, HTTP/2, by h2load', gateway, '/token/x', 'h2load, HTTP/2'),
+      contender('h1', 'Holdfast, bearer token, HTTP/1.1, by h2load', gateway, '/token/x', h2load(1, 1)),
+      ...[1, 8, 32].map((streams) => {
+        const title = `Holdfast, bearer token, HTTP/2, ${streams} at a time on a connection, by h2load`;
+        return contender(`h2-${streams}`, title, gateway, '/token/x', h2load(2, streams));
+      }),
     );
-  }
-  for (const workers of [2, 4]) {
-    const several = await keep(startGateway(folder, upstream, made, { workers }));
-    contenders.push(contender(`dpop-${workers}`, `Holdfast, DPoP, ${workers} workers`, several, '/dpop/x', 'dpop'));
   }
   if (setting.against !== undefined) {
     const before = await keep(startGateway(folder, upstream, made, { checkout: setting.against }));

@@ -27,6 +27,8 @@ export interface Client {
 
 export interface Credentials {
   readonly clients: readonly Client[];
+  /** Another token of the issuer, unbound. @param more claims, or others in place of the usual ones @param header likewise */
+  readonly issue: (more?: object, header?: object) => string;
   /** The key set of the issuer, as JSON. */
   readonly keySet: string;
   /** Files in PEM. */
@@ -36,12 +38,15 @@ export interface Credentials {
 
 const base64url = (value: string | Buffer) => Buffer.from(value).toString('base64url');
 
+/** ES256, and ES512 by a key for it. */
 function signJws(header: object, payload: object, key: KeyObject): string {
   const input = `${base64url(JSON.stringify(header))}.${base64url(JSON.stringify(payload))}`;
-  return `${input}.${base64url(sign('sha256', Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' }))}`;
+  const hash = key.asymmetricKeyDetails?.namedCurve === 'secp521r1' ? 'sha512' : 'sha256';
+  return `${input}.${base64url(sign(hash, Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' }))}`;
 }
 
-function thumbprint({ crv, kty, x, y }: webcrypto.JsonWebKey): string {
+/** Of a key on a curve (RFC 7638). */
+export function thumbprint({ crv, kty, x, y }: webcrypto.JsonWebKey): string {
   return createHash('sha256').update(JSON.stringify({ crv, kty, x, y })).digest('base64url');
 }
 
@@ -77,7 +82,9 @@ export function makeCredentials(folder: string): Credentials {
     return { privateKey, jwk, tokens };
   });
   const publicJwk = { ...issuer.publicKey.export({ format: 'jwk' }), kid: 'bench', alg: 'ES256', use: 'sig' };
-  return { clients, keySet: JSON.stringify({ keys: [publicJwk] }), ...certificates };
+  const issue = (more: object = {}, other: object = {}) =>
+    signJws({ ...header, ...other }, { ...claims(randomUUID()), ...more }, issuer.privateKey);
+  return { clients, issue, keySet: JSON.stringify({ keys: [publicJwk] }), ...certificates };
 }
 
 function makeCertificates(folder: string): Pick<Credentials, 'server' | 'client'> {
@@ -124,10 +131,15 @@ export function writeTokens(path: string, clients: readonly Client[], kind: keyo
 }
 
 /** A proof for one request, made now, with the token of its client. @param more claims, or others in place of the good ones */
-export function makeProof({ jwk, privateKey, tokens }: Client, htm: string, htu: string, more: object = {}): string {
+export function makeProof(client: Client, htm: string, htu: string, more: object = {}): string {
+  return signProof(client, {}, { htm, htu, ...more });
+}
+
+/** A proof with this header and these claims, and the usual ones where there are none. */
+export function signProof({ jwk, privateKey, tokens }: Client, header: object, claims: object): string {
   const ath = createHash('sha256').update(tokens.dpop).digest('base64url');
-  const claims = { jti: randomUUID(), htm, htu, iat: Math.floor(Date.now() / 1000), ath, ...more };
-  return signJws({ typ: 'dpop+jwt', alg: 'ES256', jwk }, claims, privateKey);
+  const usual = { jti: randomUUID(), iat: Math.floor(Date.now() / 1000), ath };
+  return signJws({ typ: 'dpop+jwt', alg: 'ES256', jwk, ...header }, { ...usual, ...claims }, privateKey);
 }
 
 /** Signs `count` proofs for GET `htu` now, for each client in turn, one per line. */

@@ -4,7 +4,7 @@ import { createHash, generateKeyPairSync, type KeyObject, randomUUID, sign, type
 import { LRUCache } from 'lru-cache';
 import { enforce, type Ports } from '../src/enforce.ts';
 import { Permit } from '../src/binding/permit.ts';
-import { createReplayMemory, ProcessReplayStore } from '../src/memory/process-replay-store.ts';
+import { createReplayMemory, ProcessReplayStore, type ReplayMemory } from '../src/memory/process-replay-store.ts';
 import type { Route } from '../src/policy/policy.ts';
 import type { RequestFacts } from '../src/request-facts.ts';
 import type { Issuer } from '../src/token/issuer.ts';
@@ -39,11 +39,17 @@ export class Decider {
   readonly #others: readonly Issuer[];
   readonly #routes = new Map<string, Route>();
 
-  /** @param issuers that the route names, ours last @param live entries that the replay store can hold */
-  static async make({ issuers = 1, live = 1_000_000 } = {}): Promise<Decider> {
+  /** @param issuers that the route names, ours last @param memory of the replay store; the default is a new one */
+  static async make({
+    issuers = 1,
+    memory = createReplayMemory({ capacity: 1_000_000, since: 0 }),
+  }: {
+    readonly issuers?: number;
+    readonly memory?: ReplayMemory;
+  } = {}): Promise<Decider> {
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const jwk = { ...publicKey.export({ format: 'jwk' }), kid: 'k', alg: 'ES256', use: 'sig' };
-    const replay = new ProcessReplayStore(createReplayMemory({ capacity: live, since: 0 }));
+    const replay = new ProcessReplayStore(memory);
     return new Decider(
       await makePorts([{ jwk } as unknown as TestKey], { replay, tokens: new LRUCache({ max: CACHED }) }),
       privateKey,

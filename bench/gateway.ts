@@ -1,6 +1,5 @@
 // The gateway under test: one route per requirement, started as an operator starts it.
 
-import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { get } from 'node:https';
 import { join } from 'node:path';
@@ -17,14 +16,21 @@ export interface GatewayWishes {
   readonly unlimited?: boolean;
   /** The checkout of Holdfast whose build runs; the default is this one. */
   readonly checkout?: string;
+  /** Run by its sources, by which profiles tell what belongs where, with a port for an inspector. */
+  readonly inspect?: number;
+  /** Changes the configuration before it is written. */
+  readonly adjust?: (full: Configuration) => object;
 }
+
+/** Of the gateway under test. */
+export type Configuration = ReturnType<typeof configuration>;
 
 /** Starts `holdfast serve` in front of `upstream`; ready when the public route answers. Paths are `/REQUIREMENT/…`. */
 export async function startGateway(
   folder: string,
   upstream: Program,
   made: Credentials,
-  { workers = 1, unlimited = false, checkout = join(import.meta.dirname, '..') }: GatewayWishes = {},
+  { workers = 1, unlimited = false, checkout = join(import.meta.dirname, '..'), inspect, adjust }: GatewayWishes = {},
 ): Promise<Program> {
   const port = await freePort();
   const keySet = join(folder, 'keys.json');
@@ -33,15 +39,11 @@ export async function startGateway(
   const main = join(checkout, 'dist/main.js');
   if (!existsSync(main)) throw new Error(`${main} is not there: npm run build in that checkout`);
   const full = { ...configuration(port, await freePort(), upstream.port, keySet, made), workers };
-  // A checkout from before there was an admin port refuses the key.
-  const { admin: _admin, ...older } = full;
   if (unlimited) for (const route of full.routes) Object.assign(route, { limits: { request_body: 'none' } });
-  writeFileSync(config, stringify(full));
-  if (spawnSync(process.execPath, [main, 'check', '--config', config]).status !== 0) {
-    writeFileSync(config, stringify(older));
-  }
+  writeFileSync(config, stringify(adjust?.(full) ?? full, { aliasDuplicateObjects: false }));
   const ca = readFileSync(made.client.ca);
-  return startProgram(process.execPath, [main, 'serve', '--config', config], port, () => answers(port, ca));
+  const started = inspect === undefined ? [main] : [`--inspect=127.0.0.1:${inspect}`, join(checkout, 'src/main.ts')];
+  return startProgram(process.execPath, [...started, 'serve', '--config', config], port, () => answers(port, ca));
 }
 
 function configuration(port: number, telemetry: number, upstream: number, keySet: string, made: Credentials) {

@@ -1,21 +1,25 @@
-// Growth and refusals: a decision as things become many, and the cost of each refusal.
-//
-// npm run bench:growth [-- --write]   in one process, by its own CPU time; --write: docs/growth.md and docs/growth.svg
+// Growth: a decision, a memory and a whole request as things become many.
 
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { parseArgs } from 'node:util';
-import { chooseRoute, compileRouteTable, groupOf } from '../src/policy/route-table.ts';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { Route } from '../src/policy/policy.ts';
+import { chooseRoute, compileRouteTable, groupOf } from '../src/policy/route-table.ts';
+import type { RateLimit } from '../src/rate/limit.ts';
+import { createRateMemory, SharedRateLimiter } from '../src/rate/limiter.ts';
 import { makeFacts } from '../test/support/facts.ts';
+import type { Plan, Setting } from './contenders.ts';
 import { Decider, leastCpu, type Sender } from './deciding.ts';
-import { growthChart, growthPage, type Curve } from './growth-page.ts';
-import { machineFacts } from './machine.ts';
+import { type Curve, socketCurves } from './growth-sockets.ts';
+import { measureAt } from './replay.ts';
 
 const ROUNDS = 7;
+const MIB = 2 ** 20;
+
+export interface Growth {
+  readonly curves: readonly Curve[];
+}
 
 const bearer = ({ bearer: token }: Pick<Sender, 'bearer'>) => ({ authorization: [`Bearer ${token}`] });
-const proven = ({ bound, proof }: Sender) => ({ authorization: [`DPoP ${bound}`], dpop: [proof()] });
 
 async function byRoutes(count: number): Promise<number> {
   const route = (at: number) =>
@@ -39,21 +43,12 @@ async function byRoutes(count: number): Promise<number> {
   });
 }
 
-async function byLiveProofs(live: number): Promise<number> {
-  const { ports } = await Decider.make({ live: 2_000_000 });
-  let made = 0;
-  const remember = () =>
-    ports.replay.remember('j'.repeat(43), `${made++}-0123456789abcdef`, 1_800_000_075, 1_800_000_000);
-  for (let at = 0; at < live; at++) await remember();
-  return await leastCpu(5000, ROUNDS, () => remember);
-}
-
 async function byClients(count: number): Promise<number> {
   const decider = await Decider.make();
   const senders = Array.from({ length: count }, () => decider.sender());
   for (const one of senders) await decider.decide('token', bearer(one));
   let at = 0;
-  return await leastCpu(2000, ROUNDS, () => () => decider.decide('token', bearer(senders[at++ % count]!)));
+  return await leastCpu(1000, ROUNDS, () => () => decider.decide('token', bearer(senders[at++ % count]!)));
 }
 
 async function byTokenSize(bytes: number): Promise<number> {
@@ -68,6 +63,43 @@ async function byIssuers(issuers: number): Promise<number> {
   return await leastCpu(10_000, ROUNDS, () => () => decider.decide('token', bearer(one)));
 }
 
+const LIMIT: RateLimit = {
+  name: 'secondly',
+  key: 'client',
+  interval: 0.01,
+  burst: 200,
+  quota: 100,
+  window: 1,
+  shared: false,
+  text: '100/s',
+};
+
+/** Counts the requests of so many senders by one limit. */
+async function bySenders(count: number): Promise<number> {
+  const limiter = new SharedRateLimiter(createRateMemory(1_800_000_000));
+  let at = 0;
+  const take = () => limiter.take(LIMIT, `client-${at++ % count}`, 1_800_000_001);
+  for (let nth = 0; nth < count; nth++) take();
+  return await leastCpu(5000, ROUNDS, () => take);
+}
+
+/** MiB that what is remembered of distinct clients takes in one worker: tokens that were verified once, and keys of proofs. */
+async function memoryOfClients(counts: readonly number[]): Promise<[number, number][]> {
+  setFlagsFromString('--expose-gc');
+  const gc = runInNewContext('gc') as () => void;
+  const decider = await Decider.make();
+  gc();
+  const before = process.memoryUsage().heapUsed;
+  const points: [number, number][] = [];
+  let made = 0;
+  for (const count of counts) {
+    for (; made < count; made++) await decider.decide('token', { authorization: [`Bearer ${decider.token()}`] });
+    gc();
+    points.push([count, (process.memoryUsage().heapUsed - before) / MIB]);
+  }
+  return points;
+}
+
 async function curve(
   what: string,
   unit: string,
@@ -75,103 +107,48 @@ async function curve(
   measure: (size: number) => Promise<number>,
 ): Promise<Curve> {
   const points: [number, number][] = [];
-  for (const size of sizes) {
-    points.push([size, await measure(size)]);
-    console.error(`${what}: ${size} ${unit}: ${points.at(-1)![1].toFixed(2)} µs`);
-  }
+  for (const size of sizes) points.push([size, await measure(size)]);
+  console.error(`growth  ${what}, by ${unit}: ${points.join('; ')}`);
   return { what, unit, points };
 }
 
-type Case = readonly [name: string, make: (decider: Decider) => () => readonly ['token' | 'dpop', object]];
-
-/** What is sent for each reason; `permit` first, for comparison. Every proof and every token of a case is another one where that costs more. */
-const CASES: readonly Case[] = [
-  ['permit, DPoP', (decider) => withSender(decider, (one) => ['dpop', proven(one)])],
-  ['permit, bearer (cached)', (decider) => withSender(decider, (one) => ['token', bearer(one)])],
-  ['permit, bearer (first use)', (decider) => () => ['token', { authorization: [`Bearer ${decider.token()}`] }]],
-  ['credentials_missing', () => () => ['token', {}]],
-  ['token_malformed', () => () => ['token', { authorization: ['Bearer a.b.c'] }]],
-  [
-    'token_issuer_unknown',
-    (decider) => () => ['token', { authorization: [`Bearer ${decider.token({ iss: 'https://x.example' })}`] }],
-  ],
-  [
-    'token_signature_invalid',
-    (decider) => () => ['token', { authorization: [`Bearer ${decider.token().slice(0, -8)}AAAAAAAA`] }],
-  ],
-  [
-    'token_expired',
-    (decider) => () => ['token', { authorization: [`Bearer ${decider.token({ exp: 1_799_999_000 })}`] }],
-  ],
-  [
-    'token_audience_mismatch',
-    (decider) => () => ['token', { authorization: [`Bearer ${decider.token({ aud: 'https://x.example' })}`] }],
-  ],
-  ['proof_missing', (decider) => withSender(decider, ({ bound }) => ['dpop', { authorization: [`DPoP ${bound}`] }])],
-  ['proof_malformed', (decider) => withSender(decider, (one) => ['dpop', { ...proven(one), dpop: ['a.b.c'] }])],
-  [
-    'proof_key_mismatch',
-    (decider) =>
-      withSender(decider, ({ bound }) => ['dpop', { authorization: [`DPoP ${bound}`], dpop: [OTHER(decider)] }]),
-  ],
-  ['proof_method_mismatch', (decider) => withProof(decider, { htm: 'POST' })],
-  ['proof_uri_mismatch', (decider) => withProof(decider, { htu: 'https://api.example.com/orders/2' })],
-  ['proof_token_mismatch', (decider) => withProof(decider, { ath: 'x'.repeat(43) })],
-  ['proof_stale', (decider) => withProof(decider, { iat: 1_799_990_000 })],
-  [
-    'proof_signature_invalid',
-    (decider) =>
-      withSender(decider, (one) => ['dpop', { ...proven(one), dpop: [`${one.proof().slice(0, -8)}AAAAAAAA`] }]),
-  ],
-  ['proof_replayed', (decider) => withSender(decider, (one) => ['dpop', (seen ??= proven(one))])],
-];
-
-let seen: object | undefined;
-let other: string | undefined;
-const OTHER = (decider: Decider) => (other ??= decider.sender().proof());
-
-function withSender(decider: Decider, ask: (one: Sender) => readonly ['token' | 'dpop', object]) {
-  const one = decider.sender();
-  return () => ask(one);
+/** Remembering, and what an entry takes. */
+function byLiveProofs(most: number): Curve[] {
+  measureAt(1000); // warms up
+  const sizes = [1000, 10_000, 100_000, 1_000_000, 10_000_000].filter((live) => live <= most).map(measureAt);
+  return [
+    {
+      what: 'Remembering a proof',
+      unit: 'live proofs',
+      points: sizes.map(({ live, ofStore }) => [live, ofStore / 1000] as const),
+    },
+    {
+      what: 'Memory of a proof',
+      unit: 'live proofs that there is room for',
+      of: 'bytes',
+      points: sizes.map(({ live, bytes }) => [live, bytes] as const),
+    },
+  ];
 }
 
-const withProof = (decider: Decider, claims: object) =>
-  withSender(decider, (one) => ['dpop', { authorization: [`DPoP ${one.bound}`], dpop: [one.proof(claims)] }]);
-
-async function measureCase([name, make]: Case): Promise<readonly [string, number]> {
-  const decider = await Decider.make();
-  seen = undefined;
-  const next = make(decider);
-  const wanted = name.startsWith('permit') ? 'permit' : name;
-  const [requirement, first] = next();
-  const got = [await decider.decide(requirement, first), await decider.decide(...next())];
-  if (got[1] !== wanted) throw new Error(`${name}: got ${got.join()}`);
-  const measureCalls = (count: number) =>
-    leastCpu(count, ROUNDS, () => {
-      const asked = Array.from({ length: 300 }, next);
-      return (at) => decider.decide(...asked[at % 300]!);
-    });
-  const cpu = await measureCalls(300);
-  // The clock of a thread is coarse; what is cheap is not told apart from what was cached.
-  const exact = cpu > 20 ? cpu : await measureCalls(20_000);
-  console.error(`${name}: ${exact.toFixed(1)} µs`);
-  return [name, exact];
-}
-
-const { values } = parseArgs({ options: { write: { type: 'boolean', default: false } } });
-const curves = [
-  await curve('Choice of a route', 'routes', [10, 100, 1000, 10_000], byRoutes),
-  await curve('Remembering a proof', 'live proofs', [1000, 10_000, 100_000, 1_000_000], byLiveProofs),
-  await curve('Bearer decision', 'distinct clients', [50, 1000, 5000, 20_000], byClients),
-  await curve('Bearer decision', 'bytes of token', [600, 2000, 8000, 16_000], byTokenSize),
-  await curve('Bearer decision', 'issuers of the route', [1, 10, 100], byIssuers),
-];
-const refusals: (readonly [string, number])[] = [];
-for (const each of CASES) refusals.push(await measureCase(each));
-const page = growthPage(curves, refusals, machineFacts().slice(0, 2));
-console.log(page);
-if (values.write) {
-  const docs = join(import.meta.dirname, '../docs');
-  writeFileSync(join(docs, 'growth.md'), page);
-  writeFileSync(join(docs, 'growth.svg'), growthChart(curves));
+/** Curves of this process by the clock of its thread, and those of a gateway. */
+export async function measureGrowth(setting: Setting, plan: Plan): Promise<Growth> {
+  if (setting.smoke)
+    return { curves: [await curve('Choice of a route', 'routes', [10], byRoutes), ...byLiveProofs(1000)] };
+  const curves = [
+    await curve('Choice of a route', 'routes', [10, 100, 1000, 10_000], byRoutes),
+    ...byLiveProofs(10_000_000),
+    await curve('Bearer decision', 'distinct clients', [50, 1000, 5000, 20_000], byClients),
+    await curve('Bearer decision', 'bytes of token', [600, 2000, 8000, 16_000], byTokenSize),
+    await curve('Bearer decision', 'issuers of the route', [1, 10, 100], byIssuers),
+    await curve('Counting a request by a rate limit', 'distinct clients', [1000, 100_000, 1_000_000], bySenders),
+    {
+      what: 'Memory of verified tokens',
+      unit: 'distinct clients',
+      of: 'MiB',
+      points: await memoryOfClients([1000, 10_000, 30_000]),
+    } as const,
+    ...(await socketCurves(setting, plan)),
+  ];
+  return { curves };
 }

@@ -36,7 +36,7 @@ async function startBare(server: string, made: Credentials): Promise<Program> {
 }
 
 /** KiB that are no file. */
-function anonymousOf(pid: number): number {
+export function anonymousOf(pid: number): number {
   return Number(/^Anonymous:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1]);
 }
 
@@ -50,7 +50,8 @@ async function openOne(port: number, asks: boolean): Promise<TLSSocket> {
   return socket.on('error', () => {});
 }
 
-async function openWave(port: number, count: number, asks: boolean): Promise<TLSSocket[]> {
+/** Connections by TLS, all open at once. @param asks whether each has one request */
+export async function openWave(port: number, count: number, asks: boolean): Promise<TLSSocket[]> {
   const open: TLSSocket[] = [];
   while (open.length < count) {
     open.push(...(await Promise.all(Array.from({ length: 50 }, () => openOne(port, asks)))));
@@ -71,31 +72,35 @@ async function measure({ pid, port }: Program, count: number, asks: boolean): Pr
   return [(open - before) / count, (anonymousOf(pid) - before) / count];
 }
 
-const { values } = parseArgs({ options: { connections: { type: 'string', default: '1500' } } });
-const count = Number(values.connections);
-const folder = mkdtempSync(join(tmpdir(), 'holdfast-idle-'));
-const upstream = await startUpstream(folder);
-try {
-  const made = makeCredentials(folder);
-  const servers: readonly (readonly [string, () => Promise<Program>])[] = [
-    ...Object.entries(BARE).map(([name, server]) => [name, () => startBare(server, made)] as const),
-    ['Holdfast', () => startGateway(folder, upstream, made)],
-  ];
-  console.log(`| KiB per connection, of ${count} | open | when all have ended |`);
-  console.log('| --- | ---: | ---: |');
-  for (const [name, start] of servers) {
-    for (const asks of [false, true]) {
-      const program = await start();
-      try {
-        const [open, ended] = await measure(program, count, asks);
-        const what = asks ? 'after one request' : 'handshake alone';
-        console.log(`| ${name}, ${what} | ${open.toFixed(1)} | ${ended.toFixed(1)} |`);
-      } finally {
-        await program.stop();
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { connections: { type: 'string', default: '1500' } } });
+  const count = Number(values.connections);
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-idle-'));
+  const upstream = await startUpstream(folder);
+  try {
+    const made = makeCredentials(folder);
+    const servers: readonly (readonly [string, () => Promise<Program>])[] = [
+      ...Object.entries(BARE).map(([name, server]) => [name, () => startBare(server, made)] as const),
+      ['Holdfast', () => startGateway(folder, upstream, made)],
+    ];
+    console.log(`| KiB per connection, of ${count} | open | when all have ended |`);
+    console.log('| --- | ---: | ---: |');
+    for (const [name, start] of servers) {
+      for (const asks of [false, true]) {
+        const program = await start();
+        try {
+          const [open, ended] = await measure(program, count, asks);
+          const what = asks ? 'after one request' : 'handshake alone';
+          console.log(`| ${name}, ${what} | ${open.toFixed(1)} | ${ended.toFixed(1)} |`);
+        } finally {
+          await program.stop();
+        }
       }
     }
+  } finally {
+    await upstream.stop();
+    rmSync(folder, { recursive: true });
   }
-} finally {
-  await upstream.stop();
-  rmSync(folder, { recursive: true });
 }
+
+if (import.meta.main) await main();

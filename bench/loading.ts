@@ -2,17 +2,22 @@
 
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { get } from 'node:https';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Contender, Setting } from './contenders.ts';
+import type { Contender, H2load, Setting } from './contenders.ts';
 import { type Credentials, makeProof, writeProofs } from './credentials.ts';
 import { treeUsage } from './machine.ts';
 
-/** More than one core can verify: the supply of proofs must outlast a run. */
+/** More than one core can verify: the supply of proofs must outlast a run. Where it was seen what is answered, twice that is enough. */
 const PROOFS_PER_SECOND = 9000;
+const LEAST_PROOFS = 2000;
+const ratesSeen = new Map<string, number>();
 const CONNECTIONS = 32;
+/** A smoke test is over before a slow machine has many handshakes behind it. */
+const SMOKE_CONNECTIONS = 4;
 
 const run = promisify(execFile);
 
@@ -22,6 +27,7 @@ export interface Load {
   readonly cpu: number;
   /** Requests per second. */
   readonly rate: number;
+  readonly requests: number;
 }
 
 /** Milliseconds, and the part of the capacity at which they were measured. */
@@ -43,43 +49,73 @@ interface Result {
 
 /** One run under full load. Throws when answers were no 200s or connections broke. */
 export async function measure(each: Contender, setting: Setting, seconds: number): Promise<Load> {
-  if (each.load === 'h2load, HTTP/1.1' || each.load === 'h2load, HTTP/2') {
-    return measureByH2load(each, setting.made, seconds);
-  }
+  if (typeof each.load === 'object') return measureByH2load(each, each.load, setting.made, seconds);
   const before = treeUsage(each.program.pid).cpu;
-  const { requests, duration } = await runWrk(each, setting, seconds);
-  return { cpu: (treeUsage(each.program.pid).cpu - before) / requests, rate: (requests / duration) * 1e6 };
+  const seen = ratesSeen.get(each.url) ?? PROOFS_PER_SECOND;
+  const proofs = Math.min(PROOFS_PER_SECOND, Math.max(LEAST_PROOFS, seen * 2));
+  const { requests, duration } = await runWrk(each, setting, seconds, { delay: 0, proofs });
+  const cpu = (treeUsage(each.program.pid).cpu - before) / requests;
+  const rate = (requests / duration) * 1e6;
+  ratesSeen.set(each.url, Math.max(rate, ratesSeen.get(each.url) ?? 0));
+  return { cpu, requests, rate };
 }
 
-/** Full load, unless connections rest. */
 interface Pace {
-  /** Milliseconds between two requests of a connection, on average. */
+  /** Milliseconds between two requests of a connection, on average; 0: full load. */
   readonly delay: number;
   /** Proofs that are made for each second: signing them takes time, and they must not be old when they are sent. */
   readonly proofs: number;
 }
 
-const FULL: Pace = { delay: 0, proofs: PROOFS_PER_SECOND };
-
-async function runWrk(each: Contender, setting: Setting, seconds: number, pace = FULL): Promise<Result> {
+/** Makes what is sent, and @returns what sends it, at a pace or as fast as it goes. */
+export async function prepareWrk(each: Contender, setting: Setting, seconds: number, pace: Pace) {
   const { folder, made } = setting;
+  if (typeof each.load === 'object') throw new Error('wrk speaks HTTP/1.1 alone');
   const tokens = each.load === 'plain' ? 'none' : join(folder, `${each.load}.txt`);
-  const proofs = each.load === 'dpop' ? join(folder, 'proofs.txt') : 'none';
+  const proofs = each.load === 'dpop' ? join(folder, `proofs-${each.program.port}-${each.id}.txt`) : 'none';
   if (proofs !== 'none') await writeProofs(proofs, made.clients, each.url, Math.ceil(seconds * pace.proofs));
   const script = join(import.meta.dirname, 'load.lua');
   const scheme = each.load === 'dpop' ? 'DPoP' : 'Bearer';
-  const options = ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, '-H', `Host: ${each.host}`, '-s', script];
-  const { stdout } = await run('wrk', [...options, each.url, '--', scheme, tokens, proofs, String(pace.delay)]);
-  const result = JSON.parse(/^RESULT (.*)$/m.exec(stdout)?.[1] ?? '{}') as Result;
-  if (!(result.requests > 0) || result.status > 0 || result.broken > result.requests / 100) {
-    throw new Error(`${each.title}: not every request was answered with 200:\n${stdout}`);
-  }
-  return result;
+  const connections = setting.smoke ? SMOKE_CONNECTIONS : (each.connections ?? CONNECTIONS);
+  const options = ['-t1', `-c${connections}`, `-d${seconds}s`, '-H', `Host: ${each.host}`, '-s', script];
+  return async (): Promise<Result> => {
+    const { stdout } = await run('wrk', [...options, each.url, '--', scheme, tokens, proofs, String(pace.delay)]);
+    const result = JSON.parse(/^RESULT (.*)$/m.exec(stdout)?.[1] ?? '{}') as Result;
+    if (!(result.requests > 0) || result.status > 0 || result.broken > result.requests / 100) {
+      throw new Error(`${each.title}: not every request was answered with 200:\n${stdout}`);
+    }
+    return result;
+  };
+}
+
+const runWrk = async (...args: Parameters<typeof prepareWrk>) => (await prepareWrk(...args))();
+
+/** Requests as they stand in a file, by wrk. */
+export interface RawLoad {
+  readonly url: string;
+  readonly file: string;
+  readonly connections: number;
+  readonly seconds: number;
+  /** Milliseconds between two requests of a connection, on average; the default is none. */
+  readonly delay?: number;
+}
+
+/** @param requests whole ones, with their bodies */
+export function writeRequests(file: string, requests: readonly string[]): void {
+  writeFileSync(file, requests.join('\u001e'), 'latin1');
+}
+
+/** Sends them in turn; whether the answers are what they should be is looked at by who calls. */
+export async function sendRaw({ url, file, connections, seconds, delay = 0 }: RawLoad): Promise<Result> {
+  const script = join(import.meta.dirname, 'raw.lua');
+  const options = ['-t1', `-c${connections}`, `-d${seconds}s`, '-s', script];
+  const { stdout } = await run('wrk', [...options, url, '--', file, String(delay)]);
+  return JSON.parse(/^RESULT (.*)$/m.exec(stdout)?.[1] ?? '{}') as Result;
 }
 
 /** Latency at a pace: each connection rests between its requests, for as long as two short runs show that it has to. */
 export async function measureLatency(each: Contender, setting: Setting, rate: number): Promise<Latency> {
-  const period = (CONNECTIONS / rate) * 1000;
+  const period = ((each.connections ?? CONNECTIONS) / rate) * 1000;
   // One connection alone could take them all.
   const proofs = rate * 2;
   let delay = period / 2;
@@ -112,16 +148,20 @@ export async function assertReplayRefused(each: Contender, { made }: Setting): P
     throw new Error(`${each.title}: a proof that was sent twice got ${statuses.join()}`);
 }
 
-/** One run of h2load, with as many connections and one request at a time on each, as wrk has them. */
-async function measureByH2load(each: Contender, made: Credentials, seconds: number): Promise<Load> {
-  const version = each.load === 'h2load, HTTP/1.1' ? ['--h1'] : [];
+/** One run of h2load. */
+async function measureByH2load(
+  each: Contender,
+  { version, connections, streams }: H2load,
+  made: Credentials,
+  seconds: number,
+): Promise<Load> {
   const token = `authorization: Bearer ${made.clients[0]!.tokens.bearer}`;
   const before = treeUsage(each.program.pid).cpu;
   const { stdout } = await run('h2load', [
-    ...version,
+    ...(version === 1 ? ['--h1'] : []),
     '-t1',
-    `-c${CONNECTIONS}`,
-    '-m1',
+    `-c${connections}`,
+    `-m${streams}`,
     `-D${seconds}`,
     '-H',
     token,
@@ -133,5 +173,5 @@ async function measureByH2load(each: Contender, made: Credentials, seconds: numb
   if (!(Number(done) > 0) || Number(failed) + Number(errored) > 0 || good === undefined) {
     throw new Error(`${each.title}: not every request was answered with 200:\n${stdout}`);
   }
-  return { cpu: used / Number(done), rate: Number(done) / seconds };
+  return { cpu: used / Number(done), requests: Number(done), rate: Number(done) / seconds };
 }

@@ -62,6 +62,60 @@ export function machineFacts(): string[] {
 const TICK = 1e6 / Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
 const PAGE = Number(execFileSync('getconf', ['PAGESIZE'], { encoding: 'utf8' }));
 
+/** What a thread has used so far: µs in user mode and in the kernel, and how often it gave the core up or lost it. */
+export interface ThreadUsage {
+  readonly name: string;
+  readonly user: number;
+  readonly system: number;
+  readonly voluntary: number;
+  readonly involuntary: number;
+}
+
+/** Of the living threads of a process, by their ids. */
+export function threadUsage(pid: number): ReadonlyMap<number, ThreadUsage> {
+  const threads = readdirSync(`/proc/${pid}/task`).flatMap((id): (readonly [number, ThreadUsage])[] => {
+    try {
+      const stat = readFileSync(`/proc/${pid}/task/${id}/stat`, 'utf8');
+      const status = readFileSync(`/proc/${pid}/task/${id}/status`, 'utf8');
+      const name = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'));
+      const [user, system] = fieldsOf(stat).slice(11, 13);
+      const switches = (kind: string) =>
+        Number(new RegExp(`^${kind}_ctxt_switches:\\s+(\\d+)$`, 'm').exec(status)?.[1]);
+      const times = { user: user! * TICK, system: system! * TICK };
+      return [
+        [Number(id), { name, ...times, voluntary: switches('voluntary'), involuntary: switches('nonvoluntary') }],
+      ];
+    } catch {
+      return []; // it ended while we looked
+    }
+  });
+  return new Map(threads);
+}
+
+/** What the threads of a process used between two looks. */
+export function usedBetween(
+  before: ReadonlyMap<number, ThreadUsage>,
+  after: ReadonlyMap<number, ThreadUsage>,
+): readonly ThreadUsage[] {
+  return [...after].map(([id, now]) => {
+    const then = before.get(id) ?? { user: 0, system: 0, voluntary: 0, involuntary: 0 };
+    return {
+      name: now.name,
+      user: now.user - then.user,
+      system: now.system - then.system,
+      voluntary: now.voluntary - then.voluntary,
+      involuntary: now.involuntary - then.involuntary,
+    };
+  });
+}
+
+/** proc(5): after the command in parentheses come state, ppid (4th field), …, utime (14th), stime, …, rss (24th). */
+const fieldsOf = (stat: string) =>
+  stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .map(Number);
+
 /** CPU time (µs, user + system, all threads) and resident memory (bytes) of a process and its living descendants. */
 export function treeUsage(root: number): { cpu: number; memory: number } {
   const processes = new Map(readProcesses().map((each) => [each.pid, each]));
@@ -81,12 +135,7 @@ function readProcesses(): { pid: number; parent: number; ticks: number; pages: n
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => {
       try {
-        const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
-        // proc(5): after the command in parentheses come state, ppid (4th field), …, utime (14th), stime, …, rss (24th).
-        const fields = stat
-          .slice(stat.lastIndexOf(')') + 2)
-          .split(' ')
-          .map(Number);
+        const fields = fieldsOf(readFileSync(`/proc/${name}/stat`, 'utf8'));
         return [{ pid: Number(name), parent: fields[1]!, ticks: fields[11]! + fields[12]!, pages: fields[21]! }];
       } catch {
         return []; // it ended while we looked

@@ -36,7 +36,7 @@ export async function freePort(): Promise<number> {
 
 /**
  * Starts a program that listens on `port` and resolves when it is `ready`.
- * Throws with the end of its output when it stops first or takes longer than 15 s.
+ * Throws with the end of its output when it stops first or takes longer than a minute.
  */
 export async function startProgram(
   command: string,
@@ -53,7 +53,7 @@ export async function startProgram(
     });
   }
   while (!(await ready())) {
-    if (child.exitCode !== null || performance.now() > started + 15_000) {
+    if (child.exitCode !== null || performance.now() > started + 60_000) {
       await end(child);
       throw new Error(`${command} ${args.join(' ')} is not ready on port ${port}:\n${output}`);
     }
@@ -140,14 +140,18 @@ export async function startBulkProxy(folder: string, upstream: Program, { server
 }
 
 /** nginx that passes plain connections on as TLS connections with the client certificate, because wrk has none. */
-export async function startRelay(folder: string, target: number, { client }: Credentials): Promise<Program> {
+export async function startRelay(
+  folder: string,
+  target: number,
+  { client }: { readonly client: { readonly cert: string; readonly key: string } },
+): Promise<Program> {
   const port = await freePort();
   const tls = [
     `proxy_ssl on; proxy_ssl_certificate ${client.cert}; proxy_ssl_certificate_key ${client.key};`,
     'proxy_ssl_server_name on; proxy_ssl_name localhost; proxy_ssl_session_reuse off;',
   ];
   const server = `listen 127.0.0.1:${port}; proxy_pass 127.0.0.1:${target}; ${tls.join(' ')}`;
-  return startNginx(folder, 'relay', port, `stream { server { ${server} } }`);
+  return startNginx(folder, `relay-${port}`, port, `stream { server { ${server} } }`);
 }
 
 /** http-proxy-3 in a Node process of its own. */
@@ -158,11 +162,12 @@ export async function startHttpProxy(upstream: Program, { server }: Credentials)
   return startProgram(process.execPath, [script, String(port), target, server.cert, server.key], port);
 }
 
-/** A peer of node-peers.ts in a Node process of its own. @param packages folder of packages that are no dependencies */
+/** A peer of node-peers.ts in a Node process of its own. @param packages folder of packages that are no dependencies @param inspect port for an inspector */
 export async function startNodePeer(
   kind: string,
   { folder, made, upstream }: { readonly folder: string; readonly made: Credentials; readonly upstream: Program },
-  packages: string,
+  packages = '',
+  inspect?: number,
 ): Promise<Program> {
   const port = await freePort();
   const keys = join(folder, 'peer-keys.json');
@@ -170,7 +175,9 @@ export async function startNodePeer(
   const script = join(import.meta.dirname, 'node-peers.ts');
   const target = `http://127.0.0.1:${upstream.port}`;
   const { cert, key } = made.server;
-  return startProgram(process.execPath, [script, kind, String(port), target, cert, key, keys, packages], port);
+  const flags = inspect === undefined ? [] : [`--inspect=127.0.0.1:${inspect}`];
+  const args = [...flags, script, kind, String(port), target, cert, key, keys, packages];
+  return startProgram(process.execPath, args, port);
 }
 
 /** Apache with mod_oauth2: DPoP with its own replay cache of 1,000 entries, kept connections to the upstream. */

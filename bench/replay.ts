@@ -26,8 +26,8 @@ function time(calls: number, call: (nth: number) => void): number {
 const word = () => (Math.random() * 2 ** 32) | 0;
 const anyFingerprint = (): Fingerprint => [word(), word(), word(), word()];
 
-/** A memory in which `live` proofs are always live: as new ones come in, as many expire. */
-function measureAt(live: number) {
+/** A memory in which `live` proofs are always live: as new ones come in, as many expire. Times in ns. */
+export function measureAt(live: number) {
   const memory = createReplayMemory({ capacity: Math.ceil(live * 1.05), since: START });
   const table = new ReplayTable(memory.table, memory.capacity);
   const store = new ProcessReplayStore(memory);
@@ -81,36 +81,40 @@ async function contest(threads: number, proofs: number) {
   return { threads, calls: plan.answered[0]!, perSecond: Math.round(plan.answered[0]! / seconds), oneWinner };
 }
 
-const { values } = parseArgs({
-  options: {
-    json: { type: 'boolean', default: false },
-    most: { type: 'string', default: '10000000' },
-    contest: { type: 'string', default: '2500000' },
-  },
-});
-const mac = measureMac();
-measureAt(1000); // warms up
-const sizes = [];
-for (let live = 1000; live <= Number(values.most); live *= 10) sizes.push(measureAt(live));
-const contests = [];
-for (const threads of [1, 2, 4]) contests.push(await contest(threads, Number(values.contest)));
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      json: { type: 'boolean', default: false },
+      most: { type: 'string', default: '10000000' },
+      contest: { type: 'string', default: '2500000' },
+    },
+  });
+  const mac = measureMac();
+  measureAt(1000); // warms up
+  const sizes = [];
+  for (let live = 1000; live <= Number(values.most); live *= 10) sizes.push(measureAt(live));
+  const contests = [];
+  for (const threads of [1, 2, 4]) contests.push(await contest(threads, Number(values.contest)));
 
-if (values.json) console.log(JSON.stringify({ mac, sizes, contests }));
-else {
-  const ns = (value: number) => `${value.toFixed(0).padStart(7)} ns`;
-  console.log(`HMAC-SHA-256 alone: ${ns(mac).trim()}\n`);
-  console.log('live proofs   remember   without HMAC   bytes per proof of capacity   counting all   refused as full');
-  for (const { live, ofStore, ofTable, bytes, counting, full } of sizes) {
-    console.log(
-      `${String(live).padStart(11)} ${ns(ofStore)} ${ns(ofTable).padStart(14)} ${bytes.toFixed(2).padStart(29)} ` +
-        `${`${counting.toFixed(1)} ms`.padStart(14)} ${String(full).padStart(17)}`,
-    );
+  if (values.json) console.log(JSON.stringify({ mac, sizes, contests }));
+  else {
+    const ns = (value: number) => `${value.toFixed(0).padStart(7)} ns`;
+    console.log(`HMAC-SHA-256 alone: ${ns(mac).trim()}\n`);
+    console.log('live proofs   remember   without HMAC   bytes per proof of capacity   counting all   refused as full');
+    for (const { live, ofStore, ofTable, bytes, counting, full } of sizes) {
+      console.log(
+        `${String(live).padStart(11)} ${ns(ofStore)} ${ns(ofTable).padStart(14)} ${bytes.toFixed(2).padStart(29)} ` +
+          `${`${counting.toFixed(1)} ms`.padStart(14)} ${String(full).padStart(17)}`,
+      );
+    }
+    console.log('\nthreads with the same proofs   calls   calls per second   one winner each');
+    for (const { threads, calls, perSecond, oneWinner } of contests) {
+      console.log(
+        `${String(threads).padStart(28)} ${String(calls).padStart(9)} ${String(perSecond).padStart(16)}   ${oneWinner}`,
+      );
+    }
   }
-  console.log('\nthreads with the same proofs   calls   calls per second   one winner each');
-  for (const { threads, calls, perSecond, oneWinner } of contests) {
-    console.log(
-      `${String(threads).padStart(28)} ${String(calls).padStart(9)} ${String(perSecond).padStart(16)}   ${oneWinner}`,
-    );
-  }
+  if (contests.some(({ oneWinner }) => !oneWinner)) process.exitCode = 1;
 }
-if (contests.some(({ oneWinner }) => !oneWinner)) process.exitCode = 1;
+
+if (import.meta.main) await main();

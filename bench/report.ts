@@ -1,112 +1,19 @@
-// The report of the benchmark: CPU per request, ratios against goals, and a chart.
+// The report of the benchmark: figures, goals, latency, floods and workers, and a chart.
 
-import type { Latency } from './loading.ts';
-
-/** CPU µs per request by contender, measured once; `verify` is one ES256 verification. */
-export type Round = Readonly<Record<string, number>>;
-
-export interface Run {
-  readonly contenders: readonly { readonly id: string; readonly title: string }[];
-  readonly rounds: readonly Round[];
-  readonly facts: readonly string[];
-  readonly command: string;
-  readonly seconds: number;
-  /** Peers that could not be had, with the reason. */
-  readonly absent: readonly string[];
-  /** By contender, at 70 % of its own capacity. */
-  readonly latencies: ReadonlyMap<string, Latency>;
-  /** Requests per second under full load, by contender, once for each round. */
-  readonly rates: ReadonlyMap<string, readonly number[]>;
-  /** Seconds from start to the first answered request, one per start. */
-  readonly starts: readonly number[];
-  /** Resident MiB of the gateway after the start and after all rounds. */
-  readonly memory: {
-    readonly rest: number;
-    readonly loaded: number;
-    /** After the start, by number of workers. */
-    readonly restOf: ReadonlyMap<number, number>;
-  };
-}
-
-interface Goal {
-  readonly what: string;
-  readonly needs: readonly string[];
-  readonly ratio: (round: Round) => number;
-  readonly atMost: number;
-}
+import { budgetSection } from './budget-page.ts';
+import type { Cores } from './cores.ts';
+import type { Flood } from './flood.ts';
+import { goalRows } from './goals.ts';
+import type { Results } from './results.ts';
+import { inCells, type Spread, spread } from './spread.ts';
+import type { Round, Rounds } from './rounds.ts';
 
 const of = (round: Round, id: string) => round[id] ?? Number.NaN;
-const quotient = (what: string, part: string, whole: string, atMost: number): Goal => ({
-  what,
-  needs: [part, whole],
-  ratio: (round) => of(round, part) / of(round, whole),
-  atMost,
-});
 
-const withVerification = (what: string, part: string, whole: string, atMost: number): Goal => ({
-  what,
-  needs: [part, whole, 'verify'],
-  ratio: (round) => of(round, part) / (of(round, whole) + of(round, 'verify')),
-  atMost,
-});
-
-/** What is wanted, of performance figures that users compare. */
-const GOALS: readonly Goal[] = [
-  withVerification('DPoP, everything checked and remembered ÷ (nginx + one ES256 verification)', 'dpop', 'nginx', 1.77),
-  quotient('DPoP ÷ (Node and undici alone, with one ES256 verification)', 'dpop', 'floor-verify', 1.15),
-  quotient('public ÷ Node and undici alone', 'public', 'floor', 1.15),
-  {
-    what: 'what DPoP adds to the bearer route ÷ one ES256 verification',
-    needs: ['dpop', 'token', 'verify'],
-    ratio: (round) => (of(round, 'dpop') - of(round, 'token')) / of(round, 'verify'),
-    atMost: 1.25,
-  },
-  quotient('bearer ÷ public', 'token', 'public', 1.05),
-  quotient('bearer ÷ Envoy, jwt_authn with its cache', 'token', 'envoy-cached', 1.2),
-  quotient('bearer ÷ Envoy, jwt_authn', 'token', 'envoy-jwt', 1),
-  quotient('public ÷ Envoy, no filter', 'public', 'envoy', 1.2),
-  quotient('certificate-bound ÷ public, both through the relay', 'mtls', 'relayed', 1.1),
-  quotient('DPoP ÷ DPoP of the other checkout', 'dpop', 'before-dpop', 1.1),
-  quotient('bearer ÷ bearer of the other checkout', 'token', 'before-token', 1.1),
-  quotient('public ÷ public of the other checkout', 'public', 'before-public', 1.1),
-  quotient('HTTP/2 ÷ HTTP/1.1, bearer, both by h2load', 'h2', 'h1', 1),
-  quotient('DPoP, 2 workers ÷ 1 worker', 'dpop-2', 'dpop', 1.15),
-  quotient('DPoP, 4 workers ÷ 1 worker', 'dpop-4', 'dpop', 1.15),
-  quotient('public ÷ nginx', 'public', 'nginx', 2.5),
-  quotient('public ÷ http-proxy-3', 'public', 'http-proxy-3', 0.5),
-  quotient('DPoP ÷ Apache with mod_oauth2', 'dpop', 'apache', 1 / 3),
-  quotient('DPoP ÷ oauth4webapi and http-proxy-3', 'dpop', 'oauth4webapi', 0.2),
-  quotient('DPoP ÷ express-oauth2-jwt-bearer and http-proxy-middleware', 'dpop', 'express', 0.2),
-];
-
-interface Spread {
-  readonly median: number;
-  readonly least: number;
-  readonly most: number;
-}
-
-export function spread(values: readonly number[]): Spread {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const median = sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-  return { median, least: sorted[0]!, most: sorted.at(-1)! };
-}
-
-const inWords = ({ median, least, most }: Spread, digits: number) =>
-  `${median.toFixed(digits)} | ${least.toFixed(digits)}–${most.toFixed(digits)}`;
-
-/** The Markdown page. */
-export function performancePage(run: Run): string {
-  const measured = run.contenders.map(
-    ({ id, title }) => `| ${title} | ${inWords(spread(run.rounds.map((each) => of(each, id))), 0)} |`,
-  );
-  const goals = GOALS.filter(({ needs }) => needs.every((id) => run.rounds[0]?.[id] !== undefined)).map((goal) => {
-    const ratios = spread(run.rounds.map(goal.ratio));
-    const verdict = ratios.median <= goal.atMost ? 'met' : '**missed**';
-    return `| ${goal.what} | ${inWords(ratios, 2)} | ≤ ${goal.atMost.toFixed(2)} | ${verdict} |`;
-  });
-  const start = inWords(spread(run.starts.map((seconds) => seconds * 1000)), 0);
-  return `<!-- Generated by \`${run.command}\`; do not edit. -->
+/** docs/performance.md. */
+export function performancePage(results: Results): string {
+  const { rounds, budgets = [], flood, cores } = results;
+  return `<!-- Generated by scripts/generate.ts from docs/performance.json, which \`npm run bench\` writes; do not edit. -->
 
 # Performance
 
@@ -115,74 +22,154 @@ export function performancePage(run: Run): string {
 The unit is CPU time of the program under test per request: user and system time of its whole process tree over a run,
 divided by the requests answered. It is compared as a ratio within one round, because machines differ and are noisy.
 
-| CPU µs per request | median | range |
+${rounds ? figures(rounds) : ''}## Goals
+
+“Node alone” is the same ratio for a bare Node server with undici, and with one verification where the ratio is about DPoP: no gateway on this runtime
+can be below it, and where it misses the goal, what we miss is Node's.
+
+| | median | range | goal | | Node alone |
+| --- | ---: | ---: | ---: | --- | ---: |
+${goalRows(results).join('\n')}
+
+What a replay store in Redis costs is in [scaling](scaling.md), what grows and what refusals cost in [growth](growth.md).
+
+${budgetSection(budgets)}${flood ? floodSection(flood) : ''}${cores ? coresSection(cores) : ''}${rounds ? latencySection(rounds) + how(rounds) : ''}`;
+}
+
+function figures({ contenders, rounds, memory }: Rounds): string {
+  const rows = contenders.map(
+    ({ id, title }) => `| ${title} | ${inCells(spread(rounds.map((each) => of(each, id))), 0)} |`,
+  );
+  return `| CPU µs per request | median | range |
 | --- | ---: | ---: |
-${measured.join('\n')}
+${rows.join('\n')}
 
-| ratio | median | range | goal | |
-| --- | ---: | ---: | ---: | --- |
-${goals.join('\n')}
+After all rounds the gateway with one worker has ${memory.loaded.toFixed(0)} MiB of resident memory.
 
-| also measured | median | range | goal |
-| --- | ---: | ---: | ---: |
-| start to first answered request, ms | ${start} | < 450 |
-| resident memory at rest, one worker, MiB | ${run.memory.rest.toFixed(0)} | | < 95 |
-${[...run.memory.restOf].map(([workers, rest]) => `| the same, ${workers} workers, MiB | ${rest.toFixed(0)} | | < ${95 + 25 * (workers - 1)} |\n`).join('')}| resident memory after all rounds, one worker, MiB | ${run.memory.loaded.toFixed(0)} | | |
+`;
+}
 
-## Latency
+function floodSection({ rate, kinds }: Flood): string {
+  const rows = kinds.map(({ kind, p50, p99, busy }) => {
+    const name = /_/.test(kind) ? `\`${kind}\`` : kind;
+    return `| ${name} | ${spread(busy.map((one) => one * 100)).median.toFixed(0)} % | ${spread(p50).median.toFixed(2)} | ${inCells(spread(p99), 2)} |`;
+  });
+  return `## Under a flood
+
+Good DPoP requests, ${rate.toFixed(0)} a second on 16 connections, a quarter of what one worker answered there, while another program sends as many bad ones on 16 other
+connections. Milliseconds; medians of ${kinds[0]?.p99.length ?? 0} rounds. A flood of refusals should cost the good ones no more than as many good requests.
+
+| flood | of one core, by the gateway | p50 of good requests | p99 | range |
+| --- | ---: | ---: | ---: | ---: |
+${rows.join('\n')}
+
+`;
+}
+
+function coresSection({ setups, calls, threads }: Cores): string {
+  const rows = setups.map(({ name, load, runs }) => {
+    const median = (pick: (one: (typeof runs)[number]) => number) => spread(runs.map(pick)).median;
+    const [cpu, rate] = [median((one) => one.cpu), median((one) => one.rate)];
+    const [voluntary, involuntary] = [median((one) => one.voluntary), median((one) => one.involuntary)];
+    const kind = load === 'dpop' ? 'DPoP' : 'public';
+    return `| ${kind}, ${name} | ${cpu.toFixed(0)} | ${rate.toFixed(0)} | ${voluntary.toFixed(2)} | ${involuntary.toFixed(2)} |`;
+  });
+  const threadRows = (['decisions', 'verifications'] as const).map((work) => {
+    const cell = (count: '1' | '2', key: 'cpu' | 'rate') => spread(threads[work][count][key]).median.toFixed(0);
+    const name = work === 'decisions' ? 'DPoP decision, one replay store' : 'ES256 verification alone';
+    return `| ${name} | ${cell('1', 'cpu')} | ${cell('2', 'cpu')} | ${cell('1', 'rate')} | ${cell('2', 'rate')} |`;
+  });
+  return `## Several workers
+
+32 requests in flight in all. Workers share the replay store and the counts of rate limits, by atomic operations without locks; caches of tokens and keys each
+has for itself. Two gateways with one worker each share nothing at all: what two workers cost more than those is what sharing costs, and what those cost more than
+one is the machine's and the load's. The load generator and the upstream run on the same cores.
+
+| | CPU µs per request | requests per second | voluntary switches per request | involuntary |
+| --- | ---: | ---: | ---: | ---: |
+${rows.join('\n')}
+
+In threads without sockets, with nothing else on the cores:
+
+| | CPU µs, 1 thread | 2 threads | per second, 1 thread | 2 threads |
+| --- | ---: | ---: | ---: | ---: |
+${threadRows.join('\n')}
+
+${calls ? callsTable(calls) : ''}`;
+}
+
+/** Those that are made once for ten requests or more. */
+function callsTable(calls: NonNullable<Cores['calls']>): string {
+  const [one = {}, two = {}] = [calls['1'], calls['2']];
+  const names = Object.keys({ ...one, ...two }).filter((name) => (one[name] ?? 0) >= 0.1 || (two[name] ?? 0) >= 0.1);
+  const cell = (value = 0) => value.toFixed(2);
+  return `System calls per DPoP request, counted by strace, under which a gateway is slow and calls as often for what it does:
+
+| | ${names.join(' | ')} |
+| --- | ${names.map(() => '---:').join(' | ')} |
+| one worker | ${names.map((name) => cell(one[name])).join(' | ')} |
+| two workers | ${names.map((name) => cell(two[name])).join(' | ')} |
+
+`;
+}
+
+function latencySection({ contenders, latencies, rates }: Rounds): string {
+  const rows = contenders.flatMap(({ id, title }) => {
+    const latency = latencies[id];
+    if (latency === undefined) return [];
+    const full = spread(rates[id] ?? []).median;
+    const { p50, p99, rate } = latency;
+    return `| ${title} | ${full.toFixed(0)} | ${((rate / full) * 100).toFixed(0)} % | ${p50.toFixed(2)} | ${p99.toFixed(2)} |`;
+  });
+  return `## Latency
 
 At 70 % of what each contender answered under full load, in one run of 4 s: 32 connections that rest between their requests. Milliseconds.
 
 | | requests per second at full load | paced at | p50 | p99 |
 | --- | ---: | ---: | ---: | ---: |
-${latencyRows(run)}
+${rows.join('\n')}
 
-## How
+`;
+}
 
-\`${run.command}\`: ${run.rounds.length} interleaved rounds of ${run.seconds} s per contender, in an order that rotates from round to round.
+function how({ plan, absent, facts }: Rounds): string {
+  return `## How
+
+\`npm run bench\`: ${plan.rounds} interleaved rounds of ${plan.seconds} s per contender, in an order that rotates from round to round.
 
 - Load: wrk, 1 thread, 32 kept TLS connections, HTTP/1.1, GET. Every answer must be a 200, or the run fails.
 - Upstream: nginx on loopback, 99 bytes of JSON, not counted.
 - Clients: 50, each with its own ES256 key and token. Proofs are signed before each run and every one is used once.
 - The gateway runs with one worker and remembers every proof. Like the peers it writes no line per request (\`log.level: warn\`).
-- The two lines “by h2load” have another load generator and one token for all requests; they are compared with each other only.
-- The gateways with several workers, and the other checkout (\`--against DIR\`) where there is one, are separate processes.
+- The lines “by h2load” have another load generator and one token for all requests; they are compared with each other only. 32 requests
+  are in flight, over 32 connections, or over 4 and 1 with 8 and 32 streams each.
+- The other checkout (\`--against DIR\`), where there is one, is a separate process.
 - wrk has no client certificates. An nginx in front of the gateway lends it one; the public route is measured through the
   same relay (“public, through the relay”), and only these two are compared.
 - “One ES256 verification” is \`crypto.verify\` on a key that is already imported, while wrk loads the upstream: a core whose
   neighbour rests is faster, and the gateway's never does.
 - A proof that was sent twice is refused after each DPoP run of the gateway and of mod_oauth2, or the run fails. oauth4webapi and
   express-oauth2-jwt-bearer remember none; “Node, undici and one ES256 verification” looks at the signature of the proof alone.
-${run.absent.map((one) => `- Not measured: ${one}.\n`).join('')}- mod_oauth2 remembers the last 1,000 proofs only, its default. Holdfast forgets none that could still be replayed.
+${absent.map((one) => `- Not measured: ${one}.\n`).join('')}- mod_oauth2 remembers the last 1,000 proofs only, its default. Holdfast forgets none that could still be replayed.
 
 ## Where
 
-${run.facts.map((fact) => `- ${fact}`).join('\n')}
+${facts.map((fact) => `- ${fact}`).join('\n')}
 `;
 }
 
-function latencyRows({ contenders, latencies, rates }: Run): string {
-  const rows = contenders.flatMap(({ id, title }) => {
-    const latency = latencies.get(id);
-    if (latency === undefined) return [];
-    const full = spread(rates.get(id) ?? []).median;
-    const { p50, p99, rate } = latency;
-    return `| ${title} | ${full.toFixed(0)} | ${((rate / full) * 100).toFixed(0)} % | ${p50.toFixed(2)} | ${p99.toFixed(2)} |`;
-  });
-  return rows.join('\n');
-}
-
 const ROW = 34;
-const LEFT = 330;
+const LEFT = 470;
 const WIDTH = 900;
 
 /** The chart: one bar per contender with the range over the rounds. */
-export function performanceChart(run: Run): string {
-  const rows = run.contenders.map(({ id, title }) => ({
+export function performanceChart(run: Rounds | undefined): string {
+  const { contenders = [], rounds = [] } = run ?? {};
+  const rows: (Spread & { title: string })[] = contenders.map(({ id, title }) => ({
     title,
-    ...spread(run.rounds.map((each) => of(each, id))),
+    ...spread(rounds.map((each) => of(each, id))),
   }));
-  const scale = (WIDTH - LEFT - 60) / Math.max(...rows.map((row) => row.most));
+  const scale = (WIDTH - LEFT - 60) / Math.max(1, ...rows.map((row) => row.most));
   const x = (value: number) => (LEFT + value * scale).toFixed(1);
   const bars = rows.map(({ title, median, least, most }, at) => {
     const y = 50 + at * ROW;
@@ -197,7 +184,7 @@ export function performanceChart(run: Run): string {
   const height = 60 + rows.length * ROW;
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="14" fill="#111">
 <rect width="${WIDTH}" height="${height}" fill="#fff"/>
-<text x="${LEFT}" y="28" font-size="16">CPU µs per request (median; line: range over ${run.rounds.length} rounds)</text>
+<text x="${LEFT}" y="28" font-size="16">CPU µs per request (median; line: range over ${rounds.length} rounds)</text>
 ${bars.join('\n')}
 </svg>
 `;

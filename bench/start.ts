@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import { makeCredentials } from './credentials.ts';
 import { startGateway } from './gateway.ts';
 import { startUpstream, type Program } from './peers.ts';
-import { spread } from './report.ts';
+import { spread } from './spread.ts';
 
 /** Milliseconds after the first answer at which memory is at rest: the collection at the end of the start is over. */
 const REST = 1500;

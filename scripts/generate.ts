@@ -2,6 +2,8 @@
 
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { pagesOf } from '../bench/pages.ts';
+import { readResults } from '../bench/results.ts';
 import packageJson from '../package.json' with { type: 'json' };
 import { manualPage } from '../src/cli/manual-page.ts';
 import { jsonSchema } from '../src/config/schema/json-schema.ts';
@@ -13,6 +15,7 @@ import { configurationPage } from './generate/configuration-page.ts';
 import { conformancePage } from './generate/conformance-page.ts';
 import { parametersDefinition, policyDefinition } from './generate/custom-resources.ts';
 import { decisionsPage } from './generate/decisions-page.ts';
+import { FILES_WITH_FIGURES, figuresPage } from './generate/figures.ts';
 import { caddyFields, haproxyFields, nginxFields, traefikFields } from './generate/front-fields.ts';
 import { logPage } from './generate/log-page.ts';
 import { metricsPage } from './generate/metrics-page.ts';
@@ -22,8 +25,16 @@ import { treePage } from './generate/tree-page.ts';
 
 export const ROOT = join(import.meta.dirname, '..');
 
+/** Of the benchmark, once something was measured. */
+function measuredPages(): readonly (readonly [path: string, render: () => string])[] {
+  const results = readResults();
+  if (results === undefined) return [];
+  return Object.entries(pagesOf(results)).map(([path, text]) => [path, () => text]);
+}
+
 /** Path from the root of the repository → its text, made from the source. */
 export const GENERATED: Readonly<Record<string, () => string | Promise<string>>> = {
+  ...Object.fromEntries(measuredPages()),
   'deploy/caddy/managed-fields.caddy': caddyFields,
   'deploy/haproxy/managed-fields.txt': haproxyFields,
   'deploy/nginx/managed-fields.conf': nginxFields,
@@ -48,20 +59,28 @@ export const GENERATED: Readonly<Record<string, () => string | Promise<string>>>
   'schema/holdfast.schema.json': () => `${JSON.stringify(jsonSchema(), undefined, 2)}\n`,
 };
 
+/** Written by hand but for figures in them, which are those of a page above. */
+const WITH_FIGURES = Object.fromEntries(FILES_WITH_FIGURES.map((file) => [file, () => figuresPage(ROOT, file)]));
+
+const RENDERED = Object.entries({ ...GENERATED, ...WITH_FIGURES });
+
 /** Paths whose file differs from what the source says now; a missing file differs. */
 export async function staleFiles(): Promise<string[]> {
   const stale: string[] = [];
-  for (const [path, render] of Object.entries(GENERATED)) {
+  for (const [path, render] of RENDERED) {
     const written = await readFile(join(ROOT, path), 'utf8').catch(() => undefined);
     if (written !== (await render())) stale.push(path);
   }
   return stale;
 }
 
+/** In order, because the last ones read what the first ones wrote. */
 async function writeStaleFiles(): Promise<void> {
-  for (const path of await staleFiles()) {
+  for (const [path, render] of RENDERED) {
+    const text = await render();
+    if ((await readFile(join(ROOT, path), 'utf8').catch(() => undefined)) === text) continue;
     await mkdir(join(ROOT, dirname(path)), { recursive: true });
-    await writeFile(join(ROOT, path), await GENERATED[path]!());
+    await writeFile(join(ROOT, path), text);
     console.log(`wrote ${path}`);
   }
 }

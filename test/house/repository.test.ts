@@ -54,22 +54,3 @@ test('README, CHANGELOG and docs keep to plain words: not "nobody", "whoever", "
   );
   assert.deepEqual(found, [], 'expected plainer words: who, no one, again, next to, separate, is not a');
 });
-
-test('the figures that README compares are those of docs/performance.md', () => {
-  const figures = readFileSync(join(ROOT, 'docs/performance.md'), 'utf8');
-  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
-  const row = readme.split('\n').find((line) => line.startsWith('| Apache, mod_oauth2'));
-  const median = (name: string) =>
-    figures
-      .split('\n')
-      .find((line) => line.startsWith(`| ${name} |`))
-      ?.split('|')[2]
-      ?.trim();
-  const [apache, ours] = [median('Apache with mod_oauth2, DPoP'), median('Holdfast, DPoP')];
-  assert.ok(apache !== undefined && ours !== undefined, 'docs/performance.md has no figure of one of the two');
-  assert.deepEqual(
-    row?.match(/\d+(?= µs)/g),
-    [apache, ours],
-    'write the figures of docs/performance.md into README.md',
-  );
-});

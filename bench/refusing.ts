@@ -1,0 +1,121 @@
+// The cost of refusing: CPU time per request for each reason that a client can cause, over sockets.
+
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
+import { type Reason, REASON_NAMES } from '../src/rejection/rejection.ts';
+import type { Plan, Setting } from './contenders.ts';
+import { measure, sendRaw, writeRequests } from './loading.ts';
+import { treeUsage } from './machine.ts';
+import type { Program } from './peers.ts';
+import { type Case, type Kit, request, REQUESTS } from './refusal-requests.ts';
+import { type Rig, startRig } from './refusal-rig.ts';
+
+/** Of load for each reason. */
+const SECONDS = 1;
+const LEAST = 20;
+/** More tokens than one core verifies in that time. */
+const NEW_TOKENS = 8000;
+/** Requests that are sent in turn. */
+const DISTINCT = 200;
+
+export interface Refusing {
+  /** CPU µs of requests that are permitted, by kind. */
+  readonly permitted: Readonly<Record<string, number>>;
+  /** CPU µs by reason; `closes`: the connection ends with it, and the next request pays for a handshake. */
+  readonly refused: readonly { readonly reason: Reason; readonly cpu: number; readonly closes: boolean }[];
+  /** Why the other reasons are not measured. */
+  readonly others: Readonly<Record<string, string>>;
+}
+
+/** The whole answer to one request, as far as it tells the reason. */
+async function ask(url: string, text: string): Promise<string> {
+  const { protocol, hostname: host, port } = new URL(url);
+  const to = { host: host === 'localhost' ? '127.0.0.1' : host, port: Number(port) };
+  const socket =
+    protocol === 'https:' ? connectTls({ ...to, servername: 'localhost', rejectUnauthorized: false }) : connect(to);
+  let answer = '';
+  socket.on('data', (piece) => {
+    answer += String(piece);
+    if (/"request_id":"[^"]+"/.test(answer)) socket.destroy();
+  });
+  socket.setTimeout(3000, () => socket.destroy());
+  socket.on('error', () => {});
+  socket.write(text, 'latin1');
+  await once(socket, 'close');
+  return answer;
+}
+
+const texts = async ({ make }: Pick<Case, 'make'>, kit: Kit, count: number) => {
+  const all: string[] = [];
+  for (let nth = 0; nth < count; nth++) all.push(await make(kit, nth));
+  return all;
+};
+
+/** CPU µs of the gateway for each of these requests; all of them are refused, or none. */
+async function measureTexts({ program }: Rig, url: string, file: string, refused: boolean): Promise<number> {
+  const before = treeUsage(program.pid).cpu;
+  const { requests, status, broken } = await sendRaw({ url, file, connections: 16, seconds: SECONDS });
+  const wrong = refused ? requests - status : status;
+  if (!(requests > LEAST) || wrong > requests / 100 || broken > requests / 100) {
+    throw new Error(`${file}: of ${requests} requests ${status} were refused and ${broken} broke off`);
+  }
+  return (treeUsage(program.pid).cpu - before) / requests;
+}
+
+async function measureCase(rig: Rig, folder: string, reason: Reason, one: Case) {
+  const url = rig.urls[one.via ?? 'listener'];
+  const requests = await texts(one, rig.kit, DISTINCT);
+  if (one.again) await ask(url, requests[0]!);
+  const answer = await ask(url, requests[0]!);
+  if (!answer.includes(reason)) throw new Error(`${reason}: got ${answer.slice(0, 2000)}`);
+  const file = join(folder, `${reason}.txt`);
+  writeRequests(file, requests);
+  const cpu = await measureTexts(rig, url, file, true);
+  console.error(`refusing  ${reason}: ${cpu.toFixed(0)} µs`);
+  return { reason, cpu, closes: /^connection: close/im.test(answer) };
+}
+
+async function measurePermitted(rig: Rig, setting: Setting, plan: Plan): Promise<Refusing['permitted']> {
+  const { program, kit, urls } = rig;
+  const dpop = {
+    id: 'dpop',
+    title: 'DPoP',
+    program,
+    url: `${kit.origin}/dpop/x`,
+    host: kit.host,
+    load: 'dpop',
+  } as const;
+  await measure(dpop, setting, Math.max(1, plan.warmUp));
+  const bearer = async (name: string, token: (nth: number) => string, count: number) => {
+    const make = (_: Kit, nth: number) => request(kit, '/token/x', [['Authorization', `Bearer ${token(nth)}`]]);
+    const file = join(setting.folder, `${name}.txt`);
+    writeRequests(file, await texts({ make }, kit, count));
+    return measureTexts(rig, urls.listener, file, false);
+  };
+  return {
+    DPoP: (await measure(dpop, setting, plan.seconds)).cpu,
+    'bearer token, used before': await bearer('known', (nth) => kit.clients[nth]!.tokens.bearer, kit.clients.length),
+    'bearer token, first use': await bearer('first', () => kit.issue(), NEW_TOKENS),
+  };
+}
+
+/** In a smoke test every twentieth. */
+export async function measureRefusing(setting: Setting, plan: Plan): Promise<Refusing> {
+  const started: Program[] = [];
+  try {
+    const rig = await startRig(setting, started);
+    const permitted = await measurePermitted(rig, setting, plan);
+    const refused: { reason: Reason; cpu: number; closes: boolean }[] = [];
+    const others: Record<string, string> = {};
+    for (const [at, reason] of REASON_NAMES.entries()) {
+      const one = REQUESTS[reason];
+      if (typeof one === 'string') others[reason] = one;
+      else if (!setting.smoke || at % 20 === 0) refused.push(await measureCase(rig, setting.folder, reason, one));
+    }
+    return { permitted, refused, others };
+  } finally {
+    for (const program of started.toReversed()) await program.stop();
+  }
+}
