@@ -3,12 +3,11 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Contender, Plan, Setting } from './contenders.ts';
 import { measureThreads, type Threads } from './deciding-threads.ts';
 import { startGateway } from './gateway.ts';
-import { measure } from './loading.ts';
+import { fileOfLoad, measure } from './loading.ts';
 import { threadUsage, treeUsage, usedBetween } from './machine.ts';
 import type { Program } from './peers.ts';
 
@@ -67,7 +66,7 @@ async function load(programs: readonly Program[], kind: Load, setting: Setting, 
 /** How often it calls the system for one request; a program that is watched is slow, and calls as often. */
 async function countCalls(program: Program, setting: Setting): Promise<Record<string, number> | undefined> {
   if (spawnSync('strace', ['-V']).status !== 0) return undefined;
-  const file = join(setting.folder, 'calls.txt');
+  const file = fileOfLoad(setting.folder, 'calls.txt');
   const strace = spawn('strace', ['-f', '-c', '-o', file, '-p', String(program.pid)], { stdio: 'ignore' });
   await pause(500);
   const { requests } = await measure(contender(program, 'dpop', 32), setting, 1);
@@ -102,7 +101,9 @@ async function measureSetups(setting: Setting, plan: Plan): Promise<Pick<Cores, 
       'two workers': [two],
       'two gateways with one worker each': [one, other],
     };
-    if (!setting.smoke) for (const each of [one, other, two]) await load([each], 'dpop', setting, plan.warmUp);
+    // Each thread compiles for itself: two of them need twice the requests.
+    const warming = setting.smoke ? [] : [one, other, two, two];
+    for (const each of warming) await load([each], 'dpop', setting, plan.warmUp);
     const runs = new Map<string, Run[]>();
     for (let round = 0; round < (setting.smoke ? 1 : ROUNDS); round++) {
       for (const kind of ['dpop', 'plain'] as const) {
@@ -128,6 +129,6 @@ async function measureSetups(setting: Setting, plan: Plan): Promise<Pick<Cores, 
 export async function measureCores(setting: Setting, plan: Plan): Promise<Cores> {
   const memory: Record<string, number> = {};
   if (!setting.smoke) for (const workers of [1, 2, 4]) memory[workers] = await measureMemory(setting, workers);
-  const threads = await measureThreads(setting.smoke ? 1 : 5);
+  const threads = await (setting.smoke ? measureThreads(1, 200) : measureThreads(5, 4000));
   return { memory, ...(await measureSetups(setting, plan)), threads };
 }

@@ -7,13 +7,14 @@ import { createReplayMemory, type ReplayMemory } from '../src/memory/process-rep
 
 import { Decider } from './deciding.ts';
 
-const CALLS = 4000;
 const CLIENTS = 50;
 
 type Work = 'decisions' | 'verifications';
 
 interface Plan {
   readonly work: Work;
+  /** Of each thread. */
+  readonly calls: number;
   readonly memory: ReplayMemory;
   /** [0]: 1 when all begin. */
   readonly gate: Int32Array;
@@ -28,9 +29,9 @@ interface Measured {
 /** By number of threads. */
 export type Threads = Readonly<Record<Work, Readonly<Record<'1' | '2', Measured>>>>;
 
-async function runThreads(work: Work, threads: number): Promise<{ rate: number; cpu: number }> {
+async function runThreads(work: Work, threads: number, calls: number): Promise<{ rate: number; cpu: number }> {
   const gate = new Int32Array(new SharedArrayBuffer(4));
-  const plan: Plan = { work, memory: createReplayMemory({ capacity: 100_000, since: 0 }), gate };
+  const plan: Plan = { work, calls, memory: createReplayMemory({ capacity: 100_000, since: 0 }), gate };
   const workers = Array.from({ length: threads }, () => new Worker(new URL(import.meta.url), { workerData: plan }));
   await Promise.all(workers.map((worker) => once(worker, 'message')));
   const ended = Promise.all(workers.map(async (worker) => (await once(worker, 'message'))[0] as number));
@@ -40,11 +41,11 @@ async function runThreads(work: Work, threads: number): Promise<{ rate: number; 
   const cpu = await ended;
   const seconds = (performance.now() - before) / 1000;
   await Promise.all(workers.map((worker) => worker.terminate()));
-  return { rate: (CALLS * threads) / seconds, cpu: cpu.reduce((all, one) => all + one, 0) / threads };
+  return { rate: (calls * threads) / seconds, cpu: cpu.reduce((all, one) => all + one, 0) / threads };
 }
 
-/** One thread and two, in turn. */
-export async function measureThreads(rounds: number): Promise<Threads> {
+/** One thread and two, in turn. @param calls of each thread in each round */
+export async function measureThreads(rounds: number, calls: number): Promise<Threads> {
   const measureWork = async (work: Work) => {
     const all: Record<'1' | '2', { rate: number[]; cpu: number[] }> = {
       1: { rate: [], cpu: [] },
@@ -52,7 +53,7 @@ export async function measureThreads(rounds: number): Promise<Threads> {
     };
     for (let round = 0; round < rounds; round++) {
       for (const threads of [1, 2] as const) {
-        const { rate, cpu } = await runThreads(work, threads);
+        const { rate, cpu } = await runThreads(work, threads, calls);
         all[threads].rate.push(rate);
         all[threads].cpu.push(cpu);
       }
@@ -63,7 +64,7 @@ export async function measureThreads(rounds: number): Promise<Threads> {
 }
 
 /** What this thread does again and again. */
-async function prepare({ work, memory }: Plan): Promise<() => unknown> {
+async function prepare({ work, calls, memory }: Plan): Promise<() => unknown> {
   if (work === 'verifications') {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const data = Buffer.alloc(400, 'x');
@@ -72,7 +73,7 @@ async function prepare({ work, memory }: Plan): Promise<() => unknown> {
   }
   const decider = await Decider.make({ memory });
   const senders = Array.from({ length: CLIENTS }, () => decider.sender());
-  const asked = Array.from({ length: CALLS + CALLS / 4 }, (_, at) => {
+  const asked = Array.from({ length: calls + calls / 4 }, (_, at) => {
     const { bound, proof } = senders[at % CLIENTS]!;
     return { authorization: [`DPoP ${bound}`], dpop: [proof()] };
   });
@@ -85,11 +86,11 @@ async function prepare({ work, memory }: Plan): Promise<() => unknown> {
 if (!isMainThread) {
   const plan = workerData as Plan;
   const call = await prepare(plan);
-  for (let nth = 0; nth < CALLS / 4; nth++) await call();
+  for (let nth = 0; nth < plan.calls / 4; nth++) await call();
   parentPort!.postMessage('ready');
   Atomics.wait(plan.gate, 0, 0);
   const before = process.threadCpuUsage();
-  for (let nth = 0; nth < CALLS; nth++) await call();
+  for (let nth = 0; nth < plan.calls; nth++) await call();
   const { user, system } = process.threadCpuUsage(before);
-  parentPort!.postMessage((user + system) / CALLS);
+  parentPort!.postMessage((user + system) / plan.calls);
 }

@@ -1,9 +1,8 @@
 // Good requests at a steady rate while others flood the gateway with bad ones: what that does to their latency.
 
-import { join } from 'node:path';
 import type { Reason } from '../src/rejection/rejection.ts';
 import type { Contender, Plan, Setting } from './contenders.ts';
-import { measure, prepareWrk, sendRaw, writeRequests } from './loading.ts';
+import { fileOfLoad, measure, prepareWrk, sendRaw, writeRequests } from './loading.ts';
 import { treeUsage } from './machine.ts';
 import type { Program } from './peers.ts';
 import { type Case, REQUESTS } from './refusal-requests.ts';
@@ -86,7 +85,7 @@ export async function measureFlood(setting: Setting, plan: Plan): Promise<Flood>
     for (const kind of KINDS) {
       if (kind === 'none' || kind === 'as many good requests') continue;
       const { make } = REQUESTS[kind] as Case;
-      const file = join(setting.folder, `flood-${kind}.txt`);
+      const file = fileOfLoad(setting.folder, `flood-${kind}.txt`);
       const requests: string[] = [];
       for (let nth = 0; nth < 200; nth++) requests.push(await make(kit, nth));
       writeRequests(file, requests);

@@ -1,10 +1,9 @@
 // Whole requests as things become many: fields, open connections, streams of a connection.
 
-import { join } from 'node:path';
 import type { Contender, Plan, Setting } from './contenders.ts';
 import { startGateway } from './gateway.ts';
 import { anonymousOf, openWave } from './idle.ts';
-import { measure, sendRaw, writeRequests } from './loading.ts';
+import { fileOfLoad, measure, sendRaw, writeRequests } from './loading.ts';
 import { hasH2load, treeUsage } from './machine.ts';
 import type { Program } from './peers.ts';
 
@@ -32,7 +31,7 @@ const least = async (measureOne: () => Promise<number>): Promise<number> => {
 
 /** CPU µs of a public request with these fields. */
 async function withFields({ pid, port }: Program, { folder }: Setting, lines: readonly string[]): Promise<number> {
-  const file = join(folder, 'fields.txt');
+  const file = fileOfLoad(folder, 'fields.txt');
   writeRequests(file, [`${['GET /public/x HTTP/1.1', `Host: localhost:${port}`, ...lines].join('\r\n')}\r\n\r\n`]);
   return least(async () => {
     const before = treeUsage(pid).cpu;

@@ -2,7 +2,7 @@
 
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { get } from 'node:https';
 import { join } from 'node:path';
@@ -50,10 +50,11 @@ interface Result {
 /** One run under full load. Throws when answers were no 200s or connections broke. */
 export async function measure(each: Contender, setting: Setting, seconds: number): Promise<Load> {
   if (typeof each.load === 'object') return measureByH2load(each, each.load, setting.made, seconds);
-  const before = treeUsage(each.program.pid).cpu;
   const seen = ratesSeen.get(each.url) ?? PROOFS_PER_SECOND;
   const proofs = Math.min(PROOFS_PER_SECOND, Math.max(LEAST_PROOFS, seen * 2));
-  const { requests, duration } = await runWrk(each, setting, seconds, { delay: 0, proofs });
+  const send = await prepareWrk(each, setting, seconds, { delay: 0, proofs });
+  const before = treeUsage(each.program.pid).cpu;
+  const { requests, duration } = await send();
   const cpu = (treeUsage(each.program.pid).cpu - before) / requests;
   const rate = (requests / duration) * 1e6;
   ratesSeen.set(each.url, Math.max(rate, ratesSeen.get(each.url) ?? 0));
@@ -67,12 +68,18 @@ interface Pace {
   readonly proofs: number;
 }
 
+/** A file in a folder that no gateway watches: each write to the one with their configurations wakes them all. */
+export function fileOfLoad(folder: string, name: string): string {
+  mkdirSync(join(folder, 'load'), { recursive: true });
+  return join(folder, 'load', name);
+}
+
 /** Makes what is sent, and @returns what sends it, at a pace or as fast as it goes. */
 export async function prepareWrk(each: Contender, setting: Setting, seconds: number, pace: Pace) {
   const { folder, made } = setting;
   if (typeof each.load === 'object') throw new Error('wrk speaks HTTP/1.1 alone');
   const tokens = each.load === 'plain' ? 'none' : join(folder, `${each.load}.txt`);
-  const proofs = each.load === 'dpop' ? join(folder, `proofs-${each.program.port}-${each.id}.txt`) : 'none';
+  const proofs = each.load === 'dpop' ? fileOfLoad(folder, `proofs-${each.program.port}-${each.id}.txt`) : 'none';
   if (proofs !== 'none') await writeProofs(proofs, made.clients, each.url, Math.ceil(seconds * pace.proofs));
   const script = join(import.meta.dirname, 'load.lua');
   const scheme = each.load === 'dpop' ? 'DPoP' : 'Bearer';

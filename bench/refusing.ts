@@ -2,11 +2,10 @@
 
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { type Reason, REASON_NAMES } from '../src/rejection/rejection.ts';
 import type { Plan, Setting } from './contenders.ts';
-import { measure, sendRaw, writeRequests } from './loading.ts';
+import { fileOfLoad, measure, sendRaw, writeRequests } from './loading.ts';
 import { treeUsage } from './machine.ts';
 import type { Program } from './peers.ts';
 import { type Case, type Kit, request, REQUESTS } from './refusal-requests.ts';
@@ -70,7 +69,7 @@ async function measureCase(rig: Rig, folder: string, reason: Reason, one: Case) 
   if (one.again) await ask(url, requests[0]!);
   const answer = await ask(url, requests[0]!);
   if (!answer.includes(reason)) throw new Error(`${reason}: got ${answer.slice(0, 2000)}`);
-  const file = join(folder, `${reason}.txt`);
+  const file = fileOfLoad(folder, `${reason}.txt`);
   writeRequests(file, requests);
   const cpu = await measureTexts(rig, url, file, true);
   console.error(`refusing  ${reason}: ${cpu.toFixed(0)} µs`);
@@ -90,7 +89,7 @@ async function measurePermitted(rig: Rig, setting: Setting, plan: Plan): Promise
   await measure(dpop, setting, Math.max(1, plan.warmUp));
   const bearer = async (name: string, token: (nth: number) => string, count: number) => {
     const make = (_: Kit, nth: number) => request(kit, '/token/x', [['Authorization', `Bearer ${token(nth)}`]]);
-    const file = join(setting.folder, `${name}.txt`);
+    const file = fileOfLoad(setting.folder, `${name}.txt`);
     writeRequests(file, await texts({ make }, kit, count));
     return measureTexts(rig, urls.listener, file, false);
   };
