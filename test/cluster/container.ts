@@ -1,7 +1,7 @@
 // One container: a process in namespaces like those of a container runtime.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, fchownSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Everything that is settled before a container starts. */
@@ -51,6 +51,8 @@ export class ContainerProcess {
     const lines = settled.mounts.map((one) => `${one.writable ? 'rw' : 'ro'}\t${one.source}\t${one.target}\n`);
     writeFileSync(mounts, lines.join(''));
     const out = openSync(settled.log, 'a');
+    // Programs open /dev/stdout once more, as themselves.
+    fchownSync(out, settled.user, settled.group);
     // Whatever ends this process ends unshare, and that the container.
     const namespaces = ['--mount', '--uts', '--ipc', '--pid', '--fork', '--kill-child', '--propagation', 'private'];
     const access = settled.readOnly ? 'ro' : 'rw';

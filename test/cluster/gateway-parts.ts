@@ -138,6 +138,8 @@ export interface Reply {
   readonly status: number;
   /** By which the gateway says why it refuses. */
   readonly challenge: string;
+  /** That a proof is asked to have. */
+  readonly nonce: string;
   readonly body: string;
 }
 
@@ -162,8 +164,8 @@ export async function ask(
       let body = '';
       response.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
       response.once('end', () => {
-        const challenge = response.headers['www-authenticate'] ?? '';
-        resolve({ status: response.statusCode ?? 0, challenge, body });
+        const { 'www-authenticate': challenge = '', 'dpop-nonce': nonce = '' } = response.headers;
+        resolve({ status: response.statusCode ?? 0, challenge, nonce: String(nonce), body });
       });
     });
     one.once('timeout', () => one.destroy(new Error('no answer')));
@@ -177,10 +179,10 @@ const KEY = await makeKey();
 export async function holder(claims: Record<string, unknown> = {}) {
   const now = Date.now() / 1000;
   const token = await makeToken(ISSUER_KEY, now, { claims: { cnf: { jkt: KEY.jkt }, ...claims } });
-  const fieldsFor = async (path: string) => ({
+  const fieldsFor = async (path: string, more: Record<string, unknown> = {}) => ({
     Authorization: `DPoP ${token}`,
     DPoP: await makeProof(KEY, Date.now() / 1000, {
-      claims: { htm: 'GET', htu: `${ORIGIN}${path}`, ath: ath(token) },
+      claims: { htm: 'GET', htu: `${ORIGIN}${path}`, ath: ath(token), ...more },
     }),
   });
   return { token, fieldsFor };

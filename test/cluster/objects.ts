@@ -48,7 +48,10 @@ export interface Container {
   readonly livenessProbe?: Probe;
   readonly readinessProbe?: Probe;
   readonly lifecycle?: { readonly preStop?: Hook };
+  readonly resources?: { readonly requests?: Quantities; readonly limits?: Quantities };
 }
+
+type Quantities = Readonly<Record<string, string | number>>;
 
 export interface EnvironmentVariable {
   readonly name: string;

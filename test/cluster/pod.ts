@@ -57,6 +57,8 @@ export class PodAtWork {
     if (key) return (key[1] === 'labels' ? metadata.labels : metadata.annotations)?.[key[2] ?? ''] ?? '';
     const fields: Readonly<Record<string, string>> = {
       'metadata.name': metadata.name,
+      'metadata.labels': linesOf(metadata.labels),
+      'metadata.annotations': linesOf(metadata.annotations),
       'metadata.namespace': metadata.namespace,
       'metadata.uid': metadata.uid,
       'spec.nodeName': this.#node.name,
@@ -286,6 +288,12 @@ export class PodAtWork {
     return logFile(this.folder, container);
   }
 }
+
+/** As in a file of the downward API. */
+const linesOf = (map: Readonly<Record<string, string>> = {}) =>
+  Object.entries(map)
+    .map(([key, value]) => `${key}=${JSON.stringify(value)}`)
+    .join('\n');
 
 /** The object may be gone, or another one by now. */
 function isAway(error: unknown): void {

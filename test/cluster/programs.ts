@@ -1,4 +1,4 @@
-// Programs of a control plane and of the official suite, built once from Go modules.
+// Programs of a control plane, of the official suite and of other gateways, built once from Go modules.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync } from 'node:fs';
@@ -12,13 +12,15 @@ const CACHE = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), '
 const MODULES = join(import.meta.dirname, 'modules');
 const VERSION = '1.37.2';
 const GATEWAY_API = 'v1.6.3';
+/** Newest that Go 1.26 builds. */
+const ENVOY_GATEWAY = 'v1.9.1';
 
 /** Tells people what is going on. */
 export type Say = (text: string) => void;
 
 /** What is built: module, package, and what to expect the first time. */
 interface Built {
-  readonly module: 'control-plane' | 'conformance';
+  readonly module: 'control-plane' | 'conformance' | 'envoy-gateway';
   readonly package: string;
   readonly takes: string;
   readonly test?: boolean;
@@ -43,13 +45,22 @@ const BUILT = {
     takes: 'about a minute',
   },
   'conformance.test': { module: 'conformance', package: '.', takes: 'about 5 minutes', test: true },
+  'envoy-gateway': {
+    module: 'envoy-gateway',
+    package: 'github.com/envoyproxy/gateway/cmd/envoy-gateway',
+    takes: 'about 10 minutes',
+  },
 } as const satisfies Record<string, Built>;
 
 export type BuiltName = keyof typeof BUILT;
 
 /** Of these versions: another one is another folder. */
-const folderOf = ({ module }: Built) =>
-  join(CACHE, module === 'control-plane' ? `kubernetes-${VERSION}` : `gateway-api-${GATEWAY_API}`);
+const FOLDERS = {
+  'control-plane': `kubernetes-${VERSION}`,
+  conformance: `gateway-api-${GATEWAY_API}`,
+  'envoy-gateway': `envoy-gateway-${ENVOY_GATEWAY}`,
+} as const;
+const folderOf = ({ module }: Built) => join(CACHE, FOLDERS[module]);
 
 /** Path of one that is there; undefined: it would have to be built. */
 export function findBuilt(name: BuiltName): string | undefined {
@@ -140,13 +151,21 @@ export async function buildControlPlane(say: Say): Promise<Binaries & { readonly
 
 /** The official CRDs, from the module. @param channel which of them */
 export async function gatewayApi(channel: 'standard' | 'experimental'): Promise<string> {
-  const module = `sigs.k8s.io/gateway-api@${GATEWAY_API}`;
+  return join(folderOfModule('conformance', `sigs.k8s.io/gateway-api@${GATEWAY_API}`), 'config/crd', channel);
+}
+
+/** The sources of Envoy Gateway, with its chart. */
+export const envoyGatewaySources = (): string =>
+  folderOfModule('envoy-gateway', `github.com/envoyproxy/gateway@${ENVOY_GATEWAY}`);
+
+/** Where Go has a module, fetched the first time. @param from one of ours that knows its sum */
+function folderOfModule(from: Built['module'], module: string): string {
   const { stdout, stderr, error } = spawnSync('go', ['mod', 'download', '-json', module], {
-    cwd: join(MODULES, 'conformance'),
+    cwd: join(MODULES, from),
     encoding: 'utf8',
   });
   if (error) throw error;
   const { Dir } = JSON.parse(stdout || '{}') as { Dir?: string };
   if (Dir === undefined) throw new Error(`${module}: ${stderr}`);
-  return join(Dir, 'config/crd', channel);
+  return Dir;
 }

@@ -1,6 +1,7 @@
 // Image, environment, words, user and mounts of a container, settled before it starts.
 
 import { mkdirSync } from 'node:fs';
+import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Settled } from './container.ts';
 import { findImage } from './images.ts';
@@ -82,9 +83,13 @@ export async function settle(one: Unsettled): Promise<Settled> {
 const expand = (text: string, environment: Readonly<Record<string, string>>): string =>
   text.replaceAll(/\$\(([A-Za-z_][\w.-]*)\)/g, (whole, name: string) => environment[name] ?? whole);
 
-async function valueOf({ node, pod, field }: Unsettled, { value, valueFrom }: EnvironmentVariable): Promise<string> {
+async function valueOf(
+  { node, pod, container, field }: Unsettled,
+  { value, valueFrom }: EnvironmentVariable,
+): Promise<string> {
   if (valueFrom === undefined) return value ?? '';
   if (valueFrom.fieldRef) return field(valueFrom.fieldRef.fieldPath);
+  if (valueFrom.resourceFieldRef) return resourceOf(container, valueFrom.resourceFieldRef.resource);
   const reference = valueFrom.secretKeyRef ?? valueFrom.configMapKeyRef;
   if (reference === undefined) throw new Error(`the harness does not know ${JSON.stringify(valueFrom)}`);
   const kind = valueFrom.secretKeyRef ? 'secrets' : 'configmaps';
@@ -93,4 +98,25 @@ async function valueOf({ node, pod, field }: Unsettled, { value, valueFrom }: En
   if (found === undefined && !reference.optional)
     throw new Error(`couldn't find key ${reference.key} in ${kind.slice(0, -1)} ${reference.name}`);
   return found?.toString() ?? '';
+}
+
+/** Units of memory in bytes, and thousandths of processors; a processor that is begun counts as one. */
+const UNITS: Readonly<Record<string, number>> = {
+  Ki: 2 ** 10,
+  Mi: 2 ** 20,
+  Gi: 2 ** 30,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  m: 1e-3,
+};
+
+/** What a container may use; where it has no limit, what this machine has. */
+function resourceOf({ resources }: Container, path: string): string {
+  const [which, name = ''] = path.split('.');
+  const said = which === 'requests' ? resources?.requests?.[name] : resources?.limits?.[name];
+  if (said === undefined)
+    return which === 'requests' ? '0' : String(name === 'cpu' ? availableParallelism() : totalmem());
+  const [, number, unit = ''] = /^([\d.]+)([A-Za-z]*)$/.exec(String(said)) ?? [];
+  return String(Math.ceil(Number(number) * (UNITS[unit] ?? 1)));
 }

@@ -287,3 +287,16 @@ describe('a question over gRPC', () => {
     assert.equal((await front.ask(framed(question({})), { ':path': '/open/1' })).permitted, false);
   });
 });
+
+test('field lines count against the limit of the listener, as they would if the client had come here', async (t) => {
+  const front = await start(t);
+  const limit = 32 * 1024;
+  const value = 'x'.repeat(limit - 1000);
+  const described = (length: number): Lines => [
+    ['x-large', value],
+    ['x-more', 'x'.repeat(length)],
+  ];
+  assert.equal((await front.ask(framed(question({ lines: described(500) })))).permitted, true);
+  const { permitted, reason } = await front.ask(framed(question({ lines: described(1100) })));
+  assert.deepEqual([permitted, reason], [false, 'header_too_large']);
+});

@@ -2,10 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { RESTART_KEYS } from '../../src/config/schema/marked-keys.ts';
 import { CASES, goldenFile, gatewayOf, only, readObjects } from './golden.ts';
-import { helm, lint, skip, template, withoutSecrets } from './helm.ts';
+import { helm, lint, skip, template, templateText, withoutSecrets } from './helm.ts';
 import { REFUSED } from './refused.ts';
 
 describe('the chart', { skip }, () => {
@@ -28,6 +29,15 @@ describe('the chart', { skip }, () => {
       assert.match(stderr, message);
     });
   }
+
+  test('needs no upstreams where every listener decides for another proxy, and misses them where one forwards', () => {
+    const values = readFileSync(join(import.meta.dirname, '../../deploy/envoy-gateway/holdfast-values.yaml'), 'utf8');
+    const { status, stderr } = templateText(values, undefined);
+    assert.equal(status, 0, stderr);
+    const forwarding = values.replace(/mode: decide\n\s*dialect: envoy-http\n\s*path_prefix: \/decide/, 'mode: proxy');
+    assert.notEqual(forwarding, values);
+    assert.match(templateText(forwarding, undefined).stderr, /config\.upstreams is missing/);
+  });
 
   test('refuses everything that cannot be right at once', () => {
     const { stderr } = template('smallest', {

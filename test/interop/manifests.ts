@@ -4,14 +4,15 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { Gateway } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/Gateway';
 import { HTTPRoute } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/HTTPRoute';
 import { ReferenceGrant } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1beta1/ReferenceGrant';
+import { DestinationRule } from '@kubernetes-models/istio/networking.istio.io/v1/DestinationRule';
 import { AuthorizationPolicy } from '@kubernetes-models/istio/security.istio.io/v1/AuthorizationPolicy';
-import { PeerAuthentication } from '@kubernetes-models/istio/security.istio.io/v1/PeerAuthentication';
 import { parseAllDocuments } from 'yaml';
 import { DEPLOY } from './neighbours/rig.ts';
 
-const KINDS = { HTTPRoute, ReferenceGrant, AuthorizationPolicy, PeerAuthentication } as const;
+const KINDS = { Gateway, HTTPRoute, ReferenceGrant, AuthorizationPolicy, DestinationRule } as const;
 
 interface Manifest {
   readonly kind: keyof typeof KINDS;
@@ -19,7 +20,8 @@ interface Manifest {
 }
 
 function readManifests(folder: string): readonly Manifest[] {
-  return readdirSync(join(DEPLOY, folder)).flatMap((file) =>
+  const files = readdirSync(join(DEPLOY, folder)).filter((file) => !file.endsWith('-values.yaml'));
+  return files.flatMap((file) =>
     parseAllDocuments(readFileSync(join(DEPLOY, folder, file), 'utf8')).map((one) => one.toJS() as Manifest),
   );
 }

@@ -270,6 +270,10 @@ describe('what is not supported is never served as if it were not there:', () =>
       `${BACKEND}, matches: [{ path: { value: /a } }], filters: [{ type: ExtensionRef, extensionRef: {} }]`,
     ],
     [
+      'a filter that asks another service',
+      `${BACKEND}, matches: [{ path: { value: /a } }], filters: [{ type: ExternalAuth, externalAuth: { protocol: HTTP, backendRef: { name: one, port: 8080 }, http: {} } }]`,
+    ],
+    [
       'a filter on a backend',
       `matches: [{ path: { value: /a } }], backendRefs: [{ name: one, port: 8080, filters: [{ type: CORS }] }]`,
     ],

@@ -21,8 +21,10 @@
 {{- if not .Values.config.listeners -}}
 {{- $problems = append $problems "config.listeners is missing: say where clients connect, with bind, origins and tls" -}}
 {{- end -}}
+{{- $forwards := false -}}
+{{- range .Values.config.listeners }}{{ if ne (toString .mode) "decide" }}{{ $forwards = true }}{{ end }}{{ end -}}
 {{- range $key := list "issuers" "upstreams" "routes" -}}
-{{- if not (or (index $.Values.config $key) $.Values.config.include) -}}
+{{- if not (or (index $.Values.config $key) $.Values.config.include (and (eq $key "upstreams") $.Values.config.listeners (not $forwards))) -}}
 {{- $problems = append $problems (printf "config.%s is missing: add it, or name files that have it in config.include" $key) -}}
 {{- end -}}
 {{- end -}}

@@ -12,6 +12,7 @@ import type { Origin } from '../../http/origin.ts';
 import type { RequestFacts } from '../../request-facts.ts';
 import { type CertificateFieldReader, compileCertificateField } from './certificate-field.ts';
 import type { Connection } from '../listen/connection.ts';
+import { headerTooLarge, sizeOfLines } from '../listen/refusals.ts';
 import { FORWARDED_FIELDS, type FieldLines, readStatedClient, readStatedOrigin } from './forwarded.ts';
 import { chooseOrigin, misdirection, readAskedOrigin } from './origin.ts';
 import type { Peer } from '../fields/request-fields.ts';
@@ -76,6 +77,10 @@ export function readFacts(
     return reject('method_unknown', { what: 'method', received: untrusted(request.method, 32) });
   }
   if (request.target.length > listener.limits.urlLength) return reject('uri_too_long', tooLong(request, listener));
+  // Of a request that came by itself the listener has counted them.
+  if (request.stated !== undefined && sizeOfLines(request.rawHeaders) > listener.limits.headerSize) {
+    return reject('header_too_large', headerTooLarge(listener.limits));
+  }
   if (!expectationMet(lines)) return reject('expectation_failed', { what: 'Expect', expected: '100-continue' });
   const forbidden = imitated ?? forbiddenOption(lines, rules.managed);
   if (forbidden !== undefined) return reject('field_forbidden', { what: forbidden });

@@ -13,7 +13,7 @@ import { reject } from '../../rejection/rejection.ts';
 import { answer } from '../transaction/answer.ts';
 import type { Connection } from './connection.ts';
 import { Http2Transaction } from '../transaction/http2.ts';
-import { headerTooLarge, NO_CONNECT } from './refusals.ts';
+import { headerTooLarge, NO_CONNECT, sizeOfLines } from './refusals.ts';
 import type { Serve } from './serve.ts';
 import { UploadWindows } from './upload-windows.ts';
 
@@ -115,7 +115,7 @@ export class Http2Connection {
     const refusal =
       transaction.method === 'CONNECT'
         ? reject('method_not_allowed', NO_CONNECT)
-        : sizeOf(received) > this.#limits.headerSize
+        : sizeOfLines(received) > this.#limits.headerSize
           ? reject('header_too_large', headerTooLarge(this.#limits))
           : undefined;
     if (refusal === undefined) this.#serve.request(transaction, this.connection);
@@ -150,11 +150,4 @@ export class Http2Connection {
     const timer = setTimeout(() => this.#socket.destroy(), LAST_CALL);
     this.#socket.once('close', () => clearTimeout(timer));
   }
-}
-
-/** Octets of the field lines as HTTP/1 would send them, so that the limit is the same. */
-function sizeOf(received: readonly string[]): number {
-  let size = 0;
-  for (const text of received) size += text.length + 2;
-  return size;
 }

@@ -67,3 +67,10 @@ export function parserRefusal(error: ParserError, limits: ListenerLimits): Rejec
 export function headerTooLarge({ headerSize }: ListenerLimits): RejectionFacts {
   return { what: 'header section', differs: 'size', expected: `at most ${headerSize} bytes` };
 }
+
+/** Octets of field lines as HTTP/1 would send them, so that the limit is the same everywhere. @param lines names and values in turn */
+export function sizeOfLines(lines: readonly string[]): number {
+  let size = 0;
+  for (const text of lines) size += text.length + 2;
+  return size;
+}
