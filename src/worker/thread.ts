@@ -2,6 +2,7 @@
 
 import { parentPort } from 'node:worker_threads';
 import { createLog } from '../observe/log.ts';
+import { sessionsWait } from '../edge/lasting-session.ts';
 import type { Order } from './messages.ts';
 import { giveBackMemory, spareMemory } from './spare-memory.ts';
 import { Worker } from './worker.ts';
@@ -21,3 +22,7 @@ const worker = new Worker({
 });
 // An order that fails unexpectedly ends the thread, of which the supervisor hears.
 port.on('message', (order: Order) => void worker.obey(order));
+// What is not collected now is freed in the order in which Node finds it, which can end the process.
+process.once('exit', () => {
+  if (sessionsWait()) spareMemory();
+});

@@ -1,4 +1,4 @@
-// What must hold wherever a gateway of others asks Holdfast: scenes of a holder and a thief.
+// Scenes of a holder and a thief, wherever a gateway of others asks Holdfast.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

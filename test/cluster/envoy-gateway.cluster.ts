@@ -1,4 +1,4 @@
-// Envoy Gateway in a real cluster asks Holdfast about every request, by the manifests of deploy/envoy-gateway.
+// Envoy Gateway in a real cluster, by the manifests of deploy/envoy-gateway.
 
 import assert from 'node:assert/strict';
 import { chmodSync } from 'node:fs';

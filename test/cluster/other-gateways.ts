@@ -1,4 +1,4 @@
-// A gateway of others in a cluster, which asks Holdfast: charts, certificates, an API behind it.
+// Charts, certificates and an API around a gateway of others, which asks Holdfast.
 
 import { cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

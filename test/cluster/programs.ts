@@ -1,4 +1,4 @@
-// Programs of a control plane, of the official suite and of other gateways, built once from Go modules.
+// Programs of a control plane and of other gateways, built once from Go modules.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync } from 'node:fs';

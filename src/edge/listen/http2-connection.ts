@@ -6,11 +6,13 @@ import {
   performServerHandshake,
   type ServerHttp2Session,
   type ServerHttp2Stream,
+  type ServerSessionOptions,
 } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import type { ListenerLimits } from '../../policy/policy.ts';
 import { reject } from '../../rejection/rejection.ts';
 import { answer } from '../transaction/answer.ts';
+import { LastingSession } from '../lasting-session.ts';
 import type { Connection } from './connection.ts';
 import { Http2Transaction } from '../transaction/http2.ts';
 import { headerTooLarge, NO_CONNECT, sizeOfLines } from './refusals.ts';
@@ -30,6 +32,7 @@ export class Http2Connection {
   readonly connection: Connection;
   readonly #limits: ListenerLimits;
   readonly #serve: Pick<Serve, 'request' | 'refused'>;
+  readonly #lasting: LastingSession<ServerHttp2Session>;
   readonly #session: ServerHttp2Session;
   readonly #windows: UploadWindows;
   /** Ends a connection without requests: the first has `header_timeout`, the next ones `idle_timeout`. */
@@ -55,20 +58,8 @@ export class Http2Connection {
     this.#serve = serve;
     // Node's sessions hear of the end of a connection from its close alone; half of one is nothing to HTTP/2 anyway.
     socket.allowHalfOpen = false;
-    this.#session = performServerHandshake(socket, {
-      settings: {
-        maxConcurrentStreams: limits.streamsPerConnection,
-        // Twice the limit, so that what is a little too large is answered and not only reset; nghttp2 counts 32 more per line.
-        maxHeaderListSize: limits.headerSize * 2,
-        enablePush: false,
-      },
-      maxHeaderListPairs: Math.ceil(limits.headerSize / 64),
-      // Megabytes: Node's 10 for fields and frames, and the windows of all streams.
-      maxSessionMemory: 10 + Math.ceil(limits.streamsPerConnection / 10),
-      streamResetBurst: RESETS,
-      streamResetRate: RESETS_PER_SECOND,
-      strictSingleValueFields: false, // answers pass as the upstream wrote them
-    });
+    this.#lasting = new LastingSession(socket, () => performServerHandshake(socket, optionsOf(limits)));
+    this.#session = this.#lasting.session;
     this.#windows = new UploadWindows(this.#session);
     this.#idle = setTimeout(() => this.#onIdle(), limits.headerTimeout * 1000);
     this.#session.on('stream', (stream, headers, _flags, received) => this.#onStream(stream, headers, received));
@@ -109,6 +100,7 @@ export class Http2Connection {
   #onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, received: readonly string[]): void {
     stream.on('error', () => {}); // whoever waits for it hears 'close'
     if (stream.closed || stream.destroyed) return;
+    this.#hold(stream);
     this.#count(stream);
     if (this.#retired) return stream.close(constants.NGHTTP2_REFUSED_STREAM); // not looked at (RFC 9113 §8.7)
     const transaction = new Http2Transaction(stream, headers, received, this.#bodyWanted);
@@ -120,6 +112,14 @@ export class Http2Connection {
           : undefined;
     if (refusal === undefined) this.#serve.request(transaction, this.connection);
     else answer(transaction, this.#serve.refused(refusal, { connection: this.connection, transaction }));
+  }
+
+  /** A stream that was reset ends as well. */
+  #hold(stream: ServerHttp2Stream): void {
+    if (stream.endAfterHeaders) return;
+    let whole = false;
+    stream.once('end', () => (whole = !stream.closed));
+    this.#lasting.hold(stream, () => whole);
   }
 
   readonly #bodyWanted = (): void => this.#windows.widen(this.#streams);
@@ -150,4 +150,21 @@ export class Http2Connection {
     const timer = setTimeout(() => this.#socket.destroy(), LAST_CALL);
     this.#socket.once('close', () => clearTimeout(timer));
   }
+}
+
+function optionsOf(limits: ListenerLimits): ServerSessionOptions {
+  return {
+    settings: {
+      maxConcurrentStreams: limits.streamsPerConnection,
+      // Twice the limit, so that what is a little too large is answered and not only reset; nghttp2 counts 32 more per line.
+      maxHeaderListSize: limits.headerSize * 2,
+      enablePush: false,
+    },
+    maxHeaderListPairs: Math.ceil(limits.headerSize / 64),
+    // Megabytes: Node's 10 for fields and frames, and the windows of all streams.
+    maxSessionMemory: 10 + Math.ceil(limits.streamsPerConnection / 10),
+    streamResetBurst: RESETS,
+    streamResetRate: RESETS_PER_SECOND,
+    strictSingleValueFields: false, // answers pass as the upstream wrote them
+  };
 }

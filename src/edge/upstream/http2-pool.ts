@@ -4,6 +4,7 @@ import { type ClientHttp2Session, type ClientSessionOptions, connect } from 'nod
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { buildConnector, Dispatcher } from 'undici';
+import { LastingSession } from '../lasting-session.ts';
 import { type Carrier, Http2Request } from './http2-request.ts';
 import { ConnectFailure, NotHttp2 } from './connect.ts';
 import { ResetBudget } from './resets.ts';
@@ -166,7 +167,9 @@ export class Http2Pool {
 
   /** Nothing is sent before the server's preface, its SETTINGS, has come (RFC 9113 §3.4): it says how much may be sent. */
   #greet(socket: Socket): void {
-    const session = connect(this.#origin, { ...SESSION, createConnection: () => socket });
+    const open = () => connect(this.#origin, { ...SESSION, createConnection: () => socket });
+    const lasting = new LastingSession(socket, open);
+    const { session } = lasting;
     let failure: NodeJS.ErrnoException = new NotHttp2();
     const gone = () => {
       this.#greeting.delete(session);
@@ -178,7 +181,7 @@ export class Http2Pool {
     session.once('remoteSettings', () => {
       session.off('close', gone);
       this.#greeting.delete(session);
-      this.#admit(session);
+      this.#admit(lasting);
       this.#connected();
     });
   }
@@ -194,12 +197,14 @@ export class Http2Pool {
     this.#assign();
   }
 
-  #admit(session: ClientHttp2Session): void {
+  #admit(lasting: LastingSession<ClientHttp2Session>): void {
+    const { session } = lasting;
     const idle = setTimeout(() => {
       if (open.running.size === 0) session.close();
     }, IDLE);
     const until = performance.now() + this.#options.connectionAge;
     const open: Open = {
+      lasting,
       session,
       resets: new ResetBudget(),
       running: new Set(),

@@ -3,6 +3,7 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2';
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
+import type { LastingSession } from '../lasting-session.ts';
 import { Closed, OVERBURDENED, RefusedStream } from './loss.ts';
 import type { ResetBudget } from './resets.ts';
 
@@ -33,6 +34,7 @@ class StreamFailure extends Error {
 /** The connection that carries a request, as far as it says what became of it. */
 export interface Carrier {
   readonly session: ClientHttp2Session;
+  readonly lasting: LastingSession<ClientHttp2Session>;
   readonly resets: ResetBudget;
   /** The last stream that the server may have looked at: what GOAWAY said (RFC 9113 §6.8). */
   lastStream: number;
@@ -136,6 +138,7 @@ export class Http2Request implements Dispatcher.DispatchController {
     });
     this.#stream = stream;
     this.#watchEnd(stream);
+    carrier.lasting.hold(stream, () => this.#whole);
     stream.on('headers', (headers, _flags, received) => this.#onInterim(headers, received));
     stream.once('response', (headers, flags, received) => this.#onResponse(headers, flags, received));
     stream.on('data', (chunk: Buffer) => {
