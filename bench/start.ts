@@ -12,8 +12,8 @@ import { startGateway } from './gateway.ts';
 import { startUpstream, type Program } from './peers.ts';
 import { spread } from './spread.ts';
 
-/** Milliseconds after the first answer at which memory is at rest: the collection at the end of the start is over. */
-const REST = 1500;
+/** Milliseconds after the first answer at which memory is at rest: each thread has collected the garbage of its start. */
+const REST = 3000;
 
 interface Start {
   /** Seconds. */

@@ -7,7 +7,7 @@ import { formatBind } from '../policy/addresses.ts';
 import { effectiveConfig } from '../config/report/effective.ts';
 import { compileMask } from '../config/report/mask.ts';
 import type { Policy } from '../policy/policy.ts';
-import { spareMemory } from '../worker/spare-memory.ts';
+import { spareAtRest } from '../worker/spare-memory.ts';
 import { EXIT } from './commands.ts';
 import { type Good, loadPolicy } from './load.ts';
 import { type Printed, printFailure, printProblems } from './printed.ts';
@@ -61,7 +61,7 @@ export async function serveGood(
   try {
     const [config, mask] = [effectiveConfig(loaded.read), compileMask(loaded.read.substitutions)];
     const gateway = await startGateway(loaded.policy, { version, log, file, config, mask });
-    spareMemory();
+    spareAtRest();
     announce(gateway, loaded.policy, log, version);
     void signals.first.then(reloads(gateway));
     await Promise.race([drainOnSignal(gateway, log, signals), broken]);

@@ -4,7 +4,7 @@ import { parentPort } from 'node:worker_threads';
 import { createLog } from '../observe/log.ts';
 import { sessionsWait } from '../edge/lasting-session.ts';
 import type { Order } from './messages.ts';
-import { giveBackMemory, spareMemory } from './spare-memory.ts';
+import { giveBackMemory, spareAtRest } from './spare-memory.ts';
 import { Worker } from './worker.ts';
 
 const port = parentPort;
@@ -12,7 +12,7 @@ if (port === null) throw new Error('this file runs in a worker thread');
 
 const worker = new Worker({
   report: (report) => {
-    if (report.type === 'serving') spareMemory();
+    if (report.type === 'serving') spareAtRest();
     port.postMessage(report);
   },
   log: ({ policy, shared }) => createLog(policy.log, undefined, shared.logSecret),

@@ -1,8 +1,9 @@
-// Memory given back after a wave of connections, seen in the real process.
+// Memory given back after the start and after a wave of connections, seen in the real process.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { connect, type TLSSocket } from 'node:tls';
 import { HOST, readPage, readSeries, writePolicy } from '../support/gateway.ts';
 import { Command } from '../gateway/command.ts';
@@ -12,7 +13,7 @@ const ROUTES =
 const portIn = (text: unknown) => Number(/:(\d+)$/.exec(String(text))?.[1]);
 const CONNECTIONS = 700;
 
-test('after a wave of connections the process has the size from before', {
+test('at rest the garbage of the start is gone, and after a wave of connections the process has the size from before', {
   skip: process.platform !== 'linux',
 }, async (t) => {
   const command = new Command(t, ['serve', '-c', writePolicy(t, { routes: ROUTES, more: 'workers: 1' })]);
@@ -22,7 +23,13 @@ test('after a wave of connections the process has the size from before', {
     const series = readSeries((await readPage(telemetry, '/metrics')).body);
     return (series.find(({ name }) => name === 'process_resident_memory_bytes')?.value ?? 0) / 2 ** 20;
   };
-  const before = await resident();
+  const started = await resident();
+  let before = started;
+  // Looks as rare as a scraper's: more of them would be no rest. It is never given back: the test ends by its time.
+  while (started - before < 5) {
+    await pause(1000);
+    before = await resident();
+  }
   const sockets: TLSSocket[] = [];
   t.after(() => sockets.forEach((socket) => socket.destroy()));
   while (sockets.length < CONNECTIONS) {

@@ -1,8 +1,20 @@
-// The ebb of a wave of connections, after which memory is given back.
+// When memory is given back: after the start, at rest, and at the ebb of a wave of connections.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { Ebb } from '../../src/worker/spare-memory.ts';
+import { mock, test } from 'node:test';
+import { Ebb, spareAtRest } from '../../src/worker/spare-memory.ts';
+
+test('the garbage of a start is collected once, at the first look at which the thread is at rest', (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  const shares = [0.9, 0.11, 0.1, 0];
+  const collect = mock.fn();
+  spareAtRest(collect, () => shares.shift() ?? 0);
+  assert.equal(collect.mock.callCount(), 0);
+  for (const [look, collected] of [0, 0, 1, 1, 1].entries()) {
+    t.mock.timers.tick(1000);
+    assert.equal(collect.mock.callCount(), collected, `look ${look}`);
+  }
+});
 
 test('a wave has ended when half of its connections have, if they are many', () => {
   const ebb = new Ebb();
