@@ -18,6 +18,16 @@ const UNDICI = {
   buildConnector: 'core/connect.js',
 };
 
+/** The parts of prom-client that the sources import. */
+const PROMETHEUS = {
+  AggregatorRegistry: 'cluster.js',
+  Counter: 'counter.js',
+  Gauge: 'gauge.js',
+  Histogram: 'histogram.js',
+  Registry: 'registry.js',
+  collectDefaultMetrics: 'defaultMetrics.js',
+};
+
 /** Texts in place of modules, by the end of their paths or by their names. */
 const REPLACED: readonly { readonly filter: RegExp; readonly importer?: RegExp; readonly text: string }[] = [
   {
@@ -35,6 +45,15 @@ const REPLACED: readonly { readonly filter: RegExp; readonly importer?: RegExp; 
     filter: /\/marked-keys\.ts$/,
     text: `export const FILE_KEYS = ${JSON.stringify(FILE_KEYS)};\nexport const RESTART_KEYS = ${JSON.stringify(RESTART_KEYS)};\n`,
   },
+  {
+    // Without its push gateway, which brings node:https, and its summaries.
+    filter: /^prom-client$/,
+    text: Object.entries(PROMETHEUS)
+      .map(([name, file]) => `export { default as ${name} } from 'prom-client/lib/${file}';`)
+      .join('\n'),
+  },
+  // Targets of pino in threads of their own, which it looks for as files; our log is one stream.
+  { filter: /^\.\/(?:lib\/)?transport$/, importer: /node_modules\/pino\//, text: 'module.exports = undefined;\n' },
   // prom-client looks for the current span where exemplars come without labels; ours always have theirs.
   { filter: /^@opentelemetry\/api$/, importer: /node_modules\/prom-client\//, text: 'module.exports = {};\n' },
 ];

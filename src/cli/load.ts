@@ -44,6 +44,12 @@ export function loadDocument(text: string, called: string): Loaded {
   return loadRead(readPolicyFile('-', { env: {}, stdin: text, called }));
 }
 
+/** The effective configuration (effective.ts), made and its code loaded when it is first asked for. */
+export function shownConfig(read: ReadPolicy): () => Promise<string> {
+  let text: Promise<string> | undefined;
+  return () => (text ??= import('../config/report/effective.ts').then(({ effectiveConfig }) => effectiveConfig(read)));
+}
+
 /** Bytes that the container may use, or the machine has. */
 function availableMemory(): number {
   const limit = process.constrainedMemory();

@@ -2,14 +2,13 @@
 
 import { CannotListen } from '../supervisor/binds.ts';
 import type { Gateway, ReloadCause } from '../supervisor/gateway.ts';
-import { effectiveConfig } from '../config/report/effective.ts';
 import { compileMask } from '../config/report/mask.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { ReadPolicy } from '../config/read/read.ts';
 import type { Sources } from '../config/read/sources.ts';
 import { changedRestartKeys } from '../config/report/restart.ts';
 import { SourcesWatch } from './watch.ts';
-import { type Good, type Loaded, loadPolicy } from './load.ts';
+import { type Good, type Loaded, loadPolicy, shownConfig } from './load.ts';
 import type { Signals } from './signals.ts';
 
 /** Where configurations come from, again and again. */
@@ -67,7 +66,7 @@ export class Reloading {
     try {
       await this.#gateway.reload(policy, {
         cause,
-        config: effectiveConfig(read),
+        config: shownConfig(read),
         mask: compileMask(read.substitutions),
       });
       this.#running = read;

@@ -4,12 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Gateway, startGateway } from '../supervisor/gateway.ts';
 import { createLog, type Log, unblockStandardOutput } from '../observe/log.ts';
 import { formatBind } from '../policy/addresses.ts';
-import { effectiveConfig } from '../config/report/effective.ts';
 import { compileMask } from '../config/report/mask.ts';
 import type { Policy } from '../policy/policy.ts';
 import { spareAtRest } from '../worker/spare-memory.ts';
 import { EXIT } from './commands.ts';
-import { type Good, loadPolicy } from './load.ts';
+import { type Good, loadPolicy, shownConfig } from './load.ts';
 import { type Printed, printFailure, printProblems } from './printed.ts';
 import { reloadFiles } from './reloading.ts';
 import { Signals } from './signals.ts';
@@ -59,7 +58,7 @@ export async function serveGood(
   { broken, reloads }: { readonly broken: Promise<never>; readonly reloads: (gateway: Gateway) => () => void },
 ): Promise<Printed> {
   try {
-    const [config, mask] = [effectiveConfig(loaded.read), compileMask(loaded.read.substitutions)];
+    const [config, mask] = [shownConfig(loaded.read), compileMask(loaded.read.substitutions)];
     const gateway = await startGateway(loaded.policy, { version, log, file, config, mask });
     spareAtRest();
     announce(gateway, loaded.policy, log, version);

@@ -20,7 +20,7 @@ export interface Announcement {
 export interface AdminSources extends Pick<PageSources, 'onFailure'> {
   readonly status: () => Status | Promise<Status>;
   /** YAML without secrets (effective.ts). */
-  readonly config: () => string;
+  readonly config: () => string | Promise<string>;
   /** Tells clients to connect again. @returns how many connections there are now */
   readonly announce: (announcement: Announcement) => Promise<number>;
 }
@@ -59,7 +59,7 @@ export async function openAdmin(
       case '/refusals.json':
         return { status: 200, type: 'application/json', body: refusalsJson(await status()) };
       case '/config':
-        return { status: 200, type: PLAIN, body: config() };
+        return { status: 200, type: PLAIN, body: await config() };
       default:
         return plainPage(404, 'Here are /status, /status.json, /refusals.json and /config.');
     }

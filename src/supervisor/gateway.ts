@@ -44,7 +44,7 @@ export interface GatewayOptions {
   readonly log: Log;
   /** Name of the configuration file, and the configuration in force without secrets: for the admin port. */
   readonly file?: string;
-  readonly config?: string;
+  readonly config?: ShownConfig;
   /** Hides in the status what is hidden in `config`. */
   readonly mask?: Mask;
   /** Seconds since the epoch; for tests. */
@@ -56,10 +56,13 @@ export interface GatewayOptions {
   readonly lookup?: LookupFunction | undefined;
 }
 
+/** Makes the text when it is asked for: what it is made of would be a tenth of a start. */
+type ShownConfig = () => string | Promise<string>;
+
 /** What goes with a policy that is put to work. */
 interface Adopted extends Pick<GatewayOptions, 'mask'> {
   readonly cause: ReloadCause;
-  readonly config: string;
+  readonly config: ShownConfig;
 }
 
 /** A gateway at work. */
@@ -119,7 +122,7 @@ class RunningGateway implements Gateway {
   readonly #startedAt: number;
   #adoptedAt: number;
   /** The configuration in force, without secrets. */
-  #config: string;
+  #config: ShownConfig;
   #mask: Mask;
   #lastReload: Reload | undefined;
   #binds: Binds = new Map();
@@ -133,7 +136,7 @@ class RunningGateway implements Gateway {
   #announced: Announcement | undefined;
 
   constructor(policy: Policy, options: GatewayOptions) {
-    const { version, log, config = '', now = () => Date.now() / 1000, spawn = spawnThread } = options;
+    const { version, log, config = () => '', now = () => Date.now() / 1000, spawn = spawnThread } = options;
     this.#options = options;
     this.#policy = policy;
     this.#config = config;
@@ -220,7 +223,7 @@ class RunningGateway implements Gateway {
     });
     this.#admin = await openAdmin(this.#policy.admin, {
       status: () => this.#status(),
-      config: () => this.#config,
+      config: () => this.#config(),
       announce: (announcement) => this.#announce(announcement),
       onFailure: (error) => this.#log.failure('the admin port failed', error),
     });

@@ -59,10 +59,10 @@ describe('the build', () => {
     assert.deepEqual(packagesLoadedBy([join(folder, 'main.js'), partOf('src/cli/run.ts')]), []);
   });
 
-  test('what a gateway does not use is not loaded: the index of undici, the languages of zod', () => {
+  test('what a gateway does not use is not loaded: the index of undici, languages of zod, threads of the log, the schema as JSON', () => {
     const loaded = Object.keys(inputsLoadedBy([join(folder, 'worker/thread.js'), partOf('src/cli/serve.ts')]));
     const unused =
-      /undici\/(?:index\.js|lib\/(?:cache|interceptor|mock|web\/(?:cache|eventsource|websocket))\/)|zod\/.*\/locales\/(?!en\b)/;
+      /undici\/(?:index\.js|lib\/(?:cache|interceptor|mock|web\/(?:cache|eventsource|websocket))\/)|zod\/.*\/locales\/(?!en\b)|thread-stream|prom-client\/lib\/(?:pushgateway|summary)|src\/config\/schema\/(?:keys|json-schema)\.ts/;
     assert.deepEqual(
       loaded.filter((path) => unused.test(path)),
       [],

@@ -258,7 +258,7 @@ export async function startTestGateway(t: Closing, wishes: GatewayWishes = {}): 
     page,
     count: async (metric, labels = {}) => sumOf((await page('/metrics')).body, metric, labels),
     logged: (members) => lines.until(members),
-    reload: (next) => running.reload(compile(next), { cause: 'files', config: '' }),
+    reload: (next) => running.reload(compile(next), { cause: 'files', config: () => '' }),
     close: () => running.close(),
   };
 }

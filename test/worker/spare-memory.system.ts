@@ -1,4 +1,4 @@
-// Memory given back after the start and after a wave of connections, seen in the real process.
+// Memory that the real process gives back: after its start, and after a wave of connections.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// When memory is given back: after the start, at rest, and at the ebb of a wave of connections.
+// The moments at which memory is given back: the first rest, and the ebb of a wave.
 
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';

@@ -26,6 +26,9 @@ import {
   uri,
 } from './values.ts';
 
+// A configuration is read once. Code that zod makes out of text, to read objects faster, takes longer to make than it saves.
+z.config({ jitless: true });
+
 const upstream = z.strictObject({
   targets: list(
     text(
