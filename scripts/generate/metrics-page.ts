@@ -20,6 +20,7 @@ hundred routes are below 15,000 series, whatever clients send.
 
 **Zeros.** The series that a policy can have are there at 0 before anything happens, so that \`increase()\` and \`rate()\` see
 the first event of each. Of a policy with more than 100 routes, those of the further ones begin with their first event.
+What a reload takes out of the policy (a route, a listener, an issuer, an upstream or one of its targets) leaves the answer with all that it has counted.
 
 **Samples.** Stages and clocks are measured of one request in ten milliseconds per worker: of every one under little traffic, of
 a hundred per second under much. Their counts say nothing about how many requests there were.

@@ -88,7 +88,9 @@ function planRedirect(body: Json): Planned {
 function planRewrite(body: Json): Planned {
   const path = planPath(body.path);
   if (path === undefined) return { unsupported: 'The path of the URLRewrite is not supported.' };
-  return { keys: { rewrite: { ...defined({ host: body.hostname }), ...path } } };
+  const rewrite = { ...defined({ host: body.hostname }), ...path };
+  // The API takes one that changes nothing.
+  return { keys: Object.keys(rewrite).length === 0 ? {} : { rewrite } };
 }
 
 /** `{}` where nothing is said about the path; undefined: it is said in a way that is not known. */

@@ -3,6 +3,7 @@
 import type { Attachment } from './attach.ts';
 import type { Backends } from './backends.ts';
 import { shortName } from './backends.ts';
+import { withServicesFirst } from './calls.ts';
 import type { Unresolved } from './certificates.ts';
 import { planDuration } from './duration.ts';
 import { planFilters } from './filters.ts';
@@ -94,7 +95,7 @@ export function planRoutes(attachments: readonly Attachment[], terms: PlanTerms)
       routes.push(...planRule({ route, rule, number }, listeners, { terms, found, taken }));
     }
   }
-  return { routes, findings };
+  return { routes: withServicesFirst(routes), findings };
 }
 
 function tooLong({ rules }: AttachedRoute): string | undefined {

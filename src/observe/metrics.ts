@@ -19,6 +19,7 @@ import {
   type MetricRegistry,
   createRegistry,
 } from './instruments.ts';
+import { createForgetting, type NamedParts } from './gone.ts';
 import { createIssuerCallCounts, type IssuerCallCounts } from './issuer-call-metrics.ts';
 import { type Mode, type OutcomeLabel, type PreflightResult, statusLabel } from './labels.ts';
 import type { RequestLine } from './log.ts';
@@ -91,6 +92,8 @@ export interface TrafficMetrics extends IssuerCallCounts, UpstreamCounts, Connec
   addStore(): StoreMetrics;
   /** Of traces, once there are some. */
   addTraces(): CountSpans;
+  /** Another policy is at work: series of what it has no longer go. */
+  forget(policy: NamedParts): Promise<void>;
   snapshot(): Promise<Snapshot>;
 }
 
@@ -127,6 +130,7 @@ export function createTrafficMetrics(sources: TrafficSources): TrafficMetrics {
     ...createUpstreamCounts(registry),
     addStore: () => addStoreMetrics(registry),
     addTraces: () => addTraceMetrics(registry),
+    forget: createForgetting(registry),
     snapshot: () => registry.getMetricsAsJSON(),
   };
 }

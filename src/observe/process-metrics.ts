@@ -6,6 +6,7 @@ import { collectDefaultMetrics } from 'prom-client';
 import type { Listener } from '../policy/policy.ts';
 import type { IssuerKeys, IssuerKeysEvent } from '../issuer/keys.ts';
 import { addUp, type ExpositionFormat, expose } from './exposition.ts';
+import { createForgetting, knownNames, type NamedParts, withoutGone } from './gone.ts';
 import {
   addCounter,
   addGauge,
@@ -44,6 +45,8 @@ export interface ProcessMetrics {
   countKeyRefresh(event: IssuerKeysEvent): void;
   /** A worker was lost, and these are the metrics that it reported last: what it counted goes on counting. */
   countLostWorker(last: Snapshot): void;
+  /** Another policy is at work: series of what it has no longer go. */
+  forget(policy: NamedParts): Promise<void>;
   /** All metrics. @param snapshots of the workers that there are */
   collect(snapshots: readonly Snapshot[]): Promise<Exposition>;
 }
@@ -62,12 +65,17 @@ export function createProcessMetrics(sources: ProcessSources): ProcessMetrics {
   addGauges(registry, sources);
   addDefaults(registry);
   let lost: Promise<Snapshot> = Promise.resolve([]);
+  const forget = createForgetting(registry);
   return {
     countKeyRefresh: ({ issuer, result }) => issuerKeyRefreshes.inc({ issuer, result }),
     countReload: (result) => reloads.inc({ result }),
     countLostWorker(last) {
       workerRestarts.inc();
       lost = lost.then((before) => addUp([before, last.filter(isCumulative)]));
+    },
+    async forget(next) {
+      lost = lost.then((before) => withoutGone(before, knownNames(next)));
+      await forget(next);
     },
     async collect(snapshots) {
       const own = await registry.getMetricsAsJSON();

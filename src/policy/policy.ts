@@ -309,6 +309,8 @@ export interface Policy {
   /** Seconds. */
   readonly drain: { readonly delay: number; readonly grace: number };
   readonly issuers: readonly Issuer[];
+  /** Names of those without whose keys the gateway is not ready. */
+  readonly awaitedIssuers: ReadonlySet<string>;
   readonly replay: {
     readonly capacity: number;
     /**

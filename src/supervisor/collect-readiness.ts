@@ -26,7 +26,7 @@ export function collectReadiness(sources: ReadinessSources): Readiness {
   const issuers = keys.map(({ issuer, loadedOnce, lastError }) => ({
     issuer: issuer.name,
     keys_loaded: loadedOnce,
-    required: issuer.requiredForReady,
+    required: policy.awaitedIssuers.has(issuer.name),
     ...(lastError === undefined ? {} : { last_error: mask(lastError) }),
   }));
   const keysReady = issuers.every(({ keys_loaded: loaded, required }) => loaded || !required);

@@ -307,6 +307,7 @@ class RunningGateway implements Gateway {
     this.#mask = mask;
     this.#lastReload = { at: this.#adoptedAt, cause, result: 'adopted', changes, problems: [] };
     this.#metrics.countReload('adopted');
+    void this.#metrics.forget(policy);
     this.#log.event('info', 'policy adopted', { policy: policy.id, cause, changes, workers: this.#crew.size });
   }
 

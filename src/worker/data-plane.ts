@@ -144,6 +144,7 @@ export class DataPlane {
     if (terms !== undefined) void this.#replicaStore?.adopt(terms);
     for (const name of this.#keys.keys()) if (!next.keys.has(name)) this.#keys.delete(name);
     this.#options.log.change(next.policy.log);
+    void this.metrics.forget(next.policy);
     const kept = new Set(this.#upstreams.values());
     for (const upstream of before.values()) if (!kept.has(upstream)) void upstream.close();
   }

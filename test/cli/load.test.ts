@@ -49,3 +49,20 @@ test('a wrong value is reported alone, because what depends on it would be a gue
   const text = GOOD.replace('upstream: orders', 'upstream: missing').replace('"127.0.0.1:0"', 'nowhere');
   assert.deepEqual(problemsOf(text), ['2 listeners[0].bind']);
 });
+
+test('a route that is wrong in itself hides nothing of the others, and nothing more is said of it', () => {
+  const text = `${GOOD.replace('upstream: orders }', 'upstream: missing }')}  - { name: bad, match: { path: no-slash }, upstream: none, scope: 1 }
+  - { name: bad, match: { path: /b }, upstream: none }
+  - just a text
+  - { name: last, match: { path: /c }, upstream: orders, rate_limit: none-such }
+`;
+  assert.deepEqual(problemsOf(text), [
+    '6 routes[0].upstream',
+    '7 routes[1].match.path',
+    '7 routes[1].scope',
+    '8 routes[2].name',
+    '8 routes[2].upstream',
+    '9 routes[3]',
+    '10 routes[4].rate_limit',
+  ]);
+});

@@ -178,9 +178,12 @@ describe('the catalogue through a Gateway', { skip: noCluster || noHelm }, () =>
 describe('tenants who share a Gateway', { skip: noCluster || noHelm }, () => {
   let side: SharedSide;
 
+  const undo: (() => unknown)[] = [];
+  after(async () => void (await Promise.all(undo.map((step) => step()))));
+
   test('are given what they ask for within the floor', async (t) => {
     const { machine } = cluster.network;
-    const whole = { after: (undo: () => unknown) => after(async () => void (await undo())) };
+    const whole = { after: (step?: unknown) => void undo.push(step as () => unknown) };
     const [shop, evil] = [await startUpstream(whole, machine), await startUpstream(whole, machine)];
     const place = ({ origin }: typeof shop) => ({ address: machine, port: Number(new URL(origin).port) });
     const services = [...serviceAt('shop', 'shop', place(shop)), ...serviceAt('evil', 'evil', place(evil))];

@@ -29,8 +29,8 @@ export class Compilation {
 
   /** Refuses the configuration. `message`: what is wrong, then `expected …`; no value that can be secret. */
   problem(at: ConfigPath, message: string): void {
-    // Read.ts said that it is not here, and where that is allowed nothing more is wrong with it.
-    if (this.isAbsent(at)) return;
+    // Read.ts said what is wrong with it; and where a file may be absent, nothing more is wrong with it.
+    if (this.isAbsent(at) || (at[0] === 'routes' && this.read.faulty?.has(Number(at[1])))) return;
     this.#problems.push(this.#place(at, message));
   }
 

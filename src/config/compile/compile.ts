@@ -9,6 +9,7 @@ import { checkPorts, compileListeners } from './listener.ts';
 import { checkOwnership } from './ownership.ts';
 import { checkChosen, checkReach, publicBesideNonces } from './reach.ts';
 import { compileLog } from './log.ts';
+import { warnOfLoops } from './loop.ts';
 import { checkMatchedFields } from './match.ts';
 import { fitConnections, type Machine } from './memory.ts';
 import { compileRateLimits, warnOfUnusedLimits } from './rate-limit.ts';
@@ -84,7 +85,8 @@ export function compilePolicy(read: ReadPolicy, now: number, machine: Machine = 
     ...told,
     ...(config.problem_base !== undefined && { problemBase: config.problem_base }),
     drain: config.drain,
-    issuers: [...issuers.values()].map((issuer) => whenUsed(issuer, [...routes.keys()])),
+    issuers: [...issuers.values()],
+    awaitedIssuers: awaited([...issuers.values()], [...routes.keys()]),
     replay: { capacity, retention, redis },
     nonce: { secrets, lifetime: config.nonce.lifetime },
     upstreams: [...upstreams.values()],
@@ -107,6 +109,7 @@ function compileTable(
     checkChosen(compilation, listeners, routes, compiled.table);
     warnOfSpellings(compilation, listeners, routes, compiled.table);
     warnOfChoices(compilation, listeners, routes, compiled.table);
+    warnOfLoops(compilation, listeners, routes, compiled.table);
     return compiled.table;
   }
   for (const { route, other, why } of compiled.ambiguities) {
@@ -194,9 +197,10 @@ function warn(compilation: Compilation, routes: ReadonlyMap<Route, ConfigPath>):
   }
 }
 
-/** An issuer that no route looks at holds nothing back. */
-function whenUsed(issuer: Issuer, routes: readonly Route[]): Issuer {
-  return routes.some((route) => looksAt(route, issuer.name)) ? issuer : { ...issuer, requiredForReady: false };
+/** Names of the issuers that hold readiness back: one that no route looks at does not. */
+function awaited(issuers: readonly Issuer[], routes: readonly Route[]): ReadonlySet<string> {
+  const looked = issuers.filter((one) => one.requiredForReady && routes.some((route) => looksAt(route, one.name)));
+  return new Set(looked.map(({ name }) => name));
 }
 
 /** Whether tokens of this issuer count on a route, for its demand or for its shadow. */

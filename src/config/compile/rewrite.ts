@@ -9,7 +9,7 @@ import type { RouteConfig } from './demand.ts';
 import { refuseWhereDecided } from './destination.ts';
 
 /**
- * `rewrite` of a route. Problems: paths and hosts that no request can have, several rewrites of the path, `prefix` on a route for one path, a
+ * `rewrite` of a route. Problems: one that changes nothing, paths and hosts that no request can have, several rewrites of the path, `prefix` on a route for one path, a
  * `strip_prefix` that does not begin every path of the route, `host` against `forward.host` of the same route, and any but `strip_prefix`
  * where the proxy in front forwards.
  * @param path of the route's match
@@ -22,6 +22,8 @@ export function compileRewrite(
 ): Pick<Route, 'path' | 'host'> {
   const { rewrite } = config;
   if (rewrite === undefined) return {};
+  if (Object.values(rewrite).every((part) => part === undefined))
+    compilation.problem([...at, 'rewrite'], 'changes nothing, expected host, path, prefix or strip_prefix');
   for (const key of ['prefix', 'path', 'host'] as const)
     if (rewrite[key] !== undefined) refuseWhereDecided(compilation, at, config, `rewrite.${key}`);
   const rewritten = compilePath(compilation, [...at, 'rewrite'], rewrite, path);

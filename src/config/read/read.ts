@@ -37,6 +37,8 @@ export interface ReadPolicy {
   includedBy(path: ConfigPath): number | undefined;
   /** Where the environment went in, in all files. */
   readonly substitutions: readonly Substitution[];
+  /** Routes that are wrong in themselves, by their place in the list: something else stands there, about which nothing is to be said. */
+  readonly faulty?: ReadonlySet<number>;
   /** Source of all files, environment not substituted. */
   readonly text: string;
   /** All files as one, environment substituted, without defaults. */
@@ -64,7 +66,7 @@ export interface ReadOptions {
  * Relative names are relative to the file they stand in. An include with `*`, `?`, `[ ]` or `{ }` may match nothing; one
  * without names a file that has to be there. Where a file is no YAML, only that is reported: the rest would be guesses.
  * @returns all problems at once, sorted by file and line, or what compilePolicy takes; beside problems `rest`, the configuration
- * without the keys that should not be there, if that is all that is wrong: compilePolicy may find more in it; and in any case
+ * without the keys that should not be there and the routes that are wrong in themselves, if that is all that is wrong: compilePolicy may find more in it; and in any case
  * `sources`, all that has to be watched for a change, and `absent`, what could not be looked into because of `withoutFiles`
  * NOT checked: what keys mean together (compile.ts), and the content of the files that keys name.
  */
@@ -103,10 +105,10 @@ function readWith(
   if (withoutFiles) absent.push(...missingFiles.map(withoutExcerpt));
   const wrong = checked.findings.map((finding) => problemAt(merged, finding));
   const problems = firstOfEachPlace(firstOfEachPlace([...early, ...merged.problems], wrong), unread);
-  const { config } = checked;
-  const rest = config && { config, files, ...placesIn(merged, sources, included) };
+  const { config, faulty } = checked;
+  const rest = config && { config, files, faulty, ...placesIn(merged, sources, included) };
   if (problems.length === 0 && rest !== undefined) return rest;
-  // Compiling the rest makes sense only where nothing but misplaced keys was left out of it.
+  // Compiling the rest makes sense only where nothing but misplaced keys and whole routes was left out of it.
   const onlyKeys = early.length + merged.problems.length + unread.length === 0;
   return { problems: inOrder(problems), ...(onlyKeys && rest !== undefined ? { rest } : {}) };
 }
@@ -115,7 +117,7 @@ function placesIn(
   merged: Merged,
   sources: readonly Source[],
   included: Included,
-): Omit<ReadPolicy, 'config' | 'files'> {
+): Omit<ReadPolicy, 'config' | 'files' | 'faulty'> {
   return {
     position: (path) => {
       const home = merged.home(path);

@@ -51,9 +51,9 @@ function differing(before: object, after: object): readonly string[] {
 }
 
 /** A route without the content of what it names: that is told once, where it is. */
-function alone({ upstream, split, mirrors, own, demand, shadow, challenge, ...rest }: Route): Named {
+function alone({ upstream, split, mirrors, own, demand, shadow, challenge, signed, ...rest }: Route): Named {
   const named = ({ issuers, ...others }: Demand) => ({ issuers: issuers.map(({ name }) => name), ...others });
-  void challenge; // made of the demand
+  void [challenge, signed]; // made of the demand
   const upstreams = split?.map((share) => [share.upstream?.name, share.weight]);
   return {
     ...rest,

@@ -5,6 +5,7 @@ import { nearest } from '../nearest.ts';
 import { withoutUserinfo } from '../userinfo.ts';
 import type { ConfigPath } from '../problem.ts';
 import { type Config, schema } from './schema.ts';
+import { name } from './values.ts';
 
 /** Something wrong in the data. */
 export interface Finding {
@@ -25,15 +26,19 @@ type Known = Map<unknown, readonly string[]>;
 
 /**
  * Checks data against the schema and against the keys that are not built yet.
- * Beside findings a `config` is what the rest means where keys alone were wrong: so that what keys mean together can be looked at
- * in the same run.
+ * Beside findings a `config` is what the rest means where keys alone were wrong, or routes: so that what keys mean together can be looked
+ * at in the same run. A route that is wrong in another way has a stand-in there, `faulty` says where.
  * @param written scalars as they stand in the file, environment not substituted: what messages may show
  * NOT checked: what keys mean together, beyond one mapping (compile.ts), and the files that keys name (read.ts).
  */
 export function checkConfig(
   data: unknown,
   written: Written,
-): { readonly config: Config | undefined; readonly findings: readonly Finding[] } {
+): {
+  readonly config: Config | undefined;
+  readonly findings: readonly Finding[];
+  readonly faulty: ReadonlySet<number>;
+} {
   const known: Known = new Map();
   const parsed = schema.safeParse(data, { error: (issue) => expectedBy(issue, known) });
   const wrong = parsed.success
@@ -43,8 +48,16 @@ export function checkConfig(
   const findings = wrong.filter(
     (finding) => !wrong.some((other) => isBelow(other.path, finding.path) || explains(other, finding)),
   );
-  if (parsed.success && findings.length === 0) return { config: parsed.data, findings };
-  return { config: findings.every(({ removable }) => removable) ? withoutKeys(data, findings) : undefined, findings };
+  if (parsed.success && findings.length === 0) return { config: parsed.data, findings, faulty: new Set() };
+  const keys = findings.filter(({ removable }) => removable);
+  const others = findings
+    .filter(({ removable }) => !removable)
+    .map(({ path: [section, index] }) => ({ section, index }));
+  const faulty = new Set(
+    others.flatMap(({ section, index }) => (section === 'routes' && typeof index === 'number' ? [index] : [])),
+  );
+  const areRoutes = others.every(({ section, index }) => section === 'routes' && typeof index === 'number');
+  return { config: areRoutes ? withoutFaults(data, keys, faulty) : undefined, findings, faulty };
 }
 
 /** Whether a key is absent because it stands there under a wrong name, or in what a merge key (`<<`) would have brought. */
@@ -53,14 +66,26 @@ function explains(other: Finding, { path, absent = false }: Finding): boolean {
   return other.meant === path.at(-1) || other.path.at(-1) === '<<';
 }
 
-/** A wrong value cannot be left out like a key: its default would raise problems that are none. */
-function withoutKeys(data: unknown, findings: readonly Finding[]): Config | undefined {
+/** A wrong value cannot be left out like a key: its default would raise problems that are none. A route with one is another route. */
+function withoutFaults(data: unknown, keys: readonly Finding[], faulty: ReadonlySet<number>): Config | undefined {
   const rest = structuredClone(data);
-  for (const { path } of findings) {
+  for (const { path } of keys) {
     const holder = valueAt(rest, path.slice(0, -1));
     if (typeof holder === 'object' && holder !== null) Reflect.deleteProperty(holder, path.at(-1) ?? '');
   }
+  const routes = valueAt(rest, ['routes']);
+  if (Array.isArray(routes)) for (const index of faulty) routes[index] = standIn(index, routes[index]);
   return schema.safeParse(rest).data;
+}
+
+/** In the place of a route, under its name where it has one, and in the way of no other one. */
+function standIn(index: number, route: unknown): object {
+  return {
+    name: name.safeParse(valueAt(route, ['name'])).data ?? `stand-in-${index}`,
+    match: { path: `/~/stand-in/${index}` },
+    respond: { status: 404 },
+    require: 'public',
+  };
 }
 
 /** What was expected, for issues about which the schema itself says nothing; remembers the keys that a mapping has. */

@@ -63,6 +63,11 @@ describe('fields that no edit may name', () => {
     assert.deepEqual(problems('', { routes: `${route(setting('X_Team'))}\n${other}` }), []);
   });
 
+  test('a rewrite changes something', () => {
+    assert.deepEqual(problems('rewrite: {}'), ['changes nothing']);
+    assert.deepEqual(problems('rewrite: { host: a.example }'), []);
+  });
+
   test('fields of other keys are theirs: tracing, interaction_id, rate_limit', () => {
     const tracing = { more: 'tracing: { otlp_endpoint: "http://127.0.0.1:4318" }\n' };
     assert.deepEqual(problems(edit('request_fields', 'set', 'Traceparent'), tracing), ['is written by tracing']);

@@ -21,9 +21,12 @@ export interface Outcome {
   readonly harm: string | undefined;
 }
 
+/** Milliseconds without a byte after which none will come: each attack ends with a request that ends its connection. */
+const PATIENCE = 30_000;
+
 export async function attack(side: Side, bytes: string): Promise<Outcome> {
   const before = new Map(side.upstream.connections.map((one) => [one, one.text.length]));
-  const text = await sendBytes(side, bytes);
+  const text = await sendBytes(side, bytes, PATIENCE);
   const pieces = side.upstream.connections.map((one) => readForwarded(one.text.slice(before.get(one) ?? 0)));
   const messages = pieces.flatMap((piece) => piece.messages);
   const broken = pieces.find((piece) => piece.broken !== undefined)?.broken;

@@ -21,10 +21,11 @@ export interface Verdict {
 /** Milliseconds without a byte after which a proxy that waits for more is left. */
 const QUIET = 1500;
 
-/** @returns everything that the proxy answered until it closed, or fell silent */
+/** @returns everything that the proxy answered until it closed, or fell silent for so many milliseconds */
 export async function sendBytes(
   to: { readonly address: string; readonly port: number },
   bytes: string,
+  quiet = QUIET,
 ): Promise<string> {
   const socket = connect({ host: to.address, port: to.port, servername: HOST, ca: SERVER_CA.cert });
   let text = '';
@@ -36,7 +37,7 @@ export async function sendBytes(
   socket.on('error', () => socket.destroy());
   const closed = once(socket, 'close');
   await once(socket, 'secureConnect');
-  socket.setTimeout(QUIET, () => socket.destroy());
+  socket.setTimeout(quiet, () => socket.destroy());
   socket.write(bytes, 'latin1');
   await closed;
   return text;
