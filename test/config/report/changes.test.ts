@@ -31,6 +31,18 @@ test('an issuer or upstream that changes is told once, and not again for every r
   ]);
 });
 
+test('what is made of a demand is told as the demand alone: whether an issuer is waited for, which fields are signed', () => {
+  const open = ', require: public, weaker_than_defaults: [require]';
+  assert.deepEqual(changes({}, { routes: route('orders', open).replace('path: /orders', 'path: /*') }), [
+    'route orders: demand',
+  ]);
+  const signing = (field: string) => ({ routes: route('a', `, signature: { components: [${field}] }`) });
+  assert.deepEqual(changes(signing('x-a'), signing('x-b')), ['route a: demand']);
+  const required =
+    'login: { issuer: https://login.example.com, audience: [https://api.example.com], required_for_ready: false }';
+  assert.deepEqual(changes({}, { issuers: required }), ['issuer login: required_for_ready']);
+});
+
 test('listeners by the keys of the contract, and sections without names', () => {
   const listeners =
     '- { name: public, bind: "127.0.0.1:0", origins: ["http://localhost:8080"], trusted_peers: [{ cidr: 10.0.0.0/8 }], limits: { header_size: 1KiB } }';

@@ -53,6 +53,18 @@ export async function meetFates(side: SharedSide, { asked }: TenantAttack, own: 
   }
 }
 
+const WEBSOCKET = [
+  ['Connection', 'Upgrade'],
+  ['Upgrade', 'websocket'],
+  ['Sec-WebSocket-Version', '13'],
+  ['Sec-WebSocket-Key', 'AAAAAAAAAAAAAAAAAAAAAA=='],
+] as const;
+/** Over HTTP/1.1 it is a request like any other. */
+const CALL = [
+  ['Content-Type', 'application/grpc'],
+  ['TE', 'trailers'],
+] as const;
+
 /** What the good tenant's clients get, whatever the others write. */
 export const UNHARMED: TenantAttack = {
   what: 'nothing',
@@ -62,5 +74,13 @@ export const UNHARMED: TenantAttack = {
     { host: 'shop.example.org', path: '/orders/1', claims: { scope: 'api' }, fate: '403 scope_insufficient' },
     { host: 'shop.example.org', path: '/orders/1', claims: { scope: 'api orders:read' }, fate: 'shop' },
     { host: 'shop.example.org', path: '/', claims: { scope: 'api orders:read' }, fate: '404 route_not_found' },
+    { host: 'shop.example.org', path: '/orders/1', method: 'HEAD', fate: '401' },
+    { host: 'shop.example.org', path: '/orders/1', fields: WEBSOCKET, fate: '401 credentials_missing' },
+    { host: 'shop.example.org', path: '/orders/list', method: 'POST', fields: CALL, fate: '401 credentials_missing' },
+    { host: 'SHOP.example.org:443', path: '/%6frders/1', fate: '401 credentials_missing' },
+    { host: 'shop.example.org', path: '/orders%2f1', fate: '400 request_malformed' },
+    { host: 'shop.example.org', path: '/x/../orders/1', fate: '400 request_malformed' },
+    { host: 'shop.example.org:444', path: '/orders/1', fate: '421 misdirected' },
+    { host: 'shop.example.org.', path: '/orders/1', claims: { scope: 'api orders:read' }, fate: '404 route_not_found' },
   ],
 };
