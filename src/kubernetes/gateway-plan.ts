@@ -3,6 +3,7 @@
 import { type Attachment, attachRoutes } from './attach.ts';
 import { Backends } from './backends.ts';
 import type { BackendTlsPolicies } from './backend-tls.ts';
+import { withServicesFirst } from './calls.ts';
 import type { Unresolved } from './certificates.ts';
 import { configure, type Configured, type RefusedRoute } from './configuration.ts';
 import type { ClusterIndex } from './index.ts';
@@ -50,7 +51,8 @@ export function planGateway(gateway: GatewayObject, terms: ClassTerms, surroundi
   const attached = attachRoutes(index, listeners, byParent);
   const backends = new Backends(index, backendTls);
   const { floor, publicWithoutPolicy, parameters } = terms;
-  const plan = planRoutes(attached, { gateway, policies, backends, floor, publicWithoutPolicy, more });
+  const written = planRoutes(attached, { gateway, policies, backends, floor, publicWithoutPolicy, more });
+  const plan = { ...written, routes: withServicesFirst(written.routes) };
   const refused = refusalOf(gateway);
   const trouble = terms.trouble ?? refused?.message;
   const configured =

@@ -3,7 +3,6 @@
 import type { Attachment } from './attach.ts';
 import type { Backends } from './backends.ts';
 import { shortName } from './backends.ts';
-import { withServicesFirst } from './calls.ts';
 import type { Unresolved } from './certificates.ts';
 import { planDuration } from './duration.ts';
 import { planFilters } from './filters.ts';
@@ -95,7 +94,7 @@ export function planRoutes(attachments: readonly Attachment[], terms: PlanTerms)
       routes.push(...planRule({ route, rule, number }, listeners, { terms, found, taken }));
     }
   }
-  return { routes: withServicesFirst(routes), findings };
+  return { routes, findings };
 }
 
 function tooLong({ rules }: AttachedRoute): string | undefined {

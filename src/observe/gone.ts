@@ -82,6 +82,7 @@ export function withoutGone(snapshot: Snapshot, known: KnownNames): Snapshot {
 const isGauge = (metric: Removable) => 'set' in metric;
 
 /** A series of a histogram has a line for each bucket. */
-function withoutBucket({ labels: { le: _, ...labels } }: { readonly labels: Labels }): Labels {
-  return labels;
+function withoutBucket({ labels }: { readonly labels: Labels }): Labels {
+  const { le: _, ...others } = labels;
+  return others;
 }

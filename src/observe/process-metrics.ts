@@ -6,7 +6,7 @@ import { collectDefaultMetrics } from 'prom-client';
 import type { Listener } from '../policy/policy.ts';
 import type { IssuerKeys, IssuerKeysEvent } from '../issuer/keys.ts';
 import { addUp, type ExpositionFormat, expose } from './exposition.ts';
-import { createForgetting, knownNames, type NamedParts, withoutGone } from './gone.ts';
+import { createForgetting, type KnownNames, knownNames, type NamedParts, withoutGone } from './gone.ts';
 import {
   addCounter,
   addGauge,
@@ -74,7 +74,7 @@ export function createProcessMetrics(sources: ProcessSources): ProcessMetrics {
       lost = lost.then((before) => addUp([before, last.filter(isCumulative)]));
     },
     async forget(next) {
-      lost = lost.then((before) => withoutGone(before, knownNames(next)));
+      lost = withoutNames(lost, knownNames(next));
       await forget(next);
     },
     async collect(snapshots) {
@@ -84,6 +84,10 @@ export function createProcessMetrics(sources: ProcessSources): ProcessMetrics {
       return (format) => (texts[format] ??= expose(metrics, format));
     },
   };
+}
+
+async function withoutNames(snapshot: Promise<Snapshot>, known: KnownNames): Promise<Snapshot> {
+  return withoutGone(await snapshot, known);
 }
 
 /** They change with the policy alone. */

@@ -5,8 +5,9 @@ import { portOf, SERVER, startUpstream } from '../support/gateway.ts';
 import { secretOf } from '../support/manifests.ts';
 import { asText, attackedClass, serviceAt } from './gateway-api/as-objects.ts';
 import { meetFates, type SharedSide, UNHARMED } from './gateway-api/fates.ts';
+import { ALONE } from './gateway-api/hosts.ts';
 import { sharedWorld } from './gateway-api/shared-world.ts';
-import { ALONE, hostOf, objectsOf, TOGETHER } from './gateway-api/tenants.ts';
+import { hostOf, objectsOf, TOGETHER } from './gateway-api/tenants.ts';
 import { CLASS_HERE, HERE, startTranslated } from './gateway-api/translated.ts';
 
 async function startShared(t: TestContext, ...texts: readonly string[]): Promise<SharedSide> {

@@ -337,38 +337,6 @@ test('redirect and rewrite in one rule exclude each other', () => {
   assert.equal(statusOf(result, 'Gateway', 'gw').listeners[0].attachedRoutes, 0);
 });
 
-test('a service comes before a method of any service, and a call of both names before either', () => {
-  const call = (name: string, method: string, backend = name) =>
-    route(
-      `{ ${TO_GATEWAY}, hostnames: [a.example], ${rules(`matches: [{ method: { ${method} } }], backendRefs: [{ name: ${backend}, port: 8080 }]`)} }`,
-      {
-        name,
-        kind: 'GRPCRoute',
-      },
-    );
-  const backends = ['one', 'two', 'three'].map((name) => service(name)).join('---\n');
-  const leading = (...texts: readonly string[]) =>
-    Object.fromEntries(
-      routesOf(translated(CLASS, GATEWAY, backends, ...texts)).map(({ match, upstream }) => [match.path, upstream]),
-    );
-  const both = [call('one', 'service: shop.Orders'), call('two', 'method: List')];
-  const [one, two, three] = ['one', 'two', 'three'].map((name) => `infra.${name}.8080.h2`);
-  const paths = { '/shop.Orders/*': one, '/*/List': two };
-  assert.deepEqual(leading(...both), { ...paths, '/shop.Orders/List': one });
-  const exact = call('three', 'service: shop.Orders, method: List');
-  assert.deepEqual(leading(...both, exact), { ...paths, '/shop.Orders/List': three });
-  assert.deepEqual(leading(both[0] ?? ''), { '/shop.Orders/*': one });
-  assert.deepEqual(leading(both[1] ?? ''), { '/*/List': two });
-});
-
-test('a tenant with many services and methods makes no million routes of them', () => {
-  const matches = (kind: string) => Array.from({ length: 60 }, (_, at) => `{ method: { ${kind}: x${at} } }`).join();
-  const many = (kind: string) =>
-    route(`{ ${TO_GATEWAY}, ${rules(`matches: [${matches(kind)}], ${BACKEND}`)} }`, { name: kind, kind: 'GRPCRoute' });
-  const result = translated(CLASS, GATEWAY, service('one'), many('service'), many('method'));
-  assert.equal(routesOf(result).length, 120 + 500);
-});
-
 test('an HTTPRoute and a GRPCRoute do not share a hostname: the older one has it', () => {
   const spec = `{ ${TO_GATEWAY}, hostnames: [a.example.com], ${rules(BACKEND)} }`;
   const result = translated(

@@ -85,8 +85,7 @@ export function compilePolicy(read: ReadPolicy, now: number, machine: Machine = 
     ...told,
     ...(config.problem_base !== undefined && { problemBase: config.problem_base }),
     drain: config.drain,
-    issuers: [...issuers.values()],
-    awaitedIssuers: awaited([...issuers.values()], [...routes.keys()]),
+    ...withAwaited([...issuers.values()], [...routes.keys()]),
     replay: { capacity, retention, redis },
     nonce: { secrets, lifetime: config.nonce.lifetime },
     upstreams: [...upstreams.values()],
@@ -197,10 +196,10 @@ function warn(compilation: Compilation, routes: ReadonlyMap<Route, ConfigPath>):
   }
 }
 
-/** Names of the issuers that hold readiness back: one that no route looks at does not. */
-function awaited(issuers: readonly Issuer[], routes: readonly Route[]): ReadonlySet<string> {
+/** The issuers, and which of them hold readiness back: one that no route looks at does not. */
+function withAwaited(issuers: readonly Issuer[], routes: readonly Route[]): Pick<Policy, 'issuers' | 'awaitedIssuers'> {
   const looked = issuers.filter((one) => one.requiredForReady && routes.some((route) => looksAt(route, one.name)));
-  return new Set(looked.map(({ name }) => name));
+  return { issuers, awaitedIssuers: new Set(looked.map(({ name }) => name)) };
 }
 
 /** Whether tokens of this issuer count on a route, for its demand or for its shadow. */

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { ISSUER_KEY, sendRequest, type TestUpstream } from '../../support/gateway.ts';
 import { makeKey, makeProof, makeToken } from '../../support/tokens.ts';
-import type { Asked, Fate, TenantAttack } from './tenants.ts';
+import type { Asked, Fate, TenantAttack } from './tenant-objects.ts';
 
 /** A Gateway that tenants share, with the backend of each. */
 export interface SharedSide {
@@ -74,6 +74,8 @@ export const UNHARMED: TenantAttack = {
     { host: 'shop.example.org', path: '/orders/1', claims: { scope: 'api' }, fate: '403 scope_insufficient' },
     { host: 'shop.example.org', path: '/orders/1', claims: { scope: 'api orders:read' }, fate: 'shop' },
     { host: 'shop.example.org', path: '/', claims: { scope: 'api orders:read' }, fate: '404 route_not_found' },
+    { host: 'own.example.org', claims: { scope: 'api' }, fate: 'shop' },
+    { host: 'own.example.org', fate: '401 credentials_missing' },
     { host: 'shop.example.org', path: '/orders/1', method: 'HEAD', fate: '401' },
     { host: 'shop.example.org', path: '/orders/1', fields: WEBSOCKET, fate: '401 credentials_missing' },
     { host: 'shop.example.org', path: '/orders/list', method: 'POST', fields: CALL, fate: '401 credentials_missing' },

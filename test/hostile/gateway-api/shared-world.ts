@@ -3,6 +3,8 @@
 export const GATEWAY_API = 'gateway.networking.k8s.io';
 /** The host of the good tenant, who came first. */
 export const SHOP = 'shop.example.org';
+/** Another one, for which it has a listener. */
+export const OWN = 'own.example.org';
 
 /** A shared Gateway, its floor, and the good tenant `shop`; the tenant `evil` has a backend too. @param className of its class */
 export const sharedWorld = (className: string) => `
@@ -40,5 +42,17 @@ metadata: { name: shop, namespace: shop }
 spec:
   targetRefs: [{ group: ${GATEWAY_API}, kind: HTTPRoute, name: shop }]
   scope: ["orders:read"]
+---
+apiVersion: ${GATEWAY_API}/v1
+kind: ListenerSet
+metadata: { name: shop, namespace: shop }
+spec:
+  parentRef: { name: shared, namespace: infra }
+  listeners: [{ name: own, port: 443, protocol: HTTPS, hostname: ${OWN}, tls: { certificateRefs: [{ name: cert }] } }]
+---
+apiVersion: ${GATEWAY_API}/v1
+kind: HTTPRoute
+metadata: { name: own, namespace: shop }
+spec: { parentRefs: [{ kind: ListenerSet, name: shop }], rules: [{ backendRefs: [{ name: shop, port: 80 }] }] }
 ---
 `;
