@@ -97,8 +97,8 @@ export class ControllerMetrics {
 
   countReconciliation(result: string, seconds: number, translation: number): void {
     this.#reconciliations.inc({ result });
-    this.#durations.observe(seconds);
-    this.#translations.observe(translation);
+    this.#durations.observe('', seconds);
+    this.#translations.observe('', translation);
   }
 
   countWrite(verb: string, kind: string, result: string): void {

@@ -1,6 +1,7 @@
 // Counters, histograms and gauges of prom-client, made from rows of the table.
 
-import { Counter, Gauge, Histogram, type OpenMetricsContentType, Registry } from 'prom-client';
+import { Counter, Gauge, type OpenMetricsContentType, Registry } from 'prom-client';
+import { Histogram } from './histogram.ts';
 
 /** A row of the table of metrics (metric-table.ts). */
 export interface Definition {
@@ -41,14 +42,11 @@ export function addExemplified(registry: MetricRegistry, definition: Definition)
   return new Counter({ ...namesOf(definition), registers: [registry], enableExemplars: true });
 }
 
-/** @param enableExemplars its buckets can show a request as an example */
-export function addHistogram(
-  registry: MetricRegistry,
-  definition: Definition,
-  buckets: readonly number[],
-  enableExemplars = false,
-): Histogram {
-  return new Histogram({ ...namesOf(definition), registers: [registry], buckets: [...buckets], enableExemplars });
+export function addHistogram(registry: MetricRegistry, definition: Definition, bounds: readonly number[]): Histogram {
+  const histogram = new Histogram(definition, bounds);
+  // prom-client knows its own classes alone, and reads nothing of them but what ours has.
+  registry.registerMetric(histogram as never);
+  return histogram;
 }
 
 /** A counter whose numbers are kept elsewhere, and read at each scrape. */

@@ -64,6 +64,6 @@ function countCalls(
     const { issuer, result } = event;
     if (result === 'cached') return saved.inc({ issuer });
     counted.inc({ issuer, result });
-    if ('seconds' in event) took.observe({ issuer }, event.seconds);
+    if ('seconds' in event) took.observe(issuer, event.seconds);
   };
 }

@@ -109,7 +109,7 @@ export function createTrafficMetrics(sources: TrafficSources): TrafficMetrics {
   const issuerRequests = addCounter(registry, METRICS.issuerRequests);
   const tunnels = new Gauge({ name, help, labelNames, registers: [registry] });
   const loopDelay = addHistogram(registry, METRICS.workerLoopDelay, DELAY_BUCKETS);
-  loopDelay.zero({ worker: String(worker) });
+  loopDelay.zero(String(worker));
   addUpstreamGauges(registry, sources.upstreams);
   addGauge(registry, METRICS.workerHeap, () => readHeap(String(worker)));
   addConnectionGauge(registry, sources.connections);
@@ -124,7 +124,7 @@ export function createTrafficMetrics(sources: TrafficSources): TrafficMetrics {
     countTunnel: (of, by) => tunnels.inc({ route: nameOf(of) }, by),
     countUnknownConfirmations: (members) => unknownConfirmations.inc(members),
     watch: createWatches(registry),
-    observeLoopDelay: (seconds) => loopDelay.observe({ worker: String(worker) }, seconds),
+    observeLoopDelay: (seconds) => loopDelay.observe(String(worker), seconds),
     ...createConnectionCounts(registry),
     ...createIssuerCallCounts(registry),
     ...createUpstreamCounts(registry),
@@ -140,12 +140,12 @@ const nameOf = (route: RouteOf) => route?.name ?? 'none';
 function createRequestCounts(registry: MetricRegistry): Pick<TrafficMetrics, 'countRequest' | 'countRejection'> {
   const requests = addCounter(registry, METRICS.requests);
   const rejections = addExemplified(registry, METRICS.rejections);
-  const durations = addHistogram(registry, METRICS.requestDuration, DURATION_BUCKETS, true);
+  const durations = addHistogram(registry, METRICS.requestDuration, DURATION_BUCKETS);
   return {
     countRequest({ route: of, scheme, binding, outcome, status }, seconds, trace) {
       const route = nameOf(of);
       requests.inc({ route, scheme, binding, outcome, status: statusLabel(status) });
-      durations.observe({ labels: { route }, value: seconds, ...exemplarOf(trace) });
+      durations.observe(route, seconds, exemplarOf(trace)?.exemplarLabels);
     },
     countRejection(of, { reason, stage }, mode, trace) {
       rejections.inc({ labels: { route: nameOf(of), reason, stage, mode }, value: 1, ...exemplarOf(trace) });

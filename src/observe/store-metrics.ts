@@ -1,9 +1,9 @@
 // The metrics of the replica replay store, as one worker sees it.
 
-import { Counter, Gauge, Histogram } from 'prom-client';
+import { Counter, Gauge } from 'prom-client';
 import type { StoreTroubleReason } from '../memory/redis/trouble.ts';
 
-import type { MetricRegistry } from './instruments.ts';
+import { addHistogram, type MetricRegistry } from './instruments.ts';
 
 export const STORE_METRICS = {
   replayStoreUp: {
@@ -37,11 +37,10 @@ export function addStoreMetrics(registry: MetricRegistry): StoreMetrics {
   const { replayStoreUp, replayStoreDuration, replayStoreErrors } = STORE_METRICS;
   const registers = [registry];
   const up = new Gauge({ name: replayStoreUp.name, help: replayStoreUp.help, registers, aggregator: 'min' });
-  const { name, help } = replayStoreDuration;
-  const duration = new Histogram({ name, help, registers, buckets: BUCKETS });
+  const duration = addHistogram(registry, replayStoreDuration, BUCKETS);
   const errors = new Counter({ ...replayStoreErrors, labelNames: replayStoreErrors.labels, registers });
   return {
-    answered: (seconds) => duration.observe(seconds),
+    answered: (seconds) => duration.observe('', seconds),
     failed: (reason) => errors.inc({ reason }),
     setUp: (is) => up.set(is ? 1 : 0),
   };

@@ -50,12 +50,12 @@ export function createUpstreamCounts(registry: MetricRegistry): UpstreamCounts {
   return {
     countUpstreamAnswer(upstream, target, status, seconds) {
       answers.inc({ upstream, target, status: statusLabel(status) });
-      durations.observe({ upstream }, seconds);
+      durations.observe(upstream, seconds);
     },
     countUpstreamFailure: (upstream, target, reason) => failures.inc({ upstream, target, reason }),
     countUpstreamRetry: (upstream, reason) => retries.inc({ upstream, reason }),
     countMirrored: (upstream, result) => mirrored.inc({ upstream, result }),
-    countUpstreamWait: (upstream, seconds) => waits.observe({ upstream }, seconds),
+    countUpstreamWait: (upstream, seconds) => waits.observe(upstream, seconds),
   };
 }
 

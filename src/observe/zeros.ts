@@ -57,7 +57,7 @@ export async function zerosOf(policy: ZeroSources): Promise<Snapshot> {
   count(METRICS.preflights, labelled(open.map(byRoute), 'result', PREFLIGHT_RESULTS));
   count(METRICS.corsRefused, open.map(byRoute));
   const durations = addHistogram(registry, METRICS.requestDuration, DURATION_BUCKETS);
-  for (const route of routes) durations.zero({ route: route.name });
+  for (const route of routes) durations.zero(route.name);
   countConnections(count, listeners);
   countIssuers(count, issuers);
   countUpstreams(count, upstreams);
