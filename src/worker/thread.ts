@@ -4,7 +4,7 @@ import { parentPort } from 'node:worker_threads';
 import { createLog } from '../observe/log.ts';
 import { sessionsWait } from '../edge/lasting-session.ts';
 import type { Order } from './messages.ts';
-import { giveBackMemory, spareAtRest } from './spare-memory.ts';
+import { giveBackMemory, spareAtRest, spareMemory } from './spare-memory.ts';
 import { Worker } from './worker.ts';
 
 const port = parentPort;
