@@ -129,6 +129,6 @@ async function measureSetups(setting: Setting, plan: Plan): Promise<Pick<Cores, 
 export async function measureCores(setting: Setting, plan: Plan): Promise<Cores> {
   const memory: Record<string, number> = {};
   if (!setting.smoke) for (const workers of [1, 2, 4]) memory[workers] = await measureMemory(setting, workers);
-  const threads = await (setting.smoke ? measureThreads(1, 200) : measureThreads(5, 4000));
+  const threads = await (setting.smoke ? measureThreads(1, 200) : measureThreads(5, 2000));
   return { memory, ...(await measureSetups(setting, plan)), threads };
 }

@@ -17,7 +17,7 @@ export function growthPage({ growth, refusing, rounds }: Results): string {
 ![CPU time as things become many](growth.svg)
 
 Decisions: CPU µs of one thread in one process, without sockets: the least of seven rounds, which other load on the machine changes least. The replay store: CPU of all
-threads of a process, at a steady number of live proofs. Public and bearer requests: CPU of a whole gateway with one worker, over sockets, the least of three runs.
+threads of a process, at a steady number of live proofs. Public and bearer requests: CPU of a whole gateway with one worker, over sockets, the least of two runs.
 
 | | | |
 | --- | --- | --- |

@@ -19,7 +19,7 @@ export interface Curve {
 const FIELD = 'x'.repeat(20);
 const SECONDS = 1;
 /** Least of so many runs. */
-const RUNS = 3;
+const RUNS = 2;
 const STREAMS = [1, 8, 32, 100];
 const CONNECTIONS = [0, 500, 5000];
 

@@ -39,7 +39,7 @@ export interface Rounds {
 }
 
 /** Those whose latency is compared: it takes time. */
-const TIMED = new Set(['nginx', 'public', 'token', 'dpop', 'floor', 'floor-verify', 'envoy', 'envoy-jwt', 'apache']);
+const TIMED = new Set(['nginx', 'public', 'token', 'dpop', 'floor', 'envoy', 'envoy-jwt']);
 
 /**
  * CPU µs of one ES256 verification by an imported key, while wrk loads the upstream: a core whose neighbour rests is faster,
@@ -98,8 +98,20 @@ async function measureLatencies(
   return latencies;
 }
 
-/** Node is at half of its speed after two seconds; what was compiled before is not. */
-const warmUpOf = ({ id }: Contender, { warmUp }: Plan) => (/^(?:nginx|apache|envoy)/.test(id) ? 1 : warmUp);
+/** Seconds for what is warm already, as is what was compiled before. */
+const BRIEFLY = 1;
+const BETWEEN = 2;
+
+/** Node is at half of its speed after two seconds. Further kinds of requests to one program find most of it compiled. */
+async function warmUp(contenders: readonly Contender[], setting: Setting, plan: Plan): Promise<void> {
+  const warm = new Set<Program>();
+  for (const each of contenders) {
+    const compiled = /^(?:nginx|apache|envoy)/.test(each.id);
+    const seconds = warm.has(each.program) ? BETWEEN : plan.warmUp;
+    await measure(each, setting, compiled ? BRIEFLY : seconds);
+    warm.add(each.program);
+  }
+}
 
 /** Starts all contenders, and stops them again. */
 export async function measureRounds(setting: Setting, plan: Plan): Promise<Rounds> {
@@ -108,7 +120,7 @@ export async function measureRounds(setting: Setting, plan: Plan): Promise<Round
     const { contenders, absent } = await startContenders(setting, started);
     const gateway = contenders.find(({ id }) => id === 'public')!.program;
     const rest = treeUsage(gateway.pid).memory / MIB;
-    if (!setting.smoke) for (const each of contenders) await measure(each, setting, warmUpOf(each, plan));
+    if (!setting.smoke) await warmUp(contenders, setting, plan);
     const measured: Awaited<ReturnType<typeof measureOnce>>[] = [];
     for (let nth = 0; nth < plan.rounds; nth++) measured.push(await measureOnce(contenders, setting, plan, nth));
     const rates = Object.fromEntries(contenders.map(({ id }) => [id, measured.map((one) => one.rates[id]!)]));
