@@ -78,6 +78,22 @@ test('a policy of a route has the fields of the defaults, those that the Gateway
   assert.equal(isWithheld(resource), false);
 });
 
+test('nonces that a later route of the host asks for refuse it, and not the one whose upstream has nonces', () => {
+  const passing = policy('forward: { authorization: as-received }', {
+    target: 'kind: Gateway, name: gw',
+    namespace: 'infra',
+    name: 'passing',
+  });
+  const theirs = tenant('hostnames: [shop.example.com], rules: [{ matches: [{ path: { value: /x } }] }]');
+  const own = policy('dpop: { nonce: required }, forward: { authorization: remove }');
+  const result = world(passing, theirs, own);
+  assert.equal(isWithheld(result), true);
+  assert.deepEqual(routeOf(result, 'shop.good.0.0.0.0'), routeOf(world(passing), 'shop.good.0.0.0.0'));
+  assert.equal(routeOf(result, 'shop.good.0.0.0.0').upstream, 'shop.shop.80');
+  const elsewhere = world(passing, theirs.replace('shop.example.com', 'evil.example.com'), own);
+  assert.equal(isWithheld(elsewhere), false);
+});
+
 test('a policy of a route does not go below the defaults of what the Gateway says nothing about', () => {
   const weaker = policy(
     'dpop: { max_age: 2m, clock_tolerance: 1m }, forward: { authorization: as-received }, signature: { max_age: 5m }',

@@ -192,22 +192,41 @@ export function samplePaths(pattern: string): readonly string[] {
 }
 
 /**
- * A client keeps one nonce per origin (RFC 9449 §8.2, §9), so an upstream whose DPoP-Nonce passes would overwrite ours. A problem
- * where the upstream gets proofs as received; of a public route it is dropped, with a warning (docs/decisions/0011).
+ * A client keeps one nonce per origin (RFC 9449 §8.2, §9), so an upstream whose DPoP-Nonce passes would overwrite ours. A problem of the
+ * later of two routes where the upstream gets proofs as received; of a public route it is dropped, with a warning (docs/decisions/0011).
  */
 function checkNonces(compilation: Compilation, listeners: readonly Listener[], routes: Routes): void {
-  for (const { route, at, origin, asking } of clashes(listeners, routes)) {
-    const where = `${origin.scheme}://${origin.host}${origin.port}, where route ${asking.name} asks for nonces of ours`;
+  const blamed = new Set<Route>();
+  for (const { route, at, asking } of clashes(listeners, routes)) {
+    const [first] = asking;
+    const where = `${shownOrigin(first.origin)}, where route ${first.route.name} asks for nonces of ours`;
     if (route.demand.requirement === 'public') {
       compilation.warning([...at, 'require'], `is public on ${where}: a DPoP-Nonce of its upstream is removed`);
-    } else {
+      continue;
+    }
+    const expected = 'expected another origin for one of them, or nonce: none';
+    const places = [...routes.keys()];
+    if (places.indexOf(first.route) < places.indexOf(route)) {
       compilation.problem(
         [...at, 'forward', 'authorization'],
-        `lets DPoP-Nonce of the upstream pass on ${where}, expected another origin for one of them, or nonce: none`,
+        `lets DPoP-Nonce of the upstream pass on ${where}, ${expected}`,
+      );
+      continue;
+    }
+    // Or whoever writes a route for an origin later would have those refused that are there.
+    for (const { route: later, origin } of asking) {
+      if (blamed.has(later)) continue;
+      blamed.add(later);
+      const passed = `${shownOrigin(origin)}, where route ${route.name} lets DPoP-Nonce of its upstream pass`;
+      compilation.problem(
+        [...(routes.get(later) ?? []), 'dpop', 'nonce'],
+        `asks for nonces of ours on ${passed}, ${expected}`,
       );
     }
   }
 }
+
+const shownOrigin = ({ scheme, host, port }: Reached) => `${scheme}://${host}${port}`;
 
 /** Public routes on an origin where another route asks for nonces of ours: a DPoP-Nonce of their upstreams must not pass. */
 export function publicBesideNonces(listeners: readonly Listener[], routes: Routes): ReadonlySet<Route> {
@@ -223,11 +242,16 @@ interface Reached {
   readonly port: string;
 }
 
+interface Asking {
+  readonly route: Route;
+  readonly origin: Reached;
+}
+
 interface Clash {
   readonly route: Route;
   readonly at: ConfigPath;
-  readonly origin: Reached;
-  readonly asking: Route;
+  /** In the order of the configuration. */
+  readonly asking: readonly [Asking, ...Asking[]];
 }
 
 function clashes(listeners: readonly Listener[], routes: Routes): Clash[] {
@@ -238,8 +262,12 @@ function clashes(listeners: readonly Listener[], routes: Routes): Clash[] {
   return [...routes].flatMap(([route, at]) => {
     const passes = route.demand.requirement === 'public' || route.forward.authorization === 'as-received';
     const passing = passes ? originsOf(route, listeners) : [];
-    const clash = asked.find(({ origin }) => passing.some((one) => meet(one, origin)));
-    return clash === undefined ? [] : [{ route, at, origin: clash.origin, asking: clash.route }];
+    const isMet = ({ origin }: Asking) => passing.some((one) => meet(one, origin));
+    // Of public routes there are many, and one reason is enough.
+    const isPublic = route.demand.requirement === 'public';
+    const met = isPublic ? [asked.find(isMet)].filter((one) => one !== undefined) : asked.filter(isMet);
+    const [first, ...others] = met;
+    return first === undefined ? [] : [{ route, at, asking: [first, ...others] }];
   });
 }
 

@@ -238,6 +238,14 @@ describe('routes and listeners', () => {
       },
       [clash('forward.authorization', 'http://localhost:8080')],
     );
+    // The later one is refused: whoever writes a route for an origin takes nothing from those that are there.
+    const passes = (name: string) =>
+      `- { name: ${name}, match: { path: /${name} }, upstream: orders, forward: { authorization: as-received }, weaker_than_defaults: [authorization] }`;
+    const asking = asks('path: /*').replace('nonce: on-skew', 'nonce: «on-skew');
+    const later =
+      'asks for nonces of ours on http://localhost:8080, where route b lets DPoP-Nonce of its upstream pass, expected another origin for one of them, or nonce: none';
+    assertProblems({ routes: `${passes('b')}\n${passes('c')}\n${asking}` }, [`routes[2].dpop.nonce: ${later}`]);
+    assertProblems({ routes: `${passes('b')}\n${asking.replace('on-skew', 'none').replace('«', '')}` }, []);
     const listeners = '- { name: public, bind: "127.0.0.1:0", origins: ["http://a.example", "http://*.b.example"] }';
     const pair = (one: string, two: string): Sections => ({
       listeners,
