@@ -19,7 +19,8 @@ const CONNECTIONS = 32;
 /** A smoke test is over before a slow machine has many handshakes behind it. */
 const SMOKE_CONNECTIONS = 4;
 
-const run = promisify(execFile);
+/** One that hangs is an error, in place of a benchmark that never ends. */
+const run = (program: string, args: readonly string[]) => promisify(execFile)(program, args, { timeout: 120_000 });
 
 /** What one run gave. */
 export interface Load {
