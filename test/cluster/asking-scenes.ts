@@ -116,6 +116,14 @@ export function scenes(door: () => Door): void {
     }
   });
 
+  test('no spelling of Host leads past it either', async () => {
+    for (const host of ['api.example.com:443', 'API.example.com', 'api.example.com.']) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      const { status, body } = await get('/orders/1', { Host: host });
+      assert.ok(status >= 400, `${host}: ${status} ${body}`);
+    }
+  });
+
   test('fields beyond the limit of Holdfast are refused', async () => {
     const { status } = await get('/healthz', { Authorization: `Bearer ${'x'.repeat(40_000)}` });
     assert.ok(status >= 400 && status < 500, String(status));

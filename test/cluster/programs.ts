@@ -14,13 +14,15 @@ const VERSION = '1.37.2';
 const GATEWAY_API = 'v1.6.3';
 /** Newest that Go 1.26 builds. */
 const ENVOY_GATEWAY = 'v1.9.1';
+/** Istio tags no module versions: a state of the branch for 1.31. */
+const ISTIO = 'v0.0.0-20260827124520-eed52ebb66ad';
 
 /** Tells people what is going on. */
 export type Say = (text: string) => void;
 
 /** What is built: module, package, and what to expect the first time. */
 interface Built {
-  readonly module: 'control-plane' | 'conformance' | 'envoy-gateway';
+  readonly module: 'control-plane' | 'conformance' | 'envoy-gateway' | 'istio';
   readonly package: string;
   readonly takes: string;
   readonly test?: boolean;
@@ -50,6 +52,12 @@ const BUILT = {
     package: 'github.com/envoyproxy/gateway/cmd/envoy-gateway',
     takes: 'about 10 minutes',
   },
+  'pilot-discovery': {
+    module: 'istio',
+    package: 'istio.io/istio/pilot/cmd/pilot-discovery',
+    takes: 'about 10 minutes',
+  },
+  'pilot-agent': { module: 'istio', package: 'istio.io/istio/pilot/cmd/pilot-agent', takes: 'about a minute' },
 } as const satisfies Record<string, Built>;
 
 export type BuiltName = keyof typeof BUILT;
@@ -59,6 +67,7 @@ const FOLDERS = {
   'control-plane': `kubernetes-${VERSION}`,
   conformance: `gateway-api-${GATEWAY_API}`,
   'envoy-gateway': `envoy-gateway-${ENVOY_GATEWAY}`,
+  istio: `istio-${ISTIO}`,
 } as const;
 const folderOf = ({ module }: Built) => join(CACHE, FOLDERS[module]);
 
@@ -157,6 +166,9 @@ export async function gatewayApi(channel: 'standard' | 'experimental'): Promise<
 /** The sources of Envoy Gateway, with its chart. */
 export const envoyGatewaySources = (): string =>
   folderOfModule('envoy-gateway', `github.com/envoyproxy/gateway@${ENVOY_GATEWAY}`);
+
+/** The sources of Istio, with its charts. */
+export const istioSources = (): string => folderOfModule('istio', `istio.io/istio@${ISTIO}`);
 
 /** Where Go has a module, fetched the first time. @param from one of ours that knows its sum */
 function folderOfModule(from: Built['module'], module: string): string {

@@ -1,5 +1,6 @@
 // One attack, sent to a gateway: what it answered, and what its upstream got.
 
+import { setTimeout as pause } from 'node:timers/promises';
 import type { RawUpstream } from '../rig.ts';
 import { type Message, readAnswers } from '../wire.ts';
 import { harmOf, readForwarded, sendBytes } from '../../interop/neighbours/verdict.ts';
@@ -26,7 +27,7 @@ const PATIENCE = 30_000;
 
 export async function attack(side: Side, bytes: string): Promise<Outcome> {
   const before = new Map(side.upstream.connections.map((one) => [one, one.text.length]));
-  const text = await sendBytes(side, bytes, PATIENCE);
+  const text = await sendWhenTaken(side, bytes);
   const pieces = side.upstream.connections.map((one) => readForwarded(one.text.slice(before.get(one) ?? 0)));
   const messages = pieces.flatMap((piece) => piece.messages);
   const broken = pieces.find((piece) => piece.broken !== undefined)?.broken;
@@ -35,6 +36,17 @@ export async function attack(side: Side, bytes: string): Promise<Outcome> {
     reached: messages.map(shownRequest),
     harm: broken ?? messages.map(harmOf).find((harm) => harm !== undefined),
   };
+}
+
+/** A connection that is not taken, as while a pod begins again, has brought nothing: it is opened once more, for some time. */
+async function sendWhenTaken(side: Side, bytes: string, since = performance.now()): Promise<string> {
+  try {
+    return await sendBytes(side, bytes, PATIENCE);
+  } catch (error) {
+    if (performance.now() - since > 2 * PATIENCE) throw error;
+    await pause(250);
+    return await sendWhenTaken(side, bytes, since);
+  }
 }
 
 function shownAnswer({ start, body }: Message): string {

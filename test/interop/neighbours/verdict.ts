@@ -35,7 +35,7 @@ export async function sendBytes(
     if (/\r\nconnection: close\r\n/i.test(text)) socket.end();
   });
   socket.on('error', () => socket.destroy());
-  const closed = once(socket, 'close');
+  const closed = new Promise((resolve) => socket.once('close', resolve));
   await once(socket, 'secureConnect');
   socket.setTimeout(quiet, () => socket.destroy());
   socket.write(bytes, 'latin1');
