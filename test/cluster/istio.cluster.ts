@@ -1,4 +1,4 @@
-// Istio in a real cluster asks Holdfast about every request, by the manifests of deploy/istio.
+// Istio in a real cluster, by the manifests of deploy/istio.
 
 import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
