@@ -64,6 +64,11 @@ export class Histogram {
     return series;
   }
 
+  /** @param labels of a series that is shown no longer */
+  remove(labels: Readonly<Record<string, string | number>>): void {
+    if (this.#label !== undefined) this.#series.delete(String(labels[this.#label]));
+  }
+
   async get(): Promise<Metric> {
     const values = [...this.#series].flatMap(([of, series]) => this.#valuesOf(of, series));
     return { name: this.name, help: this.#help, type: this.type, aggregator: 'sum', values };
