@@ -2,6 +2,7 @@
 
 import { availableParallelism, totalmem } from 'node:os';
 import { compilePolicy } from '../config/compile/compile.ts';
+import type { Kept } from '../config/kept.ts';
 import { compileMask } from '../config/report/mask.ts';
 import { inOrder, oncePerCause, type Problem } from '../config/problem.ts';
 import { type PolicyRead, type ReadPolicy, readPolicyFile } from '../config/read/read.ts';
@@ -31,17 +32,28 @@ function loadRead(read: PolicyRead): Loaded {
   if (!('problems' in read)) {
     const compiled = compilePolicy(read, now, { cores: availableParallelism(), memory: availableMemory() });
     if ('problems' in compiled) return { problems: oncePerCause(masked(compiled.problems, read)), sources };
-    const warnings = oncePerCause(inOrder([...read.absent, ...masked(compiled.warnings, read)]));
-    return { policy: compiled.policy, warnings, read, sources };
+    const { policy } = compiled;
+    return {
+      policy,
+      get warnings() {
+        return oncePerCause(inOrder([...read.absent, ...masked(compiled.warnings, read)]));
+      },
+      read,
+      sources,
+    };
   }
   const rest = read.rest && compilePolicy(read.rest, now);
   const more = read.rest && rest !== undefined && 'problems' in rest ? masked(rest.problems, read.rest) : [];
   return { problems: oncePerCause(inOrder([...read.problems, ...more])), sources };
 }
 
-/** The same of a document that is all there is: it names no files, and the environment is nothing to it. @param called what problems call it */
-export function loadDocument(text: string, called: string): Loaded {
-  return loadRead(readPolicyFile('-', { env: {}, stdin: text, called }));
+/**
+ * The same of a document that is all there is: it names no files, and the environment is nothing to it.
+ * @param called what problems call it
+ * @param kept what is known of those before it
+ */
+export function loadDocument(text: string, called: string, kept?: Kept): Loaded {
+  return loadRead(readPolicyFile('-', { env: {}, stdin: text, called, kept }));
 }
 
 /** The effective configuration (effective.ts), made and its code loaded when it is first asked for. */

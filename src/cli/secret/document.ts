@@ -27,14 +27,14 @@ export function readSecretObject(object: unknown): Secret | undefined {
     : undefined;
 }
 
-/** Reads the configuration of a Secret. JSON is laid out in lines, so that problems have a place and not a whole document as their line. */
+/** Reads the configuration of a Secret. */
 export function readDocument({ data }: Secret): Document {
   const key = DOCUMENT_KEYS.find((one) => typeof data[one] === 'string');
   if (key === undefined) return { wrong: `has no key ${DOCUMENT_KEYS.join(' or ')}` };
   const bytes = Buffer.from(String(data[key]), 'base64');
   const plain = key.endsWith('.gz') ? unpacked(bytes) : bytes;
   if (plain === undefined) return { wrong: `${key} is not gzip, or has more than ${LARGEST} bytes unpacked` };
-  return { text: laidOut(plain.toString('utf8')) };
+  return { text: plain.toString('utf8') };
 }
 
 function unpacked(bytes: Buffer): Buffer | undefined {
@@ -42,14 +42,6 @@ function unpacked(bytes: Buffer): Buffer | undefined {
     return gunzipSync(bytes, { maxOutputLength: LARGEST });
   } catch {
     return undefined; // its message is about bytes, and may not be
-  }
-}
-
-function laidOut(text: string): string {
-  try {
-    return JSON.stringify(JSON.parse(text), undefined, 2);
-  } catch {
-    return text; // the reader of configurations says what is wrong with it
   }
 }
 

@@ -10,6 +10,7 @@ import { Reloading } from '../reloading.ts';
 import { serveGood, untilWritten } from '../serve.ts';
 import { Signals } from '../signals.ts';
 import { EXIT } from '../commands.ts';
+import { Kept } from '../../config/kept.ts';
 import { formatProblem, type Problem } from '../../config/problem.ts';
 import { createLog, type Log } from '../../observe/log.ts';
 import { openTelemetry, type Readiness, type Telemetry } from '../../operator/telemetry.ts';
@@ -52,7 +53,7 @@ export async function serveSecret(serving: SecretServing): Promise<Printed> {
       const reloads = (gateway: Gateway) => {
         const reloading = new Reloading({ load: () => source.load(), follow: () => {} }, started, gateway);
         signals.onReload(() => reloading.reload('signal'));
-        source.beginTelling(started, () => reloading.reload('secret'));
+        source.beginTelling(() => reloading.reload('secret'));
         return () => {};
       };
       const failed = follow.then(() => new Promise<never>(() => {}));
@@ -102,7 +103,10 @@ class SecretSource {
   readonly #called: string;
   readonly #log: Log;
   readonly #first = Promise.withResolvers<Good>();
+  readonly #kept = new Kept();
   #document: Secret | undefined;
+  /** Of the first good policy. */
+  #served: Secret | undefined;
   #problems: readonly string[] = [];
   /** Told of changes, once there is a gateway. */
   #changed: (() => void) | undefined;
@@ -122,18 +126,17 @@ class SecretSource {
     return { ready: false, details: { state: 'waiting', secret: this.#called, problems: this.#problems } };
   }
 
-  /** From now on changes are told to a gateway that serves `started`; what came since then is one. */
-  beginTelling(started: Good, changed: () => void): void {
+  /** From now on changes are told to a gateway that serves the first good policy; what came since then is one. */
+  beginTelling(changed: () => void): void {
     this.#changed = changed;
-    const now = this.load();
-    if (!('policy' in now) || now.policy.id !== started.policy.id) changed();
+    if (this.#document !== this.#served) changed();
   }
 
   /** The document of now as a policy, or what is wrong with it. */
   load(): Loaded {
     const document = this.#document && readDocument(this.#document);
     if (document === undefined) return this.#wrong('does not exist');
-    return 'wrong' in document ? this.#wrong(document.wrong) : loadDocument(document.text, this.#called);
+    return 'wrong' in document ? this.#wrong(document.wrong) : loadDocument(document.text, this.#called, this.#kept);
   }
 
   #wrong(message: string): Loaded {
@@ -148,6 +151,7 @@ class SecretSource {
     const loaded = this.load();
     if ('policy' in loaded) {
       this.#isWaiting = false;
+      this.#served = secret;
       this.#first.resolve(loaded);
     } else this.#refuse(loaded.problems.map(formatProblem));
   };

@@ -1,6 +1,7 @@
 // Compilation of a configuration: a whole policy, or every problem that was found.
 
 import { createHash } from 'node:crypto';
+import type { RateLimit } from '../../rate/limit.ts';
 import type { Issuer } from '../../token/issuer.ts';
 import { Compilation } from './compilation.ts';
 import { compileIssuers } from './issuer.ts';
@@ -50,12 +51,7 @@ export type Compiled =
 export function compilePolicy(read: ReadPolicy, now: number, machine: Machine = { cores: 1 }): Compiled {
   const compilation = new Compilation(read, now);
   checkPorts(compilation);
-  const listeners = compileListeners(compilation);
-  const names = listeners.map(({ name }) => name);
-  const issuers = compileIssuers(compilation);
-  const upstreams = compileUpstreams(compilation);
-  const rateLimits = compileRateLimits(compilation);
-  const routes = compileRoutes(compilation, { listeners: names, issuers, upstreams, rateLimits });
+  const { listeners, issuers, upstreams, rateLimits, routes } = compileParts(compilation);
   checkOwnership(compilation, { issuers, upstreams, routes });
   checkReach(compilation, listeners, routes);
   checkResources(compilation, listeners, routes);
@@ -68,16 +64,14 @@ export function compilePolicy(read: ReadPolicy, now: number, machine: Machine = 
   const requestId = compileRequestId(compilation);
   checkMatchedFields(compilation, routes, listeners, requestId);
   const told = { log: compileLog(compilation), tracing: compileTracing(compilation) };
-  warn(compilation, routes);
   const managedFields = compileManaged(compilation, listeners, routes, requestId);
-  warnOfUnusedLimits(compilation, rateLimits, [...routes.keys()]);
   if (compilation.problems.length > 0) return { problems: compilation.problems };
   const { config } = read;
   const workers = config.workers === 'auto' ? Math.min(machine.cores, AUTO_WORKERS) : config.workers;
   const capacity =
     config.replay.capacity === 'auto' ? roomFor(routes, config.nonce.lifetime, workers) : config.replay.capacity;
   const policy: Policy = {
-    id: createHash('sha256').update(read.text).update(JSON.stringify(config)).digest('hex').slice(0, 8),
+    id: idOf(read),
     workers,
     listeners: fitConnections(compilation, listeners, { workers, capacity }, machine.memory),
     admin: config.admin.bind,
@@ -95,7 +89,47 @@ export function compilePolicy(read: ReadPolicy, now: number, machine: Machine = 
     resourceMetadata: compileMetadata([...routes.keys()], signers),
     managedFields,
   };
-  return { policy: deepFreeze(policy), warnings: compilation.warnings };
+  return withWarnings(deepFreeze(policy), compilation, { listeners, routes, routeTable, rateLimits });
+}
+
+/** Warnings are looked for when someone asks for them. */
+function withWarnings(policy: Policy, compilation: Compilation, sound: Sound): Compiled {
+  let isWarned = false;
+  return {
+    policy,
+    get warnings() {
+      if (!isWarned) warn(compilation, sound);
+      isWarned = true;
+      return compilation.warnings;
+    },
+  };
+}
+
+const NO_LIMITS = {};
+
+/** Everything that has a name; upstreams and routes that did not change are the objects that they were (`ReadPolicy.kept`). */
+function compileParts(compilation: Compilation) {
+  const listeners = compileListeners(compilation);
+  const around = aroundRoutes(compilation.read);
+  const issuers = compilation.keep(around.issuers, ['issuers'], [around], () => compileIssuers(compilation));
+  const upstreams = compileUpstreams(compilation);
+  const limits = around.rate_limits ?? NO_LIMITS;
+  const rateLimits = compilation.keep(limits, ['rate_limits'], [around], () => compileRateLimits(compilation));
+  const names = listeners.map(({ name }) => name);
+  const routes = compileRoutes(compilation, { around, listeners: names, issuers, upstreams, rateLimits });
+  return { listeners, issuers, upstreams, rateLimits, routes };
+}
+
+/** All but upstreams and routes, and the same object for as long as it says the same. */
+function aroundRoutes({ config, kept }: ReadPolicy): Omit<ReadPolicy['config'], 'upstreams' | 'routes'> {
+  const { upstreams: _upstreams, routes: _routes, ...rest } = config;
+  return kept?.surroundings(rest) ?? rest;
+}
+
+/** The text of all files, and what of the environment went into it, in some digits. */
+function idOf({ text, substitutions }: ReadPolicy): string {
+  const filled = JSON.stringify(substitutions.map((one) => one.text));
+  return createHash('sha256').update(text).update(filled).digest('hex').slice(0, 8);
 }
 
 function compileTable(
@@ -106,9 +140,6 @@ function compileTable(
   const compiled = compileRouteTable([...routes.keys()], listeners);
   if ('table' in compiled) {
     checkChosen(compilation, listeners, routes, compiled.table);
-    warnOfSpellings(compilation, listeners, routes, compiled.table);
-    warnOfChoices(compilation, listeners, routes, compiled.table);
-    warnOfLoops(compilation, listeners, routes, compiled.table);
     return compiled.table;
   }
   for (const { route, other, why } of compiled.ambiguities) {
@@ -130,7 +161,6 @@ function compileManaged(
 ): ManagedFields {
   const managed = compileManagedFields([...routes.keys()], listeners, requestId);
   checkEdits(compilation, listeners, routes, managed);
-  warnOfOpenFields(compilation, routes);
   return managed;
 }
 
@@ -170,7 +200,21 @@ function longest(routes: ReadonlyMap<Route, ConfigPath>, seconds: (window: Windo
   return Math.max(0, ...windows.map(seconds));
 }
 
-function warn(compilation: Compilation, routes: ReadonlyMap<Route, ConfigPath>): void {
+/** What has been compiled without a problem. */
+interface Sound {
+  readonly listeners: readonly Listener[];
+  readonly routes: ReadonlyMap<Route, ConfigPath>;
+  readonly routeTable: RouteTable;
+  readonly rateLimits: ReadonlyMap<string, RateLimit>;
+}
+
+/** What takes longer than compiling, and is for people alone. */
+function warn(compilation: Compilation, { listeners, routes, routeTable, rateLimits }: Sound): void {
+  warnOfSpellings(compilation, listeners, routes, routeTable);
+  warnOfChoices(compilation, listeners, routes, routeTable);
+  warnOfLoops(compilation, listeners, routes, routeTable);
+  warnOfOpenFields(compilation, routes);
+  warnOfUnusedLimits(compilation, rateLimits, [...routes.keys()]);
   const { config } = compilation.read;
   for (const [{ name, demand }, at] of routes) {
     if (demand.requirement === 'token') {

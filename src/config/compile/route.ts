@@ -22,6 +22,8 @@ import { NO_UPSTREAM, type Upstream } from '../../policy/upstream.ts';
 
 /** What routes refer to by name. */
 export interface Named {
+  /** Everything of the configuration but upstreams and routes. */
+  readonly around: object;
   readonly listeners: readonly string[];
   readonly issuers: ReadonlyMap<string, Issuer>;
   readonly upstreams: ReadonlyMap<string, Upstream>;
@@ -38,6 +40,7 @@ export function compileRoutes(compilation: Compilation, named: Named): ReadonlyM
   const { routes, defaults } = compilation.read.config;
   checkFields(compilation, ['defaults', 'forward'], defaults.forward);
   const compiled = new Map<Route, ConfigPath>();
+  const { around, issuers, rateLimits } = named;
   const firsts = new Map<string, number>();
   for (const [index, config] of routes.entries()) {
     const at = ['routes', index];
@@ -48,9 +51,16 @@ export function compileRoutes(compilation: Compilation, named: Named): ReadonlyM
       const place = here === there ? '' : ` (${compilation.placeOf(['routes', earlier, 'name'])})`;
       compilation.problem([...at, 'name'], `is the name of an earlier route${place}, expected another one`);
     }
-    compiled.set(compileRoute(compilation, at, config, named), at);
+    const from = [around, issuers, rateLimits, ...upstreamNames(config).map((name) => named.upstreams.get(name))];
+    const compile = () => compileRoute(compilation, at, config, named);
+    compiled.set(compilation.keep(config, at, from, compile), at);
   }
   return compiled;
+}
+
+function upstreamNames({ upstream, upstreams = [], mirror = [] }: RouteConfig): readonly string[] {
+  const names = [upstream, ...upstreams.map(({ name }) => name), ...mirror.map((one) => one.upstream)];
+  return names.filter((name) => name !== undefined);
 }
 
 function compileRoute(compilation: Compilation, at: ConfigPath, config: RouteConfig, named: Named): Route {

@@ -17,7 +17,12 @@ type UpstreamConfig = Config['upstreams'][string];
  */
 export function compileUpstreams(compilation: Compilation): ReadonlyMap<string, Upstream> {
   const entries = Object.entries(compilation.read.config.upstreams);
-  return new Map(entries.map(([name, config]) => [name, compileUpstream(compilation, name, config)]));
+  return new Map(
+    entries.map(([name, config]) => {
+      const compile = () => compileUpstream(compilation, name, config);
+      return [name, compilation.keep(config, ['upstreams', name], [name], compile)];
+    }),
+  );
 }
 
 function compileUpstream(compilation: Compilation, name: string, config: UpstreamConfig): Upstream {

@@ -32,6 +32,8 @@ const SECTIONS: Readonly<Record<string, string>> = {
 export function mergeSources(main: Source, included: readonly Source[]): Merged {
   const mainData = main.data;
   if (!isMapping(mainData)) return { data: mainData, problems: [], home: (path) => ({ source: main, path }) };
+  if (included.length === 0 && hasSections(mainData))
+    return { data: mainData, problems: [], home: (path) => ({ source: main, path }) };
   const problems: Problem[] = included.flatMap(foreignKeys);
   const homes = new Map<string, Home>();
   const data: Record<string, unknown> = { ...mainData };
@@ -46,6 +48,10 @@ export function mergeSources(main: Source, included: readonly Source[]): Merged 
     return part === undefined ? { source: main, path } : { ...part, path: [...part.path, ...path.slice(2)] };
   };
   return { data, problems, home };
+}
+
+function hasSections({ issuers = {}, upstreams = {}, routes = [] }: Data): boolean {
+  return isMapping(issuers) && isMapping(upstreams) && Array.isArray(routes);
 }
 
 interface Section {

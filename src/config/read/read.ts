@@ -6,6 +6,8 @@ import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { getSystemErrorMap } from 'node:util';
 import { contentOf, isContent } from '../content.ts';
 import { type ConfigPath, formatPath, inOrder, type Position, type Problem } from '../problem.ts';
+import type { Kept } from '../kept.ts';
+import { readDocumentSource } from './document.ts';
 import { type Merged, mergeSources } from './merge.ts';
 import { type Environment, readSource, type Source, type Substitution } from './source.ts';
 import type { Config } from '../schema/schema.ts';
@@ -43,6 +45,8 @@ export interface ReadPolicy {
   readonly text: string;
   /** All files as one, environment substituted, without defaults. */
   readonly data: unknown;
+  /** What is known of earlier configurations. */
+  readonly kept?: Kept | undefined;
 }
 
 export type PolicyRead = (ReadPolicy | { readonly problems: readonly Problem[]; readonly rest?: ReadPolicy }) & {
@@ -59,6 +63,8 @@ export interface ReadOptions {
   readonly env: Environment;
   /** Files that keys name may be absent: such a configuration can be checked, and must never be served. */
   readonly withoutFiles?: boolean | undefined;
+  /** What is known of earlier configurations: what did not change costs little then. Of documents alone, not of files. */
+  readonly kept?: Kept | undefined;
 }
 
 /**
@@ -80,7 +86,7 @@ export function readPolicyFile(file: string, options: ReadOptions): PolicyRead {
 function readWith(
   reader: Reader,
   file: string,
-  { stdin = '', called, env, withoutFiles = false }: ReadOptions,
+  { stdin = '', called, env, withoutFiles = false, kept }: ReadOptions,
   absent: Problem[],
 ): ReadPolicy | { readonly problems: readonly Problem[]; readonly rest?: ReadPolicy } {
   const name = file === '-' ? (called ?? '<stdin>') : file;
@@ -89,17 +95,18 @@ function readWith(
     const message = isAbsolute(file) ? text.message : `${text.message}; looked for it at ${resolve(file)}`;
     return { problems: [{ file: name, line: 1, column: 1, path: '', message }] };
   }
-  const main = readSource(name, text, env);
   const alone = called !== undefined;
+  const main = alone ? readDocumentSource(name, text, kept) : readSource(name, text, env);
   const { sources: included, problems: missing } = alone ? refuseIncludes(main) : readIncludes(reader, main, env);
   const sources = [main, ...included.keys()];
   const early = [...sources.flatMap(({ problems }) => problems), ...missing];
   if (sources.some(({ data }) => data === undefined)) return { problems: inOrder(early) };
   const merged = mergeSources(main, [...included.keys()]);
-  const checked = checkConfig(merged.data, (path) => {
+  const written = (path: ConfigPath) => {
     const home = merged.home(path);
     return home.source.written(home.path);
-  });
+  };
+  const checked = checkConfig(merged.data, written, kept);
   const { files, problems: missingFiles } = readFiles(alone ? undefined : reader, merged);
   const unread = withoutFiles ? [] : missingFiles;
   if (withoutFiles) absent.push(...missingFiles.map(withoutExcerpt));
@@ -107,7 +114,7 @@ function readWith(
   const problems = firstOfEachPlace(firstOfEachPlace([...early, ...merged.problems], wrong), unread);
   const { config, faulty } = checked;
   const rest = config && { config, files, faulty, ...placesIn(merged, sources, included) };
-  if (problems.length === 0 && rest !== undefined) return rest;
+  if (problems.length === 0 && rest !== undefined) return { ...rest, kept };
   // Compiling the rest makes sense only where nothing but misplaced keys and whole routes was left out of it.
   const onlyKeys = early.length + merged.problems.length + unread.length === 0;
   return { problems: inOrder(problems), ...(onlyKeys && rest !== undefined ? { rest } : {}) };
@@ -117,7 +124,7 @@ function placesIn(
   merged: Merged,
   sources: readonly Source[],
   included: Included,
-): Omit<ReadPolicy, 'config' | 'files' | 'faulty'> {
+): Omit<ReadPolicy, 'config' | 'files' | 'faulty' | 'kept'> {
   return {
     position: (path) => {
       const home = merged.home(path);

@@ -183,28 +183,37 @@ const NOT_GIVEN =
 /** A scalar after substitution; a plain one is typed by what it has become, as if it had been written so; a quoted one is text. */
 function readScalar(node: Scalar, path: ConfigPath, walk: Walk): unknown {
   if (typeof node.value !== 'string' || !node.value.includes('${')) return node.value;
-  let failed = false;
+  const { text, variables, problems } = substitute(node.value, walk);
+  for (const message of problems) walk.note(offsetOf(node) ?? 0, path, message);
+  if (problems.length > 0) return undefined;
+  walk.substitutions.push({ written: node.source ?? node.value, text, variables });
+  return node.type === 'PLAIN' && node.tag === undefined ? typed(text, walk.tags) : text;
+}
+
+/** Puts the environment into a text. @returns what came from it by name, and what is wrong */
+export function substitute(
+  value: string,
+  { env, given }: Pick<Walk, 'env' | 'given'>,
+): { readonly text: string; readonly variables: ReadonlyMap<string, string>; readonly problems: readonly string[] } {
   const variables = new Map<string, string>();
+  const problems: string[] = [];
   const fail = (message: string) => {
-    failed = true;
-    walk.note(offsetOf(node) ?? 0, path, message);
+    problems.push(message);
     return '';
   };
-  const text = node.value.replace(SUBSTITUTION, (match, name: string | undefined, otherwise: string | undefined) => {
+  const text = value.replace(SUBSTITUTION, (match, name: string | undefined, otherwise: string | undefined) => {
     if (match === '$${') return '${';
     if (name === undefined)
       return fail('has a ${ that is not ${NAME} or ${NAME:-default}, expected $${ for a literal ${');
-    if (walk.given?.includes(name) === false) return fail(`names the environment variable ${name}, ${NOT_GIVEN}`);
-    const value = walk.env[name];
-    if (value !== undefined && value !== '') variables.set(name, value);
-    if (otherwise !== undefined) return value || otherwise;
+    if (given?.includes(name) === false) return fail(`names the environment variable ${name}, ${NOT_GIVEN}`);
+    const found = env[name];
+    if (found !== undefined && found !== '') variables.set(name, found);
+    if (otherwise !== undefined) return found || otherwise;
     return (
-      value ?? fail(`names the environment variable ${name}, which is not set, expected it set or \${${name}:-default}`)
+      found ?? fail(`names the environment variable ${name}, which is not set, expected it set or \${${name}:-default}`)
     );
   });
-  if (failed) return undefined;
-  walk.substitutions.push({ written: node.source ?? node.value, text, variables });
-  return node.type === 'PLAIN' && node.tag === undefined ? typed(text, walk.tags) : text;
+  return { text, variables, problems };
 }
 
 /** What YAML's core schema makes of a plain scalar: null, true, 12, or text. */

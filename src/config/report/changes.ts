@@ -19,7 +19,7 @@ export function describeChanges(before: Policy, after: Policy): readonly string[
     ...changesByName('listener', before.listeners, after.listeners),
     ...changesByName('issuer', before.issuers, after.issuers),
     ...changesByName('upstream', before.upstreams, after.upstreams),
-    ...changesByName('route', before.routes.map(alone), after.routes.map(alone)),
+    ...changesByName('route', before.routes, after.routes, alone),
     ...Object.entries(SECTIONS)
       .filter(([key]) => !isDeepStrictEqual(before[key as keyof Policy], after[key as keyof Policy]))
       .map(([, section]) => `${section}: changed`),
@@ -30,13 +30,20 @@ interface Named {
   readonly name: string;
 }
 
-function changesByName<T extends Named>(kind: string, before: readonly T[], after: readonly T[]): readonly string[] {
+/** @param told what of each counts; the same object means the same */
+function changesByName<T extends Named>(
+  kind: string,
+  before: readonly T[],
+  after: readonly T[],
+  told: (one: T) => object = (one) => one,
+): readonly string[] {
   const old = new Map(before.map((one) => [one.name, one]));
-  const gone = before.filter(({ name }) => !after.some((one) => one.name === name));
+  const names = new Set(after.map(({ name }) => name));
+  const gone = before.filter(({ name }) => !names.has(name));
   const lines = after.flatMap((one) => {
     const was = old.get(one.name);
     if (was === undefined) return [`${kind} ${one.name}: new`];
-    const keys = differing(was, one);
+    const keys = was === one ? [] : differing(told(was), told(one));
     return keys.length === 0 ? [] : [`${kind} ${one.name}: ${keys.join(', ')}`];
   });
   return [...lines, ...gone.map(({ name }) => `${kind} ${name}: gone`)];
@@ -51,7 +58,7 @@ function differing(before: object, after: object): readonly string[] {
 }
 
 /** A route without the content of what it names: that is told once, where it is. */
-function alone({ upstream, split, mirrors, own, demand, shadow, challenge, signed, ...rest }: Route): Named {
+function alone({ upstream, split, mirrors, own, demand, shadow, challenge, signed, ...rest }: Route): object {
   const named = ({ issuers, ...others }: Demand) => ({ issuers: issuers.map(({ name }) => name), ...others });
   void [challenge, signed]; // made of the demand
   const upstreams = split?.map((share) => [share.upstream?.name, share.weight]);
@@ -63,5 +70,5 @@ function alone({ upstream, split, mirrors, own, demand, shadow, challenge, signe
     ...(own && { [own.kind]: own }),
     demand: named(demand),
     shadow: shadow && named(shadow),
-  } as Named;
+  };
 }

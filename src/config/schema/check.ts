@@ -4,7 +4,9 @@ import * as z from 'zod';
 import { nearest } from '../nearest.ts';
 import { withoutUserinfo } from '../userinfo.ts';
 import type { ConfigPath } from '../problem.ts';
-import { type Config, schema } from './schema.ts';
+import type { Kept } from '../kept.ts';
+import { route } from './route.ts';
+import { type Config, schema, upstream } from './schema.ts';
 import { name } from './values.ts';
 
 /** Something wrong in the data. */
@@ -21,6 +23,7 @@ export interface Finding {
   readonly message: string;
 }
 
+type Data = Readonly<Record<string, unknown>>;
 type Written = (path: ConfigPath) => string | undefined;
 type Known = Map<unknown, readonly string[]>;
 
@@ -29,16 +32,20 @@ type Known = Map<unknown, readonly string[]>;
  * Beside findings a `config` is what the rest means where keys alone were wrong, or routes: so that what keys mean together can be looked
  * at in the same run. A route that is wrong in another way has a stand-in there, `faulty` says where.
  * @param written scalars as they stand in the file, environment not substituted: what messages may show
+ * @param kept parts of frozen data that were good before are not looked at again
  * NOT checked: what keys mean together, beyond one mapping (compile.ts), and the files that keys name (read.ts).
  */
 export function checkConfig(
   data: unknown,
   written: Written,
+  kept?: Kept,
 ): {
   readonly config: Config | undefined;
   readonly findings: readonly Finding[];
   readonly faulty: ReadonlySet<number>;
 } {
+  const good = kept && checkParts(data, kept);
+  if (good !== undefined) return { config: good, findings: [], faulty: new Set() };
   const known: Known = new Map();
   const parsed = schema.safeParse(data, { error: (issue) => expectedBy(issue, known) });
   const wrong = parsed.success
@@ -58,6 +65,32 @@ export function checkConfig(
   );
   const areRoutes = others.every(({ section, index }) => section === 'routes' && typeof index === 'number');
   return { config: areRoutes ? withoutFaults(data, keys, faulty) : undefined, findings, faulty };
+}
+
+const surroundings = schema.omit({ routes: true, upstreams: true });
+
+/** The same part by part; undefined: something is wrong, and what it is has to be found in the whole. */
+function checkParts(data: unknown, { checked }: Kept): Config | undefined {
+  if (!isMapping(data) || !Array.isArray(data['routes']) || data['routes'].length === 0) return undefined;
+  const { routes, upstreams = {}, ...rest } = data as Data & { readonly routes: readonly unknown[] };
+  if (!isMapping(upstreams)) return undefined;
+  const good = <T extends object>(part: z.ZodType<T>, value: unknown): T | undefined => {
+    const lasting = typeof value === 'object' && value !== null && Object.isFrozen(value);
+    const before = lasting ? checked.get(value) : undefined;
+    if (before !== undefined) return before as T;
+    const { data: found } = part.safeParse(value);
+    if (lasting && found !== undefined) checked.set(value, found);
+    return found;
+  };
+  const around = surroundings.safeParse(rest).data;
+  const all = routes.map((one) => good(route, one));
+  const named = Object.entries(upstreams).map(([key, one]) =>
+    name.safeParse(key).success ? ([key, good(upstream, one)] as const) : undefined,
+  );
+  if (around === undefined || !all.every((one) => one !== undefined)) return undefined;
+  if (!named.every((one): one is readonly [string, Config['upstreams'][string]] => one?.[1] !== undefined))
+    return undefined;
+  return { ...around, routes: all, upstreams: Object.fromEntries(named) };
 }
 
 /** Whether a key is absent because it stands there under a wrong name, or in what a merge key (`<<`) would have brought. */
@@ -153,6 +186,10 @@ function shown(text: string, type: string): string {
   const short = clean.length > SHOWN ? `${clean.slice(0, SHOWN)}…` : clean;
   if (type === 'string') return JSON.stringify(short);
   return type === 'number' ? `the number ${short}` : short;
+}
+
+function isMapping(value: unknown): value is Data {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function valueAt(data: unknown, path: ConfigPath): unknown {

@@ -29,7 +29,7 @@ import {
 // A configuration is read once. Code that zod makes out of text, to read objects faster, takes longer to make than it saves.
 z.config({ jitless: true });
 
-const upstream = z.strictObject({
+export const upstream = z.strictObject({
   targets: list(
     text(
       'http://host:port, https://host:port or unix:/path, without a path',
