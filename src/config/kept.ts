@@ -1,4 +1,4 @@
-// What is kept of one configuration for the next: parts that did not change stay the same objects.
+// Parts of a configuration that are kept for the next one, and what was made of them.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { ConfigPath } from './problem.ts';

@@ -49,7 +49,8 @@ export type ExchangeToken = (
 /** One listener under one policy. */
 export interface ListenerAtWork {
   readonly intake: IntakeRules;
-  readonly routes: ReadonlyMap<Route, ChooseWay>;
+  /** What a route is put to work with; undefined: it is none of this policy, or leads nowhere. */
+  readonly routes: Pick<ReadonlyMap<Route, ChooseWay>, 'get'>;
   /** undefined: it forwards. */
   readonly deciding: Deciding | undefined;
 }

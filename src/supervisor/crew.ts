@@ -4,7 +4,7 @@ import type { Log } from '../observe/log.ts';
 import { NOTHING_RECENT, type Recent } from '../observe/recent.ts';
 import type { Snapshot } from '../observe/instruments.ts';
 import type { StoreState } from '../memory/redis/replay-store.ts';
-import type { Order, PolicyInForce, Preparation, Report, StartOrder } from '../worker/messages.ts';
+import type { Order, PolicyOrder, Preparation, Report, StartOrder } from '../worker/messages.ts';
 import type { Spawn, WorkerThread } from './spawn.ts';
 
 /** Milliseconds. A worker that leaves so many snapshots in a row unanswered is stuck, and is replaced. */
@@ -76,7 +76,7 @@ export class Crew {
    * Puts a policy to work in every worker; `start` gives it to replacements already. A worker that does not take it is replaced, so
    * that no two policies are in force.
    */
-  async adopt(policy: PolicyInForce): Promise<void> {
+  async adopt(policy: PolicyOrder): Promise<void> {
     await Promise.all(this.#members.map((member) => member.adopt(policy)));
   }
 
@@ -218,7 +218,7 @@ class Member {
     return answer?.type === 'refused' ? answer.message : undefined;
   }
 
-  async adopt(policy: PolicyInForce): Promise<void> {
+  async adopt(policy: PolicyOrder): Promise<void> {
     this.post({ type: 'policy', ...policy });
     const answer = await this.#until(
       (one) => (one.type === 'adopted' || one.type === 'refused') && one.epoch === policy.epoch,

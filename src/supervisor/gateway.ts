@@ -25,6 +25,7 @@ import { createReplayMemory, ProcessReplayStore } from '../memory/process-replay
 import { Crew, type WorkerState } from './crew.ts';
 import { CannotListen, placeListeners } from './binds.ts';
 import { IssuersAtWork } from './issuers-at-work.ts';
+import { changeOf } from '../worker/policy-change.ts';
 import type { Binds } from '../worker/listeners-at-work.ts';
 import type { PolicyInForce, SharedState, StartOrder } from '../worker/messages.ts';
 import { type Spawn, spawnThread } from './spawn.ts';
@@ -297,11 +298,13 @@ class RunningGateway implements Gateway {
     });
     this.#shorterMemories = this.#remember(policy);
     await keys.adopt();
+    const change = changeOf(this.#policy, policy);
     this.#policy = policy;
     this.#binds = binds;
     this.#epoch += 1;
     this.#log.change(policy.log);
-    await this.#crew.adopt(this.#inForce);
+    const { policy: _, ...inForce } = this.#inForce;
+    await this.#crew.adopt({ ...inForce, change });
     this.#adoptedAt = this.#now();
     this.#config = config;
     this.#mask = mask;

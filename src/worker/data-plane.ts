@@ -9,7 +9,6 @@ import { compileDeciding } from '../edge/decide/decide.ts';
 import { compileIntake } from '../edge/intake/facts.ts';
 import { compileFieldRules, pseudonymOf } from '../edge/fields/fields.ts';
 import { BodyMemory } from '../edge/forward/body-memory.ts';
-import { compileChoice, compileRouteAtWork } from '../edge/forward/route-at-work.ts';
 import type { Draining, OpenListener } from '../edge/listen/generations.ts';
 import { openListener } from '../edge/listen/listener.ts';
 import type { HandshakeRefusal } from '../edge/listen/serve.ts';
@@ -22,7 +21,7 @@ import { type Recent, RecentTraffic } from '../observe/recent.ts';
 import type { ConnectionKind } from '../observe/recent-connections.ts';
 import { createTrafficMetrics, type TrafficMetrics } from '../observe/metrics.ts';
 import type { Listener, Policy, Route } from '../policy/policy.ts';
-import { sharesOf, type Upstream, usersOf } from '../policy/upstream.ts';
+import { type Upstream, usersOf } from '../policy/upstream.ts';
 import { NonceKeys, type Nonces } from '../proof/nonce.ts';
 import { SharedRateLimiter } from '../rate/limiter.ts';
 import type { StoreState } from '../memory/redis/replay-store.ts';
@@ -35,6 +34,7 @@ import { Ebb } from './spare-memory.ts';
 import { MirroredKeys } from '../issuer/mirrored-keys.ts';
 import type { ReplicaReplayStore } from './replica-store.ts';
 import type { OpenReplicaStore } from './replica-load.ts';
+import { RoutesAtWork } from './routes-at-work.ts';
 import { replicaTerms } from './replica-terms.ts';
 import { CountedCache } from './counted-cache.ts';
 import { watchLoopDelay } from './loop-delay.ts';
@@ -229,46 +229,19 @@ export class DataPlane {
   }
 
   #listenersAtWork(policy: Policy): Runtime['listeners'] {
-    const { id, listeners, routes, managedFields, withoutUpstreamNonce, tracing } = policy;
+    const { id, listeners, routes, managedFields } = policy;
     const rulesOf = ({ name }: Listener) => {
       const here = routes.filter(({ match }) => match.listeners?.includes(name) ?? true);
       return new Map(here.map((route) => [route, compileFieldRules(route, id, managedFields)]));
     };
-    const users = usersOf(routes);
-    const forwarded = routes.flatMap((route) => {
-      const ruleTerms = { withoutUpstreamNonce: withoutUpstreamNonce.has(route), traced: tracing !== undefined };
-      const mirrors = route.mirrors?.flatMap(({ upstream: to, share }) => {
-        const upstream = this.#upstreams.get(to);
-        if (upstream === undefined) return [];
-        const rules = compileFieldRules({ ...route, upstream: to }, id, managedFields, { ...ruleTerms, copied: true });
-        return [{ upstream, rules, share }];
-      });
-      const ways = sharesOf(route).map(({ upstream: to, weight }) => {
-        const upstream = to && this.#upstreams.get(to);
-        if (to === undefined || upstream === undefined) return { weight, terms: undefined };
-        const rules = compileFieldRules({ ...route, upstream: to }, id, managedFields, ruleTerms);
-        const shared = (users.get(to)?.length ?? 0) > 1;
-        return { weight, terms: { rules, upstream, shared, bodies: this.#bodies, mirrors } };
-      });
-      return ways.length === 0 ? [] : [{ route, ways }];
-    });
+    const work = new RoutesAtWork(policy, { upstreams: this.#upstreams, bodies: this.#bodies });
     return new Map(
       listeners.map((listener) => [
         listener.name,
         {
           intake: compileIntake(listener, managedFields, pseudonymOf(id)),
           deciding: listener.decides && compileDeciding(listener.decides, rulesOf(listener), managedFields),
-          routes: new Map(
-            forwarded.map(({ route, ways }) => [
-              route,
-              compileChoice(
-                ways.map(({ weight, terms }) => ({
-                  weight,
-                  way: terms && compileRouteAtWork(route, listener.limits, terms),
-                })),
-              ),
-            ]),
-          ),
+          routes: work.under(listener.limits),
         },
       ]),
     );

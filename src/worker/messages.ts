@@ -8,6 +8,7 @@ import type { KeyState } from '../issuer/held-keys.ts';
 import type { RateMemory } from '../rate/limiter.ts';
 import type { StoreState } from '../memory/redis/replay-store.ts';
 import type { ReplayMemory } from '../memory/process-replay-store.ts';
+import type { PolicyChange } from './policy-change.ts';
 import type { Binds } from './listeners-at-work.ts';
 
 /** What all threads of one process share, for as long as it lives. */
@@ -36,6 +37,11 @@ export interface PolicyInForce {
   readonly binds: Binds;
 }
 
+/** The same for a thread in which the policy of the epoch before is in force. */
+export interface PolicyOrder extends Omit<PolicyInForce, 'policy'> {
+  readonly change: PolicyChange;
+}
+
 /** What has to be open before a policy is adopted, so that an address that cannot be had changes nothing. */
 export interface Preparation {
   /** Of the policy that comes. */
@@ -58,7 +64,7 @@ export interface StartOrder extends PolicyInForce {
 /** From the supervisor. The first one is `start`; they are obeyed in their order. */
 export type Order =
   | StartOrder
-  | ({ readonly type: 'policy' } & PolicyInForce)
+  | ({ readonly type: 'policy' } & PolicyOrder)
   /** Answered with `prepared` or `refused`. */
   | ({ readonly type: 'prepare' } & Preparation)
   /** What was prepared is not needed. */

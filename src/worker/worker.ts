@@ -6,7 +6,8 @@ import type { Log } from '../observe/log.ts';
 import type { StoreState } from '../memory/redis/replay-store.ts';
 import { DataPlane } from './data-plane.ts';
 import { loadReplicaStore } from './replica-load.ts';
-import type { Order, Report } from './messages.ts';
+import type { Order, PolicyInForce, Report } from './messages.ts';
+import { applyChange } from './policy-change.ts';
 
 export interface WorkerOptions {
   readonly report: (report: Report) => void;
@@ -29,6 +30,8 @@ export class Worker {
   #plane: DataPlane | undefined;
   #log: Log | undefined;
   #tickets = 0;
+  /** What the data plane serves. */
+  #inForce: Pick<PolicyInForce, 'epoch' | 'policy'> | undefined;
   /** What opens listeners: orders that come meanwhile wait, or they would miss those that are not open yet. */
   #opening: Promise<void> = Promise.resolve();
 
@@ -83,6 +86,7 @@ export class Worker {
       const openReplicaStore = await loadReplicaStore(order.policy);
       this.#plane = new DataPlane(order, { log: this.#log, now, refreshKeys, lookup, replayStore }, openReplicaStore);
       await this.#plane.open();
+      this.#inForce = { epoch: order.epoch, policy: order.policy };
       if (order.draining !== undefined) this.#plane.drain(order.draining);
       report({ type: 'serving' });
     } catch (error) {
@@ -96,7 +100,14 @@ export class Worker {
   }
 
   async #adopt(order: Extract<Order, { type: 'policy' }>): Promise<void> {
-    await this.#answer(order.epoch, 'adopted', async () => this.#plane?.adopt(order));
+    await this.#answer(order.epoch, 'adopted', async () => {
+      const { change, epoch, ...rest } = order;
+      if (this.#inForce?.epoch !== epoch - 1)
+        throw new Error('the change is from another policy than the one in force');
+      const policy = applyChange(this.#inForce.policy, change);
+      await this.#plane?.adopt({ ...rest, epoch, policy });
+      this.#inForce = { epoch, policy };
+    });
   }
 
   async #answer(epoch: number, type: 'prepared' | 'adopted', done: () => Promise<void>): Promise<void> {

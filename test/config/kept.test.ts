@@ -1,4 +1,4 @@
-// What is kept over reloads: an incremental compilation means what a whole one means, after any edits.
+// Incremental compilations against whole ones, after random edits.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

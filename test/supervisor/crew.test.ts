@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { createLog } from '../../src/observe/log.ts';
 import { Crew, type CrewOptions } from '../../src/supervisor/crew.ts';
-import type { Order, PolicyInForce, Report, StartOrder } from '../../src/worker/messages.ts';
+import type { Order, PolicyOrder, Report, StartOrder } from '../../src/worker/messages.ts';
 import type { WorkerEvents } from '../../src/supervisor/spawn.ts';
 
 /** Answers to orders; none: the thread says nothing. */
@@ -12,7 +12,7 @@ type Manners = Partial<Record<Order['type'], (order: Order) => Report | undefine
 
 const GOOD: Manners = {
   start: () => ({ type: 'serving' }),
-  policy: (order) => ({ type: 'adopted', epoch: (order as PolicyInForce).epoch }),
+  policy: (order) => ({ type: 'adopted', epoch: (order as PolicyOrder).epoch }),
   snapshot: () => ({ type: 'snapshot', metrics: [{ name: 'requests' }] }),
   stop: () => ({ type: 'stopped' }),
 };
@@ -85,7 +85,7 @@ function makeCrew(t: TestContext, manners: (nth: number) => Manners, over: Parti
   return { crew, threads, lines: () => lines.map(({ msg }) => msg), lost, later };
 }
 
-const POLICY = { epoch: 7 } as PolicyInForce;
+const POLICY = { epoch: 7 } as PolicyOrder;
 
 test('a worker that cannot start ends the start with its own words, one that dies with ours', async (t) => {
   const failing = makeCrew(t, () => ({ start: () => ({ type: 'failed', message: 'listener "public" cannot bind' }) }));
@@ -162,7 +162,7 @@ test('a scrape waits a second for the slowest, and then takes what that one said
 
 test('one that refuses a policy, or does not answer, is replaced by one that starts with it', async (t) => {
   for (const policy of [
-    (order: Order) => ({ type: 'refused', epoch: (order as PolicyInForce).epoch, message: 'no' }) as const,
+    (order: Order) => ({ type: 'refused', epoch: (order as PolicyOrder).epoch, message: 'no' }) as const,
     () => undefined,
   ]) {
     const { crew, threads, later } = makeCrew(t, (nth) => (nth === 0 ? { ...GOOD, policy } : GOOD));

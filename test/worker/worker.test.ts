@@ -10,6 +10,7 @@ import { createRateMemory } from '../../src/rate/limiter.ts';
 import { createReplayMemory } from '../../src/memory/process-replay-store.ts';
 import { createChallengedMemory } from '../../src/observe/challenged.ts';
 import type { Order, Report, StartOrder } from '../../src/worker/messages.ts';
+import { changeOf } from '../../src/worker/policy-change.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { claimBind } from '../../src/edge/listen/claim.ts';
 import { sendRequest, startUpstream, portOf, writePolicy, type PolicyWishes } from '../support/gateway.ts';
@@ -63,7 +64,14 @@ test('a policy that comes while a worker starts counts for its listeners, too', 
   const after = compile(t, { listener: 'limits: { header_size: 1KiB }' }, upstream.origin);
   const { worker, reports } = makeWorker(t);
   const binds = new Map([['public', bind]]);
-  const next: Order = { type: 'policy', epoch: 1, policy: after, keys: new Map(), shorterMemories: [], binds };
+  const next: Order = {
+    type: 'policy',
+    epoch: 1,
+    change: changeOf(before, after),
+    keys: new Map(),
+    shorterMemories: [],
+    binds,
+  };
   await Promise.all([worker.obey(startOrder(before, bind)), worker.obey(next)]);
   assert.deepEqual(
     reports.map(({ type }) => type),

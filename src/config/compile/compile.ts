@@ -193,11 +193,11 @@ function roomFor(routes: ReadonlyMap<Route, ConfigPath>, nonceLifetime: number, 
 type Window = Pick<Route['demand']['dpop'], 'maxAge' | 'clockTolerance'>;
 
 function longest(routes: ReadonlyMap<Route, ConfigPath>, seconds: (window: Window) => number): number {
-  const windows = [...routes.keys()].flatMap(({ demand: { dpop, signature } }) => [
-    dpop,
-    ...(signature ? [signature] : []),
-  ]);
-  return Math.max(0, ...windows.map(seconds));
+  let most = 0;
+  for (const { demand } of routes.keys()) {
+    most = Math.max(most, seconds(demand.dpop), demand.signature ? seconds(demand.signature) : 0);
+  }
+  return most;
 }
 
 /** What has been compiled without a problem. */

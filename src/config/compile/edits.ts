@@ -113,6 +113,7 @@ export function checkEdits(
   const interaction = new Set(listeners.flatMap(({ interactionId }) => interactionId?.toLowerCase() ?? []));
   const { tracing } = compilation.read.config;
   for (const [route, at] of routes) {
+    if (route.requestFields === undefined && route.responseFields === undefined) continue;
     const written = compilation.read.config.routes[Number(at[1])];
     const both: Judge = (lower) => {
       if (interaction.has(lower)) return 'is the field of interaction_id';

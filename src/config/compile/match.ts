@@ -112,6 +112,7 @@ export function checkMatchedFields(
   listeners: readonly Listener[],
   requestId: string | undefined,
 ): void {
+  if (![...routes.keys()].some(({ match }) => match.headers !== undefined)) return;
   const managed = compileManagedFields([...routes.keys()], listeners, requestId);
   for (const [{ match, signed }, at] of routes) {
     warnOfUnseenFields(compilation, at, match, listeners);

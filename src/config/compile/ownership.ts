@@ -28,6 +28,7 @@ interface Compiled {
  * NOT checked: names of hosts that lead to the same upstream, and links among files.
  */
 export function checkOwnership(compilation: Compilation, { issuers, upstreams, routes }: Compiled): void {
+  if (compilation.read.config.include.length === 0) return;
   checkIssuers(compilation, issuers);
   checkTargets(compilation, upstreams);
   checkSecrets(compilation);

@@ -5,7 +5,7 @@ import { hostOf } from '../../http/uri.ts';
 import { type Compilation, listed } from './compilation.ts';
 import type { ConfigPath } from '../problem.ts';
 import { hasConditions } from '../../policy/match.ts';
-import { possibleGroups } from '../../policy/route-table.ts';
+import { chooseGroup, possibleGroups } from '../../policy/route-table.ts';
 import type { Listener, Route, RouteTable } from '../../policy/policy.ts';
 
 type Routes = ReadonlyMap<Route, ConfigPath>;
@@ -59,6 +59,7 @@ export function checkChosen(
       .flatMap((listener) => sampleHosts(route, listener).map((host) => [listener.name, host] as const));
     const chosen = samples.some(([listener, host]) =>
       samplePaths(route.match.path).some((path) => {
+        if (chooseGroup(table, listener, host, path)?.routes.includes(route)) return true;
         for (const group of possibleGroups(table, listener, host, path)) {
           if (group.routes.includes(route)) return true;
           for (const other of group.routes) rivals.add(other.name);
@@ -258,17 +259,59 @@ function clashes(listeners: readonly Listener[], routes: Routes): Clash[] {
   const asking = [...routes.keys()].filter(
     ({ demand }) => demand.requirement !== 'public' && demand.dpop.nonce !== 'none',
   );
+  if (asking.length === 0) return [];
   const asked = asking.flatMap((route) => originsOf(route, listeners).map((origin) => ({ origin, route })));
+  const firsts = new AskedOrigins(asked);
   return [...routes].flatMap(([route, at]) => {
     const passes = route.demand.requirement === 'public' || route.forward.authorization === 'as-received';
     const passing = passes ? originsOf(route, listeners) : [];
-    const isMet = ({ origin }: Asking) => passing.some((one) => meet(one, origin));
     // Of public routes there are many, and one reason is enough.
     const isPublic = route.demand.requirement === 'public';
-    const met = isPublic ? [asked.find(isMet)].filter((one) => one !== undefined) : asked.filter(isMet);
+    const met = isPublic ? [firsts.firstMet(passing)].filter((one) => one !== undefined) : allMet(asked, passing);
     const [first, ...others] = met;
     return first === undefined ? [] : [{ route, at, asking: [first, ...others] }];
   });
+}
+
+function allMet(asked: readonly Asking[], passing: readonly Reached[]): readonly Asking[] {
+  if (passing.length === 0) return [];
+  return asked.filter(({ origin }) => passing.some((one) => meet(one, origin)));
+}
+
+interface PlacedOrigin extends Asking {
+  readonly place: number;
+}
+
+/** Origins where routes ask for nonces, in the order of those routes. */
+class AskedOrigins {
+  /** Each origin once. */
+  readonly #all: readonly PlacedOrigin[];
+  readonly #patterns: readonly PlacedOrigin[];
+  readonly #byHost: ReadonlyMap<string, readonly PlacedOrigin[]>;
+
+  constructor(asked: readonly Asking[]) {
+    const firsts = new Map<string, Asking>();
+    for (const one of asked) {
+      const { scheme, host, port } = one.origin;
+      const key = `${scheme}://${host}${port}`;
+      if (!firsts.has(key)) firsts.set(key, one);
+    }
+    this.#all = [...firsts.values()].map((one, place) => ({ ...one, place }));
+    this.#patterns = this.#all.filter(({ origin }) => origin.host.includes('*'));
+    this.#byHost = Map.groupBy(this.#all, ({ origin }) => origin.host);
+  }
+
+  /** The first that meets any of these. */
+  firstMet(origins: readonly Reached[]): Asking | undefined {
+    const met = origins.flatMap((one) => this.#near(one).find(({ origin }) => meet(one, origin)) ?? []);
+    return met.toSorted((a, b) => a.place - b.place)[0];
+  }
+
+  /** All that can meet this one: a host without a star meets itself and patterns. */
+  #near({ host }: Reached): readonly PlacedOrigin[] {
+    if (host.includes('*')) return this.#all;
+    return [...(this.#byHost.get(host) ?? []), ...this.#patterns].toSorted((a, b) => a.place - b.place);
+  }
 }
 
 /** Origins by which clients reach a route. */

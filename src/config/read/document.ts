@@ -1,4 +1,4 @@
-// A configuration as one JSON document: its data at once, its places when they are asked for.
+// A configuration as one JSON document, whose places are found when they are asked for.
 
 import { hideContents } from '../content.ts';
 import { Kept } from '../kept.ts';

@@ -7,12 +7,17 @@ export function select(data: unknown, pattern: string): readonly (readonly [Conf
   let found: (readonly [ConfigPath, unknown])[] = [[[], data]];
   for (const key of pattern.split('.')) {
     found = found.flatMap(([path, value]) =>
-      entries(value)
-        .filter(([name]) => key === '*' || key === String(name))
-        .map(([name, inner]) => [[...path, name], inner] as const),
+      (key === '*' ? entries(value) : entry(value, key)).map(([name, inner]) => [[...path, name], inner] as const),
     );
   }
   return found;
+}
+
+/** Without a look at the others: there are keys in every route that few routes have. */
+function entry(value: unknown, key: string): readonly (readonly [string | number, unknown])[] {
+  if (Array.isArray(value)) return entries(value).filter(([name]) => key === String(name));
+  const isThere = typeof value === 'object' && value !== null && Object.hasOwn(value, key);
+  return isThere ? [[key, (value as Readonly<Record<string, unknown>>)[key]]] : [];
 }
 
 function entries(value: unknown): readonly (readonly [string | number, unknown])[] {

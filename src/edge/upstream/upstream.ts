@@ -120,6 +120,7 @@ export class OpenUpstream implements Targets {
    * further requests, and close when they have answered what they had. Tunnels live on.
    */
   adopt(upstream: Upstream): void {
+    if (upstream === this.#upstream) return;
     const before = new Map(this.#targets.map((target) => [target.name, target]));
     this.#upstream = upstream;
     this.#targets = upstream.targets.map(
@@ -225,7 +226,9 @@ export class OpenUpstream implements Targets {
    */
   fits(upstream: Upstream, { connect }: Pick<UpstreamOptions, 'connect'>): boolean {
     if (connect !== this.#options.connect) return false;
-    return isDeepStrictEqual({ ...upstream, targets: [] }, { ...this.#upstream, targets: [] });
+    return (
+      upstream === this.#upstream || isDeepStrictEqual({ ...upstream, targets: [] }, { ...this.#upstream, targets: [] })
+    );
   }
 
   /**
