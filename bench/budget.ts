@@ -1,4 +1,4 @@
-// Where the CPU time of a request goes, step by step: the gateway, another checkout, and Node alone.
+// The CPU time of a request, step by step, next to another checkout and to Node alone.
 
 import type { Contender, Plan, Setting } from './contenders.ts';
 import { startGateway } from './gateway.ts';

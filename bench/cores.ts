@@ -1,4 +1,4 @@
-// What a second worker gives and costs: next to two gateways that share nothing, and in threads without sockets.
+// The gain and the cost of a second worker.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// Decisions in one thread and in two, without sockets, with the replay store that they share; and verifications alone.
+// Decisions in one thread and in two, without sockets, with the replay store they share.
 
 import { generateKeyPairSync, sign, verify } from 'node:crypto';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// Good requests at a steady rate while others flood the gateway with bad ones: what that does to their latency.
+// The latency of good requests while others flood the gateway with bad ones.
 
 import type { Reason } from '../src/rejection/rejection.ts';
 import type { Contender, Plan, Setting } from './contenders.ts';

@@ -1,4 +1,4 @@
-// What is wanted of performance, each with what was measured, and with what Node alone would reach.
+// The goals of performance, each with its figure and that of Node alone.
 
 import type { Budget } from './budget.ts';
 import type { Cores, Run } from './cores.ts';

@@ -1,4 +1,4 @@
-// CPU profiles of the thread that serves, taken from a running Node process by its inspector.
+// CPU profiles of the serving thread of a running Node process, by its inspector.
 
 import { once } from 'node:events';
 

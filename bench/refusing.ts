@@ -1,4 +1,4 @@
-// The cost of refusing: CPU time per request for each reason that a client can cause, over sockets.
+// The cost of refusing over sockets, for each reason that a client can cause.
 
 import { once } from 'node:events';
 import { connect } from 'node:net';

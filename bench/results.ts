@@ -1,4 +1,4 @@
-// What was measured last, part by part: docs/performance.json, from which the pages are made.
+// The last measurements in docs/performance.json, of which the pages are made.
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

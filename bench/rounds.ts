@@ -1,4 +1,4 @@
-// The contenders side by side: interleaved rounds under full load, and latency at a part of it.
+// The contenders in interleaved rounds: full load, and latency at a part of it.
 
 import { execFile } from 'node:child_process';
 import { generateKeyPairSync, sign, verify } from 'node:crypto';

@@ -1,4 +1,4 @@
-// Figures of docs/performance.md that other pages name: taken from there, so that a new run changes them everywhere.
+// The figures of docs/performance.md on other pages, taken from there.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

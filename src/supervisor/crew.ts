@@ -4,7 +4,8 @@ import type { Log } from '../observe/log.ts';
 import { NOTHING_RECENT, type Recent } from '../observe/recent.ts';
 import type { Snapshot } from '../observe/instruments.ts';
 import type { StoreState } from '../memory/redis/replay-store.ts';
-import type { Order, PolicyOrder, Preparation, Report, StartOrder } from '../worker/messages.ts';
+import type { PolicyChange } from '../worker/policy-change.ts';
+import type { Order, PolicyInForce, PolicyOrder, Preparation, Report, StartOrder } from '../worker/messages.ts';
 import type { Spawn, WorkerThread } from './spawn.ts';
 
 /** Milliseconds. A worker that leaves so many snapshots in a row unanswered is stuck, and is replaced. */
@@ -73,11 +74,11 @@ export class Crew {
   }
 
   /**
-   * Puts a policy to work in every worker; `start` gives it to replacements already. A worker that does not take it is replaced, so
+   * Puts a policy to work in every worker, by what changes in the one that is in force; `start` gives it to replacements already. A worker that does not take it is replaced, so
    * that no two policies are in force.
    */
-  async adopt(policy: PolicyOrder): Promise<void> {
-    await Promise.all(this.#members.map((member) => member.adopt(policy)));
+  async adopt({ policy: _, ...inForce }: PolicyInForce, change: PolicyChange): Promise<void> {
+    await Promise.all(this.#members.map((member) => member.adopt({ ...inForce, change })));
   }
 
   /**

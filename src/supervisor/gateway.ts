@@ -299,12 +299,10 @@ class RunningGateway implements Gateway {
     this.#shorterMemories = this.#remember(policy);
     await keys.adopt();
     const change = changeOf(this.#policy, policy);
-    this.#policy = policy;
-    this.#binds = binds;
+    [this.#policy, this.#binds] = [policy, binds];
     this.#epoch += 1;
     this.#log.change(policy.log);
-    const { policy: _, ...inForce } = this.#inForce;
-    await this.#crew.adopt({ ...inForce, change });
+    await this.#crew.adopt(this.#inForce, change);
     this.#adoptedAt = this.#now();
     this.#config = config;
     this.#mask = mask;
@@ -329,8 +327,8 @@ class RunningGateway implements Gateway {
   refuse(problems: readonly string[], cause: ReloadCause): void {
     this.#lastReload = { at: this.#now(), cause, result: 'refused', changes: [], problems };
     this.#metrics.countReload('refused');
-    const { id } = this.#policy;
-    this.#log.event('error', 'configuration refused: nothing was changed', { policy: id, cause, problems });
+    const about = { policy: this.#policy.id, cause, problems };
+    this.#log.event('error', 'configuration refused: nothing was changed', about);
   }
 
   /** What was forgotten under the policy so far stays forgotten under one that remembers longer (C4.28). */

@@ -1,4 +1,4 @@
-// What routes are put to work with under one policy, made when the first request of each comes.
+// The routes at work, each made when its first request comes.
 
 import { compileFieldRules } from '../edge/fields/fields.ts';
 import type { BodyMemory } from '../edge/forward/body-memory.ts';

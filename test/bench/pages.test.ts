@@ -1,4 +1,4 @@
-// The pages of the benchmark: goals are met or missed by the median, and what was not measured is absent.
+// The pages of the benchmark: goals met or missed, and nothing that was not measured.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

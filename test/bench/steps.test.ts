@@ -1,4 +1,4 @@
-// The budget of a request: each function of a profile belongs to one step, and idle time to none.
+// The budget of a request: each function of a profile in one step, idle time in none.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { createLog } from '../../src/observe/log.ts';
 import { Crew, type CrewOptions } from '../../src/supervisor/crew.ts';
-import type { Order, PolicyOrder, Report, StartOrder } from '../../src/worker/messages.ts';
+import type { PolicyChange } from '../../src/worker/policy-change.ts';
+import type { Order, PolicyInForce, PolicyOrder, Report, StartOrder } from '../../src/worker/messages.ts';
 import type { WorkerEvents } from '../../src/supervisor/spawn.ts';
 
 /** Answers to orders; none: the thread says nothing. */
@@ -85,7 +86,7 @@ function makeCrew(t: TestContext, manners: (nth: number) => Manners, over: Parti
   return { crew, threads, lines: () => lines.map(({ msg }) => msg), lost, later };
 }
 
-const POLICY = { epoch: 7 } as PolicyOrder;
+const POLICY = { epoch: 7 } as PolicyInForce;
 
 test('a worker that cannot start ends the start with its own words, one that dies with ours', async (t) => {
   const failing = makeCrew(t, () => ({ start: () => ({ type: 'failed', message: 'listener "public" cannot bind' }) }));
@@ -167,7 +168,7 @@ test('one that refuses a policy, or does not answer, is replaced by one that sta
   ]) {
     const { crew, threads, later } = makeCrew(t, (nth) => (nth === 0 ? { ...GOOD, policy } : GOOD));
     await crew.start();
-    const adopted = crew.adopt(POLICY);
+    const adopted = crew.adopt(POLICY, {} as PolicyChange);
     await later(10_000);
     await adopted;
     assert.equal(threads[0]?.terminated, true);

@@ -1,4 +1,4 @@
-// Changes of policies as threads get them: whole in the end, linked by names, refused elsewhere.
+// Changes of policies in threads: whole in the end, linked by names, refused elsewhere.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
