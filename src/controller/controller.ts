@@ -1,5 +1,6 @@
 // The controller: a cluster watched, translated, and brought to what was made of it.
 
+import { Memory } from '../kubernetes/memory.ts';
 import { translate } from '../kubernetes/translate.ts';
 import type { Log } from '../observe/log.ts';
 import { openTelemetry, type TelemetrySources } from '../operator/telemetry.ts';
@@ -96,10 +97,11 @@ function assemble(
     onFailure: tell,
   });
   const statuses = new StatusWriter(view, writer, controllerName);
+  const memory = new Memory();
   const reconciler: Reconciler = new Reconciler({
     view,
     leads,
-    translate,
+    translate: (state, given) => translate(state, given, memory),
     controllerName,
     delivery: new Delivery(settings, writer, {
       made: view.made,

@@ -29,8 +29,8 @@ const RETRY = [250, 15_000] as const;
 const AGAIN = 600_000;
 
 /**
- * Runs one reconciliation at a time. Between two it rests for as long as the last one took, so that a cluster that changes all the time has
- * half of the processor at most.
+ * Runs one reconciliation at a time. Between two it rests for as long as the last translation took, so that a cluster that changes all the
+ * time has half of the processor at most.
  */
 export class Reconciler {
   readonly #parts: ReconcilerParts;
@@ -68,10 +68,8 @@ export class Reconciler {
       await this.#untilDue(took, signal);
       if (signal.aborted) return;
       this.#firstChange = undefined;
-      const started = performance.now();
       // oxlint-disable-next-line no-await-in-loop
-      await this.#reconcile(started);
-      took = performance.now() - started;
+      took = await this.#reconcile(performance.now());
     }
   }
 
@@ -99,21 +97,25 @@ export class Reconciler {
     }
   }
 
-  async #reconcile(started: number): Promise<void> {
+  /** @returns milliseconds of the translation */
+  async #reconcile(started: number): Promise<number> {
     const { view, leads, onDone, onError } = this.#parts;
     this.#retryAt = Number.POSITIVE_INFINITY;
-    if (!leads() || view.unsettled.length > 0) return;
+    if (!leads() || view.unsettled.length > 0) return 0;
     try {
       const { complete, translation } = await this.#deliver(started);
       this.#failures = complete ? 0 : this.#failures + 1;
       if (complete) this.#doneAt = Date.now();
       else this.#retry();
       onDone(complete ? 'done' : 'incomplete', (performance.now() - started) / 1000, translation / 1000);
+      return translation;
     } catch (error) {
       this.#failures += 1;
       this.#retry();
       onError(error);
-      onDone('failed', (performance.now() - started) / 1000, 0);
+      const seconds = (performance.now() - started) / 1000;
+      onDone('failed', seconds, 0);
+      return seconds * 1000;
     }
   }
 

@@ -1,7 +1,7 @@
 // The writing of statuses: only those that change, after the delivery, the newest first.
 
 import type { ObjectStatus } from '../kubernetes/state.ts';
-import { objectsPath } from './kinds.ts';
+import { type ClusterObject, objectsPath } from './kinds.ts';
 import { statusChange } from './statuses.ts';
 import type { ClusterView } from './view.ts';
 import type { Writer } from './writer.ts';
@@ -23,6 +23,8 @@ export class StatusWriter {
   #wanted: ReadonlyMap<string, ObjectStatus> = new Map();
   #queue = new Set<string>();
   readonly #inFlight = new Set<string>();
+  /** Objects that have a status. A translation gives the same status for as long as it is the same. */
+  readonly #same = new WeakMap<ObjectStatus, ClusterObject>();
   #failures = 0;
   #retry: NodeJS.Timeout | undefined;
 
@@ -81,8 +83,10 @@ export class StatusWriter {
 
   #change(status: ObjectStatus, now: string) {
     const found = this.#view.find(status.kind, status);
-    const change = found && statusChange(found.object, status, this.#controllerName, now);
-    return change && found && { ...found, change };
+    if (found === undefined || this.#same.get(status) === found.object) return undefined;
+    const change = statusChange(found.object, status, this.#controllerName, now);
+    if (change === undefined) this.#same.set(status, found.object);
+    return change && { ...found, change };
   }
 
   async #writeOne(status: ObjectStatus | undefined): Promise<boolean> {

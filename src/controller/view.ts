@@ -1,5 +1,6 @@
 // A view of the cluster: reflections of all kinds, and the state that they add up to.
 
+import { isDeepStrictEqual } from 'node:util';
 import { type Kind, KINDS } from '../kubernetes/kinds.ts';
 import { asText, type Json, mapping, mappings } from '../kubernetes/json.ts';
 import type { ClusterState, Name, RunningDataPlane } from '../kubernetes/state.ts';
@@ -27,13 +28,38 @@ interface Watching {
   readonly reflections: readonly Reflection[];
 }
 
+/** An object, and what the translation takes of it. */
+interface ReadObject {
+  readonly object: ClusterObject;
+  /** Undefined: it cannot be read. */
+  readonly content: object | undefined;
+}
+
+/** What means the same stays the same object: most changes are those of statuses, which are our own. */
+function readAll(
+  kind: Kind,
+  { objects }: Reflection,
+  before: ReadonlyMap<string, ReadObject> = new Map(),
+): ReadonlyMap<string, ReadObject> {
+  const read = new Map<string, ReadObject>();
+  for (const [key, object] of objects) {
+    const old = before.get(key);
+    if (old?.object === object) read.set(key, old);
+    else {
+      const content = kind.read(object);
+      read.set(key, { object, content: isDeepStrictEqual(old?.content, content) ? old?.content : content });
+    }
+  }
+  return read;
+}
+
 /** Everything that the controller knows of a cluster. NOT checked: the objects, which the readers of each kind take apart. */
 export class ClusterView {
   readonly #namespace: string;
   readonly #translated: readonly Watching[];
   readonly #made: readonly Reflection[];
-  /** What was read of an object, for as long as it is the same. */
-  readonly #read = new WeakMap<ClusterObject, object | null>();
+  /** What was read of objects, by their keys. */
+  #read = new Map<Reflection, ReadonlyMap<string, ReadObject>>();
 
   constructor(settings: ViewSettings) {
     const { api, namespace, controllerName, secretsIn, onChange, onList } = settings;
@@ -81,11 +107,10 @@ export class ClusterView {
     const members: Record<string, object[]> = {};
     for (const { kind, reflections } of this.#translated) {
       const list = (members[kind.member] ??= []);
-      for (const { objects } of reflections) {
-        for (const object of objects.values()) {
-          const read = this.#readOnce(kind, object);
-          if (read !== null) list.push(read);
-        }
+      for (const reflection of reflections) {
+        const read = readAll(kind, reflection, this.#read.get(reflection));
+        this.#read.set(reflection, read);
+        for (const { content } of read.values()) if (content !== undefined) list.push(content);
       }
     }
     const state = members as unknown as Omit<ClusterState, 'running'>;
@@ -108,14 +133,6 @@ export class ClusterView {
   /** What the controller made, in the order in which it is taken away. */
   get made(): readonly Reflection[] {
     return this.#made;
-  }
-
-  #readOnce(kind: Kind, object: ClusterObject): object | null {
-    const before = this.#read.get(object);
-    if (before !== undefined) return before;
-    const read = kind.read(object) ?? null;
-    this.#read.set(object, read);
-    return read;
   }
 
   #running(gateway: Name, troubles: ReadonlyMap<string, string>): RunningDataPlane {

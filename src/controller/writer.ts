@@ -15,8 +15,9 @@ export interface WriterSettings {
   readonly onFailure: (kind: string, failure: ApiFailure) => void;
 }
 
-/** Writes in flight: an API server has to serve others as well. */
+/** Writes in flight: an API server has to serve others as well. Reports leave some of them to what data planes wait for. */
 const AT_ONCE = 16;
+const REPORTS_AT_ONCE = 12;
 
 /** Paths of what is applied, without the name. */
 const PLACES: Readonly<Record<string, string>> = {
@@ -33,7 +34,9 @@ const PLACES: Readonly<Record<string, string>> = {
 export class Writer {
   readonly #settings: WriterSettings;
   #running = 0;
+  #reports = 0;
   readonly #waiting: (() => void)[] = [];
+  readonly #waitingReports: (() => void)[] = [];
 
   constructor(settings: WriterSettings) {
     this.#settings = settings;
@@ -79,7 +82,9 @@ export class Writer {
 
   async #write(verb: string, kind: string, asked: Asked): Promise<unknown> {
     const { api, leads, onWrite, onFailure } = this.#settings;
-    await this.#enter();
+    // Statuses and Events: what data planes wait for goes first.
+    const isReport = verb === 'status' || verb === 'create';
+    await this.#enter(isReport);
     try {
       if (!leads()) {
         onWrite(verb, kind, 'not_leading');
@@ -96,21 +101,43 @@ export class Writer {
       if (failure.status !== 409) onFailure(kind, failure);
       return undefined;
     } finally {
-      this.#leave();
+      this.#leave(isReport);
     }
   }
 
-  async #enter(): Promise<void> {
-    this.#running += 1;
-    if (this.#running <= AT_ONCE) return;
-    await new Promise<void>((resolve) => {
-      this.#waiting.push(resolve);
-    });
+  async #enter(isReport: boolean): Promise<void> {
+    if (!this.#hasRoom(isReport)) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      (isReport ? this.#waitingReports : this.#waiting).push(resolve);
+      await promise;
+      return;
+    }
+    this.#take(isReport);
   }
 
-  #leave(): void {
+  #hasRoom(isReport: boolean): boolean {
+    return this.#running < AT_ONCE && (!isReport || this.#reports < REPORTS_AT_ONCE);
+  }
+
+  #take(isReport: boolean): void {
+    this.#running += 1;
+    if (isReport) this.#reports += 1;
+  }
+
+  /** The place goes to the one that waited longest of those who may have it. */
+  #leave(isReport: boolean): void {
     this.#running -= 1;
-    this.#waiting.shift()?.();
+    if (isReport) this.#reports -= 1;
+    const next = this.#waiting.shift();
+    if (next !== undefined) {
+      this.#take(false);
+      next();
+    } else if (this.#hasRoom(true)) {
+      const report = this.#waitingReports.shift();
+      if (report === undefined) return;
+      this.#take(true);
+      report();
+    }
   }
 }
 

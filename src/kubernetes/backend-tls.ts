@@ -29,14 +29,15 @@ export class BackendTlsPolicies {
 
   constructor(index: ClusterIndex) {
     for (const policy of inPrecedence(index.state.backendTlsPolicies)) {
-      const judged = judgePolicy(index, policy);
+      const judged = judgeOnce(index, policy);
       this.#judged.set(policy, judged);
       for (const target of policy.targetRefs) {
         if (target.group !== '' || target.kind !== 'Service') continue;
         const key = `${nameKey(policy.meta.namespace, target.name)}:${target.sectionName ?? ''}`;
-        const [earlier, ...rest] = this.#byTarget.get(key) ?? [];
-        if (earlier !== undefined) this.#conflicted.set(policy, earlier.policy.meta.name);
-        this.#byTarget.set(key, earlier === undefined ? [judged] : [earlier, ...rest, judged]);
+        const known = this.#byTarget.get(key) ?? [];
+        if (known[0] !== undefined) this.#conflicted.set(policy, known[0].policy.meta.name);
+        known.push(judged);
+        this.#byTarget.set(key, known);
       }
     }
   }
@@ -68,6 +69,13 @@ export class BackendTlsPolicies {
 
 function conflictWith(other: string): Unresolved {
   return { reason: 'Conflicted', message: `BackendTLSPolicy ${other} came first for the same target, and counts.` };
+}
+
+/** A policy refers to ConfigMaps of its own namespace. */
+function judgeOnce(index: ClusterIndex, policy: BackendTlsPolicy): Judged {
+  const { namespace } = policy.meta;
+  const read = policy.caCertificateRefs.map(({ name }) => index.configMap(namespace, name));
+  return index.memory.keep(policy, 'judged', read, () => judgePolicy(index, policy));
 }
 
 function judgePolicy(index: ClusterIndex, policy: BackendTlsPolicy): Judged {

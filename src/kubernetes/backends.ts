@@ -5,15 +5,17 @@ import { readAddress } from '../http/address.ts';
 import type { BackendTlsPolicies } from './backend-tls.ts';
 import type { Unresolved } from './certificates.ts';
 import { type ClusterIndex, compareTexts } from './index.ts';
-import type { AttachedRoute, BackendReference, BackendTlsPolicy, ServicePort } from './objects.ts';
+import type { AttachedRoute, BackendReference, BackendTlsPolicy, EndpointSlice, ServicePort } from './objects.ts';
 import { GATEWAY_GROUP } from './read-common.ts';
 import { inlineFile } from './shared-files.ts';
 
 type UpstreamData = Readonly<Record<string, unknown>>;
 
-/** A backend that requests can go to. */
+/** A backend that requests can go to. The same object for as long as it is the same. */
 export interface ResolvedBackend {
   readonly upstream: string;
+  /** What the configuration says of the upstream. */
+  readonly data: UpstreamData;
 }
 
 /** Characters that a name in a configuration has at most. */
@@ -102,11 +104,11 @@ export class Backends {
       return { reason: 'UnsupportedProtocol', message };
     }
     const http2 = isGrpc || port.appProtocol === H2C || port.appProtocol === 'grpc';
-    const upstream = shortName(`${namespace}.${name}.${port.port}${http2 ? '.h2' : ''}`);
-    if (!this.#upstreams.has(upstream)) {
+    const slices = this.#index.slices(namespace, name);
+    const found = this.#index.memory.keep(port, `upstream ${http2}`, [policy, ...slices], (): ResolvedBackend => {
       const scheme = policy === undefined ? 'http' : 'https';
-      this.#upstreams.set(upstream, {
-        targets: this.#targets(namespace, name, port, scheme),
+      const data = {
+        targets: targetsOf(slices, port, scheme),
         ...(policy === undefined && { insecure_plain_http: true }),
         ...(http2 && { http2: true }),
         ...(policy?.tls && {
@@ -115,21 +117,23 @@ export class Backends {
             ...(policy.tls.ca !== undefined && { ca_file: inlineFile(policy.tls.ca) }),
           },
         }),
-      });
-    }
-    return { upstream };
-  }
-
-  /** Each address once, in order, so that equal states give equal configurations. */
-  #targets(namespace: string, name: string, port: ServicePort, scheme: 'http' | 'https'): readonly string[] {
-    const targets = this.#index.slices(namespace, name).flatMap(({ ports, addresses }) => {
-      const number = ports.find((one) => one.name === port.name)?.port;
-      if (number === undefined) return [];
-      return addresses
-        .map(readAddress)
-        .filter((address) => address !== undefined && !OWN.test(address))
-        .map((address) => `${scheme}://${address?.includes(':') ? `[${address}]` : address}:${number}`);
+      };
+      return { upstream: shortName(`${namespace}.${name}.${port.port}${http2 ? '.h2' : ''}`), data };
     });
-    return [...new Set(targets)].toSorted(compareTexts);
+    if (!this.#upstreams.has(found.upstream)) this.#upstreams.set(found.upstream, found.data);
+    return found;
   }
+}
+
+/** Each address once, in order, so that equal states give equal configurations. */
+function targetsOf(slices: readonly EndpointSlice[], port: ServicePort, scheme: 'http' | 'https'): readonly string[] {
+  const targets = slices.flatMap(({ ports, addresses }) => {
+    const number = ports.find((one) => one.name === port.name)?.port;
+    if (number === undefined) return [];
+    return addresses
+      .map(readAddress)
+      .filter((address) => address !== undefined && !OWN.test(address))
+      .map((address) => `${scheme}://${address?.includes(':') ? `[${address}]` : address}:${number}`);
+  });
+  return [...new Set(targets)].toSorted(compareTexts);
 }

@@ -1,7 +1,7 @@
 // The precedence of gRPC calls: a service comes before a method of any service.
 
 import { shortName } from './backends.ts';
-import type { PlannedRoute } from './plan.ts';
+import type { PlannedRoute } from './route-plan.ts';
 
 const OF_SERVICE = /^\/([^/*]+)\/\*$/;
 const OF_METHOD = /^\/\*\/([^/*]+)$/;

@@ -47,17 +47,35 @@ export function pairOf(index: ClusterIndex, owner: Owner, reference: Reference, 
   if (secret === undefined) return invalid('does not exist, or the controller may not read it');
   const [cert, key] = [secret.data.get('tls.crt'), secret.data.get('tls.key')];
   if (cert === undefined || key === undefined) return invalid('has no tls.crt or no tls.key, expected both');
-  const trouble = troubleWith({ cert, key }, now);
+  const pair = index.memory.keep(secret, 'pair', [], () => readPair(cert, key));
+  const trouble = troubleWith(pair, now);
   return trouble === undefined ? { cert, key } : invalid(trouble);
 }
 
-function troubleWith({ cert, key }: PemPair, now: number): string | undefined {
+/** What does not change about a pair. */
+interface ReadPair {
+  readonly trouble: string | undefined;
+  /** Milliseconds since the epoch. */
+  readonly from: number;
+  readonly to: number;
+}
+
+function readPair(cert: string, key: string): ReadPair {
   const [leaf, privateKey] = [readAuthorities(cert)?.[0], keyOfPem(key)];
-  if (leaf === undefined) return 'has no readable certificate in tls.crt, expected PEM';
-  if (privateKey === undefined) return 'has no readable private key in tls.key, expected PEM without a password';
-  if (!leaf.checkPrivateKey(privateKey)) return 'has the key of another certificate in tls.key';
-  if (now > leaf.validToDate.getTime() / 1000) return 'has a certificate that has expired';
-  return now < leaf.validFromDate.getTime() / 1000 ? 'has a certificate that is not valid yet' : undefined;
+  const from = leaf?.validFromDate.getTime() ?? 0;
+  const to = leaf?.validToDate.getTime() ?? 0;
+  if (leaf === undefined) return { trouble: 'has no readable certificate in tls.crt, expected PEM', from, to };
+  if (privateKey === undefined) {
+    return { trouble: 'has no readable private key in tls.key, expected PEM without a password', from, to };
+  }
+  const isOwn = leaf.checkPrivateKey(privateKey);
+  return { trouble: isOwn ? undefined : 'has the key of another certificate in tls.key', from, to };
+}
+
+function troubleWith({ trouble, from, to }: ReadPair, now: number): string | undefined {
+  if (trouble !== undefined) return trouble;
+  if (now > to / 1000) return 'has a certificate that has expired';
+  return now < from / 1000 ? 'has a certificate that is not valid yet' : undefined;
 }
 
 function keyOfPem(text: string): KeyObject | undefined {

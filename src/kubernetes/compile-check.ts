@@ -4,33 +4,50 @@ import { compilePolicy } from '../config/compile/compile.ts';
 import { contentOf } from '../config/content.ts';
 import type { ConfigPath, Position } from '../config/problem.ts';
 import type { NamedFile, ReadPolicy } from '../config/read/read.ts';
-import { checkConfig } from '../config/schema/check.ts';
 import { FILE_KEYS } from '../config/schema/marked-keys.ts';
 import type { Config } from '../config/schema/schema.ts';
 import { select } from '../config/schema/select.ts';
+import { checkBase, type CheckedPart, type Data, type DataProblem } from './checked-parts.ts';
 import { scalarAt } from './json.ts';
 
-export interface DataProblem {
-  readonly path: ConfigPath;
-  readonly message: string;
+/** A configuration in parts. */
+export interface CheckedParts {
+  /** Everything but upstreams and routes. */
+  readonly base: Data;
+  readonly upstreams: readonly (readonly [name: string, part: CheckedPart<Config['upstreams'][string]>])[];
+  readonly routes: readonly CheckedPart<Config['routes'][number]>[];
 }
 
 /**
  * What is wrong with configuration data, at the place in it. Keys that name files have the content of them.
- * @returns the configuration with its defaults too, where the schema takes the data
  * NOT checked: whether addresses can be bound, and issuers and backends be reached.
  */
-export function compileProblems(
-  data: object,
-  now: number,
-): { readonly problems: readonly DataProblem[]; readonly config: Config | undefined } {
-  const { config, findings } = checkConfig(data, (path) => scalarAt(data, path));
-  if (config === undefined || findings.length > 0) return { problems: findings, config: undefined };
+export function compileProblems({ base, upstreams, routes }: CheckedParts, now: number): readonly DataProblem[] {
+  const shared = checkBase(base);
+  const problems = [
+    ...shared.problems,
+    ...upstreams.flatMap(([name, part]) => below(['upstreams', name], part)),
+    ...routes.flatMap((part, index) => below(['routes', index], part)),
+  ];
+  if (shared.config === undefined || problems.length > 0) return problems;
+  const config: Config = {
+    ...shared.config,
+    upstreams: Object.fromEntries(upstreams.flatMap(([name, part]) => (part.config ? [[name, part.config]] : []))),
+    routes: routes.flatMap((part) => part.config ?? []),
+  };
+  const data = {
+    ...base,
+    upstreams: Object.fromEntries(upstreams.map(([name, part]) => [name, part.data])),
+    routes: routes.map((part) => part.data),
+  };
   const places: ConfigPath[] = [];
   const compiled = compilePolicy(readData(data, config, places), now);
-  if ('policy' in compiled) return { problems: [], config };
-  const problems = compiled.problems.map(({ line, message }) => ({ path: places[line] ?? [], message }));
-  return { problems, config };
+  if ('policy' in compiled) return [];
+  return compiled.problems.map(({ line, message }) => ({ path: places[line] ?? [], message }));
+}
+
+function below(at: ConfigPath, { problems }: CheckedPart<unknown>): readonly DataProblem[] {
+  return problems.map(({ path, message }) => ({ path: [...at, ...path], message }));
 }
 
 /** Places are numbered as they are asked for: problems come back with the number as their line. */

@@ -1,17 +1,16 @@
 // The configuration of one data plane, compiled before it is handed out.
 
 import type { ConfigPath } from '../config/problem.ts';
-import { weakerKeys } from '../config/compile/weaker.ts';
-import type { Config } from '../config/schema/schema.ts';
-import { compileProblems, type DataProblem } from './compile-check.ts';
+import { checkRoute, checkUpstream, type Data, type DataProblem } from './checked-parts.ts';
+import { type CheckedParts, compileProblems } from './compile-check.ts';
 import { hostPattern } from './hostname.ts';
 import { type JudgedListener, servingPorts, targetPort } from './listeners.ts';
+import type { Memory } from './memory.ts';
 import type { HoldfastParameters } from './objects.ts';
 import { inlineFile } from './shared-files.ts';
 import { unwritableKeys, POLICY_KEYS } from './policy-check.ts';
-import { type PlannedRoute, withheldRoute, writeRoute } from './plan.ts';
-
-type Data = Record<string, unknown>;
+import type { PlannedRoute } from './route-plan.ts';
+import { escaped, escapedOnce, withheldRoute, writtenOnce } from './write-route.ts';
 
 /** A planned route that the compiler refuses, and why. */
 export interface RefusedRoute {
@@ -29,11 +28,20 @@ export interface Configured {
   readonly problems: readonly string[];
 }
 
+export interface ConfigurationTerms {
+  readonly upstreams: Readonly<Record<string, Data>>;
+  readonly parameters: HoldfastParameters | undefined;
+  /** Seconds since the epoch. */
+  readonly now: number;
+  readonly memory: Memory;
+}
+
 /** Operators' ports: probes come from outside of the pod, the rest stays inside. */
 const TELEMETRY = { bind: '0.0.0.0:9902' };
 /** Where nothing is served, the process still has something to bind, which no one reaches. */
 const IDLE = { name: 'none', bind: '127.0.0.1:10000' };
-const NOT_FOUND = { respond: { status: 404 }, require: 'public', weaker_than_defaults: ['require'] };
+const NOT_FOUND: Data = { respond: { status: 404 }, require: 'public', weaker_than_defaults: ['require'] };
+const NOTHING: Data = { name: 'none', match: { path: '/*' }, ...NOT_FOUND };
 /** Keys of parameters that become keys of the configuration. */
 export const SHARED_KEYS = [
   'workers',
@@ -54,36 +62,26 @@ const ROUNDS = 8;
  * Puts a configuration together and compiles it. A route that does not compile is answered 503 in its place, or left out where
  * another route has this place; a certificate or a backend that does not is left out. If what is left still does not compile,
  * there is no configuration.
- * @param now seconds since the epoch
  */
 export function configure(
   listeners: readonly JudgedListener[],
   planned: readonly PlannedRoute[],
-  {
-    upstreams,
-    parameters,
-    now,
-  }: {
-    readonly upstreams: Readonly<Record<string, unknown>>;
-    readonly parameters: HoldfastParameters | undefined;
-    readonly now: number;
-  },
+  terms: ConfigurationTerms,
 ): Configured {
+  const { upstreams, parameters, now, memory } = terms;
   const ports = servingPorts(listeners);
-  const isolated = [...ports].flatMap(([port, here]) => isolatingRoutes(port, here, planned));
-  const draft = new Draft(planned, {
-    version: 1,
-    telemetry: TELEMETRY,
-    ...sharedKeys(parameters),
+  const draft = new Draft(planned, memory, {
+    base: { version: 1, telemetry: TELEMETRY, ...sharedKeys(parameters) },
     listeners: ports.size === 0 ? [IDLE] : [...ports].map(([port, here]) => writeListener(port, here)),
-    upstreams: { ...upstreams },
+    upstreams,
+    isolated: [...ports].flatMap(([port, here]) => isolatingRoutes(port, here, planned)),
   });
   let problems: readonly DataProblem[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    const data = draft.data(isolated);
-    problems = compileOnce(data, now);
+    const parts = draft.parts();
+    problems = compileProblems(parts, now);
     if (problems.length === 0) {
-      return { configuration: escaped(data) as object, refused: draft.refused, problems: [] };
+      return { configuration: written(parts, memory), refused: draft.refused, problems: [] };
     }
     const changes = problems.map((problem) => draft.without(problem));
     if (!changes.includes(true)) break;
@@ -92,35 +90,51 @@ export function configure(
   return { configuration: undefined, refused: draft.refused, problems: texts };
 }
 
+function written({ base, upstreams, routes }: CheckedParts, memory: Memory): object {
+  return {
+    ...(escaped(base) as object),
+    upstreams: Object.fromEntries(upstreams.map(([name, { data }]) => [name, escapedOnce(data, memory)])),
+    routes: routes.map(({ data }) => escapedOnce(data, memory)),
+  };
+}
+
 interface ListenerData extends Data {
   readonly tls?: { readonly certificates: readonly Data[] };
 }
 
-interface DraftData extends Data {
-  readonly routes: Data[];
+/** What a configuration has besides planned routes. */
+interface DraftFrame {
+  readonly base: Data;
+  readonly listeners: readonly ListenerData[];
+  readonly upstreams: Readonly<Record<string, Data>>;
+  readonly isolated: readonly Data[];
 }
 
 /** A configuration from which parts are taken that do not compile. */
 class Draft {
   readonly #planned: readonly PlannedRoute[];
-  readonly #base: Data;
+  readonly #memory: Memory;
+  readonly #frame: DraftFrame;
   /** Undefined: left out. */
   readonly #routes: (Data | undefined)[];
   readonly #refused = new Map<number, RefusedRoute>();
-  /** Refused since the data was made last. */
+  /** Refused since the parts were made last. */
   readonly #touched = new Set<number>();
-  /** Of the data that was made last: which planned route is at which place. */
+  /** Of the parts that were made last: which planned route is at which place. */
   #places: readonly number[] = [];
   #listeners: readonly ListenerData[];
+  readonly #upstreams: Map<string, Data>;
   readonly #bad = new Set<unknown>();
 
-  constructor(planned: readonly PlannedRoute[], base: Data & { readonly listeners: readonly ListenerData[] }) {
+  constructor(planned: readonly PlannedRoute[], memory: Memory, frame: DraftFrame) {
     this.#planned = planned;
-    this.#base = base;
-    this.#listeners = base.listeners;
-    this.#routes = planned.map(writeRoute);
+    this.#memory = memory;
+    this.#frame = frame;
+    this.#listeners = frame.listeners;
+    this.#upstreams = new Map(Object.entries(frame.upstreams));
+    this.#routes = planned.map((one) => writtenOnce(one, memory));
     for (const [index, route] of this.#routes.entries()) {
-      const odd = unwritableKeys(route, [])[0];
+      const odd = route && memory.keep(route, 'unwritable', [], () => unwritableKeys(route, [])[0]);
       if (odd !== undefined) this.#refuse(index, { policyKey: undefined, message: `${odd} is not possible as a key` });
     }
   }
@@ -129,16 +143,16 @@ class Draft {
     return [...this.#refused.values()];
   }
 
-  data(isolated: readonly Data[]): DraftData {
+  parts(): CheckedParts {
     const kept = [...this.#routes.entries()].filter((entry): entry is [number, Data] => entry[1] !== undefined);
     this.#places = kept.map(([index]) => index);
     this.#touched.clear();
-    const routes = [...kept.map(([, route]) => route), ...isolated];
+    const routes = [...kept.map(([, route]) => route), ...this.#frame.isolated];
     this.#listeners = this.#listeners.map((listener) => withoutBad(listener, this.#bad));
     return {
-      ...this.#base,
-      listeners: this.#listeners,
-      routes: routes.length > 0 ? routes : [{ name: 'none', match: { path: '/*' }, ...NOT_FOUND }],
+      base: { ...this.#frame.base, listeners: this.#listeners },
+      upstreams: [...this.#upstreams].map(([name, data]) => [name, checkUpstream(name, data, this.#memory)] as const),
+      routes: (routes.length > 0 ? routes : [NOTHING]).map((route) => checkRoute(route, this.#memory)),
     };
   }
 
@@ -166,15 +180,16 @@ class Draft {
     if (this.#refused.has(index)) this.#routes[index] = undefined;
     else {
       this.#refused.set(index, { planned, ...found });
-      this.#routes[index] = withheldRoute({ name: planned.name, match: plainest(planned) });
+      this.#routes[index] = this.#memory.keep(planned, 'withheld', [], () =>
+        withheldRoute({ name: planned.name, match: plainest(planned) }),
+      );
     }
     return true;
   }
 
   #withoutTargets(name: string): boolean {
-    const upstreams = this.#base.upstreams as Data;
-    if (sizeOf(upstreams[name]) === 1) return false;
-    upstreams[name] = { targets: [] };
+    if (sizeOf(this.#upstreams.get(name)) === 1) return false;
+    this.#upstreams.set(name, { targets: [] });
     return true;
   }
 
@@ -195,25 +210,6 @@ function withoutBad(listener: ListenerData, bad: ReadonlySet<unknown>): Listener
 
 function sizeOf(value: unknown): number {
   return Object.keys(value ?? {}).length;
-}
-
-/** Compiles, with `weaker_than_defaults` filled in: what a policy may demand, the floors have decided. */
-function compileOnce(data: DraftData, now: number): readonly DataProblem[] {
-  const { config, problems } = compileProblems(data, now);
-  if (config === undefined) return problems;
-  let changed = false;
-  for (const [index, route] of config.routes.entries()) {
-    const weaker = weakerKeys(route, config.defaults);
-    const written = data.routes[index];
-    if (written === undefined || sameKeys(weaker, route)) continue;
-    written.weaker_than_defaults = weaker;
-    changed = true;
-  }
-  return changed ? compileProblems(data, now).problems : problems;
-}
-
-function sameKeys(weaker: readonly string[], { weaker_than_defaults: named }: Config['routes'][number]): boolean {
-  return weaker.length === named.length && weaker.every((key) => named.some((one) => one === key));
 }
 
 function sharedKeys(parameters: HoldfastParameters | undefined): Data {
@@ -287,12 +283,4 @@ function certificatesOf(here: readonly JudgedListener[]): readonly Data[] {
     key_file: inlineFile(key),
     ...(!names.has(undefined) && { names: [...names] }),
   }));
-}
-
-/** Texts in which a `${` stands for itself, as configuration files write it. */
-function escaped(value: unknown): unknown {
-  if (typeof value === 'string') return value.replaceAll('${', () => '$${');
-  if (Array.isArray(value)) return value.map(escaped);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, escaped(inner)]));
 }

@@ -1,10 +1,13 @@
 // The filters of a rule as keys of a route of the configuration.
 
 import { asText, everyPart, integer, type Json, mapping, texts } from './json.ts';
-import type { Backends } from './backends.ts';
+import type { ResolvedBackend } from './backends.ts';
 import type { Unresolved } from './certificates.ts';
-import type { AttachedRoute, Filter } from './objects.ts';
+import type { BackendReference, Filter } from './objects.ts';
 import { readBackend } from './read-route.ts';
+
+/** The backend that a reference of the route leads to. */
+export type Resolve = (reference: BackendReference) => ResolvedBackend | Unresolved;
 
 /** Keys of a route, and what was wrong. */
 export interface PlannedFilters {
@@ -24,8 +27,8 @@ type Planned =
 /**
  * NOT checked: which fields may be set, and values of names, statuses and origins (config/schema): such a rule does not compile.
  */
-export function planFilters(route: AttachedRoute, filters: readonly Filter[], backends: Backends): PlannedFilters {
-  const planned = filters.map((filter) => planFilter(route, filter, backends));
+export function planFilters(filters: readonly Filter[], resolve: Resolve): PlannedFilters {
+  const planned = filters.map((filter) => planFilter(filter, resolve));
   const found = planned.filter((one) => 'keys' in one);
   const keys: Record<string, unknown> = {};
   for (const one of found) {
@@ -49,12 +52,12 @@ export function planFilters(route: AttachedRoute, filters: readonly Filter[], ba
   };
 }
 
-function planFilter(route: AttachedRoute, { type, body }: Filter, backends: Backends): Planned {
+function planFilter({ type, body }: Filter, resolve: Resolve): Planned {
   if (type === 'RequestHeaderModifier') return { keys: { request_fields: planFields(body) } };
   if (type === 'ResponseHeaderModifier') return { keys: { response_fields: planFields(body) } };
   if (type === 'RequestRedirect') return planRedirect(body);
   if (type === 'URLRewrite') return planRewrite(body);
-  if (type === 'RequestMirror') return planMirror(route, body, backends);
+  if (type === 'RequestMirror') return planMirror(body, resolve);
   if (type === 'CORS') return planCors(body);
   return { unsupported: `A filter of type ${type === '' ? '(none)' : type} is not supported.` };
 }
@@ -102,8 +105,8 @@ function planPath(value: unknown): { readonly path?: string; readonly prefix?: s
   return { prefix: prefix.replace(/\/+$/, '') || '/' };
 }
 
-function planMirror(route: AttachedRoute, body: Json, backends: Backends): Planned {
-  const backend = backends.resolve(route, readBackend(mapping(body.backendRef) ?? {}));
+function planMirror(body: Json, resolve: Resolve): Planned {
+  const backend = resolve(readBackend(mapping(body.backendRef) ?? {}));
   const percent = mirrored(body);
   if (percent === undefined) return { unsupported: 'The share of the RequestMirror is not supported.' };
   // A copy for a backend that is not there is dropped; the request itself is not concerned.

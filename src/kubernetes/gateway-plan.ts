@@ -6,11 +6,13 @@ import type { BackendTlsPolicies } from './backend-tls.ts';
 import { withServicesFirst } from './calls.ts';
 import type { Unresolved } from './certificates.ts';
 import { configure, type Configured, type RefusedRoute } from './configuration.ts';
+import { type FairPlan, overShare, withinShares, withoutListeners } from './fair-plan.ts';
 import type { ClusterIndex } from './index.ts';
 import { judgeListeners, type JudgedListener } from './listeners.ts';
 import type { AttachedRoute, BackendTlsPolicy, GatewayObject, HoldfastPolicy } from './objects.ts';
 import type { ClassTerms } from './parameters.ts';
 import { type Plan, planRoutes, wholeRefusal } from './plan.ts';
+import type { PlannedRoute } from './route-plan.ts';
 import { nameOf, type Policies } from './policies.ts';
 import type { EffectivePolicy } from './state.ts';
 
@@ -46,45 +48,74 @@ export function refusalOf({ infrastructure, addresses }: GatewayObject): Unresol
 
 /** A Gateway that is refused has no configuration: what was there before stays, and nothing begins. */
 export function planGateway(gateway: GatewayObject, terms: ClassTerms, surroundings: Surroundings): GatewayPlan {
-  const { index, policies, backendTls, byParent, more, now } = surroundings;
-  const listeners = judgeListeners(index, gateway, now);
-  const attached = attachRoutes(index, listeners, byParent);
-  const backends = new Backends(index, backendTls);
-  const { floor, publicWithoutPolicy, parameters } = terms;
-  const written = planRoutes(attached, { gateway, policies, backends, floor, publicWithoutPolicy, more });
-  const plan = { ...written, routes: withServicesFirst(written.routes) };
+  const { index, policies, now } = surroundings;
+  const { memory } = index;
+  const { listeners, attached, plan, upstreams, tlsPolicies } = fairRound(gateway, terms, surroundings);
   const refused = refusalOf(gateway);
   const trouble = terms.trouble ?? refused?.message;
+  const { parameters } = terms;
   const configured =
     trouble === undefined
-      ? configure(listeners, plan.routes, { upstreams: backends.upstreams, parameters, now })
+      ? configure(listeners, plan.routes, { upstreams, parameters, now, memory })
       : { configuration: undefined, refused: [], problems: [trouble] };
   for (const one of configured.refused) noteRefusal(one, plan, policies);
   const refusals = new Map(configured.refused.map(({ planned, message }) => [planned, message]));
-  const effective = plan.routes.map((planned): EffectivePolicy => {
-    const { source, effective: held } = planned;
-    const refusal = held.refusal ?? refusals.get(planned);
-    const { kind, meta } = source.route;
-    return {
-      gateway: { namespace: gateway.meta.namespace, name: gateway.meta.name },
-      listener: planned.listener,
-      route: { kind, namespace: meta.namespace, name: meta.name },
-      rule: source.rule,
-      ruleName: source.route.rules[source.rule]?.name,
-      policies: held.policies.map(nameOf),
-      demand: refusal === undefined ? held.demand : undefined,
-      refusal,
-    };
+  const effective = plan.routes.map((planned) => {
+    const refusal = planned.effective.refusal ?? refusals.get(planned);
+    return memory.keep(planned, 'effective', [refusal], () => effectiveOf(gateway, planned, refusal));
   });
   const attachments = attached.map((one) => withFindings(one, plan));
+  return { gateway, listeners, attachments, findings: plan.findings, configured, effective, tlsPolicies };
+}
+
+interface Round extends FairPlan {
+  readonly listeners: readonly JudgedListener[];
+  readonly attached: readonly Attachment[];
+  readonly tlsPolicies: ReadonlySet<BackendTlsPolicy>;
+}
+
+/** Planned again without the namespaces that have no room for anything, until there is none more. */
+function fairRound(gateway: GatewayObject, terms: ClassTerms, surroundings: Surroundings): Round {
+  const out = new Set<string>();
+  for (;;) {
+    const round = planRound(gateway, terms, surroundings, out);
+    const more = round.out.filter((namespace) => !out.has(namespace));
+    if (more.length === 0) return round;
+    for (const namespace of more) out.add(namespace);
+  }
+}
+
+function planRound(
+  gateway: GatewayObject,
+  { floor, publicWithoutPolicy, parameters }: ClassTerms,
+  { index, policies, backendTls, byParent, more, now }: Surroundings,
+  out: ReadonlySet<string>,
+): Round {
+  const { memory } = index;
+  const listeners = withoutListeners(judgeListeners(index, gateway, now), out);
+  const attached = attachRoutes(index, listeners, byParent).map((one) => {
+    const { namespace } = one.route.meta;
+    return out.has(namespace) ? { ...one, taken: [], refused: overShare(namespace) } : one;
+  });
+  const backends = new Backends(index, backendTls);
+  const written = planRoutes(attached, { gateway, policies, backends, floor, publicWithoutPolicy, more, memory });
+  const plan = { ...written, routes: withServicesFirst(written.routes) };
+  const fair = withinShares(plan, backends.upstreams, { listeners, parameters, memory });
+  return { ...fair, listeners, attached, tlsPolicies: backends.tlsPolicies };
+}
+
+function effectiveOf({ meta }: GatewayObject, planned: PlannedRoute, refusal: string | undefined): EffectivePolicy {
+  const { source, effective, listener } = planned;
+  const { kind, meta: of, rules } = source.route;
   return {
-    gateway,
-    listeners,
-    attachments,
-    findings: plan.findings,
-    configured,
-    effective,
-    tlsPolicies: backends.tlsPolicies,
+    gateway: { namespace: meta.namespace, name: meta.name },
+    listener,
+    route: { kind, namespace: of.namespace, name: of.name },
+    rule: source.rule,
+    ruleName: rules[source.rule]?.name,
+    policies: effective.policies.map(nameOf),
+    demand: refusal === undefined ? effective.demand : undefined,
+    refusal,
   };
 }
 
@@ -101,13 +132,16 @@ function noteRefusal({ planned, policyKey, message }: RefusedRoute, { findings }
   const found = findings.get(source.route);
   if (found === undefined) return;
   if (policyKey === undefined) {
-    found.unsupported.set(source.rule, { reason: 'UnsupportedValue', message: `${message}.` });
+    const unsupported = new Map(found.unsupported);
+    unsupported.set(source.rule, { reason: 'UnsupportedValue', message: `${message}.` });
+    findings.set(source.route, { ...found, unsupported });
     return;
   }
   const text = `${policyKey} ${message}`;
   const key = policyKey.split('.')[1] ?? '';
   const author = effective.policies.findLast(({ demand }) => Object.hasOwn(demand, key)) ?? effective.policies.at(-1);
   if (author !== undefined) policies.note(author, { reason: 'Invalid', message: text });
-  found.withheld ??=
+  const withheld =
     author === undefined ? `The floor of the class: ${text}` : `HoldfastPolicy ${nameOf(author)}: ${text}`;
+  if (found.withheld === undefined) findings.set(source.route, { ...found, withheld });
 }

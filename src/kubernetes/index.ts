@@ -1,6 +1,7 @@
 // The objects of a cluster by name, and the questions that the translation asks of them.
 
 import type { AllowedNamespaces, AttachedRoute, Content, Meta, Selector, Service } from './objects.ts';
+import { Memory } from './memory.ts';
 import type { ClusterState } from './state.ts';
 
 interface Located {
@@ -20,6 +21,8 @@ export interface Crossing {
 /** Looks objects up; every question costs the same, however many objects there are. */
 export class ClusterIndex {
   readonly state: ClusterState;
+  /** For what is looked up to be taken apart once. */
+  readonly memory: Memory;
   readonly #services: ReadonlyMap<string, Service>;
   readonly #secrets: ReadonlyMap<string, Content>;
   readonly #configMaps: ReadonlyMap<string, Content>;
@@ -27,8 +30,9 @@ export class ClusterIndex {
   readonly #labels: ReadonlyMap<string, Readonly<Record<string, string>>>;
   readonly #grants: ReadonlyMap<string, ClusterState['referenceGrants']>;
 
-  constructor(state: ClusterState) {
+  constructor(state: ClusterState, memory = new Memory()) {
     this.state = state;
+    this.memory = memory;
     this.#services = byName(state.services);
     this.#secrets = byName(state.secrets);
     this.#configMaps = byName(state.configMaps);

@@ -37,17 +37,20 @@ export function classTerms(index: ClusterIndex, { parametersRef }: GatewayClass)
   }
   const parameters = index.state.parameters.find(({ meta }) => meta.namespace === namespace && meta.name === name);
   if (parameters === undefined) return failed(`HoldfastParameters ${namespace}/${name} does not exist.`);
+  const { memory } = index;
   const foreign = Object.keys(parameters.configuration).filter((key) => !SHARED_KEYS.some((one) => one === key));
   const problems = [
     ...foreign.map((key) => `spec.configuration.${key} is not taken here, expected one of ${SHARED_KEYS.join(', ')}.`),
-    ...demandProblems(parameters.floor).map((problem) => problem.replace(/^spec/, 'spec.floor')),
+    ...memory
+      .keep(parameters.floor, 'problems', [], () => demandProblems(parameters.floor))
+      .map((problem) => problem.replace(/^spec/, 'spec.floor')),
   ];
   const filled = withFiles(index, parameters);
   if ('problems' in filled) problems.push(...filled.problems);
   if (problems.length > 0 || 'problems' in filled) return failed(problems.join('\n'));
   return {
     parameters: { ...parameters, configuration: filled.configuration },
-    floor: { ...FLOOR, ...parameters.floor },
+    floor: memory.keep(parameters, 'floor', [], () => ({ ...FLOOR, ...parameters.floor })),
     publicWithoutPolicy: parameters.withoutPolicy === 'public',
     trouble: undefined,
   };

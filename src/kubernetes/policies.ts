@@ -18,6 +18,23 @@ export interface Effective {
   readonly refusal: string | undefined;
 }
 
+/** What counts for a rule of a route on a listener, before it is joined. */
+export interface Chain {
+  readonly policies: readonly HoldfastPolicy[];
+  readonly refusal: string | undefined;
+}
+
+/** What was found about a policy where it is in use. */
+export interface PolicyNote {
+  readonly policy: HoldfastPolicy;
+  readonly finding: Unresolved;
+}
+
+interface JoinedChain {
+  readonly effective: Effective;
+  readonly note: PolicyNote | undefined;
+}
+
 const INGRESS_GROUP = 'networking.k8s.io';
 const TARGETS: ReadonlyMap<string, readonly string[]> = new Map([
   [GATEWAY_GROUP, ['Gateway', 'ListenerSet', 'HTTPRoute', 'GRPCRoute']],
@@ -46,6 +63,7 @@ export class Policies {
   /** Names of the listeners of ListenerSets. */
   readonly #ofSets: ReadonlyMap<string, readonly string[]>;
   readonly #invalid = new Map<HoldfastPolicy, string>();
+  readonly #above = new Map<JudgedListener, Chain>();
   readonly #found = new Map<HoldfastPolicy, Unresolved>();
 
   constructor(index: ClusterIndex) {
@@ -61,13 +79,18 @@ export class Policies {
       ({ meta }) => meta.namespace,
     );
     for (const policy of all) {
-      const problems = policy.targetRefs === undefined ? ['targetRefs cannot be read.'] : demandProblems(policy.demand);
+      const problems =
+        policy.targetRefs === undefined
+          ? ['targetRefs cannot be read.']
+          : index.memory.keep(policy.demand, 'problems', [], () => demandProblems(policy.demand));
       if (problems.length > 0) this.#invalid.set(policy, problems.join('\n'));
       for (const { group, kind, name, sectionName } of policy.targetRefs ?? []) {
         if (!TARGETS.get(group)?.includes(kind)) continue;
         const whole: Part = { kind, namespace: policy.meta.namespace, name, section: undefined };
         const key = partKey({ ...whole, section: sectionName });
-        this.#byPart.set(key, [...(this.#byPart.get(key) ?? []), policy]);
+        const known = this.#byPart.get(key);
+        if (known === undefined) this.#byPart.set(key, [policy]);
+        else known.push(policy);
         if (sectionName === undefined) continue;
         const sections = this.#sections.get(partKey(whole)) ?? new Set<string>();
         this.#sections.set(partKey(whole), sections.add(sectionName));
@@ -97,12 +120,8 @@ export class Policies {
     return invalid === undefined ? this.#found.get(policy) : { reason: 'Invalid', message: invalid };
   }
 
-  /**
-   * What is demanded of requests for a rule of a route on a listener: the join of the class's floor and of all policies of the
-   * Gateway, the listener, the route and the rule. Whatever cannot be said of them refuses the route.
-   */
-  effective(
-    floor: WrittenDemand,
+  /** The policies of the Gateway, the listener, the route and the rule, or why nothing can be said of them. */
+  chain(
     gateway: GatewayObject,
     listener: JudgedListener,
     {
@@ -110,35 +129,16 @@ export class Policies {
       rule,
       more,
     }: { readonly route: AttachedRoute; readonly rule: string | undefined; readonly more: readonly HoldfastPolicy[] },
-  ): Effective {
-    const above = this.#chainOf(gateway, listener);
+  ): Chain {
+    const above = this.#above.get(listener) ?? this.#chainOf(gateway, listener);
+    this.#above.set(listener, above);
     const own = this.#chainOfRoute(route, rule, more);
     const policies = [...new Set([...above.policies, ...own.policies])];
-    const refuse = (refusal: string): Effective => ({ demand: undefined, policies, refusal });
-    const absent = above.absent ?? own.absent;
-    if (absent !== undefined) return refuse(absent);
+    const absent = above.refusal ?? own.refusal;
+    if (absent !== undefined) return { policies, refusal: absent };
     const aimless = [route.meta.namespace, gateway.meta.namespace].flatMap((one) => this.#aimless.get(one) ?? []);
     const broken = [...aimless, ...policies].find((policy) => this.#invalid.has(policy));
-    if (broken !== undefined) return refuse(`HoldfastPolicy ${nameOf(broken)} is not valid.`);
-    let demand = floor;
-    for (const policy of policies) {
-      const isOperators = policy.meta.namespace === gateway.meta.namespace;
-      const odd = isOperators ? undefined : newField(policy.demand, demand);
-      if (odd !== undefined) {
-        const text = `spec.forward names ${odd}, which clients of other routes may use: expected X-Auth-Subject or another field of the defaults, or one that forward.identity or forward.remove of a policy of the Gateway names.`;
-        this.note(policy, { reason: 'Invalid', message: text });
-        return refuse(`HoldfastPolicy ${nameOf(policy)}: ${text}`);
-      }
-      const joined = joinDemands(isOperators ? demand : withDefaults(demand, policy.demand), policy.demand);
-      if ('irreconcilable' in joined) {
-        const { key, message } = joined.irreconcilable;
-        const text = `spec.${key} ${message}: it cannot be met together with the policies above it.`;
-        this.note(policy, { reason: 'Conflicted', message: text });
-        return refuse(`HoldfastPolicy ${nameOf(policy)}: ${text}`);
-      }
-      demand = joined.demand;
-    }
-    return { demand, policies, refusal: undefined };
+    return { policies, refusal: broken && `HoldfastPolicy ${nameOf(broken)} is not valid.` };
   }
 
   #chainOf(gateway: GatewayObject, { owner, spec }: JudgedListener): Chain {
@@ -159,7 +159,7 @@ export class Policies {
     ][0];
     return {
       policies,
-      absent: absent && `A policy of the Gateway or ListenerSet names a listener that is not there: ${absent}.`,
+      refusal: absent && `A policy of the Gateway or ListenerSet names a listener that is not there: ${absent}.`,
     };
   }
 
@@ -172,13 +172,41 @@ export class Policies {
       ...(rule === undefined ? [] : this.attachedTo({ ...whole, section: rule })),
       ...more,
     ];
-    return { policies, absent: absent && `A policy of the route names a rule that is not there: ${absent}.` };
+    return { policies, refusal: absent && `A policy of the route names a rule that is not there: ${absent}.` };
   }
 }
 
-interface Chain {
-  readonly policies: readonly HoldfastPolicy[];
-  readonly absent: string | undefined;
+/**
+ * The join of the class's floor and of all policies of a chain. Whatever cannot be said of them refuses the route.
+ * @param operators namespace of the Gateway, whose policies may do more
+ */
+export function joinChain(floor: WrittenDemand, { policies, refusal }: Chain, operators: string): JoinedChain {
+  const refuse = (text: string, note?: JoinedChain['note']): JoinedChain => ({
+    effective: { demand: undefined, policies, refusal: text },
+    note,
+  });
+  if (refusal !== undefined) return refuse(refusal);
+  let demand = floor;
+  for (const policy of policies) {
+    const isOperators = policy.meta.namespace === operators;
+    const odd = isOperators ? undefined : newField(policy.demand, demand);
+    if (odd !== undefined) {
+      const message = `spec.forward names ${odd}, which clients of other routes may use: expected X-Auth-Subject or another field of the defaults, or one that forward.identity or forward.remove of a policy of the Gateway names.`;
+      return refuse(`HoldfastPolicy ${nameOf(policy)}: ${message}`, {
+        policy,
+        finding: { reason: 'Invalid', message },
+      });
+    }
+    const joined = joinDemands(isOperators ? demand : withDefaults(demand, policy.demand), policy.demand);
+    if ('irreconcilable' in joined) {
+      const { key, message: why } = joined.irreconcilable;
+      const message = `spec.${key} ${why}: it cannot be met together with the policies above it.`;
+      const finding = { reason: 'Conflicted', message };
+      return refuse(`HoldfastPolicy ${nameOf(policy)}: ${message}`, { policy, finding });
+    }
+    demand = joined.demand;
+  }
+  return { effective: { demand, policies, refusal: undefined }, note: undefined };
 }
 
 export function nameOf({ meta }: HoldfastPolicy): string {

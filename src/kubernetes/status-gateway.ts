@@ -2,7 +2,7 @@
 
 import type { Attachment } from './attach.ts';
 import { condition } from './condition.ts';
-import { type JudgedListener, listenerId } from './listeners.ts';
+import type { JudgedListener } from './listeners.ts';
 import type { GatewayClass, GatewayObject, ListenerSet } from './objects.ts';
 import { GATEWAY_GROUP } from './read-common.ts';
 import type { ObjectStatus, RunningDataPlane } from './state.ts';
@@ -126,8 +126,7 @@ function programmedGateway({ meta, addresses }: GatewayObject, facts: GatewayFac
 
 /** Routes count as attached where they are accepted, whether or not the listener serves. */
 function listenerStatus(listener: JudgedListener, attachments: readonly Attachment[]) {
-  const id = listenerId(listener);
-  const attached = attachments.filter(({ taken }) => taken.some((one) => listenerId(one.listener) === id));
+  const attached = attachments.filter(({ taken }) => taken.some((one) => one.listener === listener));
   return {
     name: listener.spec.name,
     supportedKinds: listener.kinds.map((kind) => ({ group: GATEWAY_GROUP, kind })),

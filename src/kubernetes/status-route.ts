@@ -4,9 +4,10 @@ import type { Attachment } from './attach.ts';
 import type { BackendTlsPolicies } from './backend-tls.ts';
 import { condition } from './condition.ts';
 import type { AttachedRoute, BackendTlsPolicy, HoldfastPolicy } from './objects.ts';
-import { type RouteFindings, wholeRefusal } from './plan.ts';
+import { wholeRefusal } from './plan.ts';
 import { nameOf, type Policies } from './policies.ts';
 import { GATEWAY_GROUP, HOLDFAST_GROUP } from './read-common.ts';
+import type { RouteFindings } from './route-plan.ts';
 import type { EffectivePolicy, Name, ObjectStatus, StatusCondition } from './state.ts';
 
 /** Entries of a status that is told of at most so many Gateways: the API takes no more. */

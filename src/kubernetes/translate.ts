@@ -7,6 +7,7 @@ import { ClusterIndex, compareTexts, inPrecedence, nameKey } from './index.ts';
 import { annotatedPolicies, ingressParts, ingressStatus, isOfIngress } from './ingress.ts';
 import { attachedSets, servingPorts, targetPort } from './listeners.ts';
 import type { AttachedRoute, GatewayObject, ListenerSet } from './objects.ts';
+import { Memory } from './memory.ts';
 import { type ClassTerms, classTerms } from './parameters.ts';
 import { Policies } from './policies.ts';
 import { HOLDFAST_GROUP } from './read-common.ts';
@@ -26,15 +27,19 @@ import { backendTlsStatus, policyStatus, routeStatus } from './status-route.ts';
 /**
  * Translates everything that Gateways of our classes serve. The result depends on the arguments alone, and not on the order of
  * objects. Where something cannot be had as it is written, requests for it are refused, and the status of the object says why.
+ * @param memory of the translations before: it saves what did not change, and changes nothing about the result
  * NOT checked: whether anything that runs has taken the configurations.
  */
-export function translate(state: ClusterState, settings: Settings): Translation {
+export function translate(state: ClusterState, settings: Settings, memory = new Memory()): Translation {
   const ingress = ingressParts(new ClusterIndex(state), settings.controllerName);
-  const index = new ClusterIndex({
-    ...state,
-    routes: [...state.routes, ...ingress.routes],
-    listenerSets: [...state.listenerSets, ...ingress.listenerSets],
-  });
+  const index = new ClusterIndex(
+    {
+      ...state,
+      routes: [...state.routes, ...ingress.routes],
+      listenerSets: [...state.listenerSets, ...ingress.listenerSets],
+    },
+    memory,
+  );
   const byName = new Map(state.policies.map((one) => [nameKey(one.meta.namespace, one.meta.name), one]));
   const classes = new Map(
     state.gatewayClasses
@@ -62,7 +67,7 @@ export function translate(state: ClusterState, settings: Settings): Translation 
     statuses: inOrder([
       ...[...classes.values()].map(({ object, terms }) => classStatus(object, terms.trouble)),
       ...all.flatMap((plan) => statusesOfGateway(plan, index)),
-      ...routeStatuses(state.routes, all, settings.controllerName),
+      ...routeStatuses(state.routes, all, settings.controllerName, memory),
       ...ingressStatuses(ingress.routes, all, state),
       ...policyStatuses(all, shared),
     ]),
@@ -127,6 +132,7 @@ function routeStatuses(
   routes: readonly AttachedRoute[],
   plans: readonly GatewayPlan[],
   controllerName: string,
+  memory: Memory,
 ): readonly ObjectStatus[] {
   const parents = plans.flatMap(({ attachments, findings }) =>
     attachments.map((attachment) => ({ attachment, findings: findings.get(attachment.route) })),
@@ -134,7 +140,19 @@ function routeStatuses(
   const byRoute = Map.groupBy(parents, ({ attachment }) => attachment.route);
   return routes
     .filter((route) => byRoute.has(route) || route.reporters.includes(controllerName))
-    .map((route) => routeStatus(route, byRoute.get(route) ?? [], controllerName));
+    .map((route) => routeStatusOnce(route, byRoute.get(route) ?? [], controllerName, memory));
+}
+
+type Parents = Parameters<typeof routeStatus>[1];
+
+function routeStatusOnce(route: AttachedRoute, parents: Parents, controllerName: string, memory: Memory): ObjectStatus {
+  const inputs = parents.flatMap(({ attachment: { parentRef, refused }, findings }) => [
+    parentRef,
+    refused?.reason,
+    refused?.message,
+    findings,
+  ]);
+  return memory.keep(route, 'status', [controllerName, ...inputs], () => routeStatus(route, parents, controllerName));
 }
 
 /** One for each Ingress, with the addresses of the Gateways that take one of its hosts. */
@@ -143,11 +161,13 @@ function ingressStatuses(
   plans: readonly GatewayPlan[],
   { running }: ClusterState,
 ): readonly ObjectStatus[] {
+  const served = plans.map((plan) => ({
+    plan,
+    taken: new Set(plan.attachments.filter(({ taken }) => taken.length > 0).map(({ route }) => route)),
+  }));
   return [...Map.groupBy(routes, ({ meta }) => meta).values()].flatMap((own) => {
     const [first] = own;
-    const serving = plans.filter(({ attachments }) =>
-      attachments.some(({ route, taken }) => taken.length > 0 && own.includes(route)),
-    );
+    const serving = served.filter(({ taken }) => own.some((route) => taken.has(route))).map(({ plan }) => plan);
     const planes = serving.flatMap(({ gateway }) => runningOf(running, gateway) ?? []);
     return first === undefined ? [] : [ingressStatus(first, planes)];
   });
@@ -183,12 +203,12 @@ function policyStatuses(plans: readonly GatewayPlan[], shared: Shared): readonly
     if (gateways.length === 0 && !policy.reporters.includes(controllerName)) return [];
     return [backendTlsStatus(policy, gateways, { policies: backendTls, controllerName })];
   });
-  const ours = state.policies.map((policy) =>
-    policyStatus(policy, byPolicy.get(nameKey(policy.meta.namespace, policy.meta.name)) ?? [], {
-      policies,
-      controllerName,
-    }),
-  );
+  const ours = state.policies.map((policy) => {
+    const held = byPolicy.get(nameKey(policy.meta.namespace, policy.meta.name)) ?? [];
+    const finding = policies.findingOn(policy);
+    const inputs = [controllerName, finding?.reason, finding?.message, ...held];
+    return index.memory.keep(policy, 'status', inputs, () => policyStatus(policy, held, { policies, controllerName }));
+  });
   return [...tls, ...ours];
 }
 
@@ -202,6 +222,9 @@ function policyEvents(state: ClusterState, policies: Policies): readonly ObjectE
 }
 
 function inOrder(statuses: readonly ObjectStatus[]): readonly ObjectStatus[] {
-  const key = ({ kind, namespace, name }: ObjectStatus) => `${kind} ${nameKey(namespace, name)}`;
-  return statuses.toSorted((a, b) => compareTexts(key(a), key(b)));
+  const keyed = statuses.map((status) => {
+    const { kind, namespace, name } = status;
+    return { key: `${kind} ${nameKey(namespace, name)}`, status };
+  });
+  return keyed.toSorted((a, b) => compareTexts(a.key, b.key)).map(({ status }) => status);
 }

@@ -74,11 +74,12 @@ export class Crew {
   }
 
   /**
-   * Puts a policy to work in every worker, by what changes in the one that is in force; `start` gives it to replacements already. A worker that does not take it is replaced, so
-   * that no two policies are in force.
+   * Puts a policy to work in every worker, by what changes in the one that is in force; `start` gives it to replacements already. A
+   * worker that does not take it is replaced, so that no two policies are in force.
    */
-  async adopt({ policy: _, ...inForce }: PolicyInForce, change: PolicyChange): Promise<void> {
-    await Promise.all(this.#members.map((member) => member.adopt({ ...inForce, change })));
+  async adopt({ epoch, keys, shorterMemories, binds }: PolicyInForce, change: PolicyChange): Promise<void> {
+    const order = { epoch, keys, shorterMemories, binds, change };
+    await Promise.all(this.#members.map((member) => member.adopt(order)));
   }
 
   /**
