@@ -2,6 +2,7 @@
 
 import { compilePolicy } from '../config/compile/compile.ts';
 import { contentOf } from '../config/content.ts';
+import type { Kept } from '../config/kept.ts';
 import type { ConfigPath, Position } from '../config/problem.ts';
 import type { NamedFile, ReadPolicy } from '../config/read/read.ts';
 import { FILE_KEYS } from '../config/schema/marked-keys.ts';
@@ -20,9 +21,13 @@ export interface CheckedParts {
 
 /**
  * What is wrong with configuration data, at the place in it. Keys that name files have the content of them.
+ * @param kept of the configurations of the same Gateway before
  * NOT checked: whether addresses can be bound, and issuers and backends be reached.
  */
-export function compileProblems({ base, upstreams, routes }: CheckedParts, now: number): readonly DataProblem[] {
+export function compileProblems(
+  { base, upstreams, routes }: CheckedParts,
+  { now, kept }: { readonly now: number; readonly kept: Kept },
+): readonly DataProblem[] {
   const shared = checkBase(base);
   const problems = [
     ...shared.problems,
@@ -41,7 +46,7 @@ export function compileProblems({ base, upstreams, routes }: CheckedParts, now: 
     routes: routes.map((part) => part.data),
   };
   const places: ConfigPath[] = [];
-  const compiled = compilePolicy(readData(data, config, places), now);
+  const compiled = compilePolicy({ ...readData(data, config, places), kept }, now);
   if ('policy' in compiled) return [];
   return compiled.problems.map(({ line, message }) => ({ path: places[line] ?? [], message }));
 }

@@ -1,6 +1,7 @@
 // The configuration of one data plane, compiled before it is handed out.
 
 import type { ConfigPath } from '../config/problem.ts';
+import type { Kept } from '../config/kept.ts';
 import { checkRoute, checkUpstream, type Data, type DataProblem } from './checked-parts.ts';
 import { type CheckedParts, compileProblems } from './compile-check.ts';
 import { hostPattern } from './hostname.ts';
@@ -34,6 +35,7 @@ export interface ConfigurationTerms {
   /** Seconds since the epoch. */
   readonly now: number;
   readonly memory: Memory;
+  readonly kept: Kept;
 }
 
 /** Operators' ports: probes come from outside of the pod, the rest stays inside. */
@@ -68,7 +70,7 @@ export function configure(
   planned: readonly PlannedRoute[],
   terms: ConfigurationTerms,
 ): Configured {
-  const { upstreams, parameters, now, memory } = terms;
+  const { upstreams, parameters, now, memory, kept } = terms;
   const ports = servingPorts(listeners);
   const draft = new Draft(planned, memory, {
     base: { version: 1, telemetry: TELEMETRY, ...sharedKeys(parameters) },
@@ -79,7 +81,7 @@ export function configure(
   let problems: readonly DataProblem[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     const parts = draft.parts();
-    problems = compileProblems(parts, now);
+    problems = compileProblems(parts, { now, kept });
     if (problems.length === 0) {
       return { configuration: written(parts, memory), refused: draft.refused, problems: [] };
     }

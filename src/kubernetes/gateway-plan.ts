@@ -1,5 +1,6 @@
 // One Gateway, from its objects to its configuration and everything that statuses say of it.
 
+import { Kept } from '../config/kept.ts';
 import { type Attachment, attachRoutes } from './attach.ts';
 import { Backends } from './backends.ts';
 import type { BackendTlsPolicies } from './backend-tls.ts';
@@ -54,9 +55,10 @@ export function planGateway(gateway: GatewayObject, terms: ClassTerms, surroundi
   const refused = refusalOf(gateway);
   const trouble = terms.trouble ?? refused?.message;
   const { parameters } = terms;
+  const kept = memory.keep(gateway, 'compiled', [], () => new Kept());
   const configured =
     trouble === undefined
-      ? configure(listeners, plan.routes, { upstreams, parameters, now, memory })
+      ? configure(listeners, plan.routes, { upstreams, parameters, now, memory, kept })
       : { configuration: undefined, refused: [], problems: [trouble] };
   for (const one of configured.refused) noteRefusal(one, plan, policies);
   const refusals = new Map(configured.refused.map(({ planned, message }) => [planned, message]));

@@ -62,7 +62,7 @@ const SHARED = manifests(sharedGateway(), GATEWAY_SECRET);
 const world = (...objects: readonly Loose[]) =>
   translate(clusterOf([...SHARED, ...objects]), { controllerName: CONTROLLER, now: NOW });
 const routesOf = ({ dataPlanes }: ReturnType<typeof world>): Loose[] =>
-  (dataPlanes[0]?.configuration as Loose).routes.filter(({ name }: Loose) => !/^none\b/.test(name));
+  (dataPlanes[0]?.configuration as Loose)?.routes.filter(({ name }: Loose) => !/^none\b/.test(name));
 const accepted = (result: ReturnType<typeof world>, namespace: string) =>
   result.statuses
     .filter((one) => one.kind === 'HTTPRoute' && one.namespace === namespace)
