@@ -206,4 +206,20 @@ describe('what is kept over reloads', () => {
     for (const kept of [undefined, new Kept()])
       assert.match(JSON.stringify(outcome(loadDocument(text, 'secret a/b', kept))), /nested too deeply/);
   });
+
+  test('a key that is repeated is refused as in a file, whichever value stands last and however it is spelled', () => {
+    const text = JSON.stringify(initial());
+    const open = (written: string) => text.replace('"require":"dpop"', written);
+    for (const written of [
+      '"require":"dpop","require":"public"',
+      '"require":"public","require":"dpop"',
+      '"require":"dpop","r\\u0065quire":"public"',
+    ]) {
+      assert.notEqual(open(written), text);
+      for (const kept of [undefined, new Kept()])
+        assert.match(JSON.stringify(outcome(loadDocument(open(written), 'secret a/b', kept))), /is written twice/);
+    }
+    const spaced = JSON.stringify(initial(), undefined, 2);
+    assert.ok('policy' in loadDocument(spaced, 'secret a/b'), 'spaces are no fault');
+  });
 });

@@ -23,6 +23,7 @@ import { readAskedOrigin } from '../../src/edge/intake/origin.ts';
 import { readProxyHeader } from '../../src/http/proxy-header.ts';
 import { readUpgrade } from '../../src/edge/transaction/upgrade.ts';
 import { compileManagedFields } from '../../src/policy/managed-fields.ts';
+import { readDocumentSource } from '../../src/config/read/document.ts';
 import { readSource } from '../../src/config/read/source.ts';
 import { NonceKeys } from '../../src/proof/nonce.ts';
 import { readProofKey } from '../../src/jose/jwk.ts';
@@ -373,6 +374,18 @@ export const READERS: Readonly<Record<string, Reader>> = {
     read: (text) => readSource('holdfast.yaml', text, { A: 'a' }),
     trusted: true,
     samples: ['version: 1\nroutes:\n  - { name: "a" }\n', 'a: ${A:-b}\n', 'a: &x [*x]', '- ', '{', 'a: "'],
+  },
+  readDocumentSource: {
+    read: (text) => readDocumentSource('holdfast.json', text),
+    trusted: true,
+    samples: [
+      '{"version":1,"routes":[{"name":"a"}]}',
+      '{"a":"${A:-b}"}',
+      '{"a":1,"a":2}',
+      '{"__proto__":{}}',
+      '{',
+      '[',
+    ],
   },
   readCommandLine: {
     read: (text) => readCommandLine(text.split(' ')),

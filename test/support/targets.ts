@@ -35,6 +35,8 @@ export class TestTarget {
 
   async start(port = this.port): Promise<void> {
     const server = this.#tls === undefined ? createServer() : createTlsServer(this.#tls);
+    // Connections that a slow machine leaves idle stay.
+    server.keepAliveTimeout = 60_000;
     server.on('request', (incoming: IncomingMessage, response: ServerResponse) => this.#take(incoming, response));
     server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket);

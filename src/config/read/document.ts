@@ -9,7 +9,7 @@ import { readSource, type Source, substitute } from './source.ts';
 const ENV = {};
 
 /**
- * As readSource, of a document that is all there is; what is no JSON is read as YAML. Problems have their place in the document as it is laid out
+ * As readSource, of a document that is all there is; what is not JSON without spaces is read as YAML. Problems have their place in the document as it is laid out
  * in lines.
  * @param kept what did not change since the last document of this name is the object that it was
  */
@@ -31,11 +31,16 @@ export function readDocumentSource(file: string, text: string, kept = new Kept()
   };
 }
 
+/**
+ * What the text says if it is JSON as JavaScript writes it, which is how the controller does. Of a key that is repeated JSON.parse
+ * would take the last value and say nothing: in any other form the reader of YAML reads it, and says what is wrong with it.
+ */
 function parse(text: string): unknown {
   try {
-    return JSON.parse(text);
+    const data: unknown = JSON.parse(text);
+    return JSON.stringify(data) === text.trimEnd() ? data : undefined;
   } catch {
-    return undefined; // the reader of YAML says what is wrong with it
+    return undefined;
   }
 }
 

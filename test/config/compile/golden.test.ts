@@ -49,7 +49,7 @@ function summary(policy: Policy): string {
 /** One line for each key; what is undefined is left out. */
 function keys(item: object): readonly string[] {
   const given = Object.entries(item).filter(([, value]) => value !== undefined);
-  return given.map(([key, value]) => `  ${key}: ${JSON.stringify(value)}`);
+  return given.map(([key, value]) => `  ${key}: ${JSON.stringify(value instanceof Set ? [...value] : value)}`);
 }
 
 function brief({ demand, shadow, upstream, split, mirrors, forward, ...rest }: Route): { readonly name: string } {
