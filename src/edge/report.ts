@@ -39,6 +39,9 @@ export interface Ended {
 export function lineOf(ended: Ended): RequestLine {
   const { arrival, correlation, facts, permit, ending } = ended;
   const { transaction, connection } = arrival;
+  const { remoteAddress } = connection;
+  // Rates, log and traces mean the same client: whom a trusted peer states.
+  const clientAddress = facts === undefined ? remoteAddress : facts.clientAddress;
   const permitted = permit?.facts;
   return {
     requestId: correlation.requestId,
@@ -57,7 +60,8 @@ export function lineOf(ended: Ended): RequestLine {
     rejection: ending.rejection,
     shadow: ended.shadowed,
     seconds: (ended.to - ended.from) / 1000,
-    client: connection.remoteAddress,
+    client: clientAddress,
+    peer: clientAddress === remoteAddress ? undefined : remoteAddress,
     tokenClient: ended.log.client === undefined ? undefined : tokenClientOf(permit),
     sent: ending.sent,
     tunnel: ending.tunnel,

@@ -54,6 +54,8 @@ export interface RequestLine {
   readonly seconds: number;
   /** IP address of the client; undefined on unix sockets. */
   readonly client: string | undefined;
+  /** That of the connection, where a trusted peer stated another one for the client. */
+  readonly peer?: string | undefined;
   /** Of the access token of a permitted request, where the log has it; undefined: not asked for, or not known. */
   readonly tokenClient?: { readonly issuer: string; readonly id: string } | undefined;
   /** Bytes of the answer's body, or to the client through its tunnel. */
@@ -212,6 +214,7 @@ function requestFields(line: RequestLine) {
     shadow: line.shadow === undefined ? undefined : rejectionFields(line.shadow),
     duration_ms: Math.round(line.seconds * 1e6) / 1e3,
     client: line.client,
+    peer: line.peer,
     sent_bytes: line.sent,
     received_bytes: line.tunnel?.received,
     tunnel_end: line.tunnel?.end,

@@ -50,6 +50,21 @@ test('a trusted peer says by which origin the client called, and htu is held aga
   assert.equal((await dpop(gateway, 'GET', '/dpop/1', contradicting)).reason, 'request_malformed');
 });
 
+test('the log names the client as a trusted peer states it, and that peer; what a stranger states is not believed', async (t) => {
+  const fields = [['X-Forwarded-For', '192.0.2.66, 198.51.100.7']] as const;
+  const logged = async (listener: string) => {
+    const gateway = await startTestGateway(t, { listener, routes: ROUTES });
+    await gateway.request('GET', '/open/1', { fields });
+    assert.equal((await gateway.request('GET', '/dpop/1', { fields })).reason, 'credentials_missing');
+    const lines = [await gateway.logged({ route: 'open' }), await gateway.logged({ reason: 'credentials_missing' })];
+    return lines.map(({ client, peer }) => ({ client, peer }));
+  };
+  const stated = { client: '198.51.100.7', peer: '127.0.0.1' };
+  assert.deepEqual(await logged(TRUSTED), [stated, stated]);
+  const own = { client: '127.0.0.1', peer: undefined };
+  assert.deepEqual(await logged(STRANGER), [own, own]);
+});
+
 test('a client behind a balancer that passes Forwarded on does not choose its origin by it, nor the address that goes on', async (t) => {
   const client = [
     ['Forwarded', 'for=203.0.113.66;host=b.example.org;proto=https'],
