@@ -15,7 +15,7 @@ export function sessionsWait(): boolean {
 /**
  * A session of node:http2 and what Node holds of it. Node 26 ends the process when a session is collected while one of its streams
  * still holds field lines (`current_nghttp2_memory_ == 0`), as a stream does whose last HEADERS had not come as a whole; and it
- * leaves destroyed streams to the collector in any order, or until the next turn of its loop. Every peer can bring that about (decision 9101).
+ * leaves destroyed streams to the collector in any order, or until the next turn of its loop. Every peer can bring that about (decision 132).
  */
 export class LastingSession<Session extends Http2Session> {
   readonly session: Session;
