@@ -4,9 +4,11 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { ROOT } from '../../scripts/generate.ts';
 import { RESTART_KEYS } from '../../src/config/schema/marked-keys.ts';
+import { dataPlaneLabels } from '../../src/controller/names.ts';
 import { CASES, goldenFile, gatewayOf, only, readObjects } from './golden.ts';
-import { helm, lint, skip, template, templateText, withoutSecrets } from './helm.ts';
+import { helm, KUBERNETES, lint, skip, template, templateText, withoutSecrets } from './helm.ts';
 import { REFUSED } from './refused.ts';
 
 describe('the chart', { skip }, () => {
@@ -142,6 +144,53 @@ describe('the NetworkPolicy', { skip }, () => {
     assert.equal(openingsTo(8443, { networkPolicy: { telemetry: [] } }).length, 1);
   });
 });
+
+describe("the NetworkPolicies of the controller's chart", { skip }, () => {
+  const CONTROLLER = join(ROOT, 'helm/holdfast-controller');
+  const rendered = (values: object = {}) => {
+    const sets = Object.entries(values).map(
+      ([key, value]) => `--set-json=networkPolicy.${key}=${JSON.stringify(value)}`,
+    );
+    const { status, stdout, stderr } = helm('template', 'holdfast-controller', CONTROLLER, ...KUBERNETES, ...sets);
+    assert.equal(status, 0, stderr);
+    return readObjects(stdout).filter(({ kind }) => kind === 'NetworkPolicy');
+  };
+  const rules = (values: object = {}) =>
+    rendered(values).map(({ spec }) => (spec.ingress ?? []).map(({ ports, from }: Rule) => [ports[0]?.port, from]));
+
+  test('choose the pods of data planes by what the controller labels them with, and its own', () => {
+    const chosen = rendered().map(({ spec }) => Object.entries(spec.podSelector.matchLabels as Labels));
+    const [ofDataPlanes = [], ofController] = chosen;
+    const labels = dataPlaneLabels({ namespace: 'shop', name: 'open' }, 'a.example/b');
+    assert.ok(ofDataPlanes.length > 0 && ofDataPlanes.every(([key, value]) => labels[key] === value));
+    assert.deepEqual(ofController, [
+      ['app.kubernetes.io/name', 'holdfast-controller'],
+      ['app.kubernetes.io/instance', 'holdfast-controller'],
+    ]);
+  });
+
+  test('open listeners to all or to those that are named, and metrics never to every pod', () => {
+    const from = [{ podSelector: { matchLabels: { app: 'scraper' } } }];
+    assert.deepEqual(rules({ telemetry: from }), [
+      [
+        [10_001, undefined],
+        [9902, from],
+      ],
+      [[9902, from]],
+    ]);
+    assert.deepEqual(rules({ telemetry: [], clients: from }), [[[10_001, from]], []]);
+    const [, [, byDefault] = []] = rules()[0] ?? [];
+    assert.equal(byDefault.length, 1);
+    assert.deepEqual(rules({ enabled: false }), []);
+  });
+});
+
+/** What the tests look at. */
+type Labels = Readonly<Record<string, string>>;
+interface Rule {
+  readonly ports: readonly { readonly port: number }[];
+  readonly from?: unknown;
+}
 
 describe('the Secret of nonces', { skip }, () => {
   const secretsOf = (values: object) =>

@@ -13,7 +13,7 @@ import { findTool } from './tools.ts';
 export const CHART = join(import.meta.dirname, '../../helm/holdfast');
 const APPLICATION = join(import.meta.dirname, 'application');
 /** The version for which is rendered: without a cluster Helm has to be told. */
-const KUBERNETES = ['--kube-version', '1.34.0'];
+export const KUBERNETES = ['--kube-version', '1.34.0'];
 
 export const found = findTool('helm');
 /** For the `skip` of every test that needs Helm. */
