@@ -68,6 +68,8 @@ function withOauth4webapi(target: string, keySet: string): Serve {
   const keys = JSON.parse(readFileSync(keySet, 'utf8')) as oauth.JWKS;
   const cache: oauth.JWKSCacheInput = { jwks: keys, uat: Math.floor(Date.now() / 1000) };
   return (request, answer) => {
+    // As if they were fetched again, which it asks for after five minutes, and which is not measured.
+    cache.uat = Math.floor(Date.now() / 1000);
     const { authorization = '', dpop, host } = request.headers as Record<string, string>;
     const fields = { authorization, ...(dpop === undefined ? {} : { dpop }) };
     const asked = new Request(`https://${host}${request.url}`, { headers: fields });

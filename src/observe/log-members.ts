@@ -38,7 +38,10 @@ export const REQUEST_MEMBERS = {
   facts: member('object', 'Of a refusal: what differed, below.'),
   shadow: member('object', '`reason`, `stage` and `facts` of what the shadow of the route would have refused.'),
   duration_ms: member('number', 'From the last field line of the request to the end of the answer, milliseconds.'),
-  client: member('text', 'IP address of the client, as a trusted peer states it; absent on unix sockets where none does.'),
+  client: member(
+    'text',
+    'IP address of the client, as a trusted peer states it; absent on unix sockets where none does.',
+  ),
   peer: member('text', 'IP address of the trusted peer that stated another one for the client.'),
   sent_bytes: member('number', 'Of the body of the answer, or to the client through its tunnel.'),
   received_bytes: member('number', 'From the client through its tunnel.'),
