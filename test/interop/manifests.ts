@@ -14,6 +14,9 @@ import { DEPLOY } from './neighbours/rig.ts';
 
 const KINDS = { Gateway, HTTPRoute, ReferenceGrant, AuthorizationPolicy, DestinationRule } as const;
 
+/** Kinds of Kubernetes itself: its API server takes them in test/cluster/istio.cluster.ts. */
+const CORE: ReadonlySet<string> = new Set(['Role', 'RoleBinding']);
+
 interface Manifest {
   readonly kind: keyof typeof KINDS;
   readonly spec: Readonly<Record<string, unknown>>;
@@ -21,9 +24,10 @@ interface Manifest {
 
 function readManifests(folder: string): readonly Manifest[] {
   const files = readdirSync(join(DEPLOY, folder)).filter((file) => !file.endsWith('-values.yaml'));
-  return files.flatMap((file) =>
+  const all = files.flatMap((file) =>
     parseAllDocuments(readFileSync(join(DEPLOY, folder, file), 'utf8')).map((one) => one.toJS() as Manifest),
   );
+  return all.filter(({ kind }) => !CORE.has(kind));
 }
 
 /**
