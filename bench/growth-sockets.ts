@@ -3,7 +3,7 @@
 import type { Contender, Plan, Setting } from './contenders.ts';
 import { startGateway } from './gateway.ts';
 import { anonymousOf, openWave } from './idle.ts';
-import { fileOfLoad, measure, sendRaw, writeRequests } from './loading.ts';
+import { failuresOf, fileOfLoad, measure, observe, sendRaw, writeRequests } from './loading.ts';
 import { hasH2load, treeUsage } from './machine.ts';
 import type { Program } from './peers.ts';
 
@@ -14,13 +14,16 @@ export interface Curve {
   /** What is measured; the default is CPU µs. */
   readonly of?: 'KiB' | 'MiB' | 'bytes';
   readonly points: readonly (readonly [size: number, cost: number])[];
+  /** Why it is not flat. */
+  readonly note?: string;
 }
 
 const FIELD = 'x'.repeat(20);
 const SECONDS = 1;
 /** Least of so many runs. */
 const RUNS = 2;
-const STREAMS = [1, 8, 32, 100];
+/** Half of what a connection may have open: Node resets some of those that come at the limit itself. */
+const STREAMS = [1, 8, 32, 50];
 const CONNECTIONS = [0, 500, 5000];
 
 const least = async (measureOne: () => Promise<number>): Promise<number> => {
@@ -33,12 +36,13 @@ const least = async (measureOne: () => Promise<number>): Promise<number> => {
 async function withFields({ pid, port }: Program, { folder }: Setting, lines: readonly string[]): Promise<number> {
   const file = fileOfLoad(folder, 'fields.txt');
   writeRequests(file, [`${['GET /public/x HTTP/1.1', `Host: localhost:${port}`, ...lines].join('\r\n')}\r\n\r\n`]);
+  const load = { url: `https://localhost:${port}/`, file, connections: 32, seconds: SECONDS };
+  const usage = () => treeUsage(pid).cpu;
   return least(async () => {
-    const before = treeUsage(pid).cpu;
-    const load = { url: `https://localhost:${port}/`, file, connections: 32, seconds: SECONDS };
-    const { requests, status, broken } = await sendRaw(load);
-    if (status > 0 || broken > 0) throw new Error(`${lines.length} fields: ${status} refused, ${broken} broken`);
-    return (treeUsage(pid).cpu - before) / requests;
+    const sent = await observe(usage, (opened) => sendRaw(load, opened));
+    if (sent.status > 0 || sent.broken > 0)
+      throw new Error(`${lines.length} fields of ${lines[0]?.length} bytes: ${failuresOf(sent)}`);
+    return (sent.to - sent.from) / sent.between;
   });
 }
 

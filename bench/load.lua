@@ -1,5 +1,7 @@
 -- The load of one run: GET with an access token of each client in turn, and with a proof that is used once.
--- wrk … -s load.lua URL -- SCHEME TOKENS PROOFS [DELAY]   (`none` where there is none; DELAY: milliseconds of rest)
+-- wrk … -s load.lua URL -- CONNECTIONS SCHEME TOKENS PROOFS [DELAY]   (`none` where there is none; DELAY: milliseconds of rest)
+
+dofile(debug.getinfo(1, 'S').source:match('^@(.*/)') .. 'result.lua')
 
 local scheme, tokens, proofs
 local sent = 0
@@ -13,14 +15,15 @@ local function lines(path)
 end
 
 function init(args)
-  scheme = args[1]
-  tokens = lines(args[2])
-  proofs = args[3] ~= 'none' and io.open(args[3]) or nil
-  local rest = tonumber(args[4]) or 0
+  scheme = args[2]
+  tokens = lines(args[3])
+  proofs = args[4] ~= 'none' and io.open(args[4]) or nil
+  local rest = tonumber(args[5]) or 0
   -- Spread, or connections would move in step.
   if rest > 0 then
     delay = function() return math.floor(rest * 2 * math.random() + 0.5) end
   end
+  expect(tonumber(args[1]))
 end
 
 function request()
@@ -39,12 +42,4 @@ function request()
     fields['DPoP'] = proof
   end
   return wrk.format('GET', nil, fields)
-end
-
-function done(summary, latency)
-  local failed = summary.errors
-  io.write(string.format(
-    'RESULT {"requests":%d,"duration":%d,"status":%d,"broken":%d,"p50":%d,"p99":%d,"mean":%d}\n',
-    summary.requests, summary.duration, failed.status, failed.connect + failed.read + failed.write + failed.timeout,
-    latency:percentile(50), latency:percentile(99), latency.mean))
 end

@@ -105,10 +105,11 @@ async function startNginx(folder: string, name: string, port: number, body: stri
   return startProgram('/usr/sbin/nginx', ['-p', folder, '-c', file], port);
 }
 
-/** nginx that answers every request with 99 bytes of JSON over plain HTTP. */
+/** nginx that answers every request with 99 bytes of JSON over plain HTTP, and takes fields of any size that the gateway takes. */
 export async function startUpstream(folder: string): Promise<Program> {
   const port = await freePort();
-  const server = `listen 127.0.0.1:${port}; default_type application/json; location / { return 200 '${ANSWER}'; }`;
+  const fields = 'large_client_header_buffers 4 64k;';
+  const server = `listen 127.0.0.1:${port}; ${fields} default_type application/json; location / { return 200 '${ANSWER}'; }`;
   return startNginx(folder, 'upstream', port, `http { server { ${server} } }`);
 }
 

@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { type Reason, REASON_NAMES } from '../src/rejection/rejection.ts';
 import type { Plan, Setting } from './contenders.ts';
-import { fileOfLoad, measure, sendRaw, writeRequests } from './loading.ts';
+import { failuresOf, fileOfLoad, measure, observe, sendRaw, writeRequests } from './loading.ts';
 import { treeUsage } from './machine.ts';
 import type { Program } from './peers.ts';
 import { type Case, type Kit, request, REQUESTS } from './refusal-requests.ts';
@@ -54,13 +54,15 @@ const texts = async ({ make }: Pick<Case, 'make'>, kit: Kit, count: number) => {
 
 /** CPU µs of the gateway for each of these requests; all of them are refused, or none. */
 async function measureTexts({ program }: Rig, url: string, file: string, refused: boolean): Promise<number> {
-  const before = treeUsage(program.pid).cpu;
-  const { requests, status, broken } = await sendRaw({ url, file, connections: 16, seconds: SECONDS });
+  const load = { url, file, connections: 16, seconds: SECONDS };
+  const usage = () => treeUsage(program.pid).cpu;
+  const sent = await observe(usage, (opened) => sendRaw(load, opened));
+  const { requests, status, broken } = sent;
   const wrong = refused ? requests - status : status;
   if (!(requests > LEAST) || wrong > requests / 100 || broken > requests / 100) {
-    throw new Error(`${file}: of ${requests} requests ${status} were refused and ${broken} broke off`);
+    throw new Error(`${file}: ${failuresOf(sent)}`);
   }
-  return (treeUsage(program.pid).cpu - before) / requests;
+  return (sent.to - sent.from) / sent.between;
 }
 
 async function measureCase(rig: Rig, folder: string, reason: Reason, one: Case) {

@@ -19,8 +19,8 @@ export function performancePage(results: Results): string {
 
 ![CPU time per request](performance.svg)
 
-The unit is CPU time of the program under test per request: user and system time of its whole process tree over a run,
-divided by the requests answered. It is compared as a ratio within one round, because machines differ and are noisy.
+The unit is CPU time of the program under test per request: user and system time of its whole process tree,
+divided by the requests answered, from the moment at which all connections of a run are open. It is compared as a ratio within one round, because machines differ and are noisy.
 
 ${rounds ? figures(rounds) : ''}## Goals
 
@@ -138,6 +138,8 @@ function how({ plan, absent, facts }: Rounds): string {
 \`npm run bench\`: ${plan.rounds} interleaved rounds of ${plan.seconds} s per contender, in an order that rotates from round to round.
 
 - Load: wrk, 1 thread, 32 kept TLS connections, HTTP/1.1, GET. Every answer must be a 200, or the run fails.
+- A handshake costs as much as many requests, and a kept connection has none: clock and requests count from when as many requests are in flight as
+  there are connections, and each has had four answers on average. h2load counts after half a second.
 - Upstream: nginx on loopback, 99 bytes of JSON, not counted.
 - Clients: 50, each with its own ES256 key and token. Proofs are signed before each run and every one is used once.
 - The gateway runs with one worker and remembers every proof. Like the peers it writes no line per request (\`log.level: warn\`).

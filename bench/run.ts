@@ -87,7 +87,7 @@ async function main(): Promise<void> {
   }
   const plan = smoke
     ? { rounds: 1, seconds: Number(values.seconds ?? 1), warmUp: 0 }
-    : { rounds: Number(values.rounds), seconds: Number(values.seconds ?? 2), warmUp: Number(values['warm-up']) };
+    : { rounds: Number(values.rounds), seconds: Number(values.seconds ?? 4), warmUp: Number(values['warm-up']) };
   const measured = await bench({ parts, plan, against, smoke });
   if (smoke) {
     for (const [path, page] of Object.entries(pagesOf(measured))) {

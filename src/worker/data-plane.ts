@@ -42,7 +42,7 @@ import { ReplicaRateLimiter } from '../memory/replica-rates.ts';
 import { StoreNonces } from '../memory/replica-nonces.ts';
 
 /** Entries; one costs a signature check to get back. A token takes at most 16 KiB and its claims, a proof key a few KiB. */
-const CACHED_TOKENS = 10_000;
+export const CACHED_TOKENS = 10_000;
 const CACHED_PROOF_KEYS = 10_000;
 
 export interface DataPlaneOptions {
