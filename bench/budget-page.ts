@@ -1,22 +1,14 @@
 // The page and the chart of the budget: µs of a request by step.
 
 import type { Budget } from './budget.ts';
-import { totalOf } from './goals.ts';
-import { STEPS } from './steps.ts';
+import { PARTS_OF_BUDGET, partsOf, totalOf } from './budget-parts.ts';
 
-const HELPERS = 'helper threads of V8: garbage, compilation';
-const OTHERS = 'other threads';
-const KINDS = ['DPoP', 'bearer', 'public'] as const;
+const KINDS = ['DPoP', 'bearer', 'public', 'bearer over HTTP/2'] as const satisfies readonly Budget['kind'][];
 const PROGRAMS = ['before', 'Holdfast', 'Node and undici alone'] as const;
 
 const µs = (value: number | undefined) => (value === undefined || value < 0.05 ? '–' : value.toFixed(1));
-
-/** Every part of one, in order; they add up to all of it. */
-const partsOf = ({ steps, helpers, others }: Budget) => [
-  ...STEPS.map((step) => [step, steps[step] ?? 0] as const),
-  [HELPERS, helpers] as const,
-  [OTHERS, others] as const,
-];
+const signed = (value: number) =>
+  Math.abs(value) < 0.05 ? '–' : `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(1)}`;
 
 /** In the order in which they are shown. */
 const ordered = (budgets: readonly Budget[]) =>
@@ -24,37 +16,58 @@ const ordered = (budgets: readonly Budget[]) =>
     PROGRAMS.flatMap((program) => budgets.filter((one) => one.kind === kind && one.program === program)),
   );
 
+type Pick = (one: Budget) => number;
+
+/** The programs of one kind side by side, and how Holdfast differs from each. */
+function tableOf(kind: Budget['kind'], budgets: readonly Budget[]): string {
+  const columns = ordered(budgets).filter((one) => one.kind === kind);
+  const ours = columns.find(({ program }) => program === 'Holdfast');
+  const others = ours === undefined ? [] : columns.filter((one) => one !== ours);
+  const cells = (pick: Pick) => [
+    ...columns.map((one) => µs(pick(one))),
+    ...others.map((one) => signed(pick(ours!) - pick(one))),
+  ];
+  const line = (title: string, pick: Pick) => `| ${[title, ...cells(pick)].join(' | ')} |`;
+  const heads = [
+    ...columns.map(({ program }) => program),
+    ...others.map(({ program }) => (program === 'before' ? 'before → Holdfast' : 'Holdfast − Node')),
+  ];
+  const costOf =
+    (name: string): Pick =>
+    (one) =>
+      partsOf(one).find(([part]) => part === name)![1];
+  const shown = PARTS_OF_BUDGET.filter((name) => columns.some((one) => costOf(name)(one) >= 0.05));
+  const all = `| ${['all', ...cells(totalOf)].map((cell) => `**${cell}**`).join(' | ')} |`;
+  return `| ${kind}, CPU µs per request | ${heads.join(' | ')} |
+| --- | ${heads.map(() => '---:').join(' | ')} |
+${shown.map((name) => line(name, costOf(name))).join('\n')}
+${all}
+${line('of it in user mode', ({ user }) => user)}
+${line('of it in the kernel', ({ system }) => system)}
+
+Seconds of load until warm: ${columns.map(({ program, warm }) => `${program} ${warm}`).join(', ')}.
+`;
+}
+
 /** @returns nothing where none was measured */
 export function budgetSection(budgets: readonly Budget[]): string {
-  const columns = ordered(budgets);
-  if (columns.length === 0) return '';
-  const table = (title: string, pick: (one: Budget) => number | undefined, strong = '') =>
-    `| ${strong}${title}${strong} | ${columns.map((one) => `${strong}${µs(pick(one))}${strong}`).join(' | ')} |`;
-  const heads = columns.map(({ kind, program }) => `${kind}, ${program}`);
-  const rows = [...STEPS, HELPERS, OTHERS].map((name) =>
-    table(name, (one) => partsOf(one).find(([part]) => part === name)?.[1]),
-  );
+  if (budgets.length === 0) return '';
+  const tables = KINDS.filter((kind) => budgets.some((one) => one.kind === kind)).map((kind) => tableOf(kind, budgets));
   return `## Where the time of a request goes
 
 ![CPU time per request by step](performance-budget.svg)
 
-| CPU µs per request | ${heads.join(' | ')} |
-| --- | ${columns.map(() => '---:').join(' | ')} |
-${rows.join('\n')}
-${table('all', totalOf, '**')}
-${table('of it in user mode', ({ user }) => user)}
-${table('of it in the kernel', ({ system }) => system)}
-
+${tables.join('\n')}
 One worker at full load, by its sources. First a run in which the clocks of all threads are read (\`/proc/PID/task\`), then one in which the thread that serves is
 profiled (V8, every 0.5 ms): its time is divided as its samples are. A function of Node belongs to what called it; the writes are system calls with TLS around
 them. Native code outside of JavaScript is what V8 cannot tell apart: decryption, the parser of HTTP, the event loop. Node and undici alone do the same for a
-public request, and with one verification for DPoP; they have no bearer route.
+public request, and with one verification for DPoP; they have no bearer route. Over HTTP/2 8 requests are in flight on each of 4 connections.
 
 `;
 }
 
 const WIDTH = 900;
-const LEFT = 210;
+const LEFT = 260;
 const ROW = 32;
 const TOP = 50;
 /** One for each step, then helpers and others. */
@@ -95,12 +108,11 @@ export function budgetChart(budgets: readonly Budget[]): string {
     return `${label}${pieces.join('')}<text x="${(x + 6).toFixed(1)}" y="${y + 16}">${totalOf(one).toFixed(0)}</text>`;
   });
   const below = TOP + bars.length * ROW + 20;
-  const names = [...STEPS, HELPERS, OTHERS];
-  const legend = names.map((name, at) => {
+  const legend = PARTS_OF_BUDGET.map((name, at) => {
     const [x, y] = [20 + (at % 3) * 295, below + Math.floor(at / 3) * 22];
     return `<rect x="${x}" y="${y}" width="14" height="14" fill="${COLOURS[at]}"/><text x="${x + 20}" y="${y + 12}">${name}</text>`;
   });
-  const height = below + Math.ceil(names.length / 3) * 22 + 10;
+  const height = below + Math.ceil(PARTS_OF_BUDGET.length / 3) * 22 + 10;
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="13" fill="#111">
 <rect width="${WIDTH}" height="${height}" fill="#fff"/>
 <text x="20" y="28" font-size="16">CPU µs per request by step</text>

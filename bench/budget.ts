@@ -2,18 +2,16 @@
 
 import type { Contender, Plan, Setting } from './contenders.ts';
 import { startGateway } from './gateway.ts';
-import { measure } from './loading.ts';
-import { type ThreadUsage, threadUsage, usedBetween } from './machine.ts';
+import { measure, measureWith } from './loading.ts';
+import { hasH2load, type ThreadUsage, threadUsage, usedBetween } from './machine.ts';
 import { freePort, type Program, startNodePeer } from './peers.ts';
 import { Profiler } from './profiling.ts';
 import { sharesOf, type Step, STEPS } from './steps.ts';
-
-/** Seconds of load before a program is measured, and before each further kind of request. */
-const WARM_UP = [6, 2] as const;
+import { warmUp } from './warming.ts';
 
 /** CPU µs per request of one kind. */
 export interface Budget {
-  readonly kind: 'DPoP' | 'bearer' | 'public';
+  readonly kind: 'DPoP' | 'bearer' | 'public' | 'bearer over HTTP/2';
   readonly program: 'before' | 'Holdfast' | 'Node and undici alone';
   /** In the thread that serves: all of its time, in the shares of its profile. */
   readonly steps: Readonly<Partial<Record<Step, number>>>;
@@ -24,6 +22,8 @@ export interface Budget {
   /** All threads. */
   readonly user: number;
   readonly system: number;
+  /** Seconds of load until it was warm. */
+  readonly warm: number;
 }
 
 interface Profiled {
@@ -38,6 +38,7 @@ function profiled({ folder, made, upstream, against }: Setting): readonly Profil
     ['DPoP', '/dpop/x', 'dpop'],
     ['bearer', '/token/x', 'bearer'],
     ['public', '/public/x', 'plain'],
+    ...(hasH2load() ? [['bearer over HTTP/2', '/token/x', { version: 2, connections: 4, streams: 8 }] as const] : []),
   ];
   const floor = (peer: string, ...kind: Profiled['kinds'][number]): Profiled => ({
     name: 'Node and undici alone',
@@ -63,18 +64,19 @@ function profiled({ folder, made, upstream, against }: Setting): readonly Profil
 }
 
 /** @param seconds of each run: one by the clocks of the threads, one for the profile */
-export async function measureBudgets(setting: Setting, { seconds }: Plan): Promise<Budget[]> {
+export async function measureBudgets(setting: Setting, plan: Plan): Promise<Budget[]> {
   const budgets: Budget[] = [];
   for (const { name, start, kinds } of profiled(setting)) {
     const inspect = await freePort();
     const program = await start(inspect);
     try {
-      for (const [at, [kind, path, load]] of kinds.entries()) {
+      for (const [kind, path, load] of kinds) {
         const host = `localhost:${program.port}`;
         const contender = { id: kind, title: `${name}, ${kind}`, program, url: `https://${host}${path}`, host, load };
-        if (!setting.smoke) await measure(contender, setting, WARM_UP[at === 0 ? 0 : 1]);
-        budgets.push({ kind, program: name, ...(await measureBudget(contender, setting, { seconds, inspect })) });
-        console.error(`budget  ${contender.title}`);
+        const warm = await warmUp(contender, setting, plan);
+        const { seconds } = plan;
+        budgets.push({ kind, program: name, warm, ...(await measureBudget(contender, setting, { seconds, inspect })) });
+        console.error(`budget  ${contender.title}, warm after ${warm} s`);
       }
     } finally {
       await program.stop();
@@ -87,12 +89,12 @@ async function measureBudget(
   contender: Contender,
   setting: Setting,
   { seconds, inspect }: { readonly seconds: number; readonly inspect: number },
-): Promise<Omit<Budget, 'kind' | 'program'>> {
+): Promise<Omit<Budget, 'kind' | 'program' | 'warm'>> {
   const { pid } = contender.program;
   // Twice: a profile has threads of its own, and costs the one that it looks at.
-  const before = threadUsage(pid);
-  const { requests } = await measure(contender, setting, seconds);
-  const used = usedBetween(before, threadUsage(pid));
+  const ran = await measureWith(contender, setting, seconds, () => threadUsage(pid));
+  const { between: requests } = ran;
+  const used = usedBetween(ran.from, ran.to);
   const profiler = await Profiler.attach(inspect);
   await profiler.start();
   await measure(contender, setting, seconds);

@@ -7,9 +7,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Contender, Plan, Setting } from './contenders.ts';
 import { measureThreads, type Threads } from './deciding-threads.ts';
 import { startGateway } from './gateway.ts';
-import { fileOfLoad, measure } from './loading.ts';
+import { fileOfLoad, measure, measureWith } from './loading.ts';
 import { threadUsage, treeUsage, usedBetween } from './machine.ts';
 import type { Program } from './peers.ts';
+import { warmUp } from './warming.ts';
 
 const MIB = 2 ** 20;
 const ROUNDS = 3;
@@ -29,6 +30,8 @@ export interface Cores {
   /** MiB at rest by number of workers. */
   readonly memory: Readonly<Record<string, number>>;
   readonly setups: readonly { readonly name: Setup; readonly load: Load; readonly runs: readonly Run[] }[];
+  /** Seconds of load until each gateway was warm, for each kind. */
+  readonly warm: readonly number[];
   /** System calls per request by number of workers; absent where there is no strace. */
   readonly calls?: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly threads: Threads;
@@ -47,12 +50,13 @@ const contender = (program: Program, load: Load, connections: number): Contender
 
 /** All at once: 32 requests in flight in all. */
 async function load(programs: readonly Program[], kind: Load, setting: Setting, seconds: number): Promise<Run> {
-  const before = programs.map(({ pid }) => threadUsage(pid));
   const ran = await Promise.all(
-    programs.map((one) => measure(contender(one, kind, 32 / programs.length), setting, seconds)),
+    programs.map((one) =>
+      measureWith(contender(one, kind, 32 / programs.length), setting, seconds, () => threadUsage(one.pid)),
+    ),
   );
-  const used = programs.flatMap(({ pid }, at) => usedBetween(before[at]!, threadUsage(pid)));
-  const requests = ran.reduce((all, one) => all + one.requests, 0);
+  const used = ran.flatMap(({ from, to }) => usedBetween(from, to));
+  const requests = ran.reduce((all, one) => all + one.between, 0);
   const sum = (pick: (one: (typeof used)[number]) => number) =>
     used.reduce((all, one) => all + pick(one), 0) / requests;
   return {
@@ -87,7 +91,7 @@ async function measureMemory({ folder, upstream, made }: Setting, workers: numbe
   }
 }
 
-async function measureSetups(setting: Setting, plan: Plan): Promise<Pick<Cores, 'setups' | 'calls'>> {
+async function measureSetups(setting: Setting, plan: Plan): Promise<Pick<Cores, 'setups' | 'calls' | 'warm'>> {
   const started: Program[] = [];
   const start = async (workers: number) => {
     const program = await startGateway(setting.folder, setting.upstream, setting.made, { workers });
@@ -101,9 +105,10 @@ async function measureSetups(setting: Setting, plan: Plan): Promise<Pick<Cores, 
       'two workers': [two],
       'two gateways with one worker each': [one, other],
     };
-    // Each thread compiles for itself: two of them need twice the requests.
-    const warming = setting.smoke ? [] : [one, other, two, two];
-    for (const each of warming) await load([each], 'dpop', setting, plan.warmUp);
+    const warm: number[] = [];
+    for (const each of [one, other, two]) {
+      for (const kind of ['dpop', 'plain'] as const) warm.push(await warmUp(contender(each, kind, 32), setting, plan));
+    }
     const runs = new Map<string, Run[]>();
     for (let round = 0; round < (setting.smoke ? 1 : ROUNDS); round++) {
       for (const kind of ['dpop', 'plain'] as const) {
@@ -119,7 +124,7 @@ async function measureSetups(setting: Setting, plan: Plan): Promise<Pick<Cores, 
       return { name: name.join(' ') as Setup, load: kind as Load, runs: all };
     });
     const calls = setting.smoke ? undefined : { 1: await countCalls(one, setting), 2: await countCalls(two, setting) };
-    return { setups, ...(calls?.[1] && calls[2] && { calls: { 1: calls[1], 2: calls[2] } }) };
+    return { setups, warm, ...(calls?.[1] && calls[2] && { calls: { 1: calls[1], 2: calls[2] } }) };
   } finally {
     for (const program of started.toReversed()) await program.stop();
   }

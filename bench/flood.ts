@@ -7,6 +7,7 @@ import { treeUsage } from './machine.ts';
 import type { Program } from './peers.ts';
 import { type Case, REQUESTS } from './refusal-requests.ts';
 import { startRig } from './refusal-rig.ts';
+import { warmUp, warmUpWithAll } from './warming.ts';
 
 /** Of what the gateway can answer: the good ones, and as many of each flood. */
 const PART = 0.25;
@@ -30,6 +31,8 @@ type Kind = (typeof KINDS)[number];
 export interface Flood {
   /** Good requests per second that were aimed at, and as many of the flood. */
   readonly rate: number;
+  /** Seconds of load until good requests were warm, and bad ones. */
+  readonly warm: readonly number[];
   readonly kinds: readonly {
     readonly kind: Kind;
     /** Milliseconds, of the good requests, in each round. */
@@ -72,9 +75,10 @@ export async function measureFlood(setting: Setting, plan: Plan): Promise<Flood>
       connections: CONNECTIONS,
     } as const;
     const good: Contender = { id: 'good', title: 'good requests', ...more };
-    await measure(good, setting, Math.max(1, plan.warmUp));
+    const warm = [await warmUp(good, setting, plan)];
     const rate = (await measure(good, setting, SECONDS)).rate * PART;
     const delay = (CONNECTIONS / rate) * 1000;
+    const bad: string[] = [];
     const floods = new Map<Kind, Prepare>([
       ['none', async () => async () => undefined],
       [
@@ -89,9 +93,11 @@ export async function measureFlood(setting: Setting, plan: Plan): Promise<Flood>
       const requests: string[] = [];
       for (let nth = 0; nth < 200; nth++) requests.push(await make(kit, nth));
       writeRequests(file, requests);
+      bad.push(...requests.slice(0, 100));
       const load = { url: urls.listener, file, connections: CONNECTIONS, seconds: SECONDS, delay };
       floods.set(kind, async () => () => sendRaw(load));
     }
+    warm.push(await warmUpWithAll({ program, url: urls.listener }, bad, setting, plan));
     const found = new Map<Kind, Awaited<ReturnType<typeof measureOne>>[]>();
     for (let round = 0; round < (setting.smoke ? 1 : ROUNDS); round++) {
       for (const kind of setting.smoke ? KINDS.slice(1, 3) : KINDS) {
@@ -106,7 +112,7 @@ export async function measureFlood(setting: Setting, plan: Plan): Promise<Flood>
       p99: rounds.map((one) => one.p99),
       busy: rounds.map((one) => one.busy),
     }));
-    return { rate, kinds };
+    return { rate, warm, kinds };
   } finally {
     for (const program of started.toReversed()) await program.stop();
   }

@@ -6,6 +6,7 @@ import { anonymousOf, openWave } from './idle.ts';
 import { failuresOf, fileOfLoad, measure, observe, sendRaw, writeRequests } from './loading.ts';
 import { hasH2load, treeUsage } from './machine.ts';
 import type { Program } from './peers.ts';
+import { warmUp } from './warming.ts';
 
 /** Costs by size. */
 export interface Curve {
@@ -88,24 +89,26 @@ async function byConnections(program: Program, setting: Setting): Promise<Curve[
   ];
 }
 
-async function byStreams(program: Program, setting: Setting): Promise<Curve[]> {
+async function byStreams(program: Program, setting: Setting, plan: Plan): Promise<Curve[]> {
   if (!hasH2load()) return [];
   const points: [number, number][] = [];
+  const by = (streams: number) => publicOf(program, { version: 2, connections: 4, streams }, '/token/x');
+  await warmUp(by(8), setting, plan);
   for (const streams of STREAMS) {
-    const one = publicOf(program, { version: 2, connections: 4, streams }, '/token/x');
+    const one = by(streams);
     points.push([streams, await least(async () => (await measure(one, setting, SECONDS)).cpu)]);
   }
   return [{ what: 'Bearer request over HTTP/2', unit: 'streams of each of 4 connections', points }];
 }
 
 /** Of one gateway, which is warm before. */
-export async function socketCurves(setting: Setting, { warmUp }: Plan): Promise<Curve[]> {
+export async function socketCurves(setting: Setting, plan: Plan): Promise<Curve[]> {
   const program = await startGateway(setting.folder, setting.upstream, setting.made);
   try {
-    await measure(publicOf(program), setting, warmUp);
+    await warmUp(publicOf(program), setting, plan);
     const curves = [
       ...(await byFields(program, setting)),
-      ...(await byStreams(program, setting)),
+      ...(await byStreams(program, setting, plan)),
       ...(await byConnections(program, setting)),
     ];
     for (const { what, unit, points } of curves) console.error(`growth  ${what}, by ${unit}: ${points.join('; ')}`);

@@ -10,6 +10,7 @@ import { treeUsage } from './machine.ts';
 import type { Program } from './peers.ts';
 import { type Case, type Kit, request, REQUESTS } from './refusal-requests.ts';
 import { type Rig, startRig } from './refusal-rig.ts';
+import { warmUp, warmUpWithAll } from './warming.ts';
 
 /** Of load for each reason. */
 const SECONDS = 1;
@@ -18,10 +19,14 @@ const LEAST = 20;
 const NEW_TOKENS = 8000;
 /** Requests that are sent in turn. */
 const DISTINCT = 200;
+/** Of each reason, before they are measured. */
+const EACH = 20;
 
 export interface Refusing {
   /** CPU µs of requests that are permitted, by kind. */
   readonly permitted: Readonly<Record<string, number>>;
+  /** Seconds of load until DPoP was warm, a token used before, and refusals. */
+  readonly warm: readonly number[];
   /** CPU µs by reason; `closes`: the connection ends with it, and the next request pays for a handshake. */
   readonly refused: readonly { readonly reason: Reason; readonly cpu: number; readonly closes: boolean }[];
   /** Why the other reasons are not measured. */
@@ -78,7 +83,14 @@ async function measureCase(rig: Rig, folder: string, reason: Reason, one: Case) 
   return { reason, cpu, closes: /^connection: close/im.test(answer) };
 }
 
-async function measurePermitted(rig: Rig, setting: Setting, plan: Plan): Promise<Refusing['permitted']> {
+/** Of each reason that the listener gives, in turn. */
+async function someOfAll(kit: Kit): Promise<string[]> {
+  const cases = Object.values(REQUESTS).filter((one): one is Case => typeof one !== 'string' && one.via === undefined);
+  const all = await Promise.all(cases.map((one) => texts(one, kit, EACH)));
+  return Array.from({ length: EACH }, (_, nth) => all.map((each) => each[nth]!)).flat();
+}
+
+async function measurePermitted(rig: Rig, setting: Setting, plan: Plan): Promise<Pick<Refusing, 'permitted' | 'warm'>> {
   const { program, kit, urls } = rig;
   const dpop = {
     id: 'dpop',
@@ -88,18 +100,24 @@ async function measurePermitted(rig: Rig, setting: Setting, plan: Plan): Promise
     host: kit.host,
     load: 'dpop',
   } as const;
-  await measure(dpop, setting, Math.max(1, plan.warmUp));
   const bearer = async (name: string, token: (nth: number) => string, count: number) => {
     const make = (_: Kit, nth: number) => request(kit, '/token/x', [['Authorization', `Bearer ${token(nth)}`]]);
     const file = fileOfLoad(setting.folder, `${name}.txt`);
     writeRequests(file, await texts({ make }, kit, count));
     return measureTexts(rig, urls.listener, file, false);
   };
-  return {
+  const known = { ...dpop, id: 'known', title: 'bearer', url: `${kit.origin}/token/x`, load: 'bearer' } as const;
+  const warm = [
+    await warmUp(dpop, setting, plan),
+    await warmUp(known, setting, plan),
+    await warmUpWithAll({ program, url: urls.listener }, await someOfAll(kit), setting, plan),
+  ];
+  const permitted = {
     DPoP: (await measure(dpop, setting, plan.seconds)).cpu,
-    'bearer token, used before': await bearer('known', (nth) => kit.clients[nth]!.tokens.bearer, kit.clients.length),
+    'bearer token, used before': (await measure(known, setting, plan.seconds)).cpu,
     'bearer token, first use': await bearer('first', () => kit.issue(), NEW_TOKENS),
   };
+  return { permitted, warm };
 }
 
 /** In a smoke test every twentieth. */
@@ -115,7 +133,7 @@ export async function measureRefusing(setting: Setting, plan: Plan): Promise<Ref
       if (typeof one === 'string') others[reason] = one;
       else if (!setting.smoke || at % 20 === 0) refused.push(await measureCase(rig, setting.folder, reason, one));
     }
-    return { permitted, refused, others };
+    return { ...permitted, refused, others };
   } finally {
     for (const program of started.toReversed()) await program.stop();
   }

@@ -3,7 +3,8 @@
 import { budgetSection } from './budget-page.ts';
 import type { Cores } from './cores.ts';
 import type { Flood } from './flood.ts';
-import { goalRows } from './goals.ts';
+import { goalRows, missedGoals } from './goals.ts';
+import { missesSection } from './misses.ts';
 import type { Results } from './results.ts';
 import { inCells, type Spread, spread } from './spread.ts';
 import type { Round, Rounds } from './rounds.ts';
@@ -31,6 +32,7 @@ can be below it, and where it misses the goal, what we miss is Node's.
 | --- | ---: | ---: | ---: | --- | ---: |
 ${goalRows(results).join('\n')}
 
+${missesSection(missedGoals(results), budgets)}
 What a replay store in Redis costs is in [scaling](scaling.md), what grows and what refusals cost in [growth](growth.md).
 
 ${budgetSection(budgets)}${flood ? floodSection(flood) : ''}${cores ? coresSection(cores) : ''}${rounds ? latencySection(rounds) + how(rounds) : ''}`;
@@ -49,7 +51,7 @@ After all rounds the gateway with one worker has ${memory.loaded.toFixed(0)} MiB
 `;
 }
 
-function floodSection({ rate, kinds }: Flood): string {
+function floodSection({ rate, warm, kinds }: Flood): string {
   const rows = kinds.map(({ kind, p50, p99, busy }) => {
     const name = /_/.test(kind) ? `\`${kind}\`` : kind;
     return `| ${name} | ${spread(busy.map((one) => one * 100)).median.toFixed(0)} % | ${spread(p50).median.toFixed(2)} | ${inCells(spread(p99), 2)} |`;
@@ -57,7 +59,7 @@ function floodSection({ rate, kinds }: Flood): string {
   return `## Under a flood
 
 Good DPoP requests, ${rate.toFixed(0)} a second on 16 connections, a quarter of what one worker answered there, while another program sends as many bad ones on 16 other
-connections. Milliseconds; medians of ${kinds[0]?.p99.length ?? 0} rounds. A flood of refusals should cost the good ones no more than as many good requests.
+connections. Warm after ${warm.join(' s of good and ')} s of bad ones. Milliseconds; medians of ${kinds[0]?.p99.length ?? 0} rounds. A flood of refusals should cost the good ones no more than as many good requests.
 
 | flood | of one core, by the gateway | p50 of good requests | p99 | range |
 | --- | ---: | ---: | ---: | ---: |
@@ -66,7 +68,7 @@ ${rows.join('\n')}
 `;
 }
 
-function coresSection({ setups, calls, threads }: Cores): string {
+function coresSection({ setups, warm, calls, threads }: Cores): string {
   const rows = setups.map(({ name, load, runs }) => {
     const median = (pick: (one: (typeof runs)[number]) => number) => spread(runs.map(pick)).median;
     const [cpu, rate] = [median((one) => one.cpu), median((one) => one.rate)];
@@ -83,7 +85,7 @@ function coresSection({ setups, calls, threads }: Cores): string {
 
 32 requests in flight in all. Workers share the replay store and the counts of rate limits, by atomic operations without locks; caches of tokens and keys each
 has for itself. Two gateways with one worker each share nothing at all: what two workers cost more than those is what sharing costs, and what those cost more than
-one is the machine's and the load's. The load generator and the upstream run on the same cores.
+one is the machine's and the load's. The load generator and the upstream run on the same cores. Each gateway was warm after ${rangeOf(warm)} s of each kind of request.
 
 | | CPU µs per request | requests per second | voluntary switches per request | involuntary |
 | --- | ---: | ---: | ---: | ---: |
@@ -132,7 +134,15 @@ ${rows.join('\n')}
 `;
 }
 
-function how({ plan, absent, facts }: Rounds): string {
+const rangeOf = (values: readonly number[]) => {
+  const { least, most } = spread(values);
+  return least === most ? `${least}` : `${least} to ${most}`;
+};
+
+const warmed = ({ contenders, warm }: Pick<Rounds, 'contenders' | 'warm'>) =>
+  contenders.flatMap(({ id, title }) => (warm[id] === undefined ? [] : [`${title} ${warm[id]}`])).join('; ');
+
+function how({ plan, contenders, warm, absent, facts }: Rounds): string {
   return `## How
 
 \`npm run bench\`: ${plan.rounds} interleaved rounds of ${plan.seconds} s per contender, in an order that rotates from round to round.
@@ -152,6 +162,8 @@ function how({ plan, absent, facts }: Rounds): string {
   neighbour rests is faster, and the gateway's never does.
 - A proof that was sent twice is refused after each DPoP run of the gateway and of mod_oauth2, or the run fails. oauth4webapi and
   express-oauth2-jwt-bearer remember none; “Node, undici and one ES256 verification” looks at the signature of the proof alone.
+- Node compiles while it serves. Before anything is measured here or below, each kind of request to each program comes in windows of two seconds, for ${plan.warmUp} s at least
+  and 30 s at most, until two in a row were no cheaper than 3 % below the cheapest before. Seconds that took: ${warmed({ contenders, warm })}. Others were compiled before, and have 1 s.
 ${absent.map((one) => `- Not measured: ${one}.\n`).join('')}- mod_oauth2 remembers the last 1,000 proofs only, its default. Holdfast forgets none that could still be replayed.
 
 ## Where

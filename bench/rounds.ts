@@ -10,6 +10,7 @@ import { assertReplayRefused, type Latency, measure, measureLatency } from './lo
 import { machineFacts, treeUsage } from './machine.ts';
 import type { Program } from './peers.ts';
 import { spread } from './spread.ts';
+import { warmUp } from './warming.ts';
 
 const MIB = 2 ** 20;
 
@@ -24,6 +25,8 @@ type ByContender<Value> = Readonly<Record<string, Value>>;
 export interface Rounds {
   readonly plan: Plan;
   readonly contenders: readonly { readonly id: string; readonly title: string }[];
+  /** Seconds of load until each was warm, of what compiles while it serves. */
+  readonly warm: ByContender<number>;
   readonly rounds: readonly Round[];
   /** Requests per second under full load, once for each round. */
   readonly rates: ByContender<readonly number[]>;
@@ -98,19 +101,18 @@ async function measureLatencies(
   return latencies;
 }
 
-/** Seconds for what is warm already, as is what was compiled before. */
+/** Seconds for what was compiled before. */
 const BRIEFLY = 1;
-const BETWEEN = 2;
 
-/** Node is at half of its speed after two seconds. Further kinds of requests to one program find most of it compiled. */
-async function warmUp(contenders: readonly Contender[], setting: Setting, plan: Plan): Promise<void> {
-  const warm = new Set<Program>();
+/** @returns seconds that each needed */
+async function warmUpAll(contenders: readonly Contender[], setting: Setting, plan: Plan): Promise<Rounds['warm']> {
+  const warm: Record<string, number> = {};
   for (const each of contenders) {
-    const compiled = /^(?:nginx|apache|envoy)/.test(each.id);
-    const seconds = warm.has(each.program) ? BETWEEN : plan.warmUp;
-    await measure(each, setting, compiled ? BRIEFLY : seconds);
-    warm.add(each.program);
+    if (/^(?:nginx|apache|envoy)/.test(each.id)) await measure(each, setting, BRIEFLY);
+    else warm[each.id] = await warmUp(each, setting, plan);
+    console.error(`warm-up  ${each.title}: ${warm[each.id] ?? BRIEFLY} s`);
   }
+  return warm;
 }
 
 /** Starts all contenders, and stops them again. */
@@ -120,7 +122,7 @@ export async function measureRounds(setting: Setting, plan: Plan): Promise<Round
     const { contenders, absent } = await startContenders(setting, started);
     const gateway = contenders.find(({ id }) => id === 'public')!.program;
     const rest = treeUsage(gateway.pid).memory / MIB;
-    if (!setting.smoke) await warmUp(contenders, setting, plan);
+    const warm = setting.smoke ? {} : await warmUpAll(contenders, setting, plan);
     const measured: Awaited<ReturnType<typeof measureOnce>>[] = [];
     for (let nth = 0; nth < plan.rounds; nth++) measured.push(await measureOnce(contenders, setting, plan, nth));
     const rates = Object.fromEntries(contenders.map(({ id }) => [id, measured.map((one) => one.rates[id]!)]));
@@ -130,6 +132,7 @@ export async function measureRounds(setting: Setting, plan: Plan): Promise<Round
         ...contenders.map(({ id, title }) => ({ id, title })),
         { id: 'verify', title: 'one ES256 verification' },
       ],
+      warm,
       rounds: measured.map(({ round }) => round),
       rates,
       latencies: setting.smoke ? {} : await measureLatencies(contenders, setting, rates),
