@@ -9,6 +9,9 @@ import { Profiler } from './profiling.ts';
 import { sharesOf, type Step, STEPS } from './steps.ts';
 import { warmUp } from './warming.ts';
 
+/** Seconds of a profile, at most: it has two thousand samples of each. */
+const PROFILED = 2;
+
 /** CPU µs per request of one kind. */
 export interface Budget {
   readonly kind: 'DPoP' | 'bearer' | 'public' | 'bearer over HTTP/2';
@@ -63,7 +66,7 @@ function profiled({ folder, made, upstream, against }: Setting): readonly Profil
   ];
 }
 
-/** @param seconds of each run: one by the clocks of the threads, one for the profile */
+/** Two runs of each kind: one by the clocks of the threads, one for the profile. */
 export async function measureBudgets(setting: Setting, plan: Plan): Promise<Budget[]> {
   const budgets: Budget[] = [];
   for (const { name, start, kinds } of profiled(setting)) {
@@ -97,7 +100,7 @@ async function measureBudget(
   const used = usedBetween(ran.from, ran.to);
   const profiler = await Profiler.attach(inspect);
   await profiler.start();
-  await measure(contender, setting, seconds);
+  await measure(contender, setting, Math.min(seconds, PROFILED));
   const profile = await profiler.stop();
   profiler.close();
   const cpu = ({ user, system }: ThreadUsage) => (user + system) / requests;

@@ -11,7 +11,7 @@ import type { Contender, H2load, Setting } from './contenders.ts';
 import { makeProof, writeProofs } from './credentials.ts';
 import { treeUsage } from './machine.ts';
 
-/** More than one core can verify: the supply of proofs must outlast a run. Where it was seen what is answered, twice that is enough. */
+/** More than one core can verify: the supply of proofs must outlast a run. Where it was seen what is answered, half as many more are enough. */
 const PROOFS_PER_SECOND = 9000;
 const LEAST_PROOFS = 2000;
 const ratesSeen = new Map<string, number>();
@@ -92,7 +92,7 @@ export async function measureWith<Look>(
   if (typeof load === 'object')
     return observe(look, (opened) => sendByH2load(each, load, { ...setting, seconds }, opened));
   const seen = ratesSeen.get(each.url) ?? PROOFS_PER_SECOND;
-  const proofs = Math.min(PROOFS_PER_SECOND, Math.max(LEAST_PROOFS, seen * 2));
+  const proofs = Math.min(PROOFS_PER_SECOND, Math.max(LEAST_PROOFS, seen * 1.5));
   const ran = await observe(look, await prepareWrk(each, setting, seconds, { delay: 0, proofs }));
   const rate = (ran.requests / ran.duration) * 1e6;
   ratesSeen.set(each.url, Math.max(rate, ratesSeen.get(each.url) ?? 0));

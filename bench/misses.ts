@@ -1,4 +1,4 @@
-// The goals that are missed: what of each miss is Node's, and what is ours by the budget's steps.
+// The goals that are missed: the part of Node in each miss, and ours by the budget's steps.
 
 import type { Budget } from './budget.ts';
 import { partsOf } from './budget-parts.ts';
