@@ -1,5 +1,6 @@
 // The HTTP/1.1 connections to one target: undici's Pool, and new ones for retries.
 
+import type { Socket } from 'node:net';
 import { Client, type Dispatcher, Pool } from 'undici';
 import type { Connector } from './connect.ts';
 import { type InterimAnswers, prepareSocket } from './http1-socket.ts';
@@ -33,28 +34,25 @@ const CLIENT: Client.Options = {
 };
 
 /**
- * Like undici's Pool, which it is. A request that is `fresh` has a connection to itself: of those that wait in the pool the target may
+ * Like undici's Pool, which it is, but for the age of connections: undici's would look at the clock for every busy connection, twice a request.
+ * A request that is `fresh` has a connection to itself: of those that wait in the pool the target may
  * have closed every one (RFC 9112 §9.3.1). Does not time anything but connections.
  */
 export class Http1Pool {
   /** Requests that one connection carries at once. */
   readonly streamsPerConnection = 1;
   readonly #origin: string;
-  readonly #connect: Connector;
+  readonly #options: Http1PoolOptions;
   readonly #pool: Pool;
   /** Each with its end. */
   readonly #single = new Map<Client, Promise<void>>();
 
   /** @param origin `https://orders.internal:8443` */
-  constructor(origin: string, { connections, connectionAge, connect }: Http1PoolOptions) {
+  constructor(origin: string, options: Http1PoolOptions) {
     this.#origin = origin;
-    this.#connect = connect;
-    this.#pool = new Pool(origin, {
-      ...CLIENT,
-      connections,
-      clientTtl: connectionAge,
-      factory: (to) => new Http1Connection(to.origin, connect),
-    });
+    this.#options = options;
+    const { connections } = options;
+    this.#pool = new Pool(origin, { ...CLIENT, connections, factory: (to) => new Http1Connection(to.origin, options) });
   }
 
   get stats(): { readonly connected: number } {
@@ -63,7 +61,7 @@ export class Http1Pool {
 
   dispatch(options: Dispatcher.DispatchOptions, handler: Carried): boolean {
     if (!handler.fresh) return this.#pool.dispatch(options, handler);
-    const single = new Http1Connection(this.#origin, this.#connect);
+    const single = new Http1Connection(this.#origin, this.#options);
     const taken = single.dispatch({ ...options, reset: true }, handler);
     const ended = single.close().finally(() => this.#single.delete(single));
     this.#single.set(single, ended);
@@ -83,24 +81,38 @@ export class Http1Pool {
 
 /** One connection after another to the same target; undici opens the next one when the one before has ended. */
 export class Http1Connection extends Client {
+  readonly #age: number;
   #used = false;
   #interim: InterimAnswers | undefined;
+  #socket: Socket | undefined;
+  /** When the connection is too old, on the monotonic clock. */
+  #oldAt = Number.POSITIVE_INFINITY;
 
-  constructor(origin: string, connect: Connector) {
+  constructor(origin: string, { connectionAge, connect }: Pick<Http1PoolOptions, 'connectionAge' | 'connect'>) {
     super(origin, {
       ...CLIENT,
       connect: (options, callback) => {
         connect(options, (...result) => {
-          this.#used = false;
-          if (result[1] !== null) this.#interim = prepareSocket(result[1]);
+          const [, socket] = result;
+          if (socket !== null) this.#opened(socket);
           callback(...result);
         });
       },
     });
+    this.#age = connectionAge;
+  }
+
+  #opened(socket: Socket): void {
+    this.#used = false;
+    this.#interim = prepareSocket(socket);
+    this.#socket = socket;
+    this.#oldAt = performance.now() + this.#age;
   }
 
   override dispatch(options: Dispatcher.DispatchOptions, handler: Carried): boolean {
     handler.connection = this;
+    // Nothing is under way on it: undici opens the next one.
+    if (performance.now() >= this.#oldAt && this.stats.size === 0) this.#socket?.destroy();
     return super.dispatch(options, handler);
   }
 
