@@ -18,6 +18,7 @@ import type { Quota } from './rate/quota.ts';
 import { Rejection, reject } from './rejection/rejection.ts';
 import type { Counted, RateLimiter } from './rate/limiter.ts';
 import type { Coverage, ReplayStore } from './proof/replay-store.ts';
+import { sha256 } from './jose/thumbprint.ts';
 import type { KeySource } from './token/issuer-signature.ts';
 import { type TokenCache, type VerifiedToken, verifyAccessToken } from './token/access-token.ts';
 import type { Introspect } from './token/opaque-token.ts';
@@ -216,7 +217,7 @@ async function examine(
   // 6. The proof (RFC 9449 §4.3).
   const judgedBy = ports.replay.coverage;
   const onClock = watch && ((offset: number, result: 'accepted' | 'refused') => watch.clock(offset, result));
-  const proof = checkProof(request, presentation, { jkt: obligation.proofBy, rules: demand.dpop, onClock }, ports);
+  const proof = checkProof(request, { presentation, token, obligation }, { rules: demand.dpop, onClock }, ports);
   if (proof instanceof Rejection) return proof;
   if (proof !== undefined) watch?.passed('proof');
 
@@ -251,17 +252,18 @@ function checkCertificateEvidence(
 
 function checkProof(
   request: RequestFacts,
-  presentation: Presentation,
-  { jkt, rules, onClock }: { readonly jkt: string | undefined } & Pick<ProofTerms, 'rules' | 'onClock'>,
+  { presentation, token, obligation }: Pick<Examined, 'presentation' | 'token' | 'obligation'>,
+  { rules, onClock }: Pick<ProofTerms, 'rules' | 'onClock'>,
   ports: Ports,
 ): VerifiedProof | Rejection | undefined {
+  const { proofBy: jkt } = obligation;
   if (jkt === undefined) return undefined;
   if (presentation.proof === undefined) return reject('proof_missing', NO_PROOF);
   const { since, noncesSince, retention = ports } = ports.replay.coverage;
   return verifyProof(presentation.proof, {
     method: request.method,
     targetUri: targetUri(request.origin, request.path),
-    accessToken: presentation.accessToken,
+    ath: token.ath ?? sha256(presentation.accessToken),
     jkt,
     rules,
     now: request.now,

@@ -67,7 +67,7 @@ async function windowsOf(mode: (typeof MODES)[number]): Promise<readonly Point[]
     verifyProof(proof, {
       method: 'GET',
       targetUri: URI,
-      accessToken: TOKEN,
+      ath: sha256(TOKEN),
       jkt,
       now,
       nonces,

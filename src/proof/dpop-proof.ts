@@ -18,7 +18,6 @@ import { htuMismatch } from './htu-mismatch.ts';
 import type { Nonces } from './nonce.ts';
 import { hasPrivateMember, importProofKey, type ProofKey, readProofKey } from '../jose/jwk.ts';
 import { readTargetUri } from '../http/uri.ts';
-import { sha256 } from '../jose/thumbprint.ts';
 
 export interface DpopRules {
   readonly nonce: 'none' | 'required' | 'on-skew';
@@ -47,7 +46,8 @@ export interface ProofTerms {
   readonly method: string;
   /** As clients see it, normalised (http/uri.ts). */
   readonly targetUri: string;
-  readonly accessToken: string;
+  /** Hash of the access token (RFC 9449 §4.2). */
+  readonly ath: string;
   /** `cnf.jkt` of the access token. */
   readonly jkt: string;
   readonly rules: DpopRules;
@@ -219,9 +219,8 @@ function checkRequest(claims: ProofClaims, terms: ProofTerms): Rejection | undef
   if (claims.htu !== terms.targetUri && readTargetUri(claims.htu) !== terms.targetUri) {
     return reject('proof_uri_mismatch', htuMismatch(terms.targetUri, claims.htu));
   }
-  const ath = sha256(terms.accessToken);
-  if (claims.ath === ath) return undefined;
-  return reject('proof_token_mismatch', { what: 'ath', differs: hashDifference(claims.ath, ath) });
+  if (claims.ath === terms.ath) return undefined;
+  return reject('proof_token_mismatch', { what: 'ath', differs: hashDifference(claims.ath, terms.ath) });
 }
 
 /** Checks 10 and 11: fresh by its nonce if it has one, else by `iat` (RFC 9449 §8, §9, §11.1). */

@@ -7,6 +7,7 @@ import { checkAudience, checkClaimTypes, checkRequiredClaims, checkTimes, checkT
 import type { Issuer } from './issuer.ts';
 import { type CompactJws, type JsonObject, readCompactJws } from '../jose/jws.ts';
 import type { VerificationKey } from '../jose/key-set.ts';
+import { sha256 } from '../jose/thumbprint.ts';
 import { type KeySource, verifyIssuerSignature } from './issuer-signature.ts';
 import { type Introspect, introspectToken, isOpaque } from './opaque-token.ts';
 
@@ -14,6 +15,8 @@ import { type Introspect, introspectToken, isOpaque } from './opaque-token.ts';
 export interface VerifiedToken {
   readonly issuer: Issuer;
   readonly claims: JsonObject;
+  /** Its hash as proofs have it (RFC 9449 §4.2); undefined: it is not kept. */
+  readonly ath?: string;
 }
 
 /** A token whose signature, type and claims were good; times and audience are checked at every use. */
@@ -93,7 +96,7 @@ async function verifySignedToken(token: string, terms: TokenTerms): Promise<Sign
   return (
     checkTokenType(jws.header, jws.payload, issuer) ??
     checkRequiredClaims(jws.payload, issuer) ??
-    checkClaimTypes(jws.payload, issuer) ?? { issuer, claims: jws.payload, key }
+    checkClaimTypes(jws.payload, issuer) ?? { issuer, claims: jws.payload, key, ath: sha256(token) }
   );
 }
 

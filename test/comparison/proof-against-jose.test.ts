@@ -7,6 +7,7 @@ import { LRUCache } from 'lru-cache';
 import { type ProofKeyCache, type ProofTerms, verifyProof } from '../../src/proof/dpop-proof.ts';
 import { NonceKeys } from '../../src/proof/nonce.ts';
 import { Rejection } from '../../src/rejection/rejection.ts';
+import { sha256 } from '../../src/jose/thumbprint.ts';
 import { ath, makeKey, type TestKey } from '../support/tokens.ts';
 import { compareAll, type Trial, TRIALS } from './comparing.ts';
 import { assertDocumented, type Decision, explain } from './documented.ts';
@@ -82,7 +83,7 @@ async function attempt(asked: ProofRecipe): Promise<Trial> {
   const terms: ProofTerms = {
     method: asked.method,
     targetUri: uri,
-    accessToken: TOKEN,
+    ath: sha256(TOKEN),
     jkt,
     rules: { ...RULES, nonce: asked.rule },
     now: NOW,

@@ -9,6 +9,7 @@ import { verifySignature } from '../../src/jose/algorithms.ts';
 import { importProofKey, readProofKey } from '../../src/jose/jwk.ts';
 import { Rejection } from '../../src/rejection/rejection.ts';
 import { readCompactJws } from '../../src/jose/jws.ts';
+import { sha256 } from '../../src/jose/thumbprint.ts';
 import { DPOP_RULES } from '../support/enforcing.ts';
 import vectors from '../vectors/rfc9449.json' with { type: 'json' };
 import { judgeProof } from './rfc9449.ts';
@@ -25,9 +26,10 @@ for (const { name, proof, header, claims } of vectors.examples) {
 
   const atResource = 'ath' in claims;
   test(`${name} is ${atResource ? 'verified' : 'refused at a resource, because it has no ath'}, by us and by the other judge`, async () => {
-    const request = { method: claims.htm, accessToken: vectors.access_token, jkt: vectors.jkt, now: claims.iat + 5 };
+    const request = { method: claims.htm, jkt: vectors.jkt, now: claims.iat + 5 };
     const ours = verifyProof(proof, {
       ...request,
+      ath: sha256(vectors.access_token),
       targetUri: claims.htu,
       rules: DPOP_RULES,
       rememberedSince: 0,
@@ -38,6 +40,7 @@ for (const { name, proof, header, claims } of vectors.examples) {
     });
     const theirs = await judgeProof(proof, {
       ...request,
+      accessToken: vectors.access_token,
       ...DPOP_RULES,
       uri: claims.htu,
       nonces: new Set(),

@@ -6,6 +6,7 @@ import { LRUCache } from 'lru-cache';
 import { type ProofTerms, verifyProof } from '../../src/proof/dpop-proof.ts';
 import { NonceKeys } from '../../src/proof/nonce.ts';
 import { Rejection } from '../../src/rejection/rejection.ts';
+import { sha256 } from '../../src/jose/thumbprint.ts';
 import { dpop, HOLDER, issue, prove, TO_KEY } from '../gateway/credentials.ts';
 import { startTestGateway } from '../support/gateway.ts';
 import { policyOf } from '../support/policies.ts';
@@ -18,7 +19,7 @@ describe('the examples', () => {
     const result = verifyProof(proof, {
       method: 'GET',
       targetUri: 'https://resource.example.org/protectedresource',
-      accessToken: vectors.access_token,
+      ath: sha256(vectors.access_token),
       jkt: vectors.jkt,
       rules: { nonce: 'none', maxAge: 60, clockTolerance: 15, algorithms: ['ES256'] },
       now: MADE,
@@ -38,7 +39,7 @@ describe('the examples', () => {
     assert.equal(outcome(proof, { jkt: HOLDER.jkt }), 'proof_key_mismatch');
     assert.equal(outcome(proof, { method: 'POST' }), 'proof_method_mismatch');
     assert.equal(outcome(proof, { targetUri: 'https://resource.example.org/other' }), 'proof_uri_mismatch');
-    assert.equal(outcome(proof, { accessToken: `${vectors.access_token}a` }), 'proof_token_mismatch');
+    assert.equal(outcome(proof, { ath: sha256(`${vectors.access_token}a`) }), 'proof_token_mismatch');
     assert.equal(outcome(proof, { now: MADE + 61 }), 'proof_stale');
   });
 

@@ -2,6 +2,7 @@
 
 import { LRUCache } from 'lru-cache';
 import type { ProofTerms } from '../../src/proof/dpop-proof.ts';
+import { sha256 } from '../../src/jose/thumbprint.ts';
 
 /** @param given the rest, and what shall be different */
 export function makeProofTerms(
@@ -10,7 +11,7 @@ export function makeProofTerms(
   return {
     method: 'GET',
     targetUri: 'https://api.example.com/orders/1',
-    accessToken: 'token',
+    ath: sha256('token'),
     rememberedSince: 0,
     rememberFor: 75,
     shorterMemories: [],
