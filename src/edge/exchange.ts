@@ -47,6 +47,11 @@ function decide(runtime: Runtime, listener: string, arrival: Arrival, deciding: 
   );
 }
 
+/** Whether the decision may verify a signature of this very request; that of a token is verified once. */
+function owesSignature({ dpop }: EdgeFacts, { demand }: Route): boolean {
+  return demand.requirement !== 'public' && (dpop.length > 0 || demand.signature !== undefined);
+}
+
 class Exchange implements ExchangeOwner {
   readonly #runtime: Runtime;
   readonly #listener: string;
@@ -114,6 +119,7 @@ class Exchange implements ExchangeOwner {
     if (route instanceof Rejection) return this.#refuse(route);
     this.#route = route;
 
+    if (owesSignature(facts, route)) await this.#runtime.turns.take(facts.clientAddress);
     const deciding = this.#decide(facts, route);
     const decision = deciding instanceof Promise ? await deciding : deciding;
     if (decision instanceof Rejection) return this.#refuse(decision);

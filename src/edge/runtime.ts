@@ -16,11 +16,13 @@ import type { CorrelationRules } from './intake/correlation.ts';
 import type { IntakeRules } from './intake/facts.ts';
 import type { Connection } from './listen/connection.ts';
 import type { Transaction } from './transaction/transaction.ts';
+import type { Turns } from './turns.ts';
 
 /** One compiled policy at work. A reload makes another one; an exchange keeps the one it began with. */
 export interface Runtime {
   readonly policy: Policy;
   readonly ports: Ports;
+  readonly turns: Turns;
   readonly exchangeToken: ExchangeToken;
   readonly listeners: ReadonlyMap<string, ListenerAtWork>;
   readonly metrics: TrafficMetrics;

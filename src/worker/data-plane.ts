@@ -4,6 +4,7 @@ import type { LookupFunction } from 'node:net';
 import { SeenCertificates } from '../certificate/seen-certificates.ts';
 import { serve } from '../edge/exchange.ts';
 import type { Runtime } from '../edge/runtime.ts';
+import { Turns } from '../edge/turns.ts';
 import { refuseUnread } from '../edge/unread.ts';
 import { compileDeciding } from '../edge/decide/decide.ts';
 import { compileIntake } from '../edge/intake/facts.ts';
@@ -73,6 +74,7 @@ export class DataPlane {
   readonly #listeners: ListenersAtWork;
   readonly #issuerCalls: IssuerCalls;
   readonly #bodies = new BodyMemory();
+  readonly #turns = new Turns();
   #runtime: Runtime;
   #upstreams: ReadonlyMap<Upstream, OpenUpstream> = new Map();
   #traces: TraceExport | undefined;
@@ -216,6 +218,7 @@ export class DataPlane {
         shorterMemories,
         seenCertificates: new SeenCertificates(),
       },
+      turns: this.#turns,
       exchangeToken,
       listeners: this.#listenersAtWork(policy),
       metrics: this.metrics,

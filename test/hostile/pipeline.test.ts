@@ -21,6 +21,8 @@ const REFUSED: Readonly<Record<string, (body: string) => string>> = {
   'a body over the limit': (body) => post('/small/1', body.padEnd(200, 'x')),
   'a chunked body over the limit': (body) => chunked('/small/1', body.padEnd(200, 'x')),
   'another expectation': (body) => post('/x', body, 'Expect: 200-ok\r\n'),
+  'an expectation and a bad token': (body) =>
+    post('/admin/1', body, 'Authorization: DPoP e30.e30.AA\r\nDPoP: x\r\nExpect: 100-continue\r\n'),
   'an expectation and no credentials': (body) => post('/admin/1', body, 'Expect: 100-continue\r\n'),
   TRACE: (body) => post('/x', body).replace('POST', 'TRACE'),
   'a target for this server alone': (body) => post('*', body).replace('POST', 'OPTIONS'),

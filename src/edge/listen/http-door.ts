@@ -21,7 +21,7 @@ import { type Handshakes, takeTurns } from './handshakes.ts';
 import { createServer } from './http1-server.ts';
 import { awaitAnswer, endsConnection, Http1Transaction, isPending, mayAnswer } from '../transaction/http1.ts';
 import { Http2Connection } from './http2-connection.ts';
-import { finish, handshakeRefusal, type Open, openConnection, settleTls } from './open-connection.ts';
+import { finish, handshakeRefusal, type Open, openConnection, settleTls, takesRequest } from './open-connection.ts';
 import { NO_CONNECT, parserRefusal, refuseHandshake, refuseWithoutTls } from './refusals.ts';
 import { type ProxiedSockets, requireProxyHeaders } from './proxied-socket.ts';
 import { awaitPreface } from './prior-knowledge.ts';
@@ -35,12 +35,6 @@ import { prepareUpgrade, readUpgrade } from '../transaction/upgrade.ts';
 
 /** Node's own way of serving a connection. */
 type ServeSocket = (this: Server, socket: Socket) => void;
-
-/**
- * Requests that may wait on one connection; one that sends more is cut off. Node would keep as many as a client can send
- * (RFC 9112 §9.3.2 lets it repeat those that got no answer).
- */
-const PIPELINED = 100;
 
 /** Milliseconds that a connection which has not sent a whole request yet gets for it while the process stops. */
 const LAST_CALL = 1000;
@@ -207,11 +201,7 @@ export class HttpDoor implements Door {
 
   #request(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean, upgrade?: Upgrade): void {
     const open = this.#open.get(request.socket);
-    if (open === undefined) return;
-    open.waiting += 1;
-    if (open.waiting > PIPELINED) return void request.socket.destroy();
-    // RFC 9112 §9.6: what follows an answer that closes the connection is not a request any more.
-    if (open.last || endsConnection(open.newest)) return;
+    if (open === undefined || !takesRequest(request.socket, open)) return;
     response.on('close', open.answered);
     open.newest = response;
     // Node loses what came with a request that has an Upgrade field, and would take the middle of it for the next request.

@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { hangUp } from '../transaction/answer.ts';
-import { isOver, isPending } from '../transaction/http1.ts';
+import { endsConnection, isOver, isPending, isUnasked } from '../transaction/http1.ts';
 import { readUpgrade } from '../transaction/upgrade.ts';
 import type { Connection } from './connection.ts';
 import type { HandshakeRefusal, Serve } from './serve.ts';
@@ -42,6 +42,21 @@ export function openConnection(connection: Connection): Open {
     },
   };
   return open;
+}
+
+/**
+ * Requests that may wait on one connection; one that sends more is cut off. Node would keep as many as a client can send
+ * (RFC 9112 §9.3.2 lets it repeat those that got no answer).
+ */
+const PIPELINED = 100;
+
+/** One more message came. @returns whether it is a request; else it gets no answer */
+export function takesRequest(socket: Socket, open: Open): boolean {
+  open.waiting += 1;
+  if (open.waiting > PIPELINED) socket.destroy();
+  else if (isUnasked(open.newest)) finish(socket, open);
+  // RFC 9112 §9.6: what follows an answer that closes the connection is not a request any more.
+  return !socket.destroyed && !open.last && !endsConnection(open.newest);
 }
 
 /** Where there is TLS, its handshake is over: it is reported, and there is no second one. */

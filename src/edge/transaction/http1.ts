@@ -80,6 +80,7 @@ export class Http1Transaction implements Transaction {
   }
 
   writeContinue(): void {
+    continued.add(this.response);
     this.response.writeContinue();
   }
 
@@ -204,6 +205,17 @@ export function isPending(response: ServerResponse | undefined): boolean {
 /** Whether request and answer were whole and the connection goes on, as if there had been none. */
 export function isOver(response: ServerResponse | undefined): boolean {
   return response !== undefined && response.req.complete && response.shouldKeepAlive && !isPending(response);
+}
+
+/** Answers before which the client was told to send its body. */
+const continued = new WeakSet<ServerResponse>();
+
+/**
+ * Whether the client has an expectation and was told nothing yet: what it sends all the same may be a body that is not wanted, behind which
+ * the connection ends (RFC 9110 §10.1.1).
+ */
+export function isUnasked(response: ServerResponse | undefined): boolean {
+  return response?.req.headers.expect !== undefined && !response.headersSent && !continued.has(response);
 }
 
 /** Whether nothing that comes behind this answer is a request any more (RFC 9112 §9.6). */
