@@ -119,7 +119,8 @@ class Exchange implements ExchangeOwner {
     if (route instanceof Rejection) return this.#refuse(route);
     this.#route = route;
 
-    if (owesSignature(facts, route)) await this.#runtime.turns.take(facts.clientAddress);
+    const turn = owesSignature(facts, route) ? this.#runtime.turns.take(facts.clientAddress) : undefined;
+    if (turn !== undefined) await turn;
     const deciding = this.#decide(facts, route);
     const decision = deciding instanceof Promise ? await deciding : deciding;
     if (decision instanceof Rejection) return this.#refuse(decision);

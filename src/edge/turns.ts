@@ -4,27 +4,35 @@ import { networkOf } from '../rate/limit.ts';
 
 /** So many between two looks at the sockets: with a signature each, 2 to 3 ms. */
 const TOGETHER = 32;
+/** Requests that wait: each holds some 10 KB. */
+const MOST = 1024;
+/** Of these, those of one client. */
+const MOST_OF_ONE = 256;
 
 /** Lets a request go on. */
 type GoOn = () => void;
 
 /**
  * What came together is decided together: verifying a signature takes more memory than a core has at hand, so one after the other
- * costs a quarter less than each between the reading of one request and the next (docs/decisions/0140).
- * Does not bound how many wait: each is a request that a listener admitted.
+ * costs a fifth less than each between the reading of one request and the next (docs/decisions/0140).
  */
 export class Turns {
-  /** By client, those that came first in front; clients that were served go to the end of the row. */
+  /** By client; those that were served go to the end of the row. */
   readonly #waiting = new Map<string, GoOn[]>();
+  #count = 0;
   #due = false;
 
-  /** Settles when it is this request's turn. @param address of the client; undefined: not known, which counts as one client */
-  take(address: string | undefined): Promise<void> {
+  /**
+   * Settles when it is this request's turn. undefined: as many wait as may, and it goes on at once.
+   * @param address of the client; undefined: not known, which counts as one client
+   */
+  take(address: string | undefined): Promise<void> | undefined {
     const client = address === undefined ? '' : networkOf(address);
+    const own = this.#waiting.get(client) ?? [];
+    if (this.#count >= MOST || own.length >= MOST_OF_ONE) return undefined;
     return new Promise((resolve) => {
-      const own = this.#waiting.get(client);
-      if (own === undefined) this.#waiting.set(client, [resolve]);
-      else own.push(resolve);
+      if (own.push(resolve) === 1) this.#waiting.set(client, own);
+      this.#count += 1;
       this.#call();
     });
   }
@@ -35,7 +43,7 @@ export class Turns {
     setImmediate(() => {
       this.#due = false;
       this.#serve();
-      if (this.#waiting.size > 0) this.#call();
+      if (this.#count > 0) this.#call();
     });
   }
 
@@ -44,6 +52,7 @@ export class Turns {
     // A client that is put back comes again in this very loop.
     for (const [client, own] of this.#waiting) {
       own.shift()?.();
+      this.#count -= 1;
       this.#waiting.delete(client);
       if (own.length > 0) this.#waiting.set(client, own);
       left -= 1;
