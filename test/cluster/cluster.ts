@@ -8,6 +8,7 @@ import { ControlPlane } from './control-plane.ts';
 import { Dns } from './dns.ts';
 import { compileHoldfast, type Image, type Images, standardImages } from './images.ts';
 import { Kubelet } from './kubelet.ts';
+import { Margins } from './margins.ts';
 import { Network, whyNoNetwork } from './network.ts';
 import { build, buildControlPlane, findBuilt, gatewayApi, isCached, type Say, whyNoBuild } from './programs.ts';
 import { run, warningsOf } from './shell.ts';
@@ -35,6 +36,7 @@ export class Cluster {
   readonly network: Network;
   readonly dns: Dns;
   readonly plane: ControlPlane;
+  readonly margins: Margins;
   readonly #services: Services;
   readonly #kubelet: Kubelet;
   readonly #kubectl: string;
@@ -45,6 +47,7 @@ export class Cluster {
     this.plane = plane;
     this.#kubectl = kubectl;
     this.dns = parts.dns;
+    this.margins = parts.margins;
     this.#services = parts.services;
     this.#kubelet = parts.kubelet;
   }
@@ -127,6 +130,7 @@ export class Cluster {
 
 interface Parts {
   readonly dns: Dns;
+  readonly margins: Margins;
   readonly services: Services;
   readonly kubelet: Kubelet;
 }
@@ -139,18 +143,19 @@ async function startParts(
   standard: Images,
 ): Promise<Parts> {
   const { api, identity } = plane;
-  const services = new Services(api, network);
+  const margins = new Margins();
+  const services = new Services(api, network, margins);
   const dns = new Dns((name) => services.lookUp(name));
   const images = new Map([...standard, ...Object.entries(wishes.images ?? {})]);
-  const node = { name: network.name, api, images, network, folder, refresh: wishes.refresh ?? 1000 };
+  const node = { name: network.name, api, images, network, margins, folder, refresh: wishes.refresh ?? 1000 };
   const kubelet = new Kubelet(node, { cert: identity.chain, key: identity.key });
   await dns.start(network.machine);
   services.start();
   await kubelet.start();
-  return { dns, services, kubelet };
+  return { dns, margins, services, kubelet };
 }
 
-async function closeParts({ dns, services, kubelet }: Parts): Promise<void> {
+async function closeParts({ dns, services, kubelet }: Omit<Parts, 'margins'>): Promise<void> {
   kubelet.close();
   await services.close();
   dns.close();

@@ -87,6 +87,10 @@ describe('the chart at the edge, by Helm 3', { skip: skip || noHelm }, () => {
     assert.notDeepEqual(await release.pods(PODS), rolled);
     const result = await load.stop();
     t.diagnostic(`${result.sent} requests through a live change, a roll and a rollback`);
+    const { lasted, emptied } = release.cluster.margins;
+    t.diagnostic(
+      `rules led to pods for ${lasted.join(', ')} ms of their end; Services without a target: ${emptied.join()}`,
+    );
     assert.deepEqual(result.failures, []);
     assert.ok(result.good > 500, String(result.good));
   });

@@ -2,6 +2,7 @@
 
 import type { Api } from './api.ts';
 import type { Images } from './images.ts';
+import type { Margins } from './margins.ts';
 import type { Network } from './network.ts';
 
 export interface Node {
@@ -9,6 +10,7 @@ export interface Node {
   readonly api: Api;
   readonly images: Images;
   readonly network: Network;
+  readonly margins: Margins;
   readonly folder: string;
   /** Milliseconds between two looks at the objects that volumes are made of. */
   readonly refresh: number;

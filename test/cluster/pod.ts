@@ -168,6 +168,7 @@ export class PodAtWork {
   }
 
   async #finish(): Promise<void> {
+    this.#node.margins.end(this.address);
     this.report();
     const main = this.#pod.spec.containers.map(({ name }) => this.#containers.get(name)).filter((one) => !!one);
     await this.#stop(main, Date.now() + this.#grace());

@@ -1,14 +1,9 @@
 // Services and load balancers as rules of nftables, in step with the API server.
 
 import type { Api, Change } from './api.ts';
+import type { Margins, Target } from './margins.ts';
 import type { Network } from './network.ts';
 import type { EndpointSlice, Service, ServicePort } from './objects.ts';
-
-export interface Target {
-  readonly address: string;
-  readonly port: number;
-  readonly hostname: string | undefined;
-}
 
 /** Changes that come within so many milliseconds are written at once. */
 const TOGETHER = 5;
@@ -16,6 +11,7 @@ const TOGETHER = 5;
 export class Services {
   readonly #api: Api;
   readonly #network: Network;
+  readonly #margins: Margins;
   readonly #services = new Map<string, Service>();
   readonly #slices = new Map<string, EndpointSlice>();
   /** Addresses of load balancers, by the Service's uid. */
@@ -23,11 +19,13 @@ export class Services {
   readonly #stop = new AbortController();
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<unknown> = Promise.resolve();
+  #written = '';
   #next = 1;
 
-  constructor(api: Api, network: Network) {
+  constructor(api: Api, network: Network, margins: Margins) {
     this.#api = api;
     this.#network = network;
+    this.#margins = margins;
   }
 
   start(): void {
@@ -46,30 +44,45 @@ export class Services {
     else all.set(keyOf(change.object), change.object);
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      this.#writing = this.#writing.then(async () => await this.#write()).catch(() => {});
+      this.#writing = this.#writing.then(async () => await this.#write());
     }, TOGETHER);
   }
 
   async #write(): Promise<void> {
+    const led = new Map<string, readonly Target[]>();
     const lines = [...this.#services].flatMap(([key, service]) => {
       const { spec } = service;
       if (spec.clusterIP === undefined || spec.clusterIP === '' || spec.clusterIP === 'None') return [];
       const balancer = spec.type === 'LoadBalancer' ? this.#balancer(service) : undefined;
-      return (spec.ports ?? []).flatMap((port) => this.#rules(key, port, [spec.clusterIP!, balancer]));
+      return (spec.ports ?? []).flatMap((port) => {
+        const targets = this.targets(key, port.name);
+        led.set(`${key} ${port.port}`, targets);
+        return this.#rules(port, targets, [spec.clusterIP!, balancer]);
+      });
     });
     const rules = lines.map((line) => `add rule ip holdfast services ${line}\n`).join('');
+    if (rules === this.#written) return;
     await this.#network.inside(['nft', '-f', '-'], `flush chain ip holdfast services\n${rules}`);
+    this.#written = rules;
+    this.#margins.lead(led);
   }
 
-  #rules(key: string, port: ServicePort, addresses: readonly (string | undefined)[]): string[] {
-    const protocol = (port.protocol ?? 'TCP').toLowerCase();
-    const targets = this.targets(key, port.name);
+  /**
+   * In turn, and without a map: for a packet on its way rules are exchanged as a whole and elements of a map are not, so that under the rules of
+   * before it would find an empty map, and be refused.
+   */
+  #rules(port: ServicePort, targets: readonly Target[], addresses: readonly (string | undefined)[]): string[] {
     if (targets.length === 0) return [];
-    const map = targets.map(({ address, port: to }, index) => `${index} : ${address} . ${to}`).join(', ');
-    const to = `dnat to numgen inc mod ${targets.length} map { ${map} }`;
+    const protocol = (port.protocol ?? 'TCP').toLowerCase();
+    const turns = [
+      `meta mark set numgen inc mod ${targets.length}`,
+      ...targets.map(({ address, port: at }, turn) => `meta mark ${turn} dnat to ${address}:${at}`),
+    ];
     const places = addresses.filter((one) => one !== undefined).map((one) => [one, port.port] as const);
     if (port.nodePort !== undefined) places.push([`${this.#network.prefix}.64.1`, port.nodePort]);
-    return places.map(([address, at]) => `ip daddr ${address} ${protocol} dport ${at} ${to}`);
+    return places.flatMap(([address, at]) =>
+      turns.map((turn) => `ip daddr ${address} ${protocol} dport ${at} ${turn}`),
+    );
   }
 
   /** The one that a Service has, or a new one, which is written into its status. */
