@@ -138,6 +138,8 @@ export const EVENT_MEMBERS = {
 /** `msg` of lines about the gateway itself, and what an operator makes of each. */
 export const EVENTS = {
   serving: 'All listeners are open.',
+  'drain prolonged':
+    '`drain.delay` is over and connections still come: they are served on, for half of `drain.grace` at most.',
   'drain announced': 'The command drain was given: clients are told to connect again, everything is still served.',
   draining: 'A signal to stop came; requests in flight get their answers.',
   'ending at once': 'A second signal came.',

@@ -3,6 +3,7 @@
 import type { Log } from '../observe/log.ts';
 import { NOTHING_RECENT, type Recent } from '../observe/recent.ts';
 import type { Snapshot } from '../observe/instruments.ts';
+import type { Policy } from '../policy/policy.ts';
 import type { StoreState } from '../memory/redis/replay-store.ts';
 import type { PolicyChange } from '../worker/policy-change.ts';
 import type { Order, PolicyInForce, PolicyOrder, Preparation, Report, StartOrder } from '../worker/messages.ts';
@@ -42,6 +43,16 @@ export interface WorkerState {
   readonly utilization: number;
   /** The replica replay store as it sees it; undefined: it did not say yet. */
   readonly replayStore: StoreState | undefined;
+}
+
+/** Where threads can share a port; elsewhere (macOS) there is one worker. */
+const SHARE_PORTS: readonly NodeJS.Platform[] = ['linux', 'freebsd', 'sunos', 'aix'];
+
+/** How many workers there can be, which is logged where they are fewer than wanted. */
+export function sizeOfCrew({ workers }: Pick<Policy, 'workers'>, log: Log): number {
+  if (workers === 1 || SHARE_PORTS.includes(process.platform)) return workers;
+  log.event('warn', 'threads cannot share a port on this platform: there is one worker', { workers });
+  return 1;
 }
 
 export class Crew {

@@ -16,15 +16,17 @@ import { describeChanges } from '../config/report/changes.ts';
 import type { Mask } from '../config/report/mask.ts';
 import { collectReadiness } from './collect-readiness.ts';
 import { collectStatus, countConnections, replicaStatus } from './collect-status.ts';
+import { Arrivals, createArrivalsMemory } from '../observe/arrivals.ts';
 import { createChallengedMemory } from '../observe/challenged.ts';
 import { createProcessMetrics, type ProcessMetrics } from '../observe/process-metrics.ts';
 import type { Bind, Policy } from '../policy/policy.ts';
 import type { ShorterMemory } from '../proof/dpop-proof.ts';
 import { createRateMemory } from '../rate/limiter.ts';
 import { createReplayMemory, ProcessReplayStore } from '../memory/process-replay-store.ts';
-import { Crew, type WorkerState } from './crew.ts';
+import { Crew, sizeOfCrew, type WorkerState } from './crew.ts';
 import { CannotListen, placeListeners } from './binds.ts';
 import { IssuersAtWork } from './issuers-at-work.ts';
+import { linger } from './linger.ts';
 import { changeOf } from '../worker/policy-change.ts';
 import type { Binds } from '../worker/listeners-at-work.ts';
 import type { PolicyInForce, SharedState, StartOrder } from '../worker/messages.ts';
@@ -83,8 +85,8 @@ export interface Gateway {
   /** A configuration that cannot be put to work: nothing changes; it is logged, counted and shown. @param problems for people */
   refuse(problems: readonly string[], cause: ReloadCause): void;
   /**
-   * Not ready, and clients are told that their connections end; after `drain.delay` no new connections; ends when nothing is in
-   * flight, or after `drain.grace`.
+   * Not ready, and clients are told that their connections end; after `drain.delay`, and as soon as none come (linger.ts), no new connections; ends when
+   * nothing is in flight, or after `drain.grace`.
    */
   drain(): Promise<void>;
   /** Ends everything at once. */
@@ -150,6 +152,7 @@ class RunningGateway implements Gateway {
       replay,
       rates: createRateMemory(now()),
       challenged: createChallengedMemory(),
+      arrivals: createArrivalsMemory(),
       nonceSecret: randomBytes(SECRET_BYTES),
       logSecret: randomBytes(SECRET_BYTES),
       ticketSecret: randomBytes(SECRET_BYTES),
@@ -171,7 +174,7 @@ class RunningGateway implements Gateway {
       workers: () => this.#crew.states,
     });
     this.#crew = new Crew({
-      size: sizeOf(policy, log),
+      size: sizeOfCrew(policy, log),
       spawn,
       log,
       start: (index) => this.#startOrder(index),
@@ -351,12 +354,15 @@ class RunningGateway implements Gateway {
   }
 
   async drain(): Promise<void> {
-    const { delay, grace } = this.#policy.drain;
     this.#state = 'draining';
     if (this.#announced === undefined) this.#crew.tell({ type: 'drain', whom: 'http1' });
-    await this.#pause(delay);
+    const left = await linger(this.#policy.drain, {
+      arrivals: new Arrivals(this.#shared.arrivals),
+      pause: (seconds) => this.#pause(seconds),
+      prolonged: () => this.#log.event('info', 'drain prolonged'),
+    });
     this.#state = 'stopping';
-    await Promise.race([this.#crew.stop(), this.#pause(grace)]);
+    await Promise.race([this.#crew.stop(), this.#pause(left)]);
     await this.close();
   }
 
@@ -384,15 +390,6 @@ class RunningGateway implements Gateway {
 
 /** Of a gateway without a configuration file. */
 const maskNothing: Mask = (value) => value;
-
-/** Where threads can share a port; elsewhere (macOS) there is one worker. */
-const SHARE_PORTS: readonly NodeJS.Platform[] = ['linux', 'freebsd', 'sunos', 'aix'];
-
-function sizeOf({ workers }: Policy, log: Log): number {
-  if (workers === 1 || SHARE_PORTS.includes(process.platform)) return workers;
-  log.event('warn', 'threads cannot share a port on this platform: there is one worker', { workers });
-  return 1;
-}
 
 /** What the workers are going to do, so that material that cannot be used is refused before any of them has it. */
 function compileListeners({ listeners }: Policy): void {

@@ -15,6 +15,7 @@ import { openListener } from '../edge/listen/listener.ts';
 import type { HandshakeRefusal } from '../edge/listen/serve.ts';
 import { reportUpstream } from '../edge/upstream/report.ts';
 import { type OpenUpstream, openUpstream, type UpstreamEvent } from '../edge/upstream/upstream.ts';
+import { Arrivals } from '../observe/arrivals.ts';
 import type { Log } from '../observe/log.ts';
 import { TraceExport } from '../observe/trace-export.ts';
 import type { CountSpans } from '../observe/trace-metrics.ts';
@@ -65,6 +66,7 @@ export class DataPlane {
   readonly #order: StartOrder;
   readonly #replay: ProcessReplayStore;
   readonly #rates: SharedRateLimiter;
+  readonly #arrivals: Arrivals;
   /** undefined: `store: memory`; which of both it is needs a restart. */
   readonly #replicaStore: ReplicaReplayStore | undefined;
   /** What is verified by a proof key depends on no policy. */
@@ -91,6 +93,7 @@ export class DataPlane {
     this.#options = options;
     this.#replay = new ProcessReplayStore(order.shared.replay);
     this.#rates = new SharedRateLimiter(order.shared.rates);
+    this.#arrivals = new Arrivals(order.shared.arrivals);
     this.#proofKeys = new CountedCache(CACHED_PROOF_KEYS, this.#lookups.proof_key);
     this.metrics = createTrafficMetrics({
       connections: () => [...this.#listeners.connections()].map(([name, open]) => [{ name }, open] as const),
@@ -297,6 +300,7 @@ export class DataPlane {
     return openListener(
       listener,
       {
+        connected: () => this.#arrivals.add(),
         request: (transaction, connection) => serve(this.#runtime, called.name, { transaction, connection }),
         refused: (rejection, refused) => refuseUnread(this.#runtime, called.name, rejection, refused),
         handshake: (version, resumed) => this.metrics.countHandshake({ name: called.name }, version, resumed),

@@ -17,6 +17,8 @@ export interface SharedState {
   readonly rates: RateMemory;
   /** Tokens that were challenged for a nonce, for a metric (observe/challenged.ts). */
   readonly challenged: SharedArrayBuffer;
+  /** Of connections (observe/arrivals.ts). */
+  readonly arrivals: SharedArrayBuffer;
   /** For nonces where the policy names no secret of its own. */
   readonly nonceSecret: Uint8Array;
   /** For hashes of clients in the log, likewise. */

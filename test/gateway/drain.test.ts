@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { Agent } from 'node:https';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { ERROR, FRAME, openHttp2, request } from '../support/frames.ts';
 import { portOf, SERVER_CA, startTestGateway, type TestGateway } from '../support/gateway.ts';
 
@@ -112,4 +113,21 @@ test('a worker that takes the place of a dead one during the drain tells its cli
   t.after(() => agent.destroy());
   const { status, fields } = await gateway.request('GET', '/1', { agent });
   assert.deepEqual([status, fields.one('connection')], [200, 'close']);
+});
+
+test('while new connections come, the delay is not over, and it is when they stop', async (t) => {
+  const more = 'drain: { delay: 1s, grace: 1h }\nlog: { level: fatal }';
+  const gateway = await startTestGateway(t, { routes: OPEN, more, threads: true });
+  const enough = new AbortController();
+  // Several, so that none has to wait for another one within the second that is looked at.
+  const clients = [1, 2, 3].map(async () => {
+    while (!enough.signal.aborted) assert.equal((await gateway.request('GET', '/1')).status, 200);
+  });
+  const drained = gateway.running.drain();
+  await Promise.race([pause(3000), ...clients]);
+  assert.equal((await gateway.request('GET', '/2')).status, 200, 'a new connection after the delay');
+  enough.abort();
+  await Promise.all(clients);
+  await drained;
+  await assert.rejects(gateway.request('GET', '/3'), { code: 'ECONNREFUSED' });
 });

@@ -128,6 +128,7 @@ export async function serveListener(
       refused.push(rejection.reason);
       return refusal(rejection);
     },
+    connected() {},
     handshake(version, resumed) {
       secured.push({ version, resumed });
     },

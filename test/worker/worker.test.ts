@@ -8,6 +8,7 @@ import { readPolicyFile } from '../../src/config/read/read.ts';
 import type { Bind, Policy } from '../../src/policy/policy.ts';
 import { createRateMemory } from '../../src/rate/limiter.ts';
 import { createReplayMemory } from '../../src/memory/process-replay-store.ts';
+import { createArrivalsMemory } from '../../src/observe/arrivals.ts';
 import { createChallengedMemory } from '../../src/observe/challenged.ts';
 import type { Order, Report, StartOrder } from '../../src/worker/messages.ts';
 import { changeOf } from '../../src/worker/policy-change.ts';
@@ -47,6 +48,7 @@ function startOrder(policy: Policy, bind: Bind): StartOrder {
       replay: createReplayMemory({ capacity: 10, since: now() }),
       rates: createRateMemory(now()),
       challenged: createChallengedMemory(),
+      arrivals: createArrivalsMemory(),
       nonceSecret: new Uint8Array(32),
       logSecret: new Uint8Array(32),
       ticketSecret: new Uint8Array(32),

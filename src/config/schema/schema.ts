@@ -205,8 +205,14 @@ export const schema = z.strictObject({
   tracing: tracing.optional().describe('OpenTelemetry traces; absent: none, and traceparent passes as it is.'),
   drain: z
     .strictObject({
-      delay: duration('0s').prefault('5s').describe('Not ready, still serving.'),
-      grace: duration('0s').prefault('30s').describe('Then for requests in flight and tunnels.'),
+      delay: duration('0s')
+        .prefault('5s')
+        .describe(
+          'Not ready, still serving; longer while new connections come, by half of `grace` at most. 0s: not at all.',
+        ),
+      grace: duration('0s')
+        .prefault('30s')
+        .describe('Then for requests in flight and tunnels. With `delay` the longest that an end takes.'),
     })
     .prefault({})
     .describe('After SIGTERM.'),

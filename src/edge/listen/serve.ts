@@ -25,6 +25,8 @@ export interface Refused {
 
 /** Whom a listener serves. */
 export interface Serve {
+  /** A connection came. */
+  connected(): void;
   request(transaction: Transaction, connection: Connection): void;
   /** Counts what was refused before it became a request, and gives the answer to write. */
   refused(rejection: Rejection, refused: Refused): Answer;
