@@ -92,7 +92,7 @@ export class Cluster {
     const files = readdirSync(folder).filter((name) => name !== 'kustomization.yaml');
     const named = files.flatMap((name) => ['-f', join(folder, name)]);
     await this.kubectl(['apply', '--server-side', ...named]);
-    await this.kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s']);
+    await this.kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=180s']);
   }
 
   /** @returns standard output @throws with standard error */

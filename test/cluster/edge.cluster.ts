@@ -51,7 +51,7 @@ describe('the chart at the edge, by Helm 3', { skip: skip || noHelm }, () => {
     address = await balancerOf(release);
     assert.equal(await ask(address, '/healthz'), 200);
     assert.equal(await ask(address, '/orders/1'), 401);
-    const tested = await release.helm('test', 'gw', '--timeout=120s');
+    const tested = await release.helm('test', 'gw', '--timeout=180s');
     assert.equal(tested.status, 0, tested.stderr);
     assert.match(await release.kubectl('logs', 'job/gw-holdfast-test'), /good listener public: a request without cred/);
   });
@@ -121,9 +121,9 @@ describe('the chart at the edge, by Helm 3', { skip: skip || noHelm }, () => {
   });
 
   test('uninstalled, it leaves nothing', async () => {
-    const { status, stderr } = await release.helm('uninstall', 'gw', '--wait', '--timeout=120s');
+    const { status, stderr } = await release.helm('uninstall', 'gw', '--wait', '--timeout=180s');
     assert.equal(status, 0, stderr);
-    await release.kubectl('wait', '--for=delete', 'pods', '-l', PODS, '--timeout=60s');
+    await release.kubectl('wait', '--for=delete', 'pods', '-l', PODS, '--timeout=180s');
     const kinds =
       'deployments,services,configmaps,secrets,jobs,pods,serviceaccounts,networkpolicies,poddisruptionbudgets';
     const left = await release.kubectl('get', kinds, '-l', 'app.kubernetes.io/instance=gw', '-o=name');

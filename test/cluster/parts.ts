@@ -90,7 +90,8 @@ const SAFE = {
 /** One pod and its Service. */
 async function put(cluster: Cluster, namespace: string, name: string, image: string, port: number): Promise<void> {
   const labels = { app: name };
-  const probe = { tcpSocket: { port }, periodSeconds: 1 };
+  // A machine that is busy is not a reason to be without an upstream.
+  const probe = { tcpSocket: { port }, periodSeconds: 1, failureThreshold: 60 };
   const container = { name, image, ports: [{ containerPort: port }], readinessProbe: probe, securityContext: SAFE };
   const template = { metadata: { labels }, spec: { containers: [container] } };
   const deployment = { replicas: 1, selector: { matchLabels: labels }, template };
@@ -106,7 +107,7 @@ async function put(cluster: Cluster, namespace: string, name: string, image: str
     metadata: { name },
     spec: { selector: labels, ports: [{ port, targetPort: port }] },
   });
-  await cluster.kubectl(['-n', namespace, 'rollout', 'status', `deployment/${name}`, '--timeout=60s']);
+  await cluster.kubectl(['-n', namespace, 'rollout', 'status', `deployment/${name}`, '--timeout=180s']);
 }
 
 export const putRedis = async (cluster: Cluster, namespace: string): Promise<void> =>

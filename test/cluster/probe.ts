@@ -34,6 +34,9 @@ function portOf({ ports = [], name: container }: Container, port: number | strin
   return found.containerPort;
 }
 
+/** What has come while this process itself was held up is looked at first. */
+const late = (end: () => void) => setImmediate(end);
+
 /** As kubelet does it: the certificate is not looked at, and redirects count as good. */
 async function get(http: HttpGet, host: string, port: number, timeout: number): Promise<boolean> {
   const headers = Object.fromEntries((http.httpHeaders ?? []).map(({ name, value }) => [name, value]));
@@ -46,7 +49,7 @@ async function get(http: HttpGet, host: string, port: number, timeout: number): 
       const status = response.statusCode ?? 0;
       resolve(status >= 200 && status < 400);
     });
-    sent.once('timeout', () => sent.destroy()).once('error', () => resolve(false));
+    sent.once('timeout', () => late(() => sent.destroy())).once('error', () => resolve(false));
     sent.end();
   });
 }
@@ -55,7 +58,7 @@ async function accepts(host: string, port: number, timeout: number): Promise<boo
   const socket = connect({ host, port, timeout });
   const connected = await new Promise<boolean>((resolve) => {
     socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
-    socket.once('timeout', () => resolve(false));
+    socket.once('timeout', () => late(() => resolve(false)));
   });
   socket.destroy();
   return connected;

@@ -32,7 +32,7 @@ describe('the API server takes', { skip: skip || noHelm }, () => {
   test('the kinds of the operators, for what follows', async () => {
     const cluster = await sharedCluster();
     await cluster.kubectl(['apply', '-f', '-'], OPERATORS.map((one) => stringify(definition(one))).join('---\n'));
-    await cluster.kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s']);
+    await cluster.kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=180s']);
   });
 
   for (const name of CASES) {
@@ -88,7 +88,7 @@ describe('the API server takes', { skip: skip || noHelm }, () => {
   /** Pods need the account that a controller makes. */
   async function untilAccount(namespace: string): Promise<void> {
     const cluster = await sharedCluster();
-    const what = ['wait', '--for=create', 'serviceaccount/default', '--timeout=60s'];
+    const what = ['wait', '--for=create', 'serviceaccount/default', '--timeout=180s'];
     await cluster.kubectl(['-n', namespace, ...what]);
   }
 });
