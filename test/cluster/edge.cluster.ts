@@ -67,6 +67,8 @@ describe('the chart at the edge, by Helm 3', { skip: skip || noHelm }, () => {
       http2: 4,
       pause: 20,
     });
+    const { network, margins } = release.cluster;
+    const refused = await network.refused();
     const before = await release.pods(PODS);
     const more = {
       name: 'more',
@@ -87,10 +89,9 @@ describe('the chart at the edge, by Helm 3', { skip: skip || noHelm }, () => {
     assert.notDeepEqual(await release.pods(PODS), rolled);
     const result = await load.stop();
     t.diagnostic(`${result.sent} requests through a live change, a roll and a rollback`);
-    const { lasted, emptied } = release.cluster.margins;
-    t.diagnostic(
-      `rules led to pods for ${lasted.join(', ')} ms of their end; Services without a target: ${emptied.join()}`,
-    );
+    t.diagnostic(`rules led to pods that end for ${margins.lasted.join(', ')} ms`);
+    t.diagnostic(`ports of Services without a target: ${margins.emptied.join(', ') || 'none'}`);
+    t.diagnostic(`packets that no rule knew: ${(await network.refused()) - refused}`);
     assert.deepEqual(result.failures, []);
     assert.ok(result.good > 500, String(result.good));
   });

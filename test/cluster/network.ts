@@ -94,7 +94,7 @@ export class Network {
       table ip holdfast {
         chain services { type nat hook prerouting priority dstnat; }
         chain own { type nat hook postrouting priority srcnat; ip saddr ${this.pods} ct status dnat masquerade; }
-        chain closed { type filter hook forward priority filter; ip daddr ${prefix}.128.0/17 reject; }
+        chain closed { type filter hook forward priority filter; ip daddr ${prefix}.128.0/17 counter reject; }
       }`;
     await this.inside(['nft', '-f', '-'], table);
   }
@@ -102,6 +102,12 @@ export class Network {
   /** Runs a program in the router. */
   async inside(words: readonly string[], input = ''): Promise<string> {
     return await run('nsenter', [`--net=/run/netns/${this.name}`, '--', ...words], input);
+  }
+
+  /** How many packets to Services and load balancers no rule knew, and the router refused. */
+  async refused(): Promise<number> {
+    const chain = await this.inside(['nft', 'list', 'chain', 'ip', 'holdfast', 'closed']);
+    return Number(/counter packets (\d+)/.exec(chain)?.[1]);
   }
 
   /** Gives a pod a namespace and an address. @param id at most 8 characters */
