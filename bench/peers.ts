@@ -24,14 +24,19 @@ export interface Program {
 /** 99 bytes, like the answer of a small API. */
 const ANSWER = JSON.stringify({ id: 4711, state: 'shipped', note: 'x'.repeat(99 - 39) });
 
-/** A port that was free a moment ago. */
+const given = new Set<number>();
+
+/** A port that was free a moment ago, another one each time: what asked for it may not listen yet. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
   server.close();
   await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  if (given.has(port)) return freePort();
+  given.add(port);
+  return port;
 }
 
 /**
