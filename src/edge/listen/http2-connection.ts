@@ -116,7 +116,9 @@ export class Http2Connection {
 
   /** A stream that was reset ends as well. */
   #hold(stream: ServerHttp2Stream): void {
-    if (stream.endAfterHeaders) return;
+    // Node lets go of a stream with its answer only where the end of its request was read. Until then it counts it against the limit of
+    // streams, and resets the next one of a client that takes it for closed.
+    if (stream.endAfterHeaders) return void stream.resume();
     let whole = false;
     stream.once('end', () => (whole = !stream.closed));
     this.#lasting.hold(stream, () => whole);
