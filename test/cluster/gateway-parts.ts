@@ -211,7 +211,7 @@ spec:
       login: { issuer: https://login.example.com, audience: [https://api.example.com], keys: { jwks_file: "configMap:issuer/keys.json" } }
   floor: { require: public }
   withoutPolicy: public
-  deployment: { resources: { requests: { cpu: 500m } } }
+  deployment: { resources: { requests: { cpu: 500m }, limits: { memory: 512Mi } } }
 ---
 apiVersion: gateway.networking.k8s.io/v1
 kind: GatewayClass

@@ -36,6 +36,7 @@ export async function settle(one: Unsettled): Promise<Settled> {
     HOSTNAME: pod.metadata.name,
     KUBERNETES_SERVICE_HOST: node.network.address(128, 1),
     KUBERNETES_SERVICE_PORT: '443',
+    ...heapWithin(container),
     ...image.environment,
   };
   for (const variable of container.env ?? [])
@@ -98,6 +99,14 @@ async function valueOf(
   if (found === undefined && !reference.optional)
     throw new Error(`couldn't find key ${reference.key} in ${kind.slice(0, -1)} ${reference.name}`);
   return found?.toString() ?? '';
+}
+
+/** No limit of memory holds here: each thread gets the heap that V8 gives itself in a container with that limit, the half of it. */
+function heapWithin(container: Container): Readonly<Record<string, string>> {
+  if (container.resources?.limits?.['memory'] === undefined) return {};
+  const mebibytes = Number(resourceOf(container, 'limits.memory')) / 2 ** 20;
+  const young = Math.max(1, Math.floor(mebibytes / 512));
+  return { NODE_OPTIONS: `--max-old-space-size=${Math.floor(mebibytes / 2)} --max-semi-space-size=${young}` };
 }
 
 /** Units of memory in bytes, and thousandths of processors; a processor that is begun counts as one. */

@@ -120,7 +120,8 @@
 {{- $capacity := toString (dig "capacity" "auto" ($config.replay | default dict)) -}}
 {{- $proofs := mulf 20.0 $workers -}}
 {{- if ne $capacity "auto" }}{{ $proofs = divf (mulf 24.0 (float64 $capacity)) 1048576.0 }}{{ end -}}
-{{- $needed := addf 96.0 (mulf 64.0 $workers) $proofs -}}
+{{- $parts := add (len ($config.routes | default list)) (len ($config.upstreams | default dict)) -}}
+{{- $needed := addf 96.0 (mulf 64.0 $workers) $proofs (divf (mulf (addf 12.0 (mulf 10.0 $workers)) $parts) 1024.0) -}}
 {{- range $config.listeners -}}
 {{- $connections := toString (dig "limits" "connections" "auto" .) -}}
 {{- $each := ternary 100.0 (float64 $connections) (eq $connections "auto") -}}

@@ -70,10 +70,11 @@ export function compilePolicy(read: ReadPolicy, now: number, machine: Machine = 
   const workers = config.workers === 'auto' ? Math.min(machine.cores, AUTO_WORKERS) : config.workers;
   const capacity =
     config.replay.capacity === 'auto' ? roomFor(routes, config.nonce.lifetime, workers) : config.replay.capacity;
+  const sizes = { workers, capacity, parts: routes.size + upstreams.size };
   const policy: Policy = {
     id: idOf(read),
     workers,
-    listeners: fitConnections(compilation, listeners, { workers, capacity }, machine.memory),
+    listeners: fitConnections(compilation, listeners, sizes, machine.memory),
     admin: config.admin.bind,
     telemetry: config.telemetry,
     ...told,

@@ -15,6 +15,8 @@ const MIB = 2 ** 20;
 const PROCESS = 96 * MIB;
 const WORKER = 64 * MIB;
 const PROOF = 24;
+/** A route, or an upstream with three targets, after reloads: in the process, and in each worker (docs/decisions/0142). */
+const PART = { process: 12 * 1024, worker: 10 * 1024 };
 /** Bytes that an idle TLS connection takes, after waves of them as well. */
 const CONNECTION = 80 * 1024;
 /** Of what is left, for connections; the rest is for requests under way, tokens and keys. */
@@ -26,6 +28,8 @@ export interface Sizes {
   readonly workers: number;
   /** Proofs that can be remembered. */
   readonly capacity: number;
+  /** Routes and upstreams. */
+  readonly parts: number;
 }
 
 /**
@@ -51,8 +55,8 @@ export function fitConnections(
 }
 
 /** Bytes without any connection. */
-function basicMemory({ workers, capacity }: Sizes): number {
-  return PROCESS + workers * WORKER + capacity * PROOF;
+function basicMemory({ workers, capacity, parts }: Sizes): number {
+  return PROCESS + parts * PART.process + workers * (WORKER + parts * PART.worker) + capacity * PROOF;
 }
 
 interface Fit {

@@ -44,21 +44,25 @@ export function compileConnector(
   lookup: LookupFunction = names.lookup,
 ): Connector {
   const { ca, cert, key } = tls;
-  const connector = buildConnector({
-    timeout: connect * 1000,
-    allowH2: http2,
-    ...(http2 && { preferH2: true, useH2c: true }),
-    socketPath: target.socketPath ?? null,
-    rejectUnauthorized: true,
-    lookup: takeTurns(lookup),
-    ...(ca !== undefined && { ca }),
-    ...(cert !== undefined && { cert }),
-    ...(key !== undefined && { key }),
-  });
+  const build = () =>
+    buildConnector({
+      timeout: connect * 1000,
+      allowH2: http2,
+      ...(http2 && { preferH2: true, useH2c: true }),
+      socketPath: target.socketPath ?? null,
+      rejectUnauthorized: true,
+      lookup: takeTurns(lookup),
+      ...(ca !== undefined && { ca }),
+      ...(cert !== undefined && { cert }),
+      ...(key !== undefined && { key }),
+    });
+  // With the first connection: there may be ten thousand targets that hardly any request is for.
+  let connector: Connector | undefined;
   const servername = target.origin.startsWith('https:') ? (tls.serverName ?? '') : '';
   return (options, callback) => {
     // A URL has brackets around an IPv6 address, a socket has not.
     const hostname = options.hostname.replace(/^\[(.*)\]$/, '$1');
+    connector ??= build();
     connector({ ...options, hostname, servername }, (error, socket) => {
       if (error !== null) return callback(new ConnectFailure(error), null);
       if (http2 && socket instanceof TLSSocket && socket.alpnProtocol !== 'h2') {

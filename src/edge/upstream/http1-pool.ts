@@ -33,6 +33,8 @@ const CLIENT: Client.Options = {
   strictContentLength: true,
 };
 
+const NONE = { connected: 0 };
+
 /**
  * Like undici's Pool, which it is, but for the age of connections: undici's would look at the clock for every busy connection, twice a request.
  * A request that is `fresh` has a connection to itself: of those that wait in the pool the target may
@@ -43,7 +45,9 @@ export class Http1Pool {
   readonly streamsPerConnection = 1;
   readonly #origin: string;
   readonly #options: Http1PoolOptions;
-  readonly #pool: Pool;
+  /** From the first request on: it takes 20 KB, and there may be ten thousand targets that hardly any request is for. */
+  #pool: Pool | undefined;
+  #ended = false;
   /** Each with its end. */
   readonly #single = new Map<Client, Promise<void>>();
 
@@ -51,15 +55,14 @@ export class Http1Pool {
   constructor(origin: string, options: Http1PoolOptions) {
     this.#origin = origin;
     this.#options = options;
-    const { connections } = options;
-    this.#pool = new Pool(origin, { ...CLIENT, connections, factory: (to) => new Http1Connection(to.origin, options) });
   }
 
   get stats(): { readonly connected: number } {
-    return this.#pool.stats;
+    return this.#pool?.stats ?? NONE;
   }
 
   dispatch(options: Dispatcher.DispatchOptions, handler: Carried): boolean {
+    this.#pool ??= this.#open();
     if (!handler.fresh) return this.#pool.dispatch(options, handler);
     const single = new Http1Connection(this.#origin, this.#options);
     const taken = single.dispatch({ ...options, reset: true }, handler);
@@ -68,14 +71,25 @@ export class Http1Pool {
     return taken;
   }
 
+  #open(): Pool {
+    const { connections } = this.#options;
+    const factory = (to: URL) => new Http1Connection(to.origin, this.#options);
+    const pool = new Pool(this.#origin, { ...CLIENT, connections, factory });
+    // It refuses what comes too late, as one that had been opened before does.
+    if (this.#ended) void pool.close();
+    return pool;
+  }
+
   /** Settles when the requests that it has are answered and every connection is closed. */
   async close(): Promise<void> {
-    await Promise.all([this.#pool.close(), ...this.#single.values()]);
+    this.#ended = true;
+    await Promise.all([this.#pool?.close(), ...this.#single.values()]);
   }
 
   /** Ends everything at once. */
   async destroy(): Promise<void> {
-    await Promise.all([this.#pool.destroy(), ...[...this.#single.keys()].map((single) => single.destroy())]);
+    this.#ended = true;
+    await Promise.all([this.#pool?.destroy(), ...[...this.#single.keys()].map((single) => single.destroy())]);
   }
 }
 

@@ -7,9 +7,15 @@ import { configuration, readText } from '../../support/policies.ts';
 
 const MIB = 2 ** 20;
 
-function compiled(memory: number | undefined, more = '', limits = ''): { limit: number; warnings: readonly string[] } {
+function compiled(
+  memory: number | undefined,
+  more = '',
+  limits = '',
+  upstreams = '',
+): { limit: number; warnings: readonly string[] } {
   const listeners = `- { name: public, bind: "127.0.0.1:0", origins: ["http://api.example.com"]${limits} }`;
-  const text = configuration({ listeners, more: `replay: { capacity: 1000 }\n${more}` });
+  const orders = 'orders: { targets: ["http://127.0.0.1:9000"] }\n';
+  const text = configuration({ listeners, upstreams: orders + upstreams, more: `replay: { capacity: 1000 }\n${more}` });
   const result = compilePolicy(readText(text), Date.now() / 1000, { cores: 8, memory });
   assert.ok('policy' in result);
   const warnings = result.warnings.filter(({ path }) => path.includes('connections')).map(({ message }) => message);
@@ -22,6 +28,14 @@ test('auto is what fits into half of the memory that is left, over all workers',
   assert.ok(one > 1500 && one < 3000, String(one));
   assert.ok(four * 4 < one, `${four} in each of four`);
   assert.ok(compiled(1024 * MIB, 'workers: 1').limit > 2 * one);
+});
+
+test('routes and upstreams take memory that connections do not get', () => {
+  const upstreams = Array.from({ length: 2000 }, (_, index) => `u${index}: { targets: ["http://127.0.0.1:9"] }\n`);
+  const few = compiled(512 * MIB, 'workers: 1').limit;
+  const many = compiled(512 * MIB, 'workers: 1', '', upstreams.join('')).limit;
+  // Half of 2,000 times 22 KiB, at 80 KiB a connection.
+  assert.equal(few - many, 275);
 });
 
 test('auto is 10000 where memory is plenty or unknown, and 100 where there is hardly any', () => {

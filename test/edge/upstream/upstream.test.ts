@@ -8,12 +8,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import type { TLSSocket, TlsOptions } from 'node:tls';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { openUpstream } from '../../../src/edge/upstream/upstream.ts';
 import { type ForwarderWishes, GET, listen, makeUpstream, openForwarder, send } from '../../support/forwarding.ts';
 import { makeCa, makeCertificate } from '../../support/pki.ts';
 import { openBalanced, openTargets, until } from '../../support/targets.ts';
 
 const ca = await makeCa();
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
 const NO_TLS = { ca: undefined, cert: undefined, key: undefined, serverName: undefined };
 
 /** An https upstream that tells the Host and the SNI it saw. */
@@ -141,6 +145,26 @@ describe('a unix socket', () => {
   });
 });
 
+describe('a target that no request was for', () => {
+  it('takes less than 4 KB', (t) => {
+    const targets = Array.from({ length: 1000 }, (_, index) => ({
+      origin: `http://10.0.0.1:${index + 1}`,
+      socketPath: undefined,
+    }));
+    const before = heapInUse();
+    const upstream = openUpstream(makeUpstream('http://a', { targets }), { connect: 2 });
+    t.after(() => upstream.destroy());
+    const each = (heapInUse() - before) / targets.length;
+    assert.ok(each < 4096, `${each} bytes`);
+    assert.equal(upstream.targets.length, targets.length);
+  });
+});
+
+function heapInUse(): number {
+  collect();
+  return process.memoryUsage().heapUsed;
+}
+
 describe('closing', () => {
   it('lets running and waiting requests finish, then closes every connection', async (t) => {
     const [target] = await openTargets(t, 1);
@@ -163,6 +187,15 @@ describe('closing', () => {
     await closing;
     await until(() => target.connections === 0);
     assert.equal((await balanced.ask('/3')).body, 'upstream_unreachable');
+  });
+
+  it('refuses a request that comes after the end, also where it is the first one', async (t) => {
+    const [target] = await openTargets(t, 1);
+    assert.ok(target);
+    const balanced = await openBalanced(t, [target], {}, { open: { linger: 0 } });
+    await balanced.upstream.close();
+    assert.equal((await balanced.ask('/1')).body, 'upstream_unreachable');
+    assert.deepEqual(target.seen, []);
   });
 
   for (const linger of [0, 60]) {
