@@ -60,16 +60,22 @@ function makeVerification(): (request: IncomingMessage) => boolean {
   };
 }
 
+/** Milliseconds. */
+const KEYS_LAST = 240_000;
+
 /** oauth4webapi checks token and proof, as its documentation shows it; it remembers no proof. */
 function withOauth4webapi(target: string, keySet: string): Serve {
   const proxy = createProxyServer({ target, agent: new Agent({ keepAlive: true, maxSockets: 64 }) });
   proxy.on('error', (_error, _request, answer) => answer.destroy());
-  const server: oauth.AuthorizationServer = { issuer: ISSUER, jwks_uri: `${ISSUER}/keys` };
-  const keys = JSON.parse(readFileSync(keySet, 'utf8')) as oauth.JWKS;
-  const cache: oauth.JWKSCacheInput = { jwks: keys, uat: Math.floor(Date.now() / 1000) };
+  const fetched = () => ({
+    server: { issuer: ISSUER, jwks_uri: `${ISSUER}/keys` } satisfies oauth.AuthorizationServer,
+    cache: { jwks: JSON.parse(readFileSync(keySet, 'utf8')) as oauth.JWKS, uat: Math.floor(Date.now() / 1000) },
+  });
+  let known = fetched();
+  // It keeps keys by the server's object, and asks for them again after five minutes: none can be fetched here.
+  setInterval(() => (known = fetched()), KEYS_LAST).unref();
   return (request, answer) => {
-    // As if they were fetched again, which it asks for after five minutes, and which is not measured.
-    cache.uat = Math.floor(Date.now() / 1000);
+    const { server, cache } = known;
     const { authorization = '', dpop, host } = request.headers as Record<string, string>;
     const fields = { authorization, ...(dpop === undefined ? {} : { dpop }) };
     const asked = new Request(`https://${host}${request.url}`, { headers: fields });
