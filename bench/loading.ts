@@ -132,10 +132,7 @@ export async function prepareWrk(each: Contender, setting: Setting, seconds: num
   const options = ['-t1', `-c${connections}`, `-d${seconds}s`, '-H', `Host: ${each.host}`, '-s', script];
   const given = [connections, scheme, tokens, proofs, pace.delay].map(String);
   return async (opened?: Opened): Promise<Result> => {
-    const send = () => runWrk([...options, each.url, '--', ...given], opened);
-    const first = await send();
-    // A program that gave not one answer stood still for the whole run, which says nothing of its requests.
-    const result = first.requests === 0 ? await send() : first;
+    const result = await runWrk([...options, each.url, '--', ...given], opened);
     if (!(result.requests > 0) || result.status > 0 || result.broken > result.requests / 100) {
       throw new Error(`${each.title}: not every request was answered with 200: ${failuresOf(result)}`);
     }
