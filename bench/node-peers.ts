@@ -60,6 +60,12 @@ function makeVerification(): (request: IncomingMessage) => boolean {
   };
 }
 
+/**
+ * Whether the client waits for its answer. For one that left during the check http-proxy-3 and http-proxy-middleware would hold a connection to the upstream for ever: at
+ * the end of each run some more, until the peer stands still.
+ */
+const isThere = (answer: ServerResponse) => !answer.destroyed;
+
 /** Milliseconds. */
 const KEYS_LAST = 240_000;
 
@@ -80,7 +86,7 @@ function withOauth4webapi(target: string, keySet: string): Serve {
     const fields = { authorization, ...(dpop === undefined ? {} : { dpop }) };
     const asked = new Request(`https://${host}${request.url}`, { headers: fields });
     oauth.validateJwtAccessToken(server, asked, AUDIENCE, { requireDPoP: true, [oauth.jwksCache]: cache }).then(
-      () => proxy.web(request, answer),
+      () => isThere(answer) && proxy.web(request, answer),
       () => answer.writeHead(401).end(),
     );
   };
@@ -99,6 +105,7 @@ async function withExpress(target: string, keySet: string, packages: string): Pr
   const app = express();
   const dpop = { enabled: true, required: true };
   app.use(auth({ issuer: ISSUER, audience: AUDIENCE, jwksUri, tokenSigningAlg: 'ES256', dpop }));
+  app.use((_request: unknown, answer: ServerResponse, next: () => void) => isThere(answer) && next());
   app.use(createProxyMiddleware({ target, agent: new Agent({ keepAlive: true, maxSockets: 64 }) }));
   return app as Serve;
 }
