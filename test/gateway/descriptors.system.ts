@@ -13,6 +13,12 @@ const ROUTES =
   '- { name: open, match: { path: /* }, upstream: orders, require: public, weaker_than_defaults: [require] }';
 const portIn = (text: unknown) => Number(/:(\d+)$/.exec(String(text))?.[1]);
 
+/** The series of refused connections that count any. */
+async function refusals(telemetry: number) {
+  const series = readSeries((await readPage(telemetry, '/metrics')).body);
+  return series.filter(({ name, value }) => name === 'holdfast_refused_connections_total' && value > 0);
+}
+
 test('connections beyond the descriptors are closed, logged and counted, and probes go on', {
   skip: process.platform !== 'linux',
 }, async (t) => {
@@ -31,11 +37,12 @@ test('connections beyond the descriptors are closed, logged and counted, and pro
   const logged = await command.logged('connections are refused');
   assert.deepEqual([logged['level'], logged['listener'], logged['reason']], ['warn', 'public', 'descriptors']);
   for (const path of ['/livez', '/readyz']) assert.equal((await readPage(telemetry, path)).status, 200);
-  const series = readSeries((await readPage(telemetry, '/metrics')).body);
-  const refused = series.filter(({ name, value }) => name === 'holdfast_refused_connections_total' && value > 0);
+  // The kernel finishes handshakes before the gateway sees them: the last of them may still be on their way to it.
+  let refused: ReturnType<typeof readSeries>;
+  do refused = await refusals(telemetry);
+  while (refused.reduce((sum, { value }) => sum + value, 0) < 300 - 192);
   assert.deepEqual(
     refused.map(({ labels }) => labels['reason']),
     ['descriptors'],
   );
-  assert.ok((refused[0]?.value ?? 0) >= 300 - 192, `${refused[0]?.value}`);
 });
