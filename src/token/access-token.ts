@@ -8,7 +8,7 @@ import type { Issuer } from './issuer.ts';
 import { type CompactJws, type JsonObject, readCompactJws } from '../jose/jws.ts';
 import type { VerificationKey } from '../jose/key-set.ts';
 import { sha256 } from '../jose/thumbprint.ts';
-import { type KeySource, verifyIssuerSignature } from './issuer-signature.ts';
+import { type KeySource, kidOf, verifyByKnownKey, withoutKey } from './issuer-signature.ts';
 import { type Introspect, introspectToken, isOpaque } from './opaque-token.ts';
 
 /** A token that its issuer vouches for, by a signature or by its answer to introspection. */
@@ -49,20 +49,71 @@ export function verifyAccessToken(
   token: string,
   terms: TokenTerms,
 ): VerifiedToken | Rejection | Promise<VerifiedToken | Rejection> {
-  const cached = terms.cache.get(token);
-  // A key that the issuer withdrew takes its verifications with it (C2.20); so does a route that names other issuers.
-  const usable = cached?.key.current && terms.issuers.includes(cached.issuer);
-  return usable ? checkUse(token, cached, terms) : verifyFirstUse(token, terms);
+  const cached = usable(terms.cache.get(token), terms);
+  return cached === undefined ? verifyFirstUse(token, terms) : checkUse(token, cached, terms);
 }
 
-async function verifyFirstUse(token: string, terms: TokenTerms): Promise<VerifiedToken | Rejection> {
+/** Whether the signature of a token is in the cache. NOT checked: anything that holds for a route or a moment; it counts as no use. */
+export function isCached(token: string, cache: Pick<TokenCache, 'peek'>): boolean {
+  return cache.peek(token)?.key.current === true;
+}
+
+/** A key that the issuer withdrew takes its verifications with it (C2.20); so does a route that names other issuers. */
+function usable(cached: SignedToken | undefined, { issuers }: TokenTerms): SignedToken | undefined {
+  return cached?.key.current && issuers.includes(cached.issuer) ? cached : undefined;
+}
+
+function verifyFirstUse(
+  token: string,
+  terms: TokenTerms,
+): VerifiedToken | Rejection | Promise<VerifiedToken | Rejection> {
   const asked = terms.issuers.find(({ introspection }) => introspection !== undefined);
-  if (asked !== undefined && isOpaque(token)) {
-    const claims = await introspectToken(asked, token, terms);
-    return claims instanceof Rejection ? claims : { issuer: asked, claims };
-  }
-  const verified = await verifySignedToken(token, terms);
-  if (verified instanceof Rejection) return verified;
+  if (asked !== undefined && isOpaque(token)) return verifyOpaque(asked, token, terms);
+  const jws = readCompactJws(token);
+  if (jws === undefined) return reject('token_malformed', { what: formOf(token) });
+  const issuer = chooseIssuer(jws, terms.issuers);
+  if (issuer instanceof Rejection) return issuer;
+  const key = verifyByKnownKey(jws, issuer, terms.keysOf(issuer).current(terms.now));
+  if (key === undefined) return verifyRefreshed(token, { jws, issuer }, terms);
+  return keep(token, { jws, issuer, key }, terms);
+}
+
+async function verifyOpaque(issuer: Issuer, token: string, terms: TokenTerms): Promise<VerifiedToken | Rejection> {
+  const claims = await introspectToken(issuer, token, terms);
+  return claims instanceof Rejection ? claims : { issuer, claims };
+}
+
+/** Of the requests that waited for the same key with the same token, the first verifies it. */
+async function verifyRefreshed(
+  token: string,
+  { jws, issuer }: { readonly jws: CompactJws; readonly issuer: Issuer },
+  terms: TokenTerms,
+): Promise<VerifiedToken | Rejection> {
+  const keys = terms.keysOf(issuer);
+  await keys.refreshFor(kidOf(jws));
+  const meanwhile = usable(terms.cache.peek(token), terms);
+  if (meanwhile !== undefined) return checkUse(token, meanwhile, terms);
+  const current = keys.current(terms.now);
+  const key = verifyByKnownKey(jws, issuer, current) ?? withoutKey(jws, issuer, current);
+  return keep(token, { jws, issuer, key }, terms);
+}
+
+/** Signed by that key: what else holds always is checked once, and known to the next request in the same turn. */
+function keep(
+  token: string,
+  {
+    jws,
+    issuer,
+    key,
+  }: { readonly jws: CompactJws; readonly issuer: Issuer; readonly key: VerificationKey | Rejection },
+  terms: TokenTerms,
+): ReturnType<typeof verifyAccessToken> {
+  if (key instanceof Rejection) return key;
+  const { header, payload } = jws;
+  const unfit =
+    checkTokenType(header, payload, issuer) ?? checkRequiredClaims(payload, issuer) ?? checkClaimTypes(payload, issuer);
+  if (unfit !== undefined) return unfit;
+  const verified = { issuer, claims: payload, key, ath: sha256(token) };
   terms.cache.set(token, verified);
   return checkUse(token, verified, terms);
 }
@@ -84,20 +135,6 @@ function checkUse(
 async function checkActive(token: string, verified: SignedToken, terms: TokenTerms): Promise<SignedToken | Rejection> {
   const answer = await introspectToken(verified.issuer, token, terms, verified.claims);
   return answer instanceof Rejection ? answer : verified;
-}
-
-async function verifySignedToken(token: string, terms: TokenTerms): Promise<SignedToken | Rejection> {
-  const jws = readCompactJws(token);
-  if (jws === undefined) return reject('token_malformed', { what: formOf(token) });
-  const issuer = chooseIssuer(jws, terms.issuers);
-  if (issuer instanceof Rejection) return issuer;
-  const key = await verifyIssuerSignature(jws, issuer, terms.keysOf(issuer), terms.now);
-  if (key instanceof Rejection) return key;
-  return (
-    checkTokenType(jws.header, jws.payload, issuer) ??
-    checkRequiredClaims(jws.payload, issuer) ??
-    checkClaimTypes(jws.payload, issuer) ?? { issuer, claims: jws.payload, key, ath: sha256(token) }
-  );
 }
 
 /** What a token is that is no JWS, as far as its dots tell (RFC 7516 §7.1). */

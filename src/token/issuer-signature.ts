@@ -28,25 +28,40 @@ export async function verifyIssuerSignature(
   keys: KeySource,
   now: number,
 ): Promise<VerificationKey | Rejection> {
-  const { alg, kid } = jws.header;
-  if (typeof alg !== 'string' || !admitsAlgorithm(issuer.algorithms, alg)) {
-    return reject('token_algorithm_refused', { ...mismatch('alg', issuer.algorithms, textOf(alg)), name: issuer.name });
+  const known = verifyByKnownKey(jws, issuer, keys.current(now));
+  if (known !== undefined) return known;
+  await keys.refreshFor(kidOf(jws));
+  return verifyByKnownKey(jws, issuer, keys.current(now)) ?? withoutKey(jws, issuer, keys.current(now));
+}
+
+/** The same by keys that are there. @returns undefined: none of them is the one that signed, which a refresh may change */
+export function verifyByKnownKey(
+  { header: { alg, kid }, signingInput, signature }: CompactJws,
+  { algorithms, name }: Issuer,
+  keys: ReturnType<KeySource['current']> = [],
+): VerificationKey | Rejection | undefined {
+  if (typeof alg !== 'string' || !admitsAlgorithm(algorithms, alg)) {
+    return reject('token_algorithm_refused', { ...mismatch('alg', algorithms, textOf(alg)), name });
   }
   if (kid !== undefined && typeof kid !== 'string')
     return reject('token_key_unknown', { what: 'kid', differs: 'type' });
-  let chosen = chooseKey(keys.current(now) ?? [], kid, alg);
-  if (chosen === 'unknown') {
-    await keys.refreshFor(kid);
-    chosen = chooseKey(keys.current(now) ?? [], kid, alg);
-  }
-  if (chosen === 'algorithm') return reject('token_algorithm_refused', { what: 'key of alg', name: issuer.name });
-  if (chosen !== 'unknown') {
-    const signed = verifySignature({ alg, key: chosen.key }, jws.signingInput, jws.signature);
-    return signed ? chosen : reject('token_signature_invalid', { what: 'signature', name: issuer.name });
-  }
-  return keys.current(now) === undefined
+  const chosen = chooseKey(keys, kid, alg);
+  if (chosen === 'unknown') return undefined;
+  if (chosen === 'algorithm') return reject('token_algorithm_refused', { what: 'key of alg', name });
+  const signed = verifySignature({ alg, key: chosen.key }, signingInput, signature);
+  return signed ? chosen : reject('token_signature_invalid', { what: 'signature', name });
+}
+
+/** Why a JWS is refused that is signed by none of these keys, which are as new as they get. */
+export function withoutKey(jws: CompactJws, issuer: Issuer, keys: ReturnType<KeySource['current']>): Rejection {
+  return keys === undefined
     ? reject('issuer_unavailable', { what: 'keys of the issuer', name: issuer.name, retryAfter: 5 })
-    : reject('token_key_unknown', kidFacts(kid, issuer));
+    : reject('token_key_unknown', kidFacts(kidOf(jws), issuer));
+}
+
+/** The name of the key, of a JWS for which `verifyByKnownKey` found none. */
+export function kidOf({ header: { kid } }: CompactJws): string | undefined {
+  return typeof kid === 'string' ? kid : undefined;
 }
 
 /** The `kid` is unverified. Without one, a token is known by its key only where the issuer has a single one that fits. */

@@ -221,6 +221,40 @@ describe('access token', () => {
     assert.equal(await outcome(token, given), 'token_key_unknown');
   });
 
+  test('of those that wait for a new key with one token the first verifies it, and others verify their own', async () => {
+    const { promise: refreshed, resolve: refresh } = Promise.withResolvers<void>();
+    let current: readonly VerificationKey[] = [];
+    const given = terms({ keysOf: () => source({ current: () => current, refreshFor: () => refreshed }) });
+    const kept: string[] = [];
+    const cache = new (class extends LRUCache<string, NonNullable<ReturnType<TokenCache['get']>>> {
+      override set(...one: Parameters<TokenCache['set']>): this {
+        kept.push(one[0]);
+        return super.set(...one);
+      }
+    })({ max: 100 });
+    const [token, other, forged] = [
+      await makeToken(key, NOW),
+      await makeToken(key, NOW),
+      await makeToken(stranger, NOW),
+    ];
+    const outcomes = [token, token, other, forged, forged, token].map((one) => outcome(one, { ...given, cache }));
+    current = set;
+    refresh();
+    const [good, bad] = ['verified', 'token_signature_invalid'];
+    assert.deepEqual(await Promise.all(outcomes), [good, good, good, bad, bad, good]);
+    assert.deepEqual(kept, [token, other]);
+  });
+  test('one that waited for a new key is judged by its own route, also where another verified it meanwhile', async () => {
+    const { promise: refreshed, resolve: refresh } = Promise.withResolvers<void>();
+    let current: readonly VerificationKey[] = [];
+    const given = terms({ keysOf: () => source({ current: () => current, refreshFor: () => refreshed }) });
+    const token = await makeToken(key, NOW);
+    const outcomes = [outcome(token, given), outcome(token, { ...given, audience: ['urn:narrow'] })];
+    current = set;
+    refresh();
+    assert.deepEqual(await Promise.all(outcomes), ['verified', 'token_audience_mismatch']);
+  });
+
   for (const typ of [undefined, 'JWT', 'jwt', 'at+jwt', 'application/at+jwt', 'AT+JWT']) {
     test(`typ ${typ} passes`, async () => assert.equal(await outcomeOf({ header: { typ } }), 'verified'));
   }
