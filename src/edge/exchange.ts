@@ -24,6 +24,7 @@ import { permitLasts } from './forward/tunnel.ts';
 import { answerRefusal, NOTHING_TO_SAY, routeAnswer } from './answers.ts';
 import { type Arrival, correlationRules, grpcCallOf, type ListenerAtWork, type Runtime } from './runtime.ts';
 import { Steps } from './steps.ts';
+import { owesSignature } from './turns.ts';
 
 /** Takes one request to its end. Never throws: what nobody expected is refused, logged and counted as `internal_error`. */
 export function serve(runtime: Runtime, listener: string, arrival: Arrival): void {
@@ -45,11 +46,6 @@ function decide(runtime: Runtime, listener: string, arrival: Arrival, deciding: 
     },
     (error: unknown) => new Exchange(runtime, listener, arrival).fail(error),
   );
-}
-
-/** Whether the decision may verify a signature of this very request; that of a token is verified once. */
-function owesSignature({ dpop }: EdgeFacts, { demand }: Route): boolean {
-  return demand.requirement !== 'public' && (dpop.length > 0 || demand.signature !== undefined);
 }
 
 class Exchange implements ExchangeOwner {
@@ -119,8 +115,8 @@ class Exchange implements ExchangeOwner {
     if (route instanceof Rejection) return this.#refuse(route);
     this.#route = route;
 
-    const turn = owesSignature(facts, route) ? this.#runtime.turns.take(facts.clientAddress) : undefined;
-    if (turn !== undefined) await turn;
+    const turn = this.#takeTurn(facts, route);
+    if (turn !== undefined && !(await turn)) return this.settled({ kind: 'client_gone', bytes: 0 }, undefined);
     const deciding = this.#decide(facts, route);
     const decision = deciding instanceof Promise ? await deciding : deciding;
     if (decision instanceof Rejection) return this.#refuse(decision);
@@ -135,6 +131,13 @@ class Exchange implements ExchangeOwner {
     this.#steps?.took('exchange');
     if (token instanceof Rejection) return this.#refuse(token);
     this.#forward(decision, facts, route, token);
+  }
+
+  /** Settles when it may be decided; false: its client did not wait, so that nothing of it is verified, counted or remembered. */
+  #takeTurn(facts: EdgeFacts, route: Route): Promise<boolean> | undefined {
+    const { turns, ports } = this.#runtime;
+    if (!owesSignature(facts, route, ports.tokens)) return undefined;
+    return turns.take(facts.clientAddress)?.then(() => !this.#arrival.transaction.gone);
   }
 
   #decide(facts: EdgeFacts, route: Route): Decision | Promise<Decision> {

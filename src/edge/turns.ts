@@ -1,13 +1,14 @@
 // Turns of requests that are decided: a few together, one of each client after the other.
 
+import type { Demand, Route } from '../policy/policy.ts';
 import { networkOf } from '../rate/limit.ts';
+import type { RequestFacts } from '../request-facts.ts';
+import { isCached, type TokenCache } from '../token/access-token.ts';
 
 /** So many between two looks at the sockets: with a signature each, 2 to 3 ms. */
 const TOGETHER = 32;
-/** Requests that wait: each holds some 10 KB. */
+/** Requests that wait: each holds some 10 KB. One client may have them all, since others that find no place need not wait. */
 const MOST = 1024;
-/** Of these, those of one client. */
-const MOST_OF_ONE = 256;
 
 /** Lets a request go on. */
 type GoOn = () => void;
@@ -27,9 +28,9 @@ export class Turns {
    * @param address of the client; undefined: not known, which counts as one client
    */
   take(address: string | undefined): Promise<void> | undefined {
+    if (this.#count >= MOST) return undefined;
     const client = address === undefined ? '' : networkOf(address);
     const own = this.#waiting.get(client) ?? [];
-    if (this.#count >= MOST || own.length >= MOST_OF_ONE) return undefined;
     return new Promise((resolve) => {
       if (own.push(resolve) === 1) this.#waiting.set(client, own);
       this.#count += 1;
@@ -59,4 +60,24 @@ export class Turns {
       if (left === 0) return;
     }
   }
+}
+
+/**
+ * Whether deciding about a request, its shadow included, may verify a signature: of its proof, of the message, or of an access token
+ * that is not known yet, as one that someone invented never is.
+ */
+export function owesSignature(
+  facts: Pick<RequestFacts, 'authorization' | 'dpop'>,
+  { demand, shadow }: Pick<Route, 'demand' | 'shadow'>,
+  tokens: Pick<TokenCache, 'peek'>,
+): boolean {
+  if (isPublic(demand) && isPublic(shadow)) return false;
+  if (facts.dpop.length > 0 || demand.signature !== undefined || shadow?.signature !== undefined) return true;
+  const credentials = facts.authorization[0] ?? '';
+  // A token without a dot is no JWT.
+  return credentials.includes('.') && !isCached(credentials.slice(credentials.lastIndexOf(' ') + 1), tokens);
+}
+
+function isPublic(demand: Demand | undefined): boolean {
+  return demand === undefined || demand.requirement === 'public';
 }

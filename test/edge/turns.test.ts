@@ -3,7 +3,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setImmediate as lookAtSockets } from 'node:timers/promises';
-import { Turns } from '../../src/edge/turns.ts';
+import { owesSignature, Turns } from '../../src/edge/turns.ts';
+import type { Demand } from '../../src/policy/policy.ts';
+import { verifyAccessToken } from '../../src/token/access-token.ts';
+import { makeIssuer, makePorts, makeRoute } from '../support/enforcing.ts';
+import { makeKey, makeToken } from '../support/tokens.ts';
 
 /** Takes turns for clients in this order; @returns their addresses in the order in which they went on, as it grows */
 function queue(turns: Turns, addresses: readonly (string | undefined)[]): readonly string[] {
@@ -53,14 +57,76 @@ describe('turns', () => {
     await turns.take('192.0.2.2');
   });
 
-  test('one that finds too many of its client waiting, or of all, goes on at once: what waits takes memory', async () => {
+  test('a client with a thousand requests waits for itself as well: none of its own goes on before its turn', async () => {
+    const went = queue(new Turns(), [...times(1000, '192.0.2.1'), '192.0.2.2']);
+    await Promise.resolve();
+    assert.deepEqual(went, []);
+    await lookAtSockets();
+    assert.deepEqual(went.slice(0, 3), ['192.0.2.1', '192.0.2.2', '192.0.2.1']);
+  });
+
+  test('one that finds 1,024 waiting goes on at once, of whichever client it is: what waits takes memory', async () => {
     const turns = new Turns();
     const has = (address: string) => turns.take(address) !== undefined;
-    assert.equal(times(300, '192.0.2.1').filter(has).length, 256);
-    assert.equal(has('192.0.2.2'), true, 'others still have theirs');
-    const strangers = Array.from({ length: 1000 }, (_, nth) => `198.51.100.${nth}`);
-    assert.equal(strangers.filter(has).length, 1024 - 256 - 1);
+    assert.equal(times(1023, '192.0.2.1').filter(has).length, 1023);
+    assert.equal(has('192.0.2.2'), true);
+    assert.equal(has('192.0.2.1'), false);
+    assert.equal(has('192.0.2.3'), false);
+    await lookAtSockets();
+    assert.equal(times(40, '192.0.2.3').filter(has).length, 32, 'as many places as were served');
     for (let look = 0; look < 1024 / 32; look += 1) await lookAtSockets();
     assert.equal(has('192.0.2.1'), true, 'and all were served in the end');
+  });
+});
+
+const NOW = 1_800_000_000;
+const [KEY, STRANGER] = await Promise.all([makeKey('ES256', 'k1'), makeKey('ES256', 'k1')]);
+const [KNOWN, UNSEEN, INVENTED] = await Promise.all([
+  makeToken(KEY, NOW),
+  makeToken(KEY, NOW, { claims: { jti: 'unseen' } }),
+  makeToken(STRANGER, NOW),
+]);
+const LOGIN = makeIssuer();
+const { demand: STRICT } = makeRoute(LOGIN);
+const PUBLIC = { ...STRICT, requirement: 'public' } as const;
+const SIGNED = { ...STRICT, signature: { label: 'sig1' } as unknown as NonNullable<Demand['signature']> };
+
+/** Of ports that have seen a token that is good, and one that somebody invented. */
+async function rig() {
+  const ports = await makePorts([KEY]);
+  const terms = { ...ports, issuers: [LOGIN], audience: undefined, now: NOW, client: undefined, cache: ports.tokens };
+  await verifyAccessToken(KNOWN, terms);
+  await verifyAccessToken(INVENTED, terms);
+  const owes = (demand: Demand, authorization: readonly string[], dpop: readonly string[] = [], shadow?: Demand) =>
+    owesSignature({ authorization, dpop }, { demand, shadow }, ports.tokens);
+  return { ports, owes };
+}
+
+describe('a signature may have to be verified', () => {
+  test('of a token that was not verified yet, or cannot be', async () => {
+    const { owes } = await rig();
+    assert.equal(owes(STRICT, [`Bearer ${UNSEEN}`]), true);
+    assert.equal(owes(STRICT, [`bearer   ${INVENTED}`]), true);
+  });
+  test('of a proof, of a message, and for a shadow alone', async () => {
+    const { owes } = await rig();
+    assert.equal(owes(STRICT, [`DPoP ${KNOWN}`], ['a.b.c']), true);
+    assert.equal(owes(SIGNED, [`Bearer ${KNOWN}`]), true);
+    assert.equal(owes(STRICT, [`Bearer ${KNOWN}`], [], SIGNED), true);
+    assert.equal(owes(PUBLIC, [`DPoP ${KNOWN}`], ['a.b.c'], STRICT), true);
+    assert.equal(owes(PUBLIC, [`Bearer ${UNSEEN}`], [], STRICT), true);
+  });
+  test('not of a token that is known, of one without a signature, and of anything on a public route', async () => {
+    const { owes } = await rig();
+    assert.equal(owes(STRICT, [`Bearer ${KNOWN}`]), false);
+    assert.equal(owes(PUBLIC, [`Bearer ${KNOWN}`], [], STRICT), false);
+    assert.equal(owes(STRICT, ['Bearer opaque']), false);
+    assert.equal(owes(STRICT, []), false);
+    for (const shadow of [undefined, PUBLIC]) assert.equal(owes(PUBLIC, [`DPoP ${UNSEEN}`], ['a.b.c'], shadow), false);
+  });
+  test('of a known token again when its key was withdrawn', async () => {
+    const { owes, ports } = await rig();
+    for (const key of ports.keysOf(LOGIN).current(NOW) ?? []) key.current = false;
+    assert.equal(owes(STRICT, [`Bearer ${KNOWN}`]), true);
   });
 });
