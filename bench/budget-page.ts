@@ -61,7 +61,8 @@ ${tables.join('\n')}
 One worker at full load, by its sources. First a run in which the clocks of all threads are read (\`/proc/PID/task\`), then one in which the thread that serves is
 profiled (V8, every 0.5 ms): its time is divided as its samples are. A function of Node belongs to what called it; the writes are system calls with TLS around
 them. Native code outside of JavaScript is what V8 cannot tell apart: decryption, the parser of HTTP, the event loop. Node and undici alone do the same for a
-public request, and with one verification for DPoP; they have no bearer route. Over HTTP/2 8 requests are in flight on each of 4 connections.
+public request, and with one verification for DPoP; they have no bearer route, and look at no token
+where they stand next to one. Over HTTP/2 8 requests are in flight on each of 4 connections.
 
 `;
 }

@@ -36,12 +36,14 @@ interface Profiled {
   readonly kinds: readonly (readonly [kind: Budget['kind'], path: string, load: Contender['load']])[];
 }
 
+const OVER_HTTP2 = { version: 2, connections: 4, streams: 8 } as const;
+
 function profiled({ folder, made, upstream, against }: Setting): readonly Profiled[] {
   const kinds: Profiled['kinds'] = [
     ['DPoP', '/dpop/x', 'dpop'],
     ['bearer', '/token/x', 'bearer'],
     ['public', '/public/x', 'plain'],
-    ...(hasH2load() ? [['bearer over HTTP/2', '/token/x', { version: 2, connections: 4, streams: 8 }] as const] : []),
+    ...(hasH2load() ? [['bearer over HTTP/2', '/token/x', OVER_HTTP2] as const] : []),
   ];
   const floor = (peer: string, ...kind: Profiled['kinds'][number]): Profiled => ({
     name: 'Node and undici alone',
@@ -63,6 +65,7 @@ function profiled({ folder, made, upstream, against }: Setting): readonly Profil
     { name: 'Holdfast', start: (inspect) => startGateway(folder, upstream, made, { inspect }), kinds },
     floor('floor-verify', 'DPoP', '/x', 'dpop'),
     floor('floor', 'public', '/x', 'plain'),
+    ...(hasH2load() ? [floor('floor-h2', 'bearer over HTTP/2', '/x', OVER_HTTP2)] : []),
   ];
 }
 

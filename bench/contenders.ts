@@ -65,6 +65,13 @@ function contender(
 /** 32 requests in flight, over as many connections as that takes. */
 const h2load = (version: 1 | 2, streams: number): H2load => ({ version, streams, connections: 32 / streams });
 
+/** One for each number of requests in flight on a connection. */
+const overHttp2 = (id: string, name: string, program: Program, path: string) =>
+  [1, 8, 32].map((streams) => {
+    const title = `${name}, HTTP/2, ${streams} at a time on a connection, by h2load`;
+    return contender(`${id}-${streams}`, title, program, path, h2load(2, streams));
+  });
+
 const NODE_PEERS: readonly (readonly [id: string, title: string, load: Contender['load']])[] = [
   ['floor', 'Node and undici alone (the floor)', 'plain'],
   ['floor-verify', 'Node, undici and one ES256 verification', 'dpop'],
@@ -117,10 +124,8 @@ export async function startContenders(setting: Setting, started: Program[]): Pro
   if (hasH2load()) {
     contenders.push(
       contender('h1', 'Holdfast, bearer token, HTTP/1.1, by h2load', gateway, '/token/x', h2load(1, 1)),
-      ...[1, 8, 32].map((streams) => {
-        const title = `Holdfast, bearer token, HTTP/2, ${streams} at a time on a connection, by h2load`;
-        return contender(`h2-${streams}`, title, gateway, '/token/x', h2load(2, streams));
-      }),
+      ...overHttp2('h2', 'Holdfast, bearer token', gateway, '/token/x'),
+      ...overHttp2('floor-h2', 'Node and undici alone', await keep(startNodePeer('floor-h2', setting)), '/x'),
     );
   }
   if (setting.against !== undefined) {

@@ -126,6 +126,12 @@ function byLiveProofs(most: number): Curve[] {
       points: sizes.map(({ live, ofStore }) => [live, ofStore / 1000] as const),
     },
     {
+      what: 'The same reads and writes of memory alone',
+      unit: 'live proofs',
+      points: sizes.map(({ live, ofMemory }) => [live, ofMemory / 1000] as const),
+      note: 'as many words, at random places of as much memory, and nothing else',
+    },
+    {
       what: 'Memory of a proof',
       unit: 'live proofs that there is room for',
       of: 'bytes',

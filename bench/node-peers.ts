@@ -5,6 +5,7 @@
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Agent, createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createSecureServer, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { createServer } from 'node:https';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
@@ -36,6 +37,28 @@ function floor(target: string, check?: (request: IncomingMessage) => boolean): S
       onResponseError: () => void answer.destroy(),
     };
     pool.dispatch({ method, path, headers: withoutConnection(headers) }, handler);
+  };
+}
+
+/** The same over HTTP/2: streams of node:http2, without its compatibility layer. */
+function floorOverHttp2(target: string): (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void {
+  const pool = new Pool(target, { connections: 64, pipelining: 1 });
+  return (stream, headers) => {
+    const { ':method': method = 'GET', ':path': path = '/', ':authority': host = '' } = headers;
+    const fields = Object.entries(headers).flatMap(([name, value]) =>
+      name.startsWith(':') ? [] : [name, String(value)],
+    );
+    const handler: Dispatcher.DispatchHandler = {
+      onRequestStart() {},
+      onResponseStart(_, status, { connection: _connection, 'keep-alive': _kept, ...more }) {
+        stream.respond({ ...more, ':status': status });
+      },
+      onResponseData: (_, chunk) => void stream.write(chunk),
+      onResponseEnd: () => void stream.end(),
+      onResponseError: () => void stream.destroy(),
+    };
+    stream.resume();
+    pool.dispatch({ method, path, headers: ['host', host, ...fields] }, handler);
   };
 }
 
@@ -120,6 +143,10 @@ async function makePeer(kind: string, target: string, keySet: string, packages: 
 
 if (import.meta.main) {
   const [kind, port, target, cert, key, keySet, packages] = process.argv.slice(2) as [string, ...string[]];
-  const serve = await makePeer(kind, target!, keySet!, packages!);
-  createServer({ cert: readFileSync(cert!), key: readFileSync(key!) }, serve).listen(Number(port), '127.0.0.1');
+  const tls = { cert: readFileSync(cert!), key: readFileSync(key!) };
+  const server =
+    kind === 'floor-h2'
+      ? createSecureServer(tls).on('stream', floorOverHttp2(target!))
+      : createServer(tls, await makePeer(kind, target!, keySet!, packages!));
+  server.listen(Number(port), '127.0.0.1');
 }
