@@ -14,6 +14,7 @@ const outer = (name: string, purpose: string): Room => ({ name, purpose, pure: f
 
 /** A room imports from those before it and from itself. The only place where the order is written (test/house/imports.test.ts). */
 export const ROOMS: readonly Room[] = [
+  pure('long-work', 'Long work that lets other work have its turn.'),
   pure('http', 'The grammar of messages, URIs and addresses. Knows nothing of OAuth.'),
   pure('jose', 'JWS, JWK and thumbprints.'),
   pure('request-facts', 'What the decision knows about a request.'),

@@ -1,7 +1,7 @@
 // The controller: a cluster watched, translated, and brought to what was made of it.
 
 import { Memory } from '../kubernetes/memory.ts';
-import { translate } from '../kubernetes/translate.ts';
+import { translateInSteps } from '../kubernetes/translate.ts';
 import type { Log } from '../observe/log.ts';
 import { openTelemetry, type TelemetrySources } from '../operator/telemetry.ts';
 import type { Bind } from '../policy/policy.ts';
@@ -101,7 +101,7 @@ function assemble(
   const reconciler: Reconciler = new Reconciler({
     view,
     leads,
-    translate: (state, given) => translate(state, given, memory),
+    translate: (state, given) => translateInSteps(state, given, memory),
     controllerName,
     delivery: new Delivery(settings, writer, {
       made: view.made,

@@ -1,10 +1,12 @@
 // Reconciliation: one translation after changes have come to rest, delivered, then reported.
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { InSteps } from '../long-work.ts';
 import type { ClusterState, Settings, Translation } from '../kubernetes/state.ts';
 import type { Delivery } from './delivery.ts';
 import type { EventWriter } from './event-writer.ts';
 import { gatewayKey } from './names.ts';
+import { inSlices } from './slices.ts';
 import type { StatusWriter } from './status-writer.ts';
 import type { ClusterView } from './view.ts';
 
@@ -13,7 +15,7 @@ export interface ReconcilerParts {
   readonly delivery: Pick<Delivery, 'deliver' | 'sweep'>;
   readonly statuses: Pick<StatusWriter, 'write'>;
   readonly events: Pick<EventWriter, 'write'>;
-  readonly translate: (state: ClusterState, settings: Settings) => Translation;
+  readonly translate: (state: ClusterState, settings: Settings) => InSteps<Translation>;
   readonly controllerName: string;
   readonly leads: () => boolean;
   readonly onDone: (result: 'done' | 'incomplete' | 'failed', seconds: number, translation: number) => void;
@@ -129,15 +131,16 @@ export class Reconciler {
     const { view, delivery, statuses, events, translate, controllerName } = this.#parts;
     const again = started >= this.#againAt;
     if (again) this.#againAt = started + AGAIN;
-    const state = view.state(this.#troubles);
-    const translated = translate(state, { controllerName, now: Math.floor(Date.now() / 1000) });
+    const state = await inSlices(view.state(this.#troubles));
+    const now = Math.floor(Date.now() / 1000);
+    const translated = await inSlices(translate(state, { controllerName, now }));
     const translation = performance.now() - started;
     const delivered = await delivery.deliver(translated.dataPlanes, { again });
     const swept = await delivery.sweep(keptGateways(state, translated, controllerName));
     if (!sameTroubles(this.#troubles, delivered.troubles)) this.request();
     this.#troubles = delivered.troubles;
-    // Neither is waited for: a change of policy comes before the reports on the last one.
-    statuses.write(translated.statuses);
+    // No report is waited for: a change of policy comes before the reports on the last one.
+    await statuses.write(translated.statuses);
     void events.write(translated.events);
     return { complete: delivered.complete && swept, translation };
   }

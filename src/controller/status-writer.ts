@@ -1,7 +1,9 @@
 // The writing of statuses: only those that change, after the delivery, the newest first.
 
+import { mapInSteps } from '../long-work.ts';
 import type { ObjectStatus } from '../kubernetes/state.ts';
 import { type ClusterObject, objectsPath } from './kinds.ts';
+import { inSlices } from './slices.ts';
 import { statusChange } from './statuses.ts';
 import type { ClusterView } from './view.ts';
 import type { Writer } from './writer.ts';
@@ -21,7 +23,7 @@ export class StatusWriter {
   readonly #controllerName: string;
   /** By kind, namespace and name. */
   #wanted: ReadonlyMap<string, ObjectStatus> = new Map();
-  #queue = new Set<string>();
+  readonly #queue = new Set<string>();
   readonly #inFlight = new Set<string>();
   /** Objects that have a status. A translation gives the same status for as long as it is the same. */
   readonly #same = new WeakMap<ObjectStatus, ClusterObject>();
@@ -34,11 +36,14 @@ export class StatusWriter {
     this.#controllerName = controllerName;
   }
 
-  /** @param statuses all of them, as the newest translation has them */
-  write(statuses: readonly ObjectStatus[]): void {
+  /**
+   * Finds out which have to be written, and begins with that.
+   * @param statuses all of them, as the newest translation has them
+   */
+  async write(statuses: readonly ObjectStatus[]): Promise<void> {
     this.#wanted = new Map(statuses.map((status) => [`${status.kind}/${status.namespace}/${status.name}`, status]));
     this.#failures = 0;
-    this.#begin();
+    await this.#begin();
   }
 
   /** Nothing more is begun. */
@@ -48,13 +53,18 @@ export class StatusWriter {
     this.#queue.clear();
   }
 
-  #begin(): void {
+  async #begin(): Promise<void> {
     clearTimeout(this.#retry);
     this.#retry = undefined;
     const now = nowInSeconds();
-    const changed = [...this.#wanted].filter(([key, status]) => !this.#inFlight.has(key) && this.#change(status, now));
-    this.#queue = new Set(changed.map(([key]) => key));
-    while (this.#inFlight.size < LANES && this.#queue.size > 0) this.#next();
+    const wanted = this.#wanted;
+    const look = ([key, status]: readonly [string, ObjectStatus]) => {
+      // Newer ones are looked through by themselves.
+      if (this.#wanted !== wanted || this.#inFlight.has(key) || this.#change(status, now) === undefined) return;
+      this.#queue.add(key);
+      if (this.#inFlight.size < LANES) this.#next();
+    };
+    await inSlices(mapInSteps(wanted, look));
   }
 
   #next(): void {
@@ -78,7 +88,7 @@ export class StatusWriter {
     if (this.#retry !== undefined) return;
     const wait = Math.min(longest, first * 2 ** Math.min(this.#failures, 10));
     this.#failures += 1;
-    this.#retry = setTimeout(() => this.#begin(), wait).unref();
+    this.#retry = setTimeout(() => void this.#begin(), wait).unref();
   }
 
   #change(status: ObjectStatus, now: string) {

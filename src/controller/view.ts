@@ -1,6 +1,7 @@
 // A view of the cluster: reflections of all kinds, and the state that they add up to.
 
 import { isDeepStrictEqual } from 'node:util';
+import type { InSteps } from '../long-work.ts';
 import { type Kind, KINDS } from '../kubernetes/kinds.ts';
 import { asText, type Json, mapping, mappings } from '../kubernetes/json.ts';
 import type { ClusterState, Name, RunningDataPlane } from '../kubernetes/state.ts';
@@ -35,12 +36,14 @@ interface ReadObject {
   readonly content: object | undefined;
 }
 
+type Objects = Reflection['objects'];
+
 /** What means the same stays the same object: most changes are those of statuses, which are our own. */
-function readAll(
+function* readAll(
   kind: Kind,
-  { objects }: Reflection,
+  objects: Objects,
   before: ReadonlyMap<string, ReadObject> = new Map(),
-): ReadonlyMap<string, ReadObject> {
+): InSteps<ReadonlyMap<string, ReadObject>> {
   const read = new Map<string, ReadObject>();
   for (const [key, object] of objects) {
     const old = before.get(key);
@@ -49,6 +52,7 @@ function readAll(
       const content = kind.read(object);
       read.set(key, { object, content: isDeepStrictEqual(old?.content, content) ? old?.content : content });
     }
+    yield;
   }
   return read;
 }
@@ -102,19 +106,23 @@ export class ClusterView {
     await Promise.all(this.#all.map((reflection) => reflection.run(signal)));
   }
 
-  /** @param troubles of deliveries, by the names of data planes */
-  state(troubles: ReadonlyMap<string, string>): ClusterState {
+  /**
+   * The state as it is at the first step: what changes while it is read is part of the next one.
+   * @param troubles of deliveries, by the names of data planes
+   */
+  *state(troubles: ReadonlyMap<string, string>): InSteps<ClusterState> {
+    const seen = new Map(this.#all.map((reflection) => [reflection, new Map(reflection.objects)]));
     const members: Record<string, object[]> = {};
     for (const { kind, reflections } of this.#translated) {
       const list = (members[kind.member] ??= []);
       for (const reflection of reflections) {
-        const read = readAll(kind, reflection, this.#read.get(reflection));
+        const read = yield* readAll(kind, seen.get(reflection) ?? new Map(), this.#read.get(reflection));
         this.#read.set(reflection, read);
         for (const { content } of read.values()) if (content !== undefined) list.push(content);
       }
     }
     const state = members as unknown as Omit<ClusterState, 'running'>;
-    return { ...state, running: state.gateways.map(({ meta }) => this.#running(meta, troubles)) };
+    return { ...state, running: state.gateways.map(({ meta }) => this.#running(meta, troubles, seen)) };
   }
 
   /** An object of the translation as the API server has it, with the version of the API by which it is read. */
@@ -135,10 +143,16 @@ export class ClusterView {
     return this.#made;
   }
 
-  #running(gateway: Name, troubles: ReadonlyMap<string, string>): RunningDataPlane {
+  #running(
+    gateway: Name,
+    troubles: ReadonlyMap<string, string>,
+    seen: ReadonlyMap<Reflection, Objects>,
+  ): RunningDataPlane {
     const name = dataPlaneName(gateway);
-    const found = (kind: string) =>
-      this.#made.find((one) => one.kind.kind === kind)?.objects.get(`${this.#namespace}/${name}`);
+    const found = (kind: string) => {
+      const reflection = this.#made.find((one) => one.kind.kind === kind);
+      return reflection && seen.get(reflection)?.get(`${this.#namespace}/${name}`);
+    };
     const ready = mapping(found('Deployment')?.['status'])?.readyReplicas;
     return {
       gateway: { namespace: gateway.namespace, name: gateway.name },

@@ -1,5 +1,6 @@
 // The attachment of routes to listeners, with the hosts that each takes, or the refusal.
 
+import { mapInSteps, type InSteps } from '../long-work.ts';
 import type { Unresolved } from './certificates.ts';
 import { type Hostname, intersect, isHostname, mostSpecific } from './hostname.ts';
 import { type ClusterIndex, inPrecedence, nameKey } from './index.ts';
@@ -38,22 +39,23 @@ function ownerKey({ owner }: JudgedListener): string {
  * GRPCRoute that share a host on a listener exclude each other: the first one stays.
  * @param byParent routes by `parentKey`
  */
-export function attachRoutes(
+export function* attachRoutes(
   index: ClusterIndex,
   listeners: readonly JudgedListener[],
   byParent: ReadonlyMap<string, readonly AttachedRoute[]>,
-): readonly Attachment[] {
+): InSteps<readonly Attachment[]> {
   const owners = Map.groupBy(listeners, ownerKey);
   const routes = new Set([...owners.keys()].flatMap((key) => byParent.get(key) ?? []));
   const hostnames = hostnamesByPort(listeners);
   const hosts = new HostKinds();
-  return inPrecedence([...routes]).flatMap((route) =>
+  const attached = yield* mapInSteps(inPrecedence([...routes]), (route) =>
     route.parentRefs.flatMap((parentRef) => {
       const own = owners.get(parentKey(route, parentRef) ?? '');
       if (own === undefined) return [];
       return [hosts.withoutOtherKind(attach({ index, hostnames, listeners: own }, route, parentRef))];
     }),
   );
+  return attached.flat();
 }
 
 /** Hostnames of the listeners of each port; those that do not serve count, so that nothing else gets their hosts. */

@@ -1,6 +1,7 @@
 // The compiler of configurations, asked about data that comes from no file.
 
-import { compilePolicy } from '../config/compile/compile.ts';
+import type { InSteps } from '../long-work.ts';
+import { policyInSteps } from '../config/compile/compile.ts';
 import { contentOf } from '../config/content.ts';
 import type { Kept } from '../config/kept.ts';
 import type { ConfigPath, Position } from '../config/problem.ts';
@@ -24,10 +25,10 @@ export interface CheckedParts {
  * @param kept of the configurations of the same Gateway before
  * NOT checked: whether addresses can be bound, and issuers and backends be reached.
  */
-export function compileProblems(
+export function* compileProblems(
   { base, upstreams, routes }: CheckedParts,
   { now, kept }: { readonly now: number; readonly kept: Kept },
-): readonly DataProblem[] {
+): InSteps<readonly DataProblem[]> {
   const shared = checkBase(base);
   const problems = [
     ...shared.problems,
@@ -46,7 +47,7 @@ export function compileProblems(
     routes: routes.map((part) => part.data),
   };
   const places: ConfigPath[] = [];
-  const compiled = compilePolicy({ ...readData(data, config, places), kept }, now);
+  const compiled = yield* policyInSteps({ ...readData(data, config, places), kept }, now);
   if ('policy' in compiled) return [];
   return compiled.problems.map(({ line, message }) => ({ path: places[line] ?? [], message }));
 }

@@ -1,5 +1,6 @@
 // The configuration of one data plane, compiled before it is handed out.
 
+import { mapInSteps, type InSteps } from '../long-work.ts';
 import type { ConfigPath } from '../config/problem.ts';
 import type { Kept } from '../config/kept.ts';
 import { checkRoute, checkUpstream, type Data, type DataProblem } from './checked-parts.ts';
@@ -65,25 +66,28 @@ const ROUNDS = 8;
  * another route has this place; a certificate or a backend that does not is left out. If what is left still does not compile,
  * there is no configuration.
  */
-export function configure(
+export function* configure(
   listeners: readonly JudgedListener[],
   planned: readonly PlannedRoute[],
   terms: ConfigurationTerms,
-): Configured {
+): InSteps<Configured> {
   const { upstreams, parameters, now, memory, kept } = terms;
   const ports = servingPorts(listeners);
+  const routes = yield* mapInSteps(planned, (one) => writtenOnce(one, memory));
   const draft = new Draft(planned, memory, {
+    routes,
     base: { version: 1, telemetry: TELEMETRY, ...sharedKeys(parameters) },
     listeners: ports.size === 0 ? [IDLE] : [...ports].map(([port, here]) => writeListener(port, here)),
     upstreams,
     isolated: [...ports].flatMap(([port, here]) => isolatingRoutes(port, here, planned)),
   });
+  yield* draft.refuseUnwritable();
   let problems: readonly DataProblem[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    const parts = draft.parts();
-    problems = compileProblems(parts, { now, kept });
+    const parts = yield* draft.parts();
+    problems = yield* compileProblems(parts, { now, kept });
     if (problems.length === 0) {
-      return { configuration: written(parts, memory), refused: draft.refused, problems: [] };
+      return { configuration: yield* written(parts, memory), refused: draft.refused, problems: [] };
     }
     const changes = problems.map((problem) => draft.without(problem));
     if (!changes.includes(true)) break;
@@ -92,11 +96,11 @@ export function configure(
   return { configuration: undefined, refused: draft.refused, problems: texts };
 }
 
-function written({ base, upstreams, routes }: CheckedParts, memory: Memory): object {
+function* written({ base, upstreams, routes }: CheckedParts, memory: Memory): InSteps<object> {
   return {
     ...(escaped(base) as object),
     upstreams: Object.fromEntries(upstreams.map(([name, { data }]) => [name, escapedOnce(data, memory)])),
-    routes: routes.map(({ data }) => escapedOnce(data, memory)),
+    routes: yield* mapInSteps(routes, ({ data }) => escapedOnce(data, memory)),
   };
 }
 
@@ -104,8 +108,10 @@ interface ListenerData extends Data {
   readonly tls?: { readonly certificates: readonly Data[] };
 }
 
-/** What a configuration has besides planned routes. */
+/** What a draft begins with. */
 interface DraftFrame {
+  /** As they are written, in the order of the planned ones. */
+  readonly routes: readonly Data[];
   readonly base: Data;
   readonly listeners: readonly ListenerData[];
   readonly upstreams: Readonly<Record<string, Data>>;
@@ -134,10 +140,14 @@ class Draft {
     this.#frame = frame;
     this.#listeners = frame.listeners;
     this.#upstreams = new Map(Object.entries(frame.upstreams));
-    this.#routes = planned.map((one) => writtenOnce(one, memory));
-    for (const [index, route] of this.#routes.entries()) {
-      const odd = route && memory.keep(route, 'unwritable', [], () => unwritableKeys(route, [])[0]);
+    this.#routes = [...frame.routes];
+  }
+
+  *refuseUnwritable(): InSteps<void> {
+    for (const [index, route] of this.#frame.routes.entries()) {
+      const odd = this.#memory.keep(route, 'unwritable', [], () => unwritableKeys(route, [])[0]);
       if (odd !== undefined) this.#refuse(index, { policyKey: undefined, message: `${odd} is not possible as a key` });
+      yield;
     }
   }
 
@@ -145,7 +155,7 @@ class Draft {
     return [...this.#refused.values()];
   }
 
-  parts(): CheckedParts {
+  *parts(): InSteps<CheckedParts> {
     const kept = [...this.#routes.entries()].filter((entry): entry is [number, Data] => entry[1] !== undefined);
     this.#places = kept.map(([index]) => index);
     this.#touched.clear();
@@ -153,8 +163,11 @@ class Draft {
     this.#listeners = this.#listeners.map((listener) => withoutBad(listener, this.#bad));
     return {
       base: { ...this.#frame.base, listeners: this.#listeners },
-      upstreams: [...this.#upstreams].map(([name, data]) => [name, checkUpstream(name, data, this.#memory)] as const),
-      routes: (routes.length > 0 ? routes : [NOTHING]).map((route) => checkRoute(route, this.#memory)),
+      upstreams: yield* mapInSteps(
+        this.#upstreams,
+        ([name, data]) => [name, checkUpstream(name, data, this.#memory)] as const,
+      ),
+      routes: yield* mapInSteps(routes.length > 0 ? routes : [NOTHING], (route) => checkRoute(route, this.#memory)),
     };
   }
 

@@ -1,5 +1,6 @@
 // A plan within the shares of its namespaces; 503 in the place of what has no room.
 
+import type { InSteps } from '../long-work.ts';
 import type { JudgedListener } from './listeners.ts';
 import type { Memory } from './memory.ts';
 import type { AttachedRoute, HoldfastParameters } from './objects.ts';
@@ -27,7 +28,7 @@ export function overShare(namespace: string) {
 }
 
 /** The plan itself where everything fits. */
-export function withinShares(
+export function* withinShares(
   plan: Plan,
   upstreams: Upstreams,
   terms: {
@@ -35,7 +36,7 @@ export function withinShares(
     readonly parameters: HoldfastParameters | undefined;
     readonly memory: Memory;
   },
-): FairPlan {
+): InSteps<FairPlan> {
   const { listeners, parameters, memory } = terms;
   const parts = new Map<string, { readonly fixed: string[]; readonly routes: SharedRoute[] }>();
   const partOf = (namespace: string) => {
@@ -50,8 +51,11 @@ export function withinShares(
     texts.push(...textsOfListener(listener));
   }
   const byRoute = Map.groupBy(plan.routes, ({ source }) => source.route);
-  for (const [route, own] of byRoute) partOf(route.meta.namespace).routes.push(shared(own, upstreams, memory));
-  const shares = namespaceShares(base, parts satisfies ReadonlyMap<string, SharePart>);
+  for (const [route, own] of byRoute) {
+    partOf(route.meta.namespace).routes.push(shared(own, upstreams, memory));
+    yield;
+  }
+  const shares = yield* namespaceShares(base, parts satisfies ReadonlyMap<string, SharePart>);
   if (shares.size === 0) return { plan, upstreams, out: [] };
   const over = new Set<AttachedRoute>();
   for (const [namespace, served] of shares) {

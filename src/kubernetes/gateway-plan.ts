@@ -1,5 +1,6 @@
 // One Gateway, from its objects to its configuration and everything that statuses say of it.
 
+import { mapInSteps, type InSteps } from '../long-work.ts';
 import { Kept } from '../config/kept.ts';
 import { type Attachment, attachRoutes } from './attach.ts';
 import { Backends } from './backends.ts';
@@ -48,25 +49,29 @@ export function refusalOf({ infrastructure, addresses }: GatewayObject): Unresol
 }
 
 /** A Gateway that is refused has no configuration: what was there before stays, and nothing begins. */
-export function planGateway(gateway: GatewayObject, terms: ClassTerms, surroundings: Surroundings): GatewayPlan {
+export function* planGateway(
+  gateway: GatewayObject,
+  terms: ClassTerms,
+  surroundings: Surroundings,
+): InSteps<GatewayPlan> {
   const { index, policies, now } = surroundings;
   const { memory } = index;
-  const { listeners, attached, plan, upstreams, tlsPolicies } = fairRound(gateway, terms, surroundings);
+  const { listeners, attached, plan, upstreams, tlsPolicies } = yield* fairRound(gateway, terms, surroundings);
   const refused = refusalOf(gateway);
   const trouble = terms.trouble ?? refused?.message;
   const { parameters } = terms;
   const kept = memory.keep(gateway, 'compiled', [], () => new Kept());
   const configured =
     trouble === undefined
-      ? configure(listeners, plan.routes, { upstreams, parameters, now, memory, kept })
+      ? yield* configure(listeners, plan.routes, { upstreams, parameters, now, memory, kept })
       : { configuration: undefined, refused: [], problems: [trouble] };
   for (const one of configured.refused) noteRefusal(one, plan, policies);
   const refusals = new Map(configured.refused.map(({ planned, message }) => [planned, message]));
-  const effective = plan.routes.map((planned) => {
+  const effective = yield* mapInSteps(plan.routes, (planned) => {
     const refusal = planned.effective.refusal ?? refusals.get(planned);
     return memory.keep(planned, 'effective', [refusal], () => effectiveOf(gateway, planned, refusal));
   });
-  const attachments = attached.map((one) => withFindings(one, plan));
+  const attachments = yield* mapInSteps(attached, (one) => withFindings(one, plan));
   return { gateway, listeners, attachments, findings: plan.findings, configured, effective, tlsPolicies };
 }
 
@@ -77,32 +82,41 @@ interface Round extends FairPlan {
 }
 
 /** Planned again without the namespaces that have no room for anything, until there is none more. */
-function fairRound(gateway: GatewayObject, terms: ClassTerms, surroundings: Surroundings): Round {
+function* fairRound(gateway: GatewayObject, terms: ClassTerms, surroundings: Surroundings): InSteps<Round> {
   const out = new Set<string>();
   for (;;) {
-    const round = planRound(gateway, terms, surroundings, out);
+    const round = yield* planRound(gateway, terms, surroundings, out);
     const more = round.out.filter((namespace) => !out.has(namespace));
     if (more.length === 0) return round;
     for (const namespace of more) out.add(namespace);
   }
 }
 
-function planRound(
+function* planRound(
   gateway: GatewayObject,
   { floor, publicWithoutPolicy, parameters }: ClassTerms,
   { index, policies, backendTls, byParent, more, now }: Surroundings,
   out: ReadonlySet<string>,
-): Round {
+): InSteps<Round> {
   const { memory } = index;
   const listeners = withoutListeners(judgeListeners(index, gateway, now), out);
-  const attached = attachRoutes(index, listeners, byParent).map((one) => {
+  const found = yield* attachRoutes(index, listeners, byParent);
+  const attached = found.map((one) => {
     const { namespace } = one.route.meta;
     return out.has(namespace) ? { ...one, taken: [], refused: overShare(namespace) } : one;
   });
   const backends = new Backends(index, backendTls);
-  const written = planRoutes(attached, { gateway, policies, backends, floor, publicWithoutPolicy, more, memory });
+  const written = yield* planRoutes(attached, {
+    gateway,
+    policies,
+    backends,
+    floor,
+    publicWithoutPolicy,
+    more,
+    memory,
+  });
   const plan = { ...written, routes: withServicesFirst(written.routes) };
-  const fair = withinShares(plan, backends.upstreams, { listeners, parameters, memory });
+  const fair = yield* withinShares(plan, backends.upstreams, { listeners, parameters, memory });
   return { ...fair, listeners, attached, tlsPolicies: backends.tlsPolicies };
 }
 

@@ -1,5 +1,6 @@
 // The shares of namespaces in the Secret that configures a data plane.
 
+import type { InSteps } from '../long-work.ts';
 import { deflateRawSync } from 'node:zlib';
 
 /** What a route brings into the configuration, as texts. */
@@ -35,30 +36,39 @@ const LEAST = 1 / 1024;
  * which everything fits. Namespaces within it lose nothing, whatever the others do; of the rest the newest routes are not served.
  * @param base of the Gateway itself
  */
-export function namespaceShares(base: readonly string[], parts: ReadonlyMap<string, SharePart>): NamespaceShares {
+export function* namespaceShares(
+  base: readonly string[],
+  parts: ReadonlyMap<string, SharePart>,
+): InSteps<NamespaceShares> {
   const whole = (limited: NamespaceShares) =>
     [...parts].flatMap(([namespace, part]) => textsOf(part, limited.get(namespace)));
   const none: NamespaceShares = new Map();
   if (fits([...base, ...whole(none)], 1)) return none;
   for (let share = 1; ; share /= 2) {
-    const limited = limitedTo(parts, share);
+    yield;
+    const limited = yield* limitedTo(parts, share);
     if (share <= LEAST || fits([...base, ...whole(limited)], 1)) return limited;
   }
 }
 
-function limitedTo(parts: ReadonlyMap<string, SharePart>, share: number): NamespaceShares {
-  const over = [...parts].filter(([, part]) => !fits(textsOf(part), share));
-  return new Map(over.map(([namespace, part]) => [namespace, mostServed(part, share)]));
+function* limitedTo(parts: ReadonlyMap<string, SharePart>, share: number): InSteps<NamespaceShares> {
+  const limited = new Map<string, number>();
+  for (const [namespace, part] of parts) {
+    if (!fits(textsOf(part), share)) limited.set(namespace, yield* mostServed(part, share));
+    yield;
+  }
+  return limited;
 }
 
 /** The more routes are served, the larger a part is. */
-function mostServed(part: SharePart, share: number): number {
+function* mostServed(part: SharePart, share: number): InSteps<number> {
   if (!fits(textsOf(part, 0), share)) return NOTHING;
   let [served, tooMany] = [0, part.routes.length];
   while (tooMany - served > 1) {
     const middle = Math.floor((served + tooMany) / 2);
     if (fits(textsOf(part, middle), share)) served = middle;
     else tooMany = middle;
+    yield;
   }
   return served;
 }

@@ -1,5 +1,6 @@
 // The plan of a data plane's routes: what every rule of every attached route becomes.
 
+import type { InSteps } from '../long-work.ts';
 import type { Attachment, TakenHosts } from './attach.ts';
 import type { Backends } from './backends.ts';
 import type { Unresolved } from './certificates.ts';
@@ -43,7 +44,7 @@ export interface Plan {
 }
 
 /** Plans all rules in the order in which they take precedence; of two with the same match the first one stays. */
-export function planRoutes(attachments: readonly Attachment[], terms: PlanTerms): Plan {
+export function* planRoutes(attachments: readonly Attachment[], terms: PlanTerms): InSteps<Plan> {
   const findings = new Map<AttachedRoute, RouteFindings>();
   const routes: PlannedRoute[] = [];
   const taken = new Set<string>();
@@ -53,6 +54,7 @@ export function planRoutes(attachments: readonly Attachment[], terms: PlanTerms)
     for (const { policy, finding } of plan.notes) terms.policies.note(policy, finding);
     findings.set(route, plan.findings);
     routes.push(...placeOnce(plan, taken, terms.memory));
+    yield;
   }
   return { routes, findings };
 }

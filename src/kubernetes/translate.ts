@@ -1,5 +1,6 @@
 // The translation of a cluster into configurations of data planes and statuses of objects.
 
+import { allAtOnce, mapInSteps, type InSteps } from '../long-work.ts';
 import { BackendTlsPolicies } from './backend-tls.ts';
 import { parentKey } from './attach.ts';
 import { type GatewayPlan, planGateway, refusalOf, type Surroundings } from './gateway-plan.ts';
@@ -30,7 +31,16 @@ import { backendTlsStatus, policyStatus, routeStatus } from './status-route.ts';
  * @param memory of the translations before: it saves what did not change, and changes nothing about the result
  * NOT checked: whether anything that runs has taken the configurations.
  */
-export function translate(state: ClusterState, settings: Settings, memory = new Memory()): Translation {
+export function translate(...given: Parameters<typeof translateInSteps>): Translation {
+  return allAtOnce(translateInSteps(...given));
+}
+
+/** The same in steps, none of which is longer for more objects but for what is quick. */
+export function* translateInSteps(
+  state: ClusterState,
+  settings: Settings,
+  memory = new Memory(),
+): InSteps<Translation> {
   const ingress = ingressParts(new ClusterIndex(state), settings.controllerName);
   const index = new ClusterIndex(
     {
@@ -56,10 +66,11 @@ export function translate(state: ClusterState, settings: Settings, memory = new 
     more: (route) => annotatedPolicies(route, byName),
     now: settings.now,
   };
-  const plans = inPrecedence(state.gateways).flatMap((gateway) => {
-    const own = classes.get(gateway.className);
-    return own === undefined ? [] : [{ terms: own.terms, plan: planGateway(gateway, own.terms, surroundings) }];
-  });
+  const plans: { readonly terms: ClassTerms; readonly plan: GatewayPlan }[] = [];
+  for (const gateway of inPrecedence(state.gateways)) {
+    const { terms } = classes.get(gateway.className) ?? {};
+    if (terms !== undefined) plans.push({ terms, plan: yield* planGateway(gateway, terms, surroundings) });
+  }
   const shared = { index, policies, backendTls, controllerName: settings.controllerName };
   const all = plans.map(({ plan }) => plan);
   return {
@@ -67,7 +78,7 @@ export function translate(state: ClusterState, settings: Settings, memory = new 
     statuses: inOrder([
       ...[...classes.values()].map(({ object, terms }) => classStatus(object, terms.trouble)),
       ...all.flatMap((plan) => statusesOfGateway(plan, index)),
-      ...routeStatuses(state.routes, all, settings.controllerName, memory),
+      ...(yield* routeStatuses(state.routes, all, settings.controllerName, memory)),
       ...ingressStatuses(ingress.routes, all, state),
       ...policyStatuses(all, shared),
     ]),
@@ -128,19 +139,18 @@ function statusesOfGateway(plan: GatewayPlan, index: ClusterIndex): readonly Obj
 }
 
 /** Routes that no longer refer to a Gateway of ours have an empty list, so that our entries go. */
-function routeStatuses(
+function* routeStatuses(
   routes: readonly AttachedRoute[],
   plans: readonly GatewayPlan[],
   controllerName: string,
   memory: Memory,
-): readonly ObjectStatus[] {
+): InSteps<readonly ObjectStatus[]> {
   const parents = plans.flatMap(({ attachments, findings }) =>
     attachments.map((attachment) => ({ attachment, findings: findings.get(attachment.route) })),
   );
   const byRoute = Map.groupBy(parents, ({ attachment }) => attachment.route);
-  return routes
-    .filter((route) => byRoute.has(route) || route.reporters.includes(controllerName))
-    .map((route) => routeStatusOnce(route, byRoute.get(route) ?? [], controllerName, memory));
+  const told = routes.filter((route) => byRoute.has(route) || route.reporters.includes(controllerName));
+  return yield* mapInSteps(told, (route) => routeStatusOnce(route, byRoute.get(route) ?? [], controllerName, memory));
 }
 
 type Parents = Parameters<typeof routeStatus>[1];

@@ -1,6 +1,7 @@
 // The paths of one host as a tree: groups of routes, their order, and which fits a path.
 
 import { squeezeName } from '../http/field.ts';
+import { mapInSteps, type InSteps } from '../long-work.ts';
 import { compareMatches, conditionsKey, hasConditions } from './match.ts';
 import type { PathNode, Route, RouteGroup } from './policy.ts';
 
@@ -41,10 +42,9 @@ interface TreeTerms {
 }
 
 /** The tree of the routes of one host. @param ambiguities is added to */
-export function compilePaths(routes: readonly Route[], terms: TreeTerms, ambiguities: Ambiguities): PathNode {
-  const groups = [...Map.groupBy(routes, ({ match }) => match.path).values()].map((same) =>
-    group(same, terms, ambiguities),
-  );
+export function* compilePaths(routes: readonly Route[], terms: TreeTerms, ambiguities: Ambiguities): InSteps<PathNode> {
+  const byPath = Map.groupBy(routes, ({ match }) => match.path).values();
+  const groups = yield* mapInSteps(byPath, (same) => group(same, terms, ambiguities));
   findRivals(groups, ambiguities);
   const root = emptyNode();
   for (const each of groups) {

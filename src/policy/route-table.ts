@@ -7,12 +7,15 @@ import { hostOf, readDecodedPaths } from '../http/uri.ts';
 import type { RejectionFacts } from '../rejection/facts.ts';
 import { reject, type Rejection } from '../rejection/rejection.ts';
 import type { RequestFacts } from '../request-facts.ts';
+import { allAtOnce, type InSteps } from '../long-work.ts';
 import { AskedParts, askedNames, unmetCondition, unmetParameter } from './match.ts';
 import { type Ambiguities, type Ambiguity, bestGroup, compilePaths, fittingGroups } from './path-tree.ts';
 import type { HostTables, Listener, PathNode, Route, RouteGroup, RouteTable } from './policy.ts';
 
 const EVERY_HOST = '';
 const NEVER_ALLOWED: ReadonlySet<string> = new Set(['TRACE', 'CONNECT']);
+
+type CompiledTable = { readonly table: RouteTable } | { readonly ambiguities: readonly Ambiguity[] };
 
 /**
  * Builds one table per listener. Naming listeners limits a route to them and gives it no precedence: on each listener all its
@@ -30,26 +33,31 @@ const NEVER_ALLOWED: ReadonlySet<string> = new Set(['TRACE', 'CONNECT']);
  * @param routes with hosts lower-cased, paths normalised and methods including the HEAD that GET implies
  * Checks neither that a route is reachable nor that paths and hosts are well formed (config/compile).
  */
-export function compileRouteTable(
+export function* routeTableInSteps(
   routes: readonly Route[],
   listeners: readonly Pick<Listener, 'name' | 'fallThrough'>[],
-): { table: RouteTable } | { ambiguities: readonly Ambiguity[] } {
+): InSteps<CompiledTable> {
   const ambiguities: Ambiguities = new Map();
   const table = new Map<string, HostTables>();
   for (const { name, fallThrough = false } of listeners) {
     const here = routes.filter(({ match }) => match.listeners?.includes(name) ?? true);
-    table.set(name, compileHosts(here, fallThrough, ambiguities));
+    table.set(name, yield* compileHosts(here, fallThrough, ambiguities));
   }
   return ambiguities.size > 0 ? { ambiguities: [...ambiguities.values()] } : { table };
 }
 
-function compileHosts(routes: readonly Route[], fallThrough: boolean, ambiguities: Ambiguities): HostTables {
+/** The same at once. */
+export function compileRouteTable(...given: Parameters<typeof routeTableInSteps>): CompiledTable {
+  return allAtOnce(routeTableInSteps(...given));
+}
+
+function* compileHosts(routes: readonly Route[], fallThrough: boolean, ambiguities: Ambiguities): InSteps<HostTables> {
   const exact = new Map<string, PathNode>();
   const wildcard = new Map<string, PathNode>();
   const subdomains = new Map<string, PathNode>();
   let every: PathNode | undefined;
   for (const [host, ofHost] of Map.groupBy(routes, ({ match }) => match.host ?? EVERY_HOST)) {
-    const paths = compilePaths(ofHost, { hostRank: rankOfHost(host), fallThrough }, ambiguities);
+    const paths = yield* compilePaths(ofHost, { hostRank: rankOfHost(host), fallThrough }, ambiguities);
     if (host === EVERY_HOST) every = paths;
     else if (host.startsWith('**.')) subdomains.set(host.slice(3), paths);
     else if (host.startsWith('*.')) wildcard.set(host.slice(2), paths);

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { allAtOnce } from '../../src/long-work.ts';
 import { namespaceShares, type SharePart } from '../../src/kubernetes/namespace-shares.ts';
 import { translate } from '../../src/kubernetes/translate.ts';
 import {
@@ -196,23 +197,25 @@ const part = (count: number, length: number, seed = 0): SharePart => ({
 });
 
 test('what fits is left alone, whatever its shares', () => {
-  assert.deepEqual(namespaceShares([], new Map([['a', part(70, 10_000)]])), new Map());
+  assert.deepEqual(allAtOnce(namespaceShares([], new Map([['a', part(70, 10_000)]]))), new Map());
   assert.deepEqual(
-    namespaceShares(
-      [],
-      new Map([
-        [
-          'a',
-          {
-            ...part(0, 0),
-            routes: Array.from({ length: 20_000 }, (_, at) => ({
-              whole: `${at}${'a'.repeat(400)}`,
-              upstreams: [],
-              held: '',
-            })),
-          },
-        ],
-      ]),
+    allAtOnce(
+      namespaceShares(
+        [],
+        new Map([
+          [
+            'a',
+            {
+              ...part(0, 0),
+              routes: Array.from({ length: 20_000 }, (_, at) => ({
+                whole: `${at}${'a'.repeat(400)}`,
+                upstreams: [],
+                held: '',
+              })),
+            },
+          ],
+        ]),
+      ),
     ),
     new Map(),
   );
@@ -224,7 +227,7 @@ test('the bound is the largest part of the whole with which everything fits', ()
     ['b', part(40, 30_000, 1000)],
     ['c', part(40, 30_000, 2000)],
   ]);
-  const shares = namespaceShares([], parts);
+  const shares = allAtOnce(namespaceShares([], parts));
   assert.deepEqual([...shares.keys()], ['b', 'c']);
   // A quarter each: 250,000 bytes of base64, which is three quarters of its length.
   for (const served of shares.values()) assert.ok(served >= 10 && served <= 12, `${served}`);
@@ -235,7 +238,7 @@ test('texts that compress well are bounded as well: data planes have to read the
     fixed: [],
     routes: Array.from({ length: 500 }, () => ({ whole: 'a'.repeat(131_072), upstreams: [], held: '' })),
   };
-  const served = namespaceShares([], new Map([['a', long]])).get('a');
+  const served = allAtOnce(namespaceShares([], new Map([['a', long]]))).get('a');
   assert.ok(served !== undefined && served > 100 && served < 257, `${served}`);
 });
 
@@ -245,5 +248,5 @@ test('an upstream of many routes counts once', () => {
     fixed: [],
     routes: Array.from({ length: 500 }, () => ({ whole: 'route', upstreams, held: '' })),
   };
-  assert.deepEqual(namespaceShares([], new Map([['a', many]])), new Map());
+  assert.deepEqual(allAtOnce(namespaceShares([], new Map([['a', many]]))), new Map());
 });

@@ -1,6 +1,7 @@
 // Compilation of a configuration: a whole policy, or every problem that was found.
 
 import { createHash } from 'node:crypto';
+import { allAtOnce, mapInSteps, type InSteps } from '../../long-work.ts';
 import type { RateLimit } from '../../rate/limit.ts';
 import type { Issuer } from '../../token/issuer.ts';
 import { Compilation } from './compilation.ts';
@@ -27,8 +28,8 @@ import { compileManagedFields } from '../../policy/managed-fields.ts';
 import { compileMetadata } from '../../policy/protected-resource.ts';
 import type { ConfigPath, Problem } from '../problem.ts';
 import type { ReadPolicy } from '../read/read.ts';
-import { usersOf } from '../../policy/upstream.ts';
-import { compileRouteTable } from '../../policy/route-table.ts';
+import { type Upstream, usersOf } from '../../policy/upstream.ts';
+import { routeTableInSteps } from '../../policy/route-table.ts';
 import type { Listener, ManagedFields, Policy, Route, RouteTable } from '../../policy/policy.ts';
 
 /** Proofs per second and worker for which `replay.capacity: auto` has room. */
@@ -48,23 +49,32 @@ export type Compiled =
  * @param machine what this process may use, for `workers: auto` and `connections: auto`
  * NOT checked: single values (schema.ts), and anything beyond the files: no address is bound, no issuer or upstream called.
  */
-export function compilePolicy(read: ReadPolicy, now: number, machine: Machine = { cores: 1 }): Compiled {
+export function compilePolicy(read: ReadPolicy, now: number, machine?: Machine): Compiled {
+  return allAtOnce(policyInSteps(read, now, machine));
+}
+
+/** The same in steps. */
+export function* policyInSteps(read: ReadPolicy, now: number, machine: Machine = { cores: 1 }): InSteps<Compiled> {
   const compilation = new Compilation(read, now);
   checkPorts(compilation);
-  const { listeners, issuers, upstreams, rateLimits, routes } = compileParts(compilation);
+  const { listeners, issuers, upstreams, rateLimits, routes } = yield* compileParts(compilation);
   checkOwnership(compilation, { issuers, upstreams, routes });
-  checkReach(compilation, listeners, routes);
+  yield* checkReach(compilation, listeners, routes);
   checkResources(compilation, listeners, routes);
+  yield;
   const signers = compileSigners(compilation);
-  const routeTable = compileTable(compilation, listeners, routes);
+  const routeTable = yield* compileTable(compilation, listeners, routes);
   const secrets = compileSecrets(compilation);
   const retention = longest(routes, ({ maxAge, clockTolerance }) => maxAge + clockTolerance);
   const clockTolerance = longest(routes, (window) => window.clockTolerance);
   const redis = compileRedis(compilation, { retention, clockTolerance });
   const requestId = compileRequestId(compilation);
+  yield;
   checkMatchedFields(compilation, routes, listeners, requestId);
+  yield;
   const told = { log: compileLog(compilation), tracing: compileTracing(compilation) };
   const managedFields = compileManaged(compilation, listeners, routes, requestId);
+  yield;
   if (compilation.problems.length > 0) return { problems: compilation.problems };
   const { config } = read;
   const workers = config.workers === 'auto' ? Math.min(machine.cores, AUTO_WORKERS) : config.workers;
@@ -90,6 +100,8 @@ export function compilePolicy(read: ReadPolicy, now: number, machine: Machine = 
     resourceMetadata: compileMetadata([...routes.keys()], signers),
     managedFields,
   };
+  yield;
+  yield* mapInSteps(policy.routes, deepFreeze);
   return withWarnings(deepFreeze(policy), compilation, { listeners, routes, routeTable, rateLimits });
 }
 
@@ -108,16 +120,25 @@ function withWarnings(policy: Policy, compilation: Compilation, sound: Sound): C
 
 const NO_LIMITS = {};
 
-/** Everything that has a name; upstreams and routes that did not change are the objects that they were (`ReadPolicy.kept`). */
-function compileParts(compilation: Compilation) {
+/** Everything that has a name. */
+interface CompiledParts {
+  readonly listeners: readonly Listener[];
+  readonly issuers: ReadonlyMap<string, Issuer>;
+  readonly upstreams: ReadonlyMap<string, Upstream>;
+  readonly rateLimits: ReadonlyMap<string, RateLimit>;
+  readonly routes: ReadonlyMap<Route, ConfigPath>;
+}
+
+/** Upstreams and routes that did not change are the objects that they were (`ReadPolicy.kept`). */
+function* compileParts(compilation: Compilation): InSteps<CompiledParts> {
   const listeners = compileListeners(compilation);
   const around = aroundRoutes(compilation.read);
   const issuers = compilation.keep(around.issuers, ['issuers'], [around], () => compileIssuers(compilation));
-  const upstreams = compileUpstreams(compilation);
+  const upstreams = yield* compileUpstreams(compilation);
   const limits = around.rate_limits ?? NO_LIMITS;
   const rateLimits = compilation.keep(limits, ['rate_limits'], [around], () => compileRateLimits(compilation));
   const names = listeners.map(({ name }) => name);
-  const routes = compileRoutes(compilation, { around, listeners: names, issuers, upstreams, rateLimits });
+  const routes = yield* compileRoutes(compilation, { around, listeners: names, issuers, upstreams, rateLimits });
   return { listeners, issuers, upstreams, rateLimits, routes };
 }
 
@@ -133,14 +154,14 @@ function idOf({ text, substitutions }: ReadPolicy): string {
   return createHash('sha256').update(text).update(filled).digest('hex').slice(0, 8);
 }
 
-function compileTable(
+function* compileTable(
   compilation: Compilation,
   listeners: readonly Listener[],
   routes: ReadonlyMap<Route, ConfigPath>,
-): RouteTable {
-  const compiled = compileRouteTable([...routes.keys()], listeners);
+): InSteps<RouteTable> {
+  const compiled = yield* routeTableInSteps([...routes.keys()], listeners);
   if ('table' in compiled) {
-    checkChosen(compilation, listeners, routes, compiled.table);
+    yield* checkChosen(compilation, listeners, routes, compiled.table);
     return compiled.table;
   }
   for (const { route, other, why } of compiled.ambiguities) {

@@ -1,5 +1,6 @@
 // The meeting of routes and listeners: unreachable routes, missing origins, mixed nonces.
 
+import { mapInSteps, type InSteps } from '../../long-work.ts';
 import { ANY_HOST, sharedPattern } from '../../http/host-pattern.ts';
 import { hostOf } from '../../http/uri.ts';
 import { type Compilation, listed } from './compilation.ts';
@@ -19,7 +20,7 @@ export const ANY = '\0';
  * origin of the route's listeners has; signatures over bodies that nobody sees or that have no limit; the upstream's nonces next to ours on one origin (C7.5).
  * NOT checked: whether a more specific route leaves this one any request (`checkChosen`).
  */
-export function checkReach(compilation: Compilation, listeners: readonly Listener[], routes: Routes): void {
+export function* checkReach(compilation: Compilation, listeners: readonly Listener[], routes: Routes): InSteps<void> {
   for (const [index, listener] of listeners.entries()) {
     const here = [...routes].filter(([route]) => isOn(route, listener));
     const needing = here.find(([route]) => requirements(route).some((one) => one !== 'public'));
@@ -36,9 +37,10 @@ export function checkReach(compilation: Compilation, listeners: readonly Listene
       checkSubject(compilation, at, route, listener);
       checkSignable(compilation, at, route, listener);
       checkRedirect(compilation, at, route, listener);
+      yield;
     }
   }
-  for (const [route, at] of routes) checkHost(compilation, at, route, listeners);
+  yield* mapInSteps(routes, ([route, at]) => checkHost(compilation, at, route, listeners));
   checkNonces(compilation, listeners, routes);
 }
 
@@ -46,13 +48,14 @@ export function checkReach(compilation: Compilation, listeners: readonly Listene
  * Problems: routes that are never chosen, because for each of their requests another group comes first (route-table.ts). A warning where
  * all their listeners have `fall_through`: routes of many authors meet there.
  */
-export function checkChosen(
+export function* checkChosen(
   compilation: Compilation,
   listeners: readonly Listener[],
   routes: Routes,
   table: RouteTable,
-): void {
+): InSteps<void> {
   for (const [route, at] of routes) {
+    yield;
     const rivals = new Set<string>();
     const samples = listeners
       .filter((listener) => isOn(route, listener))

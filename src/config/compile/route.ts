@@ -1,6 +1,7 @@
 // Compilation of routes: their matches, and everything that is merged under them.
 
 import { compileRequestLimits } from './limits.ts';
+import type { InSteps } from '../../long-work.ts';
 import { QUOTA_FIELDS } from '../../rate/quota.ts';
 import type { Issuer } from '../../token/issuer.ts';
 import type { RateLimit } from '../../rate/limit.ts';
@@ -36,7 +37,7 @@ export interface Named {
  * the parts report (demand.ts, forward.ts, weaker.ts).
  * NOT checked: how routes meet each other and the listeners (route-table.ts, reach.ts).
  */
-export function compileRoutes(compilation: Compilation, named: Named): ReadonlyMap<Route, ConfigPath> {
+export function* compileRoutes(compilation: Compilation, named: Named): InSteps<ReadonlyMap<Route, ConfigPath>> {
   const { routes, defaults } = compilation.read.config;
   checkFields(compilation, ['defaults', 'forward'], defaults.forward);
   const compiled = new Map<Route, ConfigPath>();
@@ -54,6 +55,7 @@ export function compileRoutes(compilation: Compilation, named: Named): ReadonlyM
     const from = [around, issuers, rateLimits, ...upstreamNames(config).map((name) => named.upstreams.get(name))];
     const compile = () => compileRoute(compilation, at, config, named);
     compiled.set(compilation.keep(config, at, from, compile), at);
+    yield;
   }
   return compiled;
 }

@@ -1,5 +1,6 @@
 // Compilation of upstreams: their targets, and the refusal of plain http over a network.
 
+import { mapInSteps, type InSteps } from '../../long-work.ts';
 import { hostOf, readAuthority } from '../../http/uri.ts';
 import type { Compilation } from './compilation.ts';
 import { isLoopback } from '../../http/address.ts';
@@ -15,14 +16,13 @@ type UpstreamConfig = Config['upstreams'][string];
  * `tls` where no target is https (but where there is none at all), unreadable certificates. Warnings: `health` with one target, from which requests cannot turn
  * away. NOT checked: that a target exists or is not ourselves, and that names of targets do not lead to the same address.
  */
-export function compileUpstreams(compilation: Compilation): ReadonlyMap<string, Upstream> {
+export function* compileUpstreams(compilation: Compilation): InSteps<ReadonlyMap<string, Upstream>> {
   const entries = Object.entries(compilation.read.config.upstreams);
-  return new Map(
-    entries.map(([name, config]) => {
-      const compile = () => compileUpstream(compilation, name, config);
-      return [name, compilation.keep(config, ['upstreams', name], [name], compile)];
-    }),
-  );
+  const compiled = yield* mapInSteps(entries, ([name, config]) => {
+    const compile = () => compileUpstream(compilation, name, config);
+    return [name, compilation.keep(config, ['upstreams', name], [name], compile)] as const;
+  });
+  return new Map(compiled);
 }
 
 function compileUpstream(compilation: Compilation, name: string, config: UpstreamConfig): Upstream {
