@@ -13,7 +13,8 @@ import { parseArgs } from 'node:util';
 import { stringify } from 'yaml';
 import { AUDIENCE, type Credentials, ISSUER, makeCredentials, makeProof } from './credentials.ts';
 import { machineFacts, treeUsage } from './machine.ts';
-import { freePort, type Program, startProgram } from './peers.ts';
+import { freePort } from '../test/support/programs.ts';
+import { type Program, startProgram } from './peers.ts';
 
 type Protocol = 'http' | 'grpc';
 

@@ -4,7 +4,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { AUDIENCE, type Credentials, ISSUER } from './credentials.ts';
-import { freePort, type Program, startProgram } from './peers.ts';
+import { freePort } from '../test/support/programs.ts';
+import { type Program, startProgram } from './peers.ts';
 
 const TYPES = 'type.googleapis.com/envoy.extensions';
 

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import { AUDIENCE, type Credentials, ISSUER } from './credentials.ts';
-import { freePort, type Program, startProgram } from './peers.ts';
+import { freePort } from '../test/support/programs.ts';
+import { type Program, startProgram } from './peers.ts';
 
 const ROUTES = { public: 'public', token: 'token', mtls: 'mtls', dpop: 'dpop' };
 

@@ -11,7 +11,8 @@ import { connect, type TLSSocket } from 'node:tls';
 import { parseArgs } from 'node:util';
 import { makeCredentials, type Credentials } from './credentials.ts';
 import { startGateway } from './gateway.ts';
-import { freePort, type Program, startProgram, startUpstream } from './peers.ts';
+import { freePort } from '../test/support/programs.ts';
+import { type Program, startProgram, startUpstream } from './peers.ts';
 
 /** Connections that come and go first: what a server allocates once is there then. */
 const BEFORE = 300;

@@ -13,7 +13,8 @@ import { findEnvoy } from '../test/interop/programs.ts';
 import { findProgram } from '../test/support/programs.ts';
 import { type Credentials, makeCredentials, makeProof } from './credentials.ts';
 import { installPrograms, machineFacts } from './machine.ts';
-import { freePort, type Program, startProgram, startUpstream } from './peers.ts';
+import { freePort } from '../test/support/programs.ts';
+import { type Program, startProgram, startUpstream } from './peers.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const REPLICAS = join(ROOT, 'deploy/envoy/replicas');

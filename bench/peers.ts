@@ -4,9 +4,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { webcrypto } from 'node:crypto';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { freePort } from '../test/support/programs.ts';
 import { AUDIENCE, type Credentials, ISSUER } from './credentials.ts';
 import { treeUsage } from './machine.ts';
 
@@ -23,21 +24,6 @@ export interface Program {
 
 /** 99 bytes, like the answer of a small API. */
 const ANSWER = JSON.stringify({ id: 4711, state: 'shipped', note: 'x'.repeat(99 - 39) });
-
-const given = new Set<number>();
-
-/** A port that was free a moment ago, another one each time: what asked for it may not listen yet. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
-  if (given.has(port)) return freePort();
-  given.add(port);
-  return port;
-}
 
 /**
  * Starts a program that listens on `port` and resolves when it is `ready`.

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import type { Setting } from './contenders.ts';
 import { type Client, thumbprint } from './credentials.ts';
 import { type Configuration, startGateway } from './gateway.ts';
-import { freePort, type Program, startRelay } from './peers.ts';
+import { freePort } from '../test/support/programs.ts';
+import { type Program, startRelay } from './peers.ts';
 import type { Case, Kit } from './refusal-requests.ts';
 
 export interface Rig {

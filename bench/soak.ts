@@ -11,7 +11,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { makeCredentials } from './credentials.ts';
 import { machineFacts } from './machine.ts';
-import { freePort } from './peers.ts';
+import { freePort } from '../test/support/programs.ts';
 import { type Ending, SoakedGateway } from './soak/gateway.ts';
 import { GROUPS } from './soak/kinds.ts';
 import { holds, soakChart, soakPage, type SoakRun } from './soak/report.ts';

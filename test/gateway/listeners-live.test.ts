@@ -9,11 +9,11 @@ import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { claimBind } from '../../src/edge/listen/claim.ts';
 import { CannotListen } from '../../src/supervisor/binds.ts';
 import { readAll } from '../support/edge.ts';
 import { ERROR, openHttp2, request } from '../support/frames.ts';
-import { portOf, SERVER_CA, sendRequest, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { SERVER_CA, sendRequest, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { freePort } from '../support/programs.ts';
 
 const TLS = 'tls: { certificates: [{ cert: tls.crt, key_file: tls.key }] }';
 const listener = (name: string, port: number, more = TLS) =>
@@ -23,8 +23,6 @@ const route = (name: string, on: string) =>
 const QUIET = 'drain: { delay: 0s, grace: 5s }\nlog: { level: fatal }';
 /** In the thread of the test, and two real ones. */
 const CREWS = { 'one worker': {}, 'two workers': { threads: true, more: `${QUIET}\nworkers: 2` } } as const;
-
-const freePort = async () => portOf(await claimBind({ host: '127.0.0.1', port: 0 }, 'test'));
 
 async function isClosed(port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1');

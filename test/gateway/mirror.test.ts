@@ -12,7 +12,7 @@ import {
   type TestGateway,
   type TestUpstream,
 } from '../support/gateway.ts';
-import { until } from '../support/targets.ts';
+import { until } from '../support/until.ts';
 import { closed, openWebSocket, say, startWebSockets } from '../support/websockets.ts';
 import { dpop } from './credentials.ts';
 import { edit, sendSigned } from './signed-requests.ts';

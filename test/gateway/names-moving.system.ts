@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { assertUnharmed, attack, serviceOf } from '../support/bystander.ts';
 import { ISSUER_KEY, startTestGateway } from '../support/gateway.ts';
 import { json, serve } from '../support/issuer-server.ts';
-import { until } from '../support/targets.ts';
+import { until } from '../support/until.ts';
 import { AUDIENCE, ISSUER, makeKey, makeToken } from '../support/tokens.ts';
 import { LOOPBACK, resolver, startServer } from './naming.ts';
 

@@ -8,7 +8,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { assertUnharmed, serviceOf } from '../support/bystander.ts';
 import { type GatewayWishes, portOf, startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { until } from '../support/targets.ts';
+import { until } from '../support/until.ts';
 
 const LISTENER = '- { name: public, bind: "127.0.0.1:0", origins: ["http://api.example.com"] }';
 const route = (name: string, upstream = 'orders') =>

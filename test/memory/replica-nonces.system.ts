@@ -5,7 +5,8 @@ import { randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { type NonceSource, StoreNonces } from '../../src/memory/replica-nonces.ts';
-import { openStore, startRedis, type TestRedis, until } from '../support/redis.ts';
+import { openStore, startRedis, type TestRedis } from '../support/redis.ts';
+import { until } from '../support/until.ts';
 
 const LIFETIME = 120;
 const ofProcess = () => randomBytes(32);

@@ -8,7 +8,8 @@ import { createRateMemory, SharedRateLimiter, type Taken } from '../../src/rate/
 import type { RateLimit } from '../../src/rate/limit.ts';
 import { freePort } from '../support/programs.ts';
 import { makeLimit } from '../support/rate-limits.ts';
-import { openStore, startCluster, startRedis, until } from '../support/redis.ts';
+import { openStore, startCluster, startRedis } from '../support/redis.ts';
+import { until } from '../support/until.ts';
 
 const now = () => Date.now() / 1000;
 const LIMIT = makeLimit({ interval: 3600, burst: 5, quota: 5, window: 18_000, shared: true });

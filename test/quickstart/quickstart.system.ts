@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { suite, test } from 'node:test';
 import { PORTS } from '../../quickstart/settings.ts';
+import { freePort } from '../support/programs.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const VARIABLES = Object.values(PORTS).map(({ variable }) => variable);
@@ -22,10 +23,7 @@ async function bound(): Promise<Server> {
 
 /** The variables that move the quickstart to ports that were free a moment ago, so that it may run beside another one. */
 async function freePorts(): Promise<Record<string, string>> {
-  const servers = await Promise.all(VARIABLES.map(bound));
-  const ports = servers.map((server) => String((server.address() as AddressInfo).port));
-  await Promise.all(servers.map((server) => once(server.close(), 'close')));
-  return Object.fromEntries(VARIABLES.map((name, at) => [name, ports[at]!]));
+  return Object.fromEntries(await Promise.all(VARIABLES.map(async (name) => [name, String(await freePort())])));
 }
 
 function run(command: string, args: string[], env: Record<string, string>): ChildProcess {

@@ -1,9 +1,9 @@
 // A small API server: objects in memory, listed, watched, applied and patched over HTTP.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import * as library from '@kubernetes/client-node';
 import { ClusterApi } from '../../src/controller/api.ts';
+import { freePort } from './programs.ts';
 
 type Json = Record<string, unknown>;
 export interface StoredObject extends Json {
@@ -46,8 +46,8 @@ export class SmallApiServer {
   async start(): Promise<this> {
     const server = createServer((request, response) => void this.#answer(request, response));
     this.#server = server;
+    this.#port ||= await freePort();
     await new Promise<void>((resolve) => server.listen(this.#port, '127.0.0.1', resolve));
-    this.#port = (server.address() as AddressInfo).port;
     return this;
   }
 

@@ -1,6 +1,7 @@
 // Programs of the system for tests: found or installed, started, ended.
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
@@ -170,11 +171,21 @@ async function accepts(port: number): Promise<boolean> {
   return connected;
 }
 
-/** A port of loopback on which nobody listens now. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
+/** Ports below those that systems give to who asks for any (Linux from 32768 on, others from 49152): no other process takes one of these. */
+const [LOWEST_PORT, HIGHEST_PORT] = [12_000, 32_000];
+const given = new Set<number>();
+
+/** A port of loopback at which nobody listens now, and that is given once: it is there for who starts or starts again a little later. */
+export async function freePort(below = HIGHEST_PORT): Promise<number> {
+  const port = randomInt(LOWEST_PORT, below);
+  if (given.has(port)) return await freePort(below);
+  given.add(port);
+  const server = createServer().listen(port, '127.0.0.1');
+  const free = await once(server, 'listening').then(
+    () => true,
+    () => false,
+  );
+  if (!free) return await freePort(below);
   server.close();
   await once(server, 'close');
   return port;

@@ -11,6 +11,7 @@ import { Redis } from 'ioredis';
 import type { RedisPolicy } from '../../src/policy/redis.ts';
 import { RedisReplayStore, type RedisStoreOptions } from '../../src/memory/redis/replay-store.ts';
 import { findProgram, freePort, type Running, startProgram } from './programs.ts';
+import { until } from './until.ts';
 
 type Closing = Pick<TestContext, 'after'>;
 
@@ -88,7 +89,7 @@ export async function startCluster(t: Closing, { replicas = false } = {}): Promi
   const nodes: TestRedis[] = [];
   // The bus has the port + 10000.
   for (let nth = 0; nth < (replicas ? 6 : 3); nth += 1)
-    nodes.push(await startRedis(t, { config, port: await lowPort() }));
+    nodes.push(await startRedis(t, { config, port: await freePort(22_000) }));
   const [first] = nodes;
   const masters = nodes.slice(0, 3);
   await Promise.all(
@@ -128,13 +129,6 @@ export async function startCluster(t: Closing, { replicas = false } = {}): Promi
   return nodes;
 }
 
-async function lowPort(): Promise<number> {
-  for (;;) {
-    const port = await freePort();
-    if (port < 55_000) return port;
-  }
-}
-
 /** What is asked for a store of the test's own; the rest is plain. */
 export interface StoreWishes extends Partial<Omit<RedisStoreOptions, 'policy'>> {
   readonly place?: RedisPolicy['place'];
@@ -150,7 +144,8 @@ export async function openStore(t: Closing, port: number, wishes: StoreWishes = 
       username: undefined,
       password: undefined,
       tls: undefined,
-      timeout: 0.05,
+      // More than a busy machine keeps a server waiting.
+      timeout: 0.4,
       prefix: 'holdfast:',
       whenUnavailable: 'reject',
       clockTolerance: 0,
@@ -165,11 +160,6 @@ export async function openStore(t: Closing, port: number, wishes: StoreWishes = 
   t.after(() => store.close());
   await store.open();
   return store;
-}
-
-/** Waits until it is so, looking again and again. */
-export async function until(so: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await so())) await pause(5);
 }
 
 /** A relay to a port that holds back what the server says. */

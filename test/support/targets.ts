@@ -1,6 +1,5 @@
 // Targets for tests of upstreams: real servers that are killed and restarted.
 
-import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { Agent, createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
@@ -10,6 +9,7 @@ import type { TlsOptions } from 'node:tls';
 import type { UpstreamEvent } from '../../src/edge/upstream/upstream.ts';
 import type { Upstream } from '../../src/policy/upstream.ts';
 import { type Forwarder, type ForwarderWishes, openForwarder } from './forwarding.ts';
+import { freePort } from './programs.ts';
 
 /** A server that can be killed, with all its connections, and started again on the same port. */
 export class TestTarget {
@@ -33,6 +33,7 @@ export class TestTarget {
     this.#tls = tls;
   }
 
+  /** At the port that it had, which no other program takes while it is down. */
   async start(port = this.port): Promise<void> {
     const server = this.#tls === undefined ? createServer() : createTlsServer(this.#tls);
     // Connections that a slow machine leaves idle stay.
@@ -42,7 +43,7 @@ export class TestTarget {
       this.#sockets.add(socket);
       socket.on('error', () => {}).on('close', () => this.#sockets.delete(socket));
     });
-    server.listen(port, this.#host);
+    server.listen(port || (await freePort()), this.#host);
     await once(server, 'listening');
     this.port = (server.address() as AddressInfo).port;
     this.#server = server;
@@ -170,15 +171,4 @@ function ask(port: number, agent: Agent, path: string, body?: string): Promise<A
     if (body !== undefined) asking.write(body.slice(0, 3));
     asking.end(body?.slice(3));
   });
-}
-
-/** Seconds after which what is waited for will not come, however slow the machine is. */
-const PATIENCE = 30;
-
-/** Looks until it is so. @throws what was not so, before the runner gives up without a word */
-export async function until(reached: () => boolean): Promise<void> {
-  for (const end = performance.now() + PATIENCE * 1000; !reached(); ) {
-    assert.ok(performance.now() < end, `not so in ${PATIENCE} s: ${String(reached)}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
 }

@@ -9,7 +9,8 @@ import type { RedisPolicy } from '../../../src/policy/redis.ts';
 import { doctorTerms } from '../../support/doctor.ts';
 import { policyOf } from '../../support/policies.ts';
 import { findProgram, freePort, INSTALLING } from '../../support/programs.ts';
-import { startCluster, startRedis, startSlowRelay, type TestRedis, until } from '../../support/redis.ts';
+import { startCluster, startRedis, startSlowRelay, type TestRedis } from '../../support/redis.ts';
+import { until } from '../../support/until.ts';
 
 /** As docs/scaling.md has it. */
 const RIGHTS = ['+set', '+get', '+pexpire', '+info', '+config|get', '+client|setname', '+select'];

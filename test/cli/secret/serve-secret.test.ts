@@ -3,15 +3,13 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { claimBind } from '../../../src/edge/listen/claim.ts';
 import { loadDocument } from '../../../src/cli/load.ts';
 import { checkSecret } from '../../../src/cli/secret/check-secret.ts';
 import { formatProblem } from '../../../src/config/problem.ts';
 import { Command } from '../../gateway/command.ts';
-import { HOST, portOf, readPage, sendRequest, SERVER, startUpstream } from '../../support/gateway.ts';
+import { HOST, readPage, sendRequest, SERVER, startUpstream } from '../../support/gateway.ts';
+import { freePort } from '../../support/programs.ts';
 import { ApiServer, NAME } from './api-server.ts';
-
-const freePort = async () => portOf(await claimBind({ host: '127.0.0.1', port: 0 }, 'test'));
 
 interface Wishes {
   readonly upstream: string;

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import type { LookupFunction } from 'node:net';
 import { describe, it } from 'node:test';
 import { GET, script, send } from '../../support/forwarding.ts';
-import { type Balanced, openBalanced, openTargets, until } from '../../support/targets.ts';
+import { type Balanced, openBalanced, openTargets } from '../../support/targets.ts';
+import { until } from '../../support/until.ts';
 
 /** Asks until told to stop, several at once. @returns paths that failed, and those in flight now */
 function load(balanced: Balanced, clients: number) {

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import type { LookupFunction } from 'node:net';
 import { describe, it } from 'node:test';
 import { script, send } from '../../support/forwarding.ts';
-import { type Balanced, openBalanced, openTargets, until } from '../../support/targets.ts';
+import { type Balanced, openBalanced, openTargets } from '../../support/targets.ts';
+import { until } from '../../support/until.ts';
 
 const CIRCUIT = { circuit: { failures: 3, open: 0.6 } };
 const HURRIED = { timeouts: { responseHeader: 0.3 } };

@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import { openBalanced, openTarget, type TestTarget, until } from '../../support/targets.ts';
+import { openBalanced, openTarget, type TestTarget } from '../../support/targets.ts';
+import { until } from '../../support/until.ts';
 import { resolver } from './naming.ts';
 
 /** Servers on one port of 127.0.0.1, 127.0.0.2 and so on. */

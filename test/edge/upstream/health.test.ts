@@ -5,7 +5,8 @@ import { describe, it } from 'node:test';
 import { openUpstream } from '../../../src/edge/upstream/upstream.ts';
 import { makeUpstream, script } from '../../support/forwarding.ts';
 import { makeCa, makeCertificate } from '../../support/pki.ts';
-import { openBalanced, openTarget, openTargets, until } from '../../support/targets.ts';
+import { openBalanced, openTarget, openTargets } from '../../support/targets.ts';
+import { until } from '../../support/until.ts';
 
 const HEALTH = { path: '/healthz', interval: 0.25, unhealthyAfter: 2, healthyAfter: 2 };
 const RULES = { health: HEALTH, balance: 'round-robin' } as const;

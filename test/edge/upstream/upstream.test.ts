@@ -13,7 +13,8 @@ import { runInNewContext } from 'node:vm';
 import { openUpstream } from '../../../src/edge/upstream/upstream.ts';
 import { type ForwarderWishes, GET, listen, makeUpstream, openForwarder, send } from '../../support/forwarding.ts';
 import { makeCa, makeCertificate } from '../../support/pki.ts';
-import { openBalanced, openTargets, until } from '../../support/targets.ts';
+import { openBalanced, openTargets } from '../../support/targets.ts';
+import { until } from '../../support/until.ts';
 
 const ca = await makeCa();
 setFlagsFromString('--expose-gc');

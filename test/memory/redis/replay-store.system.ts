@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeCa, makeCertificate } from '../../support/pki.ts';
 import { freePort } from '../../support/programs.ts';
-import { openStore, startRedis, until } from '../../support/redis.ts';
+import { openStore, startRedis } from '../../support/redis.ts';
+import { until } from '../../support/until.ts';
 
 const now = () => Date.now() / 1000;
 

@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
 import { LEASE } from '../../../src/memory/redis/retention.ts';
-import { openStore, startRedis, until } from '../../support/redis.ts';
+import { openStore, startRedis } from '../../support/redis.ts';
+import { until } from '../../support/until.ts';
 
 /** Seconds after which a step counts for proofs dated by then: a lease, and proofs dated ahead. */
 const MARGIN = LEASE + 600;
