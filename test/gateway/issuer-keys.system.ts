@@ -6,6 +6,7 @@ import { assertUnharmed, attack, serviceOf } from '../support/bystander.ts';
 import { type GatewayWishes, ISSUER_KEY, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { breakOff, json, type Served, serve, status } from '../support/issuer-server.ts';
 import { AUDIENCE, ISSUER, makeKey, makeToken, type TestKey } from '../support/tokens.ts';
+import { until } from '../support/until.ts';
 import { dpop, issue, TO_KEY } from './credentials.ts';
 
 const WORKERS = 4;
@@ -26,16 +27,17 @@ interface Stage {
 async function stage(t: TestContext, answer: Served['answer'], wishes: GatewayWishes = {}): Promise<Stage> {
   const issuer = await serve(t);
   issuer.answer = answer;
-  let later = 0;
+  // It stands still but for what the test adds: no cooldown is over because the machine is slow.
+  let now = real();
   const gateway = await startTestGateway(t, {
     routes: ROUTES,
     threads: true,
-    now: () => Date.now() / 1000 + later,
+    now: () => now,
     issuers: `login: { issuer: ${ISSUER}, audience: [${AUDIENCE}], keys: { jwks_uri: "${issuer.origin}/jwks" } }`,
     more: `drain: { delay: 0s, grace: 5s }\nlog: { level: fatal }\nworkers: ${WORKERS}`,
     ...wishes,
   });
-  return { gateway, issuer, wait: (seconds) => void (later += seconds) };
+  return { gateway, issuer, wait: (seconds) => void (now += seconds) };
 }
 
 const publish = (...keys: TestKey[]) => json({ keys: keys.map(({ jwk }) => jwk) });
@@ -59,12 +61,6 @@ async function outcomes(count: number, ask: (nth: number) => Promise<{ status: n
 const everywhere = (gateway: TestGateway, token: string) =>
   outcomes(8 * WORKERS, () => gateway.request('GET', '/any/1', { token }));
 const only = (outcome: string | number) => new Set([outcome]);
-
-/** A worker asks once a second at most: until then it says nothing of a kid that is new. */
-async function until(probe: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 5000;
-  while (!(await probe())) assert.ok(performance.now() < deadline, 'it never came true');
-}
 
 describe('rotation', () => {
   test('a key that is new is taken at every worker with the first token that it signed, for one reading', async (t) => {
@@ -121,6 +117,7 @@ describe('unknown kids', () => {
       const [flooded, served] = await Promise.all([flood(), everywhere(gateway, token)]);
       assert.deepEqual([flooded, served], [only('token_key_unknown'), only(200)]);
       if (readings === 3) {
+        // A worker asks once a second at most: until then it says nothing of a kid that is new.
         await until(async () => {
           await flood();
           return issuer.seen.length === 3;
@@ -128,7 +125,7 @@ describe('unknown kids', () => {
       }
       assert.equal(issuer.seen.length, readings);
     }
-    assert.equal(await gateway.count('holdfast_issuer_key_refreshes_total', { result: 'loaded' }), 3);
+    await gateway.reaches(3, 'holdfast_issuer_key_refreshes_total', { result: 'loaded' });
   });
 
   test('do not keep a key that is new from being found after the cooldown', async (t) => {
@@ -170,8 +167,10 @@ describe('a cold start', () => {
     const held: Served['answer'] = (request, response) =>
       void promise.then(() => publish(ISSUER_KEY)(request, response));
     const { gateway, issuer } = await stage(t, held, { unready: true });
-    const asked = everywhere(gateway, await makeToken(ISSUER_KEY, real()));
     assert.equal((await gateway.page('/readyz')).status, 503);
+    const asked = everywhere(gateway, await makeToken(ISSUER_KEY, real()));
+    // The reading is given up after five seconds: they are not spent on all the handshakes.
+    await until(async () => (await gateway.count('holdfast_connections')) > 0);
     resolve();
     assert.deepEqual(await asked, only(200));
     assert.equal(issuer.seen.length, 1);
@@ -239,26 +238,37 @@ describe('an outage with keys at hand', () => {
         assert.match(body, /"last_error":/);
       });
     }
-    const failed = await gateway.count('holdfast_issuer_key_refreshes_total', { result: 'failed' });
-    assert.equal(failed, issuer.seen.length - 1, 'all but the first reading');
-    assert.ok(failed >= Object.keys(bad).length);
+    const failed = () => gateway.count('holdfast_issuer_key_refreshes_total', { result: 'failed' });
+    // All but the first reading; one of the supervisor's own may be on its way.
+    await until(async () => (await failed()) === issuer.seen.length - 1);
+    assert.ok((await failed()) >= Object.keys(bad).length);
     gateway.running.kill(0);
-    await until(async () => gateway.running.workers.every(({ state }) => state === 'serving'));
+    await until(() =>
+      gateway.running.workers.every(({ state, restarts }, at) => state === 'serving' && (at > 0 || restarts === 1)),
+    );
     assert.deepEqual(await everywhere(gateway, token), only(200), 'at a worker that was not there before, too');
   });
 
   test('of an issuer that hangs is over for those who wait after five seconds, and nobody else waits', async (t) => {
     const { gateway, issuer } = await stage(t, publish(ISSUER_KEY));
     const token = await issue(gateway);
-    issuer.answer = () => {};
-    const started = performance.now();
+    const givenUp = Promise.withResolvers<number>();
+    issuer.answer = (_request, response) => {
+      const asked = performance.now();
+      response.once('close', () => givenUp.resolve((performance.now() - asked) / 1000));
+    };
+    let isGivenUp = false;
+    void givenUp.promise.then(() => (isGivenUp = true));
     const waiting = outcomes(20, async () =>
       gateway.request('GET', '/any/1', { token: await makeToken(NEXT_KEY, real()) }),
     );
+    await until(() => issuer.seen.length === 2);
+    assert.deepEqual(await outcomes(2 * WORKERS, () => gateway.request('GET', '/any/1', { token })), only(200));
+    assert.equal(isGivenUp, false, 'served while the others wait');
     assert.deepEqual(await everywhere(gateway, token), only(200));
-    assert.ok(performance.now() - started < 4000, 'served while the others wait');
     assert.deepEqual(await waiting, only('token_key_unknown'));
-    assert.ok(performance.now() - started < 8000);
+    const seconds = await givenUp.promise;
+    assert.ok(seconds > 4 && seconds < 8, `${seconds} s`);
     assert.equal(issuer.seen.length, 2);
   });
 

@@ -38,7 +38,7 @@ async function isOpen(port: number): Promise<boolean> {
 }
 
 test('after SIGTERM it is not ready, takes nothing new, and ends with 0 when the last request is answered', async (t) => {
-  const { command, upstream, held, port, telemetry } = await serve(t, '{ delay: 1s, grace: 30s }');
+  const { command, upstream, held, port, telemetry } = await serve(t, '{ delay: 3s, grace: 30s }');
   assert.equal((await readPage(telemetry, '/readyz')).status, 200);
   const slow = sendRequest(port, 'GET', '/slow');
   const release = await held;
@@ -51,7 +51,7 @@ test('after SIGTERM it is not ready, takes nothing new, and ends with 0 when the
   assert.equal((await sendRequest(port, 'GET', '/quick')).body, 'during the delay');
 
   // So seldom that it does not look as if somebody still sent here.
-  while (await isOpen(port)) await pause(2500);
+  while (await isOpen(port)) await pause(3500);
   release();
   const answer = await slow;
   assert.deepEqual([answer.status, answer.body, answer.fields.one('connection')], [200, 'at last', 'close']);

@@ -4,7 +4,6 @@ import assert from 'node:assert/strict';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { claimBind } from '../../src/edge/listen/claim.ts';
 import { makeCertificate } from '../support/pki.ts';
 import {
   HOST,
@@ -17,6 +16,8 @@ import {
   startUpstream,
   writePolicy,
 } from '../support/gateway.ts';
+import { freePort } from '../support/programs.ts';
+import { until } from '../support/until.ts';
 import { Command } from './command.ts';
 import { answerLoad, assertServed, startLoad } from './steady-load.ts';
 
@@ -55,10 +56,7 @@ test('two hundred changes of listeners beside the one under load: no request of 
   const tls = 'tls: { certificates: [{ cert: tls.crt, key_file: tls.key }] }';
   const listener = (name: string, port: number) =>
     `- { name: ${name}, bind: "127.0.0.1:${port}", origins: ["https://${HOST}"], ${tls} }`;
-  const ports = await Promise.all(
-    [0, 1, 2].map(async () => portOf(await claimBind({ host: '127.0.0.1', port: 0 }, 'test'))),
-  );
-  const [stable = 0, one = 0, two = 0] = ports;
+  const [stable, one, two] = await Promise.all([freePort(), freePort(), freePort()]);
   // Comes, goes, changes its name, and moves.
   const others = [
     [],
@@ -114,20 +112,17 @@ test('reloads of the command, by SIGHUP and by files that change, good ones and 
       series.find(({ name, labels }) => name === 'holdfast_reloads_total' && labels['result'] === result)?.value ?? 0
     );
   };
-  const until = async (result: string, count: number) => {
-    while ((await counted(result)) < count) await pause(50);
-  };
   const load = startLoad(t, portIn((serving['listeners'] as string[])[0]));
   for (let nth = 1; nth <= 3; nth++) {
     // By renaming, as docs/reload.md has it.
     writeFileSync(`${file}.new`, text.replace('name: first', `name: changed-${nth}`));
     renameSync(`${file}.new`, file);
-    await until('adopted', 2 * nth - 1);
+    await until(async () => (await counted('adopted')) >= 2 * nth - 1);
     command.signal('SIGHUP');
-    await until('adopted', 2 * nth);
+    await until(async () => (await counted('adopted')) >= 2 * nth);
     writeFileSync(`${file}.new`, `${text}\nnonsense: true\n`);
     renameSync(`${file}.new`, file);
-    await until('refused', nth);
+    await until(async () => (await counted('refused')) >= nth);
   }
   await assertServed(t, load);
   command.signal('SIGTERM');

@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { startOpaqueServer } from '../support/authorization-server.ts';
 import { type Answered, CLIENT_CA, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { until } from '../support/until.ts';
 import { dpop, HOLDER, issue, prove, TO_KEY } from './credentials.ts';
 import { METHODS, questions, wishesFor } from './introspecting.ts';
 import { QUIET, startWorkers, times } from './worker-threads.ts';
@@ -20,8 +21,8 @@ test('a proof that all workers get at once is accepted by exactly one', async (t
     assert.equal(answers.filter(({ status }) => status === 200).length, 1);
     assert.equal(answers.filter(({ reason }) => reason === 'proof_replayed').length, 23);
   }
-  assert.equal(await gateway.count('holdfast_replay_entries'), 5);
-  assert.equal(await gateway.count('holdfast_requests_total', { route: 'orders' }), 120);
+  await gateway.reaches(5, 'holdfast_replay_entries');
+  await gateway.reaches(120, 'holdfast_requests_total', { route: 'orders' });
 });
 
 test('a nonce that one worker minted counts at all of them', async (t) => {
@@ -57,7 +58,7 @@ async function hold(gateway: TestGateway, count: number) {
 test('the death of a worker loses only the requests it held, and it is replaced and counted', async (t) => {
   const gateway = await startWorkers(t, 2);
   await times(10, () => gateway.request('GET', '/open/1'));
-  while ((await gateway.count('holdfast_requests_total', { route: 'open' })) < 10);
+  await gateway.reaches(10, 'holdfast_requests_total', { route: 'open' });
   const held = await hold(gateway, 32);
   gateway.running.kill(0);
   // Its sockets are closed with it: those requests fail before the others are answered.
@@ -71,10 +72,10 @@ test('the death of a worker loses only the requests it held, and it is replaced 
   gateway.upstream.answer = (_request, response) => response.end('again');
   const after = await times(16, () => gateway.request('GET', '/open/1'));
   assert.ok(after.every(({ body }) => body === 'again'));
-  assert.equal(await gateway.count('holdfast_worker_restarts_total'), 1);
-  const counted = await gateway.count('holdfast_requests_total', { route: 'open' });
-  assert.ok(counted >= 10 + 32 - lost + 16, `${counted}: what the dead worker had counted still counts`);
-  while ((await gateway.count('holdfast_workers', { state: 'serving' })) < 2);
+  await gateway.reaches(1, 'holdfast_worker_restarts_total');
+  // What the dead worker had counted still counts.
+  await until(async () => (await gateway.count('holdfast_requests_total', { route: 'open' })) >= 10 + 32 - lost + 16);
+  await gateway.reaches(2, 'holdfast_workers', { state: 'serving' });
 });
 
 test('a port that somebody else has is an error, although both would share it', async (t) => {
@@ -117,6 +118,5 @@ test('four worker threads ask about one token at most once each while it is reme
   const answers = await Promise.all(Array.from({ length: 40 }, () => dpop(gateway, 'GET', '/dpop/1', { token })));
   assert.ok(answers.every(({ status }) => status === 200));
   assert.ok(questions(server) <= 4, `asked ${questions(server)} times`);
-  const counted = await gateway.count('holdfast_introspections_total', { result: 'active' });
-  assert.equal(counted, questions(server));
+  await gateway.reaches(questions(server), 'holdfast_introspections_total', { result: 'active' });
 });

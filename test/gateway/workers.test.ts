@@ -18,8 +18,8 @@ test('a worker that takes the place of a dead one remembers the proofs and knows
   const proof = await prove(gateway, token, 'GET', '/orders/1');
   assert.equal((await gateway.request('GET', '/orders/1', { token, proof })).status, 200);
   gateway.running.kill(0);
-  while ((await gateway.count('holdfast_worker_restarts_total')) < 1);
-  while ((await gateway.count('holdfast_workers', { state: 'serving' })) < 1);
+  await gateway.reaches(1, 'holdfast_worker_restarts_total');
+  await gateway.reaches(1, 'holdfast_workers', { state: 'serving' });
   assert.equal((await gateway.request('GET', '/orders/1', { token, proof })).reason, 'proof_replayed');
   assert.equal((await dpop(gateway, 'GET', '/orders/1', { token })).status, 200);
 });
@@ -44,7 +44,7 @@ test('a unix socket, which threads cannot share, is served by one of them', asyn
       }),
   );
   assert.deepEqual(new Set(answers), new Set([200]));
-  assert.equal(await gateway.count('holdfast_requests_total', { route: 'open' }), 8);
+  await gateway.reaches(8, 'holdfast_requests_total', { route: 'open' });
 });
 
 test('a worker that cannot start ends the start, with its reason', async (t) => {

@@ -1,6 +1,7 @@
 // A whole gateway for tests: files, TLS listeners, a recording upstream, clients.
 
 import { spawnHere } from './threads.ts';
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, get, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -22,6 +23,7 @@ import { type LogLine, LogLines } from './log-lines.ts';
 import { makeCa, makeCertificate, type TestCertificate } from './pki.ts';
 import { configuration } from './policies.ts';
 import { AUDIENCE, ISSUER, makeKey } from './tokens.ts';
+import { until } from './until.ts';
 
 /** How clients call the gateway; the port it is bound to is another matter, as behind a load balancer. */
 export const HOST = 'api.example.com';
@@ -198,6 +200,8 @@ export interface TestGateway {
   readonly page: (path: string) => Promise<{ status: number; body: string }>;
   /** Sum of a metric over all series that have these labels. */
   readonly count: (metric: string, labels?: Readonly<Record<string, string>>) => Promise<number>;
+  /** Waits until such a sum has come to `value`, which it must not pass: who was answered may be counted a moment later. */
+  readonly reaches: (value: number, metric: string, labels?: Readonly<Record<string, string>>) => Promise<void>;
   /** The line, now or later, that has all these members. */
   readonly logged: (members: LogLine) => Promise<LogLine>;
   /** Another policy from other wishes, files and all. */
@@ -242,6 +246,8 @@ export async function startTestGateway(t: Closing, wishes: GatewayWishes = {}): 
   const port = portOf(running.listeners[0]?.bind);
   const connect = () => openTls(port, { ca: SERVER_CA.cert });
   const page = (path: string) => readPage(portOf(running.telemetry), path);
+  const count: TestGateway['count'] = async (metric, labels = {}) =>
+    sumOf((await page('/metrics')).body, metric, labels);
   return {
     running,
     policy,
@@ -256,7 +262,11 @@ export async function startTestGateway(t: Closing, wishes: GatewayWishes = {}): 
       return await readAnswer(socket);
     },
     page,
-    count: async (metric, labels = {}) => sumOf((await page('/metrics')).body, metric, labels),
+    count,
+    async reaches(value, metric, labels) {
+      await until(async () => (await count(metric, labels)) >= value);
+      assert.equal(await count(metric, labels), value);
+    },
     logged: (members) => lines.until(members),
     reload: (next) => running.reload(compile(next), { cause: 'files', config: () => '' }),
     close: () => running.close(),
