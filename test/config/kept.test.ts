@@ -90,6 +90,64 @@ const EDITS: Readonly<Record<string, Edit>> = {
     (someRoute(data, dice).audience = dice.of([['$${A}'], ['${A:-b}'], ['${A}'], ['${'], undefined])),
   'a key with a substitution': (data, dice) =>
     (someRoute(data, dice).claims = dice.of([{ '${A:-b}': 'x' }, { a: 1 }, undefined])),
+  'a shadow': (data, dice) =>
+    (someRoute(data, dice).shadow = dice.of([
+      { require: 'dpop' },
+      { require: 'mtls', dpop: { max_age: '30s' } },
+      { require: 'dpop', signature: { tag: 'a' } },
+      undefined,
+    ])),
+  'rules of proofs': (data, dice) =>
+    (someRoute(data, dice).dpop = dice.of([{ max_age: '30s' }, { nonce: 'on-skew' }, { max_age: '0s' }, undefined])),
+  'a message signature': (data, dice) =>
+    (someRoute(data, dice).signature = dice.of([{ components: ['content-digest'] }, { max_age: '20s' }, undefined])),
+  'copies for a mirror': (data, dice) =>
+    (someRoute(data, dice).mirror = dice.of([[{ upstream: 'u2', percent: 10 }], [{ upstream: 'u4' }], undefined])),
+  'sending again': (data, dice) =>
+    (someRoute(data, dice).retries = dice.of([{ codes: [503], attempts: 2 }, { codes: [200] }, undefined])),
+  'an answer of the route': (data, dice) => {
+    const one = someRoute(data, dice);
+    if (one.upstream === undefined) [one.upstream, one.respond, one.redirect] = ['u1', undefined, undefined];
+    else [one.upstream, one.respond] = [dice.of([undefined, 'u1']), { status: 410, body: 'gone' }];
+  },
+  'a redirect': (data, dice) => {
+    const one = someRoute(data, dice);
+    if (one.upstream === undefined) [one.upstream, one.respond, one.redirect] = ['u1', undefined, undefined];
+    else [one.upstream, one.redirect] = [undefined, { host: dice.of(['a.example.com', 'h0.example.com']) }];
+  },
+  'a rewrite': (data, dice) =>
+    (someRoute(data, dice).rewrite = dice.of([{ strip_prefix: '/r1' }, { prefix: '/new' }, { path: 'x' }, undefined])),
+  'times of a route': (data, dice) =>
+    (someRoute(data, dice).timeouts = dice.of([{ connect: '1s' }, { total: 'none' }, { idle: 'long' }, undefined])),
+  'limits of a route': (data, dice) =>
+    (someRoute(data, dice).limits = dice.of([{ request_body: '1KiB' }, { request_body: 'none' }, undefined])),
+  'pages that may call': (data, dice) =>
+    (someRoute(data, dice).cors = dice.of([
+      { origins: ['https://app.example.com'] },
+      { origins: ['https://app.example.com/'] },
+      undefined,
+    ])),
+  'a resource': (data, dice) =>
+    (someRoute(data, dice).resource = dice.of([
+      { identifier: 'https://h0.example.com/r' },
+      { identifier: 'https://elsewhere.example.net/' },
+      undefined,
+    ])),
+  'who may have issued': (data, dice) =>
+    (someRoute(data, dice).issuers = dice.of([['login'], ['two'], ['login', 'two'], undefined])),
+  'times of the floor': (data, dice) => (data.defaults.timeouts = dice.of([{ connect: '2s' }, undefined])),
+  'the CA of an issuer': (data, dice) => (data.issuers.login.ca_file = dice.of([CA, OTHER_CA, undefined])),
+  'algorithms of an issuer': (data, dice) =>
+    (data.issuers.login.algorithms = dice.of([['ES256'], ['none'], undefined])),
+  'an exchange of tokens': (data, dice) => {
+    const one = someRoute(data, dice);
+    one.forward = dice.of([{ authorization: 'exchange', token_exchange: { audience: ['a'] } }, undefined]);
+    data.issuers.login.token_exchange = dice.of([{ client_id: 'gw', client_secret_file: 'none' }, undefined]);
+  },
+  'the lifetime of nonces': (data, dice) =>
+    (data.nonce = dice.of([{ lifetime: '60s' }, { lifetime: '0s' }, undefined])),
+  'where problems are explained': (data, dice) =>
+    (data.problem_base = dice.of(['https://example.com/problems/', undefined])),
   'routes in another order': (data, dice) =>
     data.routes.splice(dice.below(3), 0, ...data.routes.splice(dice.below(data.routes.length), 1)),
   'a route gone': (data, dice) => data.routes.length > 3 && data.routes.splice(dice.below(data.routes.length), 1),

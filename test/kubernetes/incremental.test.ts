@@ -12,6 +12,7 @@ import { makeCertificate } from '../support/pki.ts';
 import { classWith, GATEWAY_SECRET, sharedGateway } from '../support/shared-gateway.ts';
 
 const own = await makeCertificate({ names: ['set.example.com'] });
+const another = await makeCertificate({ names: ['*.example.com'] });
 const expired = await makeCertificate({ names: ['set.example.com'], notAfter: NOW - 60 });
 const object = (kind: string, at: string, rest: string, apiVersion = 'gateway.networking.k8s.io/v1') => {
   const [namespace, name] = at.split('/');
@@ -44,6 +45,12 @@ const grant = (name: string) =>
     'ReferenceGrant',
     'shop/grant',
     `spec: { from: [{ group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: evil }], to: [{ group: "", kind: Service${name} }] }`,
+  );
+const secretGrant = (name: string) =>
+  object(
+    'ReferenceGrant',
+    'shop/secrets',
+    `spec: { from: [{ group: gateway.networking.k8s.io, kind: Gateway, namespace: infra }], to: [{ group: "", kind: Secret${name} }] }`,
   );
 const gateway = (more: string, name = 'infra/gw') =>
   object(
@@ -81,6 +88,7 @@ const SLOTS: readonly (readonly string[])[] = [
     gateway(HTTPS('{ from: All }').replace('443', '8443')),
     gateway(HTTPS('{ from: Selector, selector: { matchLabels: { tier: a } } }')),
     gateway(HTTPS('{ from: Same }', 'none')),
+    gateway(HTTPS('{ from: All }', 'cert, namespace: shop')),
     '',
   ],
   [
@@ -146,6 +154,8 @@ const SLOTS: readonly (readonly string[])[] = [
   [service('evil/app', ''), service('evil/app', ', appProtocol: kubernetes.io/h2c'), ''],
   ['', slice('evil/app', 'app', '10.0.1.1'), slice('evil/app', 'app', '127.0.0.1')],
   ['', grant(''), grant(', name: shop'), grant(', name: other')],
+  ['', secretGrant(''), secretGrant(', name: cert'), secretGrant(', name: other')],
+  ['', secretOf('shop', 'cert', own), secretOf('shop', 'cert', another)],
   ['', authority(own.cert), authority('none')],
   [
     '',
@@ -241,6 +251,23 @@ test('what all routes depend on changes, and nothing else does', () => {
       ...[1, 0, 1, 2].map((variant) => ({ slot: parametersAt, variant })),
     ]);
   }
+});
+
+test('a certificate of another namespace comes and goes with its grant and its content', () => {
+  const slotOf = (variant: string) => SLOTS.findIndex((variants) => variants.includes(variant));
+  const [gatewayAt, grantAt, secretAt] = [
+    gateway(HTTPS('{ from: All }')),
+    secretGrant(''),
+    secretOf('shop', 'cert', own),
+  ].map(slotOf) as [number, number, number];
+  assertSame([
+    { slot: gatewayAt, variant: 5 },
+    ...[1, 2, 1].map((variant) => ({ slot: secretAt, variant })),
+    ...[1, 2, 3, 1, 0].map((variant) => ({ slot: grantAt, variant })),
+    { slot: secretAt, variant: 2 },
+    { slot: grantAt, variant: 2 },
+    { slot: secretAt, variant: 0 },
+  ]);
 });
 
 test('after any changes, a translation that remembers is the one from nothing', () => {
