@@ -5,6 +5,7 @@ import { test, type TestContext } from 'node:test';
 import { openHttp2, type Line, request, reset } from '../support/frames.ts';
 import { ISSUER_KEY, ORIGIN, portOf, SERVER_CA, startTestGateway } from '../support/gateway.ts';
 import { makeKey, makeProof, makeToken } from '../support/tokens.ts';
+import { HOST, reasonOf, startRig, statusOf } from './rig.ts';
 
 const ROUTES = '- { name: strict, match: { path: /strict/* }, upstream: orders, require: dpop }';
 /** Requests that fit into one TLS record, so that the gateway reads them together. */
@@ -64,4 +65,18 @@ test('requests with one new token that come together cost one verification of it
   const lookups = (result: string) => gateway.count('holdfast_cache_lookups_total', { cache: 'token', result });
   assert.deepEqual([await lookups('miss'), await lookups('hit')], [1, requests.length - 1]);
   assert.equal(gateway.upstream.seen.length, requests.length);
+});
+
+test('a body that breaks before the turn of its request is answered once, and its proof is not used up', async (t) => {
+  const rig = await startRig(t);
+  const credentials = await rig.credentials('POST', '/admin/1');
+  const head = `POST /admin/1 HTTP/1.1\r\n${HOST}${credentials}Transfer-Encoding: chunked\r\n\r\n`;
+  assert.deepEqual((await rig.answersTo(`${head}5\r\nhello\r\nzz\r\n`)).map(reasonOf), ['request_malformed']);
+  await rig.gateway.logged({ outcome: 'client_gone' });
+  assert.equal(await rig.gateway.count('holdfast_replay_entries'), 0);
+  assert.equal(rig.upstream.text, '');
+
+  const whole = await rig.open(`${head}5\r\nhello\r\n0\r\n\r\n`);
+  assert.equal(statusOf((await whole.answers(1))[0] ?? assert.fail()), 200);
+  assert.equal(await rig.gateway.count('holdfast_replay_entries'), 1);
 });

@@ -67,8 +67,9 @@ export class Http1Transaction implements Transaction {
     return this.response.writableFinished;
   }
 
+  /** Where the parser gave up, its answer was the last one. */
   get gone(): boolean {
-    return this.response.destroyed;
+    return this.response.destroyed || !this.request.socket.writable;
   }
 
   onClose(listener: () => void): void {
