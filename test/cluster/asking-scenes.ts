@@ -2,8 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ORIGIN } from '../support/gateway.ts';
-import { ath, makeKey, makeProof } from '../support/tokens.ts';
+import { CLIENT_CA, ISSUER_KEY, ORIGIN } from '../support/gateway.ts';
+import { makeCertificate, type TestCertificate } from '../support/pki.ts';
+import { ath, makeKey, makeProof, makeToken } from '../support/tokens.ts';
 import type { Cluster } from './cluster.ts';
 import { ask, holder, type Reply, until } from './gateway-parts.ts';
 
@@ -18,6 +19,16 @@ interface Received {
   readonly path: string;
   readonly headers: Readonly<Record<string, readonly string[]>>;
 }
+
+const BOUND = await makeCertificate({ names: ['client.example.net'], ca: CLIENT_CA });
+/** The certificate to which tokens are bound, and as fields have it. */
+const CLIENT = {
+  ...BOUND,
+  field: `:${BOUND.der.toString('base64')}:`,
+  hex: Buffer.from(BOUND.thumbprint, 'base64url').toString('hex'),
+};
+const OTHER_CLIENT = await makeCertificate({ names: ['other.example.net'], ca: CLIENT_CA });
+const STRANGER = await makeCertificate({ names: ['client.example.net'] });
 
 const SCOPE = { scope: 'orders:read' };
 const FORGED = { 'X-Auth-Subject': 'root', 'X-Auth-Client': 'root', 'X-Real-Ip': '1.2.3.4', 'Client-Cert': ':AAAA:' };
@@ -124,9 +135,61 @@ export function scenes(door: () => Door): void {
     }
   });
 
+  scenesOfCertificates(door);
+
   test('fields beyond the limit of Holdfast are refused', async () => {
     const { status } = await get('/healthz', { Authorization: `Bearer ${'x'.repeat(40_000)}` });
     assert.ok(status >= 400 && status < 500, String(status));
+  });
+}
+
+/** Tokens that are bound to a certificate (RFC 8705), which the gateway sees in its handshake and tells. */
+function scenesOfCertificates(door: () => Door): void {
+  const claims = { cnf: { 'x5t#S256': CLIENT.thumbprint } };
+  const bearer = async () => ({
+    Authorization: `Bearer ${await makeToken(ISSUER_KEY, Date.now() / 1000, { claims })}`,
+  });
+  const inXfcc = (written: string) => ({ 'X-Forwarded-Client-Cert': written });
+  /** All that a thief who knows the certificate, which is public, could write of it. */
+  const forged: readonly Readonly<Record<string, string>>[] = [
+    inXfcc(`Cert="${encodeURIComponent(CLIENT.cert)}"`),
+    inXfcc(`Hash=${CLIENT.hex};Cert="${encodeURIComponent(CLIENT.cert)}";Subject=""`),
+    inXfcc(`Hash=${CLIENT.hex}`),
+    { 'Client-Cert': CLIENT.field },
+    { 'ssl-client-cert': encodeURIComponent(CLIENT.cert) },
+  ];
+  const askAs = async (client: TestCertificate | undefined, fields: Readonly<Record<string, string>> = {}) =>
+    await ask(door().address, '/partners/1', { ...(await bearer()), ...fields }, client);
+
+  test('who shows the certificate of a bound token passes, and the API has it from Holdfast alone', async () => {
+    for (const fields of [{}, ...forged]) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      const seen = received(await askAs(CLIENT, fields));
+      assert.deepEqual(lines(seen, 'x-auth-binding'), ['mtls']);
+      assert.deepEqual(lines(seen, 'client-cert'), [CLIENT.field]);
+      for (const name of ['x-forwarded-client-cert', 'ssl-client-cert', 'authorization'])
+        assert.deepEqual(lines(seen, name), [], name);
+    }
+  });
+
+  test('who shows another certificate or none is refused, whatever fields say of the right one', async () => {
+    for (const fields of [{}, ...forged]) {
+      // oxlint-disable no-await-in-loop -- one after the other
+      const other = await askAs(OTHER_CLIENT, fields);
+      assert.deepEqual([other.status, reasonOf(other)], [401, 'certificate_mismatch'], JSON.stringify(fields));
+      const none = await askAs(undefined, fields);
+      assert.deepEqual([none.status, reasonOf(none)], [401, 'certificate_missing'], JSON.stringify(fields));
+      // oxlint-enable no-await-in-loop
+    }
+  });
+
+  test('a certificate of another CA ends the handshake', async () => {
+    await assert.rejects(async () => await askAs(STRANGER));
+  });
+
+  test('a public route has nothing of a certificate', async () => {
+    const seen = received(await ask(door().address, '/healthz', forged[0], CLIENT));
+    for (const name of ['client-cert', 'x-forwarded-client-cert']) assert.deepEqual(lines(seen, name), [], name);
   });
 }
 

@@ -10,6 +10,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { parse } from 'yaml';
 import { findTool } from '../helm/tools.ts';
 import { HOST, ISSUER_KEY, ORIGIN, SERVER, SERVER_CA } from '../support/gateway.ts';
+import type { TestCertificate } from '../support/pki.ts';
 import { makeKey, makeProof, makeToken, ath } from '../support/tokens.ts';
 import { APPLICATION } from './application.ts';
 import { Cluster } from './cluster.ts';
@@ -143,11 +144,12 @@ export interface Reply {
   readonly body: string;
 }
 
-/** One request on a connection for itself. */
+/** One request on a connection for itself. @param client whose certificate is shown; undefined: none */
 export async function ask(
   address: string,
   path: string,
   fields: Readonly<Record<string, string>> = {},
+  client?: Pick<TestCertificate, 'chain' | 'key'>,
 ): Promise<Reply> {
   return await new Promise((resolve, reject) => {
     const options = {
@@ -159,6 +161,7 @@ export async function ask(
       headers: { Host: HOST, ...fields },
       agent: false as const,
       timeout: 10_000,
+      ...(client && { cert: client.chain, key: client.key }),
     };
     const one = request(options, (response) => {
       let body = '';

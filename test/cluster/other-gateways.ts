@@ -3,7 +3,7 @@
 import { cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findTool } from '../helm/tools.ts';
-import { ISSUER_KEY, SERVER, SERVER_CA } from '../support/gateway.ts';
+import { CLIENT_CA, CLIENT_ROOT, ISSUER_KEY, SERVER, SERVER_CA } from '../support/gateway.ts';
 import { makeCa, makeCertificate, type TestCertificate } from '../support/pki.ts';
 import type { Cluster } from './cluster.ts';
 import { runInCluster } from './gateway-parts.ts';
@@ -59,7 +59,7 @@ export async function putNamespaces(cluster: Cluster, names: readonly string[]):
   await put(cluster, objects);
 }
 
-/** What deploy/ expects to be there: certificates of the Gateway, of Holdfast, and of the proxy that asks, with their CAs. */
+/** What deploy/ expects to be there: certificates of the Gateway, of Holdfast, and of the proxy that asks, with their CAs and those of clients. */
 export async function putCertificates(cluster: Cluster): Promise<void> {
   const ca = await makeCa({ subject: 'CN=Inside' });
   const holdfast = await makeCertificate({ names: ['holdfast.holdfast.svc'], ca });
@@ -68,7 +68,8 @@ export async function putCertificates(cluster: Cluster): Promise<void> {
     secret('gateways', 'api-example-com', SERVER, SERVER_CA),
     secret('gateways', 'envoy-to-holdfast', envoy, ca),
     secret('holdfast', 'holdfast-tls', holdfast, ca),
-    configMap('holdfast', 'envoy-ca', ca),
+    configMap('gateways', 'clients-ca', CLIENT_ROOT, CLIENT_CA),
+    configMap('holdfast', 'trusted-cas', ca, CLIENT_ROOT, CLIENT_CA),
     configMap('holdfast', 'holdfast-ca', ca),
   ]);
 }
@@ -88,11 +89,11 @@ const secret = (namespace: string, name: string, { chain, key }: TestCertificate
   stringData: { 'tls.crt': chain, 'tls.key': key, 'ca.crt': cert },
 });
 
-const configMap = (namespace: string, name: string, { cert }: TestCertificate) => ({
+const configMap = (namespace: string, name: string, ...cas: readonly TestCertificate[]) => ({
   apiVersion: 'v1',
   kind: 'ConfigMap',
   metadata: { namespace, name },
-  data: { 'ca.crt': cert },
+  data: { 'ca.crt': cas.map(({ cert }) => cert).join('\n') },
 });
 
 /** Holdfast by its chart. @param file values of deploy/, to which the keys of the issuer are added, since no issuer is there */

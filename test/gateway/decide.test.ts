@@ -2,8 +2,27 @@
 
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
-import { type Answered, ORIGIN, type RequestWishes, startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { HOLDER, issue, type ProofWishes, prove, SUBJECT, THIEF, TO_KEY } from './credentials.ts';
+import {
+  type Answered,
+  CLIENT_CA,
+  ORIGIN,
+  type RequestWishes,
+  startTestGateway,
+  type TestGateway,
+} from '../support/gateway.ts';
+import { makeCertificate, type TestCertificate } from '../support/pki.ts';
+import {
+  CLIENT,
+  HOLDER,
+  issue,
+  OTHER_CLIENT,
+  type ProofWishes,
+  prove,
+  SUBJECT,
+  THIEF,
+  TO_CERTIFICATE,
+  TO_KEY,
+} from './credentials.ts';
 
 const ROUTES = `
 - { name: dpop, match: { path: /dpop/* }, require: dpop, scope: [orders:read] }
@@ -163,6 +182,23 @@ for (const dialect of ['forwarded', 'envoy-http'] as const) {
         const { status, reason } = await ask(gateway, dialect, path);
         assert.deepEqual([status, reason], [403, 'peer_unknown']);
       }
+    });
+
+    test('of a CA that clients have certificates of as well, the one with the name of the proxy may ask', async (t) => {
+      const peers = `trusted_peers: [{ certificate_san: proxy.internal }]
+client_certificate: { request: required, verify: chain, ca_file: clients.pem }
+client_certificate_from: { format: xfcc }`;
+      const listener = LISTENER(dialect).replace(/trusted_peers: .*/, peers);
+      const routes = `${ROUTES}- { name: mtls, match: { path: /mtls/* }, require: mtls }\n`;
+      const gateway = await startTestGateway(t, { listener, routes });
+      const proxy = await makeCertificate({ names: ['proxy.internal'], ca: CLIENT_CA });
+      const token = await issue(gateway, TO_CERTIFICATE);
+      const fields = [['X-Forwarded-Client-Cert', `Cert="${encodeURIComponent(CLIENT.cert)}"`]] as const;
+      const askAs = async (client: TestCertificate, told: Pairs = fields) =>
+        (await ask(gateway, dialect, '/mtls/1', { token, client, fields: told })).reason ?? 'permitted';
+      assert.equal(await askAs(proxy), 'permitted');
+      assert.equal(await askAs(proxy, []), 'certificate_missing');
+      for (const client of [CLIENT, OTHER_CLIENT]) assert.equal(await askAs(client), 'peer_unknown');
     });
 
     test('no refusal has a status that lets the request pass: gRPC, OPTIONS * and preflights', async (t) => {
