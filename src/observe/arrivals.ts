@@ -5,7 +5,7 @@ export function createArrivalsMemory(): SharedArrayBuffer {
   return new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
 }
 
-/** Counts connections to listeners before anything is known of them. NOT checked: who connects, and whether a request follows. */
+/** Counts connections over which requests may come. NOT checked: who connects, and whether a request follows. */
 export class Arrivals {
   readonly #number: Int32Array;
 

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { Agent } from 'node:https';
+import { connect } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ERROR, FRAME, openHttp2, request } from '../support/frames.ts';
@@ -114,6 +115,27 @@ test('a worker that takes the place of a dead one during the drain tells its cli
   const { status, fields } = await gateway.request('GET', '/1', { agent });
   assert.deepEqual([status, fields.one('connection')], [200, 'close']);
 });
+
+const PLAIN = '- { name: public, bind: "127.0.0.1:0", origins: ["http://api.example.com"] }';
+
+for (const [what, listeners] of Object.entries({ TLS: undefined, 'no TLS': PLAIN }))
+  test(`checks that connect and say nothing do not prolong the delay of a listener with ${what}`, async (t) => {
+    const more = 'drain: { delay: 1s, grace: 1h }';
+    const gateway = await startTestGateway(t, { routes: OPEN, more, ...(listeners && { listeners }) });
+    const port = portOf(gateway.running.listeners[0]?.bind);
+    const over = new AbortController();
+    const drained = gateway.running.drain().then(() => over.abort());
+    let checks = 0;
+    while (!over.signal.aborted) {
+      const socket = connect(port, '127.0.0.1');
+      socket.once('connect', () => (checks += 1));
+      await new Promise((resolve) => socket.once('connect', resolve).once('error', resolve));
+      socket.destroy();
+    }
+    await drained;
+    assert.ok(checks > 0);
+    assert.equal(gateway.log.filter(({ msg }) => msg === 'drain prolonged').length, 0);
+  });
 
 test('while new connections come, the delay is not over, and it is when they stop', async (t) => {
   const more = 'drain: { delay: 1s, grace: 1h }\nlog: { level: fatal }';

@@ -176,6 +176,7 @@ export class HttpDoor implements Door {
     const http2 = new Http2Connection(socket, connection, this.listener.limits, this.#serve);
     this.#http2.set(socket, http2);
     this.#seating.ready(socket, http2);
+    this.#serve.connected();
     socket.once('close', () => this.#http2.delete(socket));
     if (this.#stopped) http2.stop();
     else if (this.#draining === 'all') http2.announce();
@@ -187,6 +188,7 @@ export class HttpDoor implements Door {
     const open = openConnection(connection);
     this.#open.set(socket, open);
     this.#seating.ready(socket, open);
+    this.#serve.connected();
     socket.once('close', () => this.#open.delete(socket));
     socket.allowHalfOpen = true; // over TLS as well (RFC 8446 §6.1)
     socket.once('end', () => awaitAnswer(socket, open.newest));

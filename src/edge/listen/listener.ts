@@ -24,7 +24,6 @@ export async function openListener(
     reusePort,
     ticketSecret,
     door: (listener, secret, admission) => new HttpDoor(listener, { serve, admission }, secret),
-    connected: () => serve.connected(),
     onError: ({ name, code = name }) => serve.refusedHandshake('failed', code), // of accept(2)
     displaced: (client) => serve.refusedConnection('share', client),
   });

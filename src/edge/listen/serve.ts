@@ -25,7 +25,7 @@ export interface Refused {
 
 /** Whom a listener serves. */
 export interface Serve {
-  /** A connection came. */
+  /** A connection came over which requests may: behind its handshake, and without TLS behind its first bytes where they tell the version. */
   connected(): void;
   request(transaction: Transaction, connection: Connection): void;
   /** Counts what was refused before it became a request, and gives the answer to write. */
