@@ -108,7 +108,7 @@ function assemble(
       onDelivered: (bytes) => metrics.noteConfiguration(bytes),
     }),
     statuses,
-    events: new EventWriter(view, writer, { controllerName, instance: identity }),
+    events: new EventWriter({ view, writer, controllerName, instance: identity }),
     onDone: (...counted) => metrics.countReconciliation(...counted),
     onError: (error) => log.failure('the cluster could not be translated', error),
   });

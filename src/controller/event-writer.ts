@@ -7,39 +7,70 @@ import type { Writer } from './writer.ts';
 
 /** Events in an hour: objects that change all the time do not fill the API server. */
 const HOURLY = 1000;
+/** A namespace has room for this part of what is left for all: the more of them write much, the less each has, and forty leave something for others. */
+const SHARE = 1 / 10;
 const HOUR = 3_600_000;
 /** Characters of a note, by the API. */
 const NOTE = 1024;
 
-/** Writes Events (events.k8s.io/v1). One that cannot be written is left out: the condition of the object says the same. */
+interface Hour {
+  readonly since: number;
+  left: number;
+  /** By namespace: at most as many as Events in an hour. */
+  readonly written: Map<string, number>;
+}
+
+export interface EventWriterParts {
+  readonly view: Pick<ClusterView, 'find'>;
+  readonly writer: Pick<Writer, 'create'>;
+  readonly controllerName: string;
+  /** Of this process. */
+  readonly instance: string;
+}
+
+/**
+ * Writes Events (events.k8s.io/v1). One that cannot be written is left out: the condition of the object says the same. One for which there is
+ * no room is written when there is, if it is still true.
+ */
 export class EventWriter {
-  readonly #view: ClusterView;
-  readonly #writer: Writer;
+  readonly #view: Pick<ClusterView, 'find'>;
+  readonly #writer: Pick<Writer, 'create'>;
   readonly #controllerName: string;
   readonly #instance: string;
-  #told = new Set<string>();
-  #hour = { since: 0, written: 0 };
+  #told: ReadonlySet<string> = new Set();
+  #hour: Hour | undefined;
 
-  constructor(view: ClusterView, writer: Writer, by: { readonly controllerName: string; readonly instance: string }) {
+  constructor({ view, writer, controllerName, instance }: EventWriterParts) {
     this.#view = view;
     this.#writer = writer;
-    this.#controllerName = by.controllerName;
-    this.#instance = by.instance;
+    this.#controllerName = controllerName;
+    this.#instance = instance;
   }
 
   /** @param events all that are true now: what was among the last ones is not written again */
   async write(events: readonly ObjectEvent[]): Promise<void> {
-    const before = this.#told;
-    this.#told = new Set(events.map((event) => JSON.stringify(event)));
-    const fresh = events.filter((event) => !before.has(JSON.stringify(event)) && this.#hasRoom());
+    const told = new Set<string>();
+    const fresh = events.filter((event) => {
+      const text = JSON.stringify(event);
+      const isFresh = !this.#told.has(text) && !told.has(text);
+      if (isFresh && !this.#takeRoom(event.namespace)) return false;
+      told.add(text);
+      return isFresh;
+    });
+    this.#told = told;
     await Promise.all(fresh.map((event) => this.#write(event)));
   }
 
-  #hasRoom(): boolean {
+  #takeRoom(namespace: string): boolean {
     const now = performance.now();
-    if (now - this.#hour.since > HOUR || this.#hour.since === 0) this.#hour = { since: now, written: 0 };
-    this.#hour.written += 1;
-    return this.#hour.written <= HOURLY;
+    if (this.#hour === undefined || now - this.#hour.since > HOUR)
+      this.#hour = { since: now, left: HOURLY, written: new Map() };
+    const { left, written } = this.#hour;
+    const own = written.get(namespace) ?? 0;
+    if (own >= left * SHARE) return false;
+    written.set(namespace, own + 1);
+    this.#hour.left -= 1;
+    return true;
   }
 
   async #write({ kind, namespace, name, type, reason, message }: ObjectEvent): Promise<void> {
