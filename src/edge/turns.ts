@@ -7,6 +7,8 @@ import { isCached, type TokenCache } from '../token/access-token.ts';
 
 /** So many between two looks at the sockets: with a signature each, 2 to 3 ms. */
 const TOGETHER = 32;
+/** So many where a connection has just come: Node takes one between two looks, and the next may wait behind it. */
+const TOGETHER_WITH_NEWCOMER = 4;
 /** Requests that wait: each holds some 10 KB. One client may have them all, since others that find no place need not wait. */
 const MOST = 1024;
 
@@ -22,6 +24,7 @@ export class Turns {
   readonly #waiting = new Map<string, GoOn[]>();
   #count = 0;
   #due = false;
+  #hasNewcomer = false;
 
   /**
    * Settles when it is this request's turn. undefined: as many wait as may, and it goes on at once.
@@ -38,6 +41,11 @@ export class Turns {
     });
   }
 
+  /** Another connection may wait behind it. */
+  connectionCame(): void {
+    this.#hasNewcomer = true;
+  }
+
   #call(): void {
     if (this.#due) return;
     this.#due = true;
@@ -49,7 +57,8 @@ export class Turns {
   }
 
   #serve(): void {
-    let left = TOGETHER;
+    let left = this.#hasNewcomer ? TOGETHER_WITH_NEWCOMER : TOGETHER;
+    this.#hasNewcomer = false;
     // A client that is put back comes again in this very loop.
     for (const [client, own] of this.#waiting) {
       own.shift()?.();

@@ -300,6 +300,7 @@ export class DataPlane {
     return openListener(
       listener,
       {
+        accepted: () => this.#turns.connectionCame(),
         connected: () => this.#arrivals.add(),
         request: (transaction, connection) => serve(this.#runtime, called.name, { transaction, connection }),
         refused: (rejection, refused) => refuseUnread(this.#runtime, called.name, rejection, refused),

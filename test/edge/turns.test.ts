@@ -51,6 +51,19 @@ describe('turns', () => {
     assert.equal(went.length, 80);
   });
 
+  test('where connections come, of which Node takes one between two looks, fewer go on: the next one is not far', async () => {
+    const turns = new Turns();
+    const went = queue(turns, times(80, '192.0.2.1'));
+    turns.connectionCame();
+    await lookAtSockets();
+    assert.equal(went.length, 4);
+    await lookAtSockets();
+    assert.equal(went.length, 4 + 32, 'no other came meanwhile');
+    turns.connectionCame();
+    await lookAtSockets();
+    assert.equal(went.length, 4 + 32 + 4);
+  });
+
   test('one that comes while others go on has a turn as well', async () => {
     const turns = new Turns();
     await turns.take('192.0.2.1')?.then(async () => await turns.take('192.0.2.1'));

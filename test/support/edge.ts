@@ -91,6 +91,8 @@ export interface TestListener {
   readonly handshakes: readonly (readonly [HandshakeRefusal, string])[];
   /** Handshakes that succeeded, in their order. */
   readonly secured: readonly Secured[];
+  /** Of connections, each when it came and when requests may follow. */
+  readonly came: readonly ('accepted' | 'connected')[];
   /** Of connections that were closed at once. */
   readonly closed: readonly ConnectionRefusal[];
   /** Resolves at the next refused handshake. */
@@ -112,6 +114,7 @@ export async function serveListener(
   const handshakes: (readonly [HandshakeRefusal, string])[] = [];
   const secured: Secured[] = [];
   const closed: ConnectionRefusal[] = [];
+  const came: ('accepted' | 'connected')[] = [];
   const refusals = new EventTarget();
   const rules = compileIntake(listener, compileManagedFields([], [listener]), 'holdfast-test');
   const serve: Serve = {
@@ -128,7 +131,8 @@ export async function serveListener(
       refused.push(rejection.reason);
       return refusal(rejection);
     },
-    connected() {},
+    accepted: () => came.push('accepted'),
+    connected: () => came.push('connected'),
     handshake(version, resumed) {
       secured.push({ version, resumed });
     },
@@ -152,6 +156,7 @@ export async function serveListener(
     handshakes,
     secured,
     closed,
+    came,
     handshakeRefused: async () => void (await once(refusals, 'refused')),
   };
 }

@@ -79,6 +79,8 @@ interface Making {
   readonly ticketSecret: Uint8Array;
   /** Throws an Error for people where the listener cannot be served so. */
   readonly door: (listener: Listener, ticketSecret: Uint8Array, admission: Admission) => Door;
+  /** Told of every connection that comes. */
+  readonly accepted: () => void;
   /** Told of connections that could not be accepted. */
   readonly onError: (error: NodeJS.ErrnoException) => void;
   /** Told whose connection made room for another one. */
@@ -96,6 +98,7 @@ export async function openDoors(first: Listener, making: Making): Promise<OpenLi
   const doors = new Doors(making.door(first, making.ticketSecret, admission));
   let begun = false;
   const acceptor = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
+    making.accepted();
     if (begun) doors.newest.take(socket);
     else socket.destroy();
   });

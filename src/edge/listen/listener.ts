@@ -24,6 +24,7 @@ export async function openListener(
     reusePort,
     ticketSecret,
     door: (listener, secret, admission) => new HttpDoor(listener, { serve, admission }, secret),
+    accepted: () => serve.accepted(),
     onError: ({ name, code = name }) => serve.refusedHandshake('failed', code), // of accept(2)
     displaced: (client) => serve.refusedConnection('share', client),
   });

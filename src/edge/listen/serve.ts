@@ -25,6 +25,8 @@ export interface Refused {
 
 /** Whom a listener serves. */
 export interface Serve {
+  /** A connection came; nothing is known of it. */
+  accepted(): void;
   /** A connection came over which requests may: behind its handshake, and without TLS behind its first bytes where they tell the version. */
   connected(): void;
   request(transaction: Transaction, connection: Connection): void;

@@ -72,6 +72,16 @@ test('a socket on which somebody listens, and a file that is none, are left alon
   assert.ok(existsSync(file));
 });
 
+test('a connection is told when it comes, and again when a request may follow: one that says nothing is told once', async (t) => {
+  const { port, came } = await serveListener(t, makeListener({ http2: true }));
+  const silent = connect(port, '127.0.0.1');
+  await once(silent, 'connect');
+  // Taken after it, in the order in which they came.
+  await sendRaw(port, GET.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'));
+  assert.deepEqual(came, ['accepted', 'accepted', 'connected']);
+  silent.destroy();
+});
+
 test('connections beyond the limit are dropped', async (t) => {
   const { port } = await serveListener(t, makeListener({ limits: { ...makeListener().limits, connections: 1 } }));
   const first = connect(port, '127.0.0.1');
