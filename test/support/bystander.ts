@@ -21,6 +21,8 @@ export function attack(
   const state = { going: true, count: 0 };
   const going = () => state.going;
   const running = Array.from({ length: attackers }, async (_, attacker) => {
+    // One after the other in their first pause: what all of them do at once holds up this thread, which is the bystander's, too.
+    if (milliseconds > 0) await pause((milliseconds * attacker) / attackers);
     while (going()) {
       await ask(attacker);
       state.count += 1;

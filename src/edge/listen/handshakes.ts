@@ -92,7 +92,8 @@ export class Handshakes {
     }
     socket.on('error', () => socket.destroy()); // nothing else listens while it waits
     line.waiting.set(seat, { since, start });
-    this.#timer ??= setInterval(() => this.#look(), LOOK).unref();
+    // What has arrived while this thread was busy is read before it counts as late.
+    this.#timer ??= setInterval(() => setImmediate(() => this.#look()), LOOK).unref();
   }
 
   /** It is over, however it ended. */

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, Socket } from 'node:net';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Seat } from '../../../src/edge/listen/admission.ts';
@@ -56,6 +56,25 @@ test('a handshake that waits for its client for a second ends when another of th
   while (started.length < 17) await turn();
   assert.deepEqual([started.at(-1), told], [waiting, ['displaced a']]);
   assert.equal(seats.filter(({ socket }) => socket.destroyed).length, 1);
+});
+
+test('a client that has answered is not late because this thread was: what has arrived is read first', async (t) => {
+  const { handshakes, told, begin } = line();
+  const server = createServer().listen(0, '127.0.0.1');
+  t.after(() => server.close());
+  await once(server, 'listening');
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  t.after(() => client.destroy());
+  const [[accepted]] = await Promise.all([once(server, 'connection') as Promise<[Socket]>, once(client, 'connect')]);
+  t.after(() => accepted.destroy());
+  const seats = begin('a', 16);
+  begin('a');
+  accepted.once('data', () => seats.forEach((seat) => handshakes.end(seat)));
+  await new Promise((resolve) => client.write('answered', resolve));
+  for (const end = performance.now() + 1500; performance.now() < end; );
+  await once(accepted, 'data');
+  await turn();
+  assert.deepEqual(told, []);
 });
 
 test('one that waits longer than the timeout is closed and told', async () => {
