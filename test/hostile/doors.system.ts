@@ -8,6 +8,7 @@ import { before, test, type TestContext } from 'node:test';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { assertUnharmed, attack, serviceOf } from '../support/bystander.ts';
 import { HOST, portOf, SERVER_CA, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { until } from '../support/until.ts';
 
 /** Who attacks, and who is served beside it. */
 const GREEDY = '127.0.0.2';
@@ -166,7 +167,7 @@ test('an HTTP/2 connection with a request goes after one without', async (t) => 
   await once(stream, 'response');
   for (let nth = 0; nth < 20; nth += 1) assert.ok(await isServed(await rig.openTls(OTHER), GET));
   assert.equal(stream.closed, false);
-  assert.ok(sessions.filter(({ closed }) => closed).length >= 15);
+  await until(() => sessions.filter(({ closed }) => closed).length >= 15);
   for (const session of sessions) session.destroy();
 });
 
@@ -211,7 +212,9 @@ test('behind PROXY headers the client is who the header names, not the balancer'
     assert.ok(await isServed(socket, GET));
   }
   assert.ok(await isServed(kept, GET));
-  assert.equal(hoard.filter(({ destroyed }) => destroyed).length, 20);
+  const ended = () => hoard.filter(({ destroyed }) => destroyed).length;
+  await until(() => ended() >= 20);
+  assert.equal(ended(), 20);
   const refused = await rig.gateway.logged({ msg: 'connections are refused', reason: 'share' });
   assert.equal(refused['client'], '192.0.2.7');
 });

@@ -19,6 +19,7 @@ import {
   settings,
 } from '../support/frames.ts';
 import { portOf, SERVER_CA, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { until } from '../support/until.ts';
 
 const OPEN =
   '- { name: open, match: { path: /open/* }, upstream: orders, require: public, weaker_than_defaults: [require] }';
@@ -229,7 +230,7 @@ test('a client that opens no window is freed by the idle timeouts, streams and c
   for (let nth = 0; nth < 20; nth += 1) raw.write(request(2 * nth + 1));
   for (let nth = 0; nth < 20; nth += 1) assert.equal(await raw.ending(2 * nth + 1), ERROR.internal);
   await raw.end();
-  assert.equal(await one.gateway.count('holdfast_connections', { listener: 'public' }), 0);
+  await until(async () => (await one.gateway.count('holdfast_connections', { listener: 'public' })) === 0);
 });
 
 test('a client that opens no window for refusals is freed as well', async (t) => {

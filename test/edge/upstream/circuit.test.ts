@@ -80,7 +80,7 @@ describe('the circuit of a target that hangs', () => {
       if (url === '/slow') held.push(() => response.end('slow'));
     };
     const circuit = { failures: 1, open: 60 };
-    const balanced = await openBalanced(t, [target], { circuit }, { timeouts: { responseHeader: 1 } });
+    const balanced = await openBalanced(t, [target], { circuit }, { timeouts: { responseHeader: 2 } });
     const first = balanced.ask('/1');
     await until(() => target.seen.includes('/1'));
     await new Promise((resolve) => setTimeout(resolve, 500));
