@@ -7,11 +7,20 @@ import type { BackendTlsPolicy, ServicePort } from './objects.ts';
 import { GATEWAY_GROUP } from './read-common.ts';
 import type { StatusCondition } from './state.ts';
 
-/** TLS to a backend: by which name it is called and known, and by which CAs. Undefined: those of the system. */
+/** TLS to a backend. */
 export interface BackendTls {
+  /** By which it is called, and known where there are no `subjectAltNames`. */
   readonly serverName: string;
+  readonly subjectAltNames: readonly string[];
+  /** Undefined: the CAs of the system. */
   readonly ca: string | undefined;
 }
+
+/** By type: what the configuration takes for one (config/schema). */
+const NAMES: ReadonlyMap<string, RegExp> = new Map([
+  ['Hostname', /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})$/],
+  ['URI', /^[A-Za-z][A-Za-z0-9+.-]*:[!-~]+$/],
+]);
 
 interface Judged {
   readonly policy: BackendTlsPolicy;
@@ -90,13 +99,18 @@ function judgePolicy(index: ClusterIndex, policy: BackendTlsPolicy): Judged {
   };
   const ca = found.flatMap((one) => ('ca' in one ? [one.ca] : []));
   const accepted = unacceptable(policy, ca);
-  const tls = { serverName: policy.hostname, ca: policy.wellKnown === undefined ? ca.join('\n') : undefined };
+  const tls = {
+    serverName: policy.hostname,
+    subjectAltNames: policy.subjectAltNames.map(({ value }) => value),
+    ca: policy.wellKnown === undefined ? ca.join('\n') : undefined,
+  };
   return { policy, tls: accepted === undefined ? tls : undefined, accepted, resolved };
 }
 
 function unacceptable(policy: BackendTlsPolicy, ca: readonly string[]): Unresolved | undefined {
-  if (policy.subjectAltNames.length > 0) {
-    const message = 'subjectAltNames are not supported, expected hostname alone.';
+  const odd = policy.subjectAltNames.find(({ type, value }) => !NAMES.get(type)?.test(value));
+  if (odd !== undefined) {
+    const message = `subjectAltNames has ${odd.type} "${odd.value}", expected a Hostname without "*", or a URI.`;
     return { reason: 'Invalid', message };
   }
   if (policy.hostname === '') return { reason: 'Invalid', message: 'The hostname is missing.' };

@@ -2,8 +2,8 @@
 
 import { createHash } from 'node:crypto';
 import { readAddress } from '../http/address.ts';
-import type { BackendTlsPolicies } from './backend-tls.ts';
-import type { Unresolved } from './certificates.ts';
+import type { BackendTls, BackendTlsPolicies } from './backend-tls.ts';
+import type { PemPair, Unresolved } from './certificates.ts';
 import { type ClusterIndex, compareTexts } from './index.ts';
 import type { AttachedRoute, BackendReference, BackendTlsPolicy, EndpointSlice, ServicePort } from './objects.ts';
 import { GATEWAY_GROUP } from './read-common.ts';
@@ -41,12 +41,15 @@ export function shortName(text: string): string {
 export class Backends {
   readonly #index: ClusterIndex;
   readonly #tls: BackendTlsPolicies;
+  readonly #certificate: PemPair | Unresolved | undefined;
   readonly #upstreams = new Map<string, UpstreamData>();
   readonly #used = new Set<BackendTlsPolicy>();
 
-  constructor(index: ClusterIndex, tls: BackendTlsPolicies) {
+  /** @param certificate shown to backends with TLS; Unresolved: there should be one, and they get no requests */
+  constructor(index: ClusterIndex, tls: BackendTlsPolicies, certificate: PemPair | Unresolved | undefined) {
     this.#index = index;
     this.#tls = tls;
+    this.#certificate = certificate;
   }
 
   /** By name, in order. */
@@ -99,30 +102,40 @@ export class Backends {
       const message = `BackendTLSPolicy ${policy.policy.meta.name} for Service ${namespace}/${name} is not valid.`;
       return { reason: 'BackendNotFound', message };
     }
+    const shown = policy === undefined ? undefined : this.#certificate;
+    if (shown !== undefined && 'reason' in shown) {
+      const message = `Service ${namespace}/${name} is called over TLS, for which the Gateway has no certificate: ${shown.message}.`;
+      return { reason: 'BackendNotFound', message };
+    }
     if (policy === undefined && !PLAIN.has(port.appProtocol)) {
       const message = `appProtocol ${port.appProtocol} of Service ${namespace}/${name} needs TLS, expected a BackendTLSPolicy.`;
       return { reason: 'UnsupportedProtocol', message };
     }
     const http2 = isGrpc || port.appProtocol === H2C || port.appProtocol === 'grpc';
     const slices = this.#index.slices(namespace, name);
-    const found = this.#index.memory.keep(port, `upstream ${http2}`, [policy, ...slices], (): ResolvedBackend => {
+    const inputs = [policy, shown?.cert, shown?.key, ...slices];
+    const found = this.#index.memory.keep(port, `upstream ${http2}`, inputs, (): ResolvedBackend => {
       const scheme = policy === undefined ? 'http' : 'https';
       const data = {
         targets: targetsOf(slices, port, scheme),
         ...(policy === undefined && { insecure_plain_http: true }),
         ...(http2 && { http2: true }),
-        ...(policy?.tls && {
-          tls: {
-            server_name: policy.tls.serverName,
-            ...(policy.tls.ca !== undefined && { ca_file: inlineFile(policy.tls.ca) }),
-          },
-        }),
+        ...(policy?.tls && { tls: tlsData(policy.tls, shown) }),
       };
       return { upstream: shortName(`${namespace}.${name}.${port.port}${http2 ? '.h2' : ''}`), data };
     });
     if (!this.#upstreams.has(found.upstream)) this.#upstreams.set(found.upstream, found.data);
     return found;
   }
+}
+
+function tlsData({ serverName, subjectAltNames, ca }: BackendTls, shown: PemPair | undefined): UpstreamData {
+  return {
+    server_name: serverName,
+    ...(subjectAltNames.length > 0 && { subject_alt_names: subjectAltNames }),
+    ...(ca !== undefined && { ca_file: inlineFile(ca) }),
+    ...(shown !== undefined && { cert: inlineFile(shown.cert), key_file: inlineFile(shown.key) }),
+  };
 }
 
 /** Each address once, in order, so that equal states give equal configurations. */

@@ -3,7 +3,8 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { readAuthorities } from '../certificate/chain.ts';
 import type { ClusterIndex, Crossing } from './index.ts';
-import type { Reference } from './objects.ts';
+import type { GatewayObject, Reference } from './objects.ts';
+import { GATEWAY_GROUP } from './read-common.ts';
 
 /** Why a reference cannot be used, in the words of conditions. */
 export interface Unresolved {
@@ -50,6 +51,22 @@ export function pairOf(index: ClusterIndex, owner: Owner, reference: Reference, 
   const pair = index.memory.keep(secret, 'pair', [], () => readPair(cert, key));
   const trouble = troubleWith(pair, now);
   return trouble === undefined ? { cert, key } : invalid(trouble);
+}
+
+/**
+ * What a Gateway shows to backends that ask for a certificate (`spec.tls.backend`); undefined: none is wanted.
+ * @param now seconds since the epoch
+ */
+export function backendCertificateOf(
+  index: ClusterIndex,
+  { meta, backendCertificate }: GatewayObject,
+  now: number,
+): PemPair | Unresolved | undefined {
+  if (backendCertificate === undefined) return undefined;
+  const owner = { group: GATEWAY_GROUP, kind: 'Gateway', namespace: meta.namespace };
+  const found = pairOf(index, owner, backendCertificate, now);
+  if (!('reason' in found) || found.reason === 'RefNotPermitted') return found;
+  return { ...found, reason: 'InvalidClientCertificateRef' };
 }
 
 /** What does not change about a pair. */

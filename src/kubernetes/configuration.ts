@@ -105,7 +105,7 @@ function* written({ base, upstreams, routes }: CheckedParts, memory: Memory): In
 }
 
 interface ListenerData extends Data {
-  readonly tls?: { readonly certificates: readonly Data[] };
+  readonly tls?: { readonly certificates: readonly Data[]; readonly sni_hosts?: readonly string[] };
 }
 
 /** What a draft begins with. */
@@ -220,7 +220,8 @@ class Draft {
 
 function withoutBad(listener: ListenerData, bad: ReadonlySet<unknown>): ListenerData {
   if (listener.tls === undefined) return listener;
-  return { ...listener, tls: { certificates: listener.tls.certificates.filter((one) => !bad.has(one)) } };
+  const certificates = listener.tls.certificates.filter((one) => !bad.has(one));
+  return { ...listener, tls: { ...listener.tls, certificates } };
 }
 
 function sizeOf(value: unknown): number {
@@ -271,13 +272,19 @@ function writeListener(port: number, here: readonly JudgedListener[]): ListenerD
     // A port in Host says nothing about where a plain request was sent; over TLS htu is held to the port that clients call.
     origins: secure ? (usual ? ['https://*'] : [`https://*:${port}`, 'https://*']) : ['http://*:*'],
     fall_through: true,
-    ...(secure ? { tls: { certificates: certificatesOf(here) } } : { insecure_plain_http: true }),
+    ...(secure ? { tls: tlsOf(here) } : { insecure_plain_http: true }),
     ...(client !== undefined && {
       client_certificate: client.insecureFallback
         ? { request: 'optional', verify: 'possession' }
         : { request: 'required', verify: 'chain', ca_file: inlineFile(client.ca) },
     }),
   };
+}
+
+/** The hostname of a listener has separate connections, as the API has it for listeners of one port. */
+function tlsOf(here: readonly JudgedListener[]): NonNullable<ListenerData['tls']> {
+  const hosts = [...new Set(here.flatMap(({ hostname }) => hostPattern(hostname) ?? []))];
+  return { certificates: certificatesOf(here), ...(here.length > 1 && hosts.length > 0 && { sni_hosts: hosts }) };
 }
 
 /**

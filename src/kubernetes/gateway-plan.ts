@@ -6,7 +6,7 @@ import { type Attachment, attachRoutes } from './attach.ts';
 import { Backends } from './backends.ts';
 import type { BackendTlsPolicies } from './backend-tls.ts';
 import { withServicesFirst } from './calls.ts';
-import type { Unresolved } from './certificates.ts';
+import { backendCertificateOf, type Unresolved } from './certificates.ts';
 import { configure, type Configured, type RefusedRoute } from './configuration.ts';
 import { type FairPlan, overShare, withinShares, withoutListeners } from './fair-plan.ts';
 import type { ClusterIndex } from './index.ts';
@@ -35,6 +35,8 @@ export interface GatewayPlan {
   readonly findings: Plan['findings'];
   readonly configured: Configured;
   readonly effective: readonly EffectivePolicy[];
+  /** A reference of the Gateway itself, not of a listener. */
+  readonly unresolved: Unresolved | undefined;
   readonly tlsPolicies: ReadonlySet<BackendTlsPolicy>;
 }
 
@@ -56,7 +58,11 @@ export function* planGateway(
 ): InSteps<GatewayPlan> {
   const { index, policies, now } = surroundings;
   const { memory } = index;
-  const { listeners, attached, plan, upstreams, tlsPolicies } = yield* fairRound(gateway, terms, surroundings);
+  const { listeners, attached, unresolved, plan, upstreams, tlsPolicies } = yield* fairRound(
+    gateway,
+    terms,
+    surroundings,
+  );
   const refused = refusalOf(gateway);
   const trouble = terms.trouble ?? refused?.message;
   const { parameters } = terms;
@@ -72,12 +78,14 @@ export function* planGateway(
     return memory.keep(planned, 'effective', [refusal], () => effectiveOf(gateway, planned, refusal));
   });
   const attachments = yield* mapInSteps(attached, (one) => withFindings(one, plan));
-  return { gateway, listeners, attachments, findings: plan.findings, configured, effective, tlsPolicies };
+  const { findings } = plan;
+  return { gateway, listeners, attachments, findings, configured, effective, unresolved, tlsPolicies };
 }
 
 interface Round extends FairPlan {
   readonly listeners: readonly JudgedListener[];
   readonly attached: readonly Attachment[];
+  readonly unresolved: Unresolved | undefined;
   readonly tlsPolicies: ReadonlySet<BackendTlsPolicy>;
 }
 
@@ -105,7 +113,8 @@ function* planRound(
     const { namespace } = one.route.meta;
     return out.has(namespace) ? { ...one, taken: [], refused: overShare(namespace) } : one;
   });
-  const backends = new Backends(index, backendTls);
+  const certificate = backendCertificateOf(index, gateway, now);
+  const backends = new Backends(index, backendTls, certificate);
   const written = yield* planRoutes(attached, {
     gateway,
     policies,
@@ -117,7 +126,8 @@ function* planRound(
   });
   const plan = { ...written, routes: withServicesFirst(written.routes) };
   const fair = yield* withinShares(plan, backends.upstreams, { listeners, parameters, memory });
-  return { ...fair, listeners, attached, tlsPolicies: backends.tlsPolicies };
+  const unresolved = certificate !== undefined && 'reason' in certificate ? certificate : undefined;
+  return { ...fair, listeners, attached, unresolved, tlsPolicies: backends.tlsPolicies };
 }
 
 function effectiveOf({ meta }: GatewayObject, planned: PlannedRoute, refusal: string | undefined): EffectivePolicy {

@@ -1,6 +1,6 @@
 // Readers of GatewayClasses, Gateways, ListenerSets, ReferenceGrants and BackendTLSPolicies.
 
-import { integer, type Json, mapping, mappings, asText, textMap } from './json.ts';
+import { everyPart, integer, type Json, mapping, mappings, asText, textMap } from './json.ts';
 import type {
   BackendTlsPolicy,
   FrontendValidation,
@@ -142,9 +142,9 @@ export function readBackendTlsPolicy(object: Json): BackendTlsPolicy | undefined
     hostname: asText(validation.hostname) ?? '',
     caCertificateRefs: readReferences(validation.caCertificateRefs, { group: '', kind: '' }),
     wellKnown: asText(validation.wellKnownCACertificates),
-    subjectAltNames: mappings(validation.subjectAltNames).map((one) => ({
-      type: asText(one.type) ?? '',
-      value: asText(one.hostname) ?? asText(one.uri) ?? '',
+    subjectAltNames: everyPart(validation.subjectAltNames).map(({ type, hostname, uri }) => ({
+      type: asText(type) ?? '',
+      value: asText(type === 'URI' ? uri : hostname) ?? '',
     })),
     reporters: readReporters(object, 'ancestors'),
   };

@@ -1,6 +1,7 @@
 // The statuses of GatewayClasses, Gateways and ListenerSets.
 
 import type { Attachment } from './attach.ts';
+import type { Unresolved } from './certificates.ts';
 import { condition } from './condition.ts';
 import type { JudgedListener } from './listeners.ts';
 import type { GatewayClass, GatewayObject, ListenerSet } from './objects.ts';
@@ -10,15 +11,21 @@ import type { ObjectStatus, RunningDataPlane } from './state.ts';
 /** Features of the Gateway API that the official suite finds here (docs/conformance-gateway-api.yaml). */
 const FEATURES = [
   'BackendTLSPolicy',
+  'BackendTLSPolicySANValidation',
   'GRPCRoute',
   'GRPCRouteNamedRouteRule',
   'Gateway',
   'GatewayAddressEmpty',
+  'GatewayBackendClientCertificate',
   'GatewayFrontendClientCertificateValidation',
   'GatewayFrontendClientCertificateValidationInsecureFallback',
   'GatewayHTTPListenerIsolation',
+  'GatewayHTTPSListenerDetectMisdirectedRequests',
   'GatewayPort8080',
   'HTTPRoute',
+  'HTTPRoute303RedirectStatusCode',
+  'HTTPRoute307RedirectStatusCode',
+  'HTTPRoute308RedirectStatusCode',
   'HTTPRouteBackendProtocolH2C',
   'HTTPRouteBackendProtocolWebSocket',
   'HTTPRouteBackendTimeout',
@@ -62,7 +69,9 @@ export interface GatewayFacts {
   readonly problems: readonly string[];
   readonly attachedSets: number;
   /** Why it is not accepted: reason and message. */
-  readonly refused: { readonly reason: string; readonly message: string } | undefined;
+  readonly refused: Unresolved | undefined;
+  /** A reference of its own that cannot be used. */
+  readonly unresolved: Unresolved | undefined;
 }
 
 export function gatewayStatus(gateway: GatewayObject, facts: GatewayFacts): ObjectStatus {
@@ -75,6 +84,7 @@ export function gatewayStatus(gateway: GatewayObject, facts: GatewayFacts): Obje
     conditions: [
       acceptedGateway(gateway, own, facts),
       programmedGateway(gateway, facts),
+      resolvedGateway(meta.generation, facts),
       ...(insecure ? [insecureMode(meta.generation)] : []),
     ],
     listeners: own.map((listener) => listenerStatus(listener, facts.attachments)),
@@ -103,8 +113,22 @@ function acceptedGateway({ meta }: GatewayObject, own: readonly JudgedListener[]
   return condition('Accepted', valid.length > 0, { reason: 'ListenersNotValid', message, generation });
 }
 
-function isAccepted({ conditions }: JudgedListener): boolean {
-  return conditions.some(({ type, status }) => type === 'Accepted' && status === 'True');
+/** The Gateway's own references, then those of its listeners. */
+function resolvedGateway(generation: number, { unresolved, listeners }: GatewayFacts) {
+  const names = listeners.filter((one) => !has(one, 'ResolvedRefs')).map(({ spec }) => spec.name);
+  const ofListeners = names.length > 0 && {
+    reason: 'ListenersNotResolved',
+    message: `These listeners have references that cannot be used: ${names.join(', ')}. Their conditions say why.`,
+  };
+  const found = unresolved ?? (ofListeners || undefined);
+  const { reason, message } = found ?? { reason: 'ResolvedRefs', message: 'All references are resolved.' };
+  return condition('ResolvedRefs', found === undefined, { reason, message, generation });
+}
+
+const isAccepted = (listener: JudgedListener) => has(listener, 'Accepted');
+
+function has({ conditions }: JudgedListener, sought: string): boolean {
+  return conditions.some(({ type, status }) => type === sought && status === 'True');
 }
 
 function programmedGateway({ meta, addresses }: GatewayObject, facts: GatewayFacts) {

@@ -120,7 +120,7 @@ function nameOfGateway({ meta }: GatewayObject): Name {
 }
 
 function statusesOfGateway(plan: GatewayPlan, index: ClusterIndex): readonly ObjectStatus[] {
-  const { gateway, listeners, attachments, configured } = plan;
+  const { gateway, listeners, attachments, configured, unresolved } = plan;
   const sets = attachedSets(index, gateway).filter(({ set }) => !isOfIngress(set));
   const listenersOf = ({ meta }: ListenerSet) => listeners.filter(({ owner }) => owner.meta === meta);
   const ofSets = sets.map(({ set, admitted }) =>
@@ -134,6 +134,7 @@ function statusesOfGateway(plan: GatewayPlan, index: ClusterIndex): readonly Obj
     problems: configured.problems,
     attachedSets: sets.filter(({ set, admitted }) => admitted && isAttached(listenersOf(set))).length,
     refused: refusalOf(gateway),
+    unresolved,
   };
   return [gatewayStatus(gateway, facts), ...ofSets];
 }

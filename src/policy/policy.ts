@@ -239,6 +239,8 @@ export interface ListenerTls {
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
   /** Which suites are offered; absent: intermediate. */
   readonly profile?: TlsProfile;
+  /** Patterns of hosts that have separate connections, by SNI (C0.5); in lower case. */
+  readonly sniHosts?: readonly string[];
 }
 
 export type TlsProfile = 'modern' | 'intermediate' | 'fapi';

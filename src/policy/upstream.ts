@@ -37,7 +37,10 @@ export interface Upstream {
     readonly ca: string | undefined;
     readonly cert: string | undefined;
     readonly key: string | undefined;
+    /** Called, and verified where there are no `subjectAltNames`. */
     readonly serverName: string | undefined;
+    /** DNS names and URIs: the certificate has to have one of them. */
+    readonly subjectAltNames: readonly string[] | undefined;
   };
 }
 
@@ -53,7 +56,7 @@ export const NO_UPSTREAM: Upstream = {
   circuit: undefined,
   closeDelimited: false,
   retries: 0,
-  tls: { ca: undefined, cert: undefined, key: undefined, serverName: undefined },
+  tls: { ca: undefined, cert: undefined, key: undefined, serverName: undefined, subjectAltNames: undefined },
 };
 
 export interface Target {

@@ -54,6 +54,8 @@ export const REASONS = {
       'Have the proxy in front send X-Forwarded-Proto, and name it in trusted_peers; or add the origin to listeners[].origins.'],
     port: ['This listener serves the requested host by another port', 'Call it by the port that its operator published.',
       'Write the port as clients use it into listeners[].origins, or have the proxy in front pass on Host as it came.'],
+    SNI: ['This connection was opened for another host', 'Open a connection whose SNI is the host that is called.',
+      'Have the client, or the proxy in front, send the host that it calls as SNI; see listeners[].tls.sni_hosts.'],
   }),
 
   route_not_found: byCause(row('route', 404, false, 'No route for this path',

@@ -1,8 +1,8 @@
 // Listeners for any host: what a proof was made for counts, whatever Host a thief chooses.
 
 import assert from 'node:assert/strict';
-import { connect } from 'node:http2';
-import { test } from 'node:test';
+import { connect, type OutgoingHttpHeaders } from 'node:http2';
+import { test, type TestContext } from 'node:test';
 import { portOf, SERVER_CA, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { openTls } from '../support/edge.ts';
 import { dpop, issue, prove, TO_KEY } from './credentials.ts';
@@ -18,6 +18,26 @@ const routeOf = async (gateway: TestGateway) => (
 );
 /** A proof of the holder for a URL. */
 const proving = (url: string) => ({ proving: { url } as object });
+
+/** One request over a connection of HTTP/2 that was opened for a name. */
+async function askOver(t: TestContext, gateway: TestGateway, servername: string, fields: OutgoingHttpHeaders) {
+  const socket = await openTls(portOf(gateway.running.listeners[0]?.bind), {
+    ca: SERVER_CA.cert,
+    servername,
+    rejectUnauthorized: false,
+    ALPNProtocols: ['h2'],
+  });
+  const session = connect(`https://${servername}`, { createConnection: () => socket });
+  session.on('error', () => {}); // of the end of the gateway
+  t.after(() => session.destroy());
+  const stream = session.request({ ':path': '/1', ...fields });
+  const answer = Promise.withResolvers<number>();
+  stream
+    .once('response', (got) => answer.resolve(Number(got[':status'])))
+    .once('error', answer.reject)
+    .resume();
+  return await answer.promise;
+}
 
 test('a proof is good for the very host, port and scheme that the request says', async (t) => {
   const gateway = await startTestGateway(t, ANY);
@@ -102,26 +122,43 @@ test('the name of the TLS handshake decides nothing but the certificate: Host an
   const token = await issue(gateway, TO_KEY);
   const ask = async (servername: string, host: string, url: string) => {
     const proof = await prove(gateway, token, 'GET', '/1', { url } as object);
-    const socket = await openTls(portOf(gateway.running.listeners[0]?.bind), {
-      ca: SERVER_CA.cert,
-      servername,
-      rejectUnauthorized: false,
-      ALPNProtocols: ['h2'],
+    return await askOver(t, gateway, servername, {
+      ':authority': host,
+      authorization: `DPoP ${token}`,
+      dpop: proof,
     });
-    const session = connect(`https://${servername}`, { createConnection: () => socket });
-    session.on('error', () => {}); // of the end of the gateway
-    t.after(() => session.destroy());
-    const stream = session.request({ ':path': '/1', ':authority': host, authorization: `DPoP ${token}`, dpop: proof });
-    const answer = Promise.withResolvers<number>();
-    stream
-      .once('response', (fields) => answer.resolve(Number(fields[':status'])))
-      .once('error', answer.reject)
-      .resume();
-    return await answer.promise;
   };
   assert.equal(await ask('thief.example', 'api.example.com', 'https://api.example.com/1'), 200);
   assert.equal(await ask('thief.example', 'api.example.com', 'https://thief.example/1'), 401);
   assert.equal(await ask('api.example.com', 'api.example.com', 'https://thief.example/1'), 401);
+});
+
+test('hosts with separate connections are answered 421 on those of others, with a good proof and without any', async (t) => {
+  const tls =
+    'tls: { certificates: [{ cert: tls.crt, key_file: tls.key }], sni_hosts: [api.example.com, "*.tenants.example"] }';
+  const gateway = await startTestGateway(t, {
+    routes: ROUTES,
+    listeners: `- { name: public, bind: "127.0.0.1:0", origins: ["https://*"], ${tls} }`,
+  });
+  const token = await issue(gateway, TO_KEY);
+  const good = async (host: string) => ({
+    ':authority': host,
+    authorization: `DPoP ${token}`,
+    dpop: await prove(gateway, token, 'GET', '/1', { url: `https://${host}/1` } as object),
+  });
+  for (const [servername, host] of [
+    ['thief.example', 'api.example.com'],
+    ['one.tenants.example', 'api.example.com'],
+    ['api.example.com', 'one.tenants.example'],
+  ] as const) {
+    assert.equal(await askOver(t, gateway, servername, await good(host)), 421, `${servername} ${host}`);
+    const line = await gateway.logged({ msg: 'request', status: 421 });
+    assert.match(JSON.stringify(line), /"reason":"misdirected".*"what":"SNI"/);
+  }
+  assert.equal(await askOver(t, gateway, 'api.example.com', { ':authority': 'thief.example' }), 421);
+  assert.equal(await askOver(t, gateway, 'api.example.com', await good('api.example.com')), 200);
+  assert.equal(await askOver(t, gateway, 'two.tenants.example', await good('one.tenants.example')), 200);
+  assert.equal(await askOver(t, gateway, 'thief.example', { ':authority': 'site.example' }), 200);
 });
 
 test('with any port, the port of the request counts for the proof and not for the route', async (t) => {

@@ -73,12 +73,23 @@ for (const [what, validation, accepted, resolved] of [
     'InvalidKind',
   ],
   ['other CAs than those of the system', '{ hostname: a.example, wellKnownCACertificates: Odd }', 'Invalid', undefined],
-  [
-    'names that are not checked here',
-    GOOD.replace('{', '{ subjectAltNames: [{ type: Hostname, hostname: b.example }],'),
-    'Invalid',
-    undefined,
-  ],
+  ...[
+    '{ type: Hostname, hostname: "*.b.example" }',
+    '{ type: Hostname, uri: "spiffe://b.example/x" }',
+    '{ type: URI, uri: b.example }',
+    '{ type: URI, uri: "spiffe://b.example/x y" }',
+    '{ type: IP, hostname: b.example }',
+    '{}',
+    'b.example',
+  ].map(
+    (name) =>
+      [
+        `names of which one is ${name}`,
+        GOOD.replace('{', `{ subjectAltNames: [{ type: Hostname, hostname: in.example }, ${name}],`),
+        'Invalid',
+        undefined,
+      ] as const,
+  ),
 ] as const) {
   test(`a policy with ${what} leaves its backend out, and plain HTTP is not tried`, () => {
     const result = translated(CLASS, CLUSTER, service(), policy('p', validation));
@@ -90,6 +101,15 @@ for (const [what, validation, accepted, resolved] of [
     assert.deepEqual(configurationOf(result)['upstreams'], {});
   });
 }
+
+test('a backend has to have one of the names of its policy, and is called by the hostname', () => {
+  const names = '[{ type: Hostname, hostname: b.example }, { type: URI, uri: "spiffe://b.example/ns/a" }]';
+  const validation = GOOD.replace('{', `{ subjectAltNames: ${names},`);
+  const result = translated(CLASS, CLUSTER, service(), policy('p', validation));
+  const { tls } = configurationOf(result)['upstreams']['infra.s.443'];
+  assert.deepEqual([tls.server_name, tls.subject_alt_names], ['in.example', ['b.example', 'spiffe://b.example/ns/a']]);
+  assert.deepEqual(verdicts(result, 'p'), ['True Accepted', 'True ResolvedRefs']);
+});
 
 test('of the text of a CA its certificates alone are delivered', () => {
   const padded = CLUSTER.replace(

@@ -269,6 +269,17 @@ test('a certificate is chosen for the hostnames of its listeners, whatever it na
   );
 });
 
+test('hostnames of several listeners of one port have separate connections', () => {
+  const hosts = (listeners: string) =>
+    configurationOf(translated(CLASS, gateway(listeners), secretOf('infra', 'cert', pair))).listeners[0].tls.sni_hosts;
+  const all = https('all', cert());
+  const own = https('own', `hostname: "*.example.com", ${cert()}`);
+  const one = https('one', `hostname: a.example.com, ${cert()}`);
+  assert.deepEqual(hosts(`[${all}, ${own}, ${one}]`), ['a.example.com', '**.example.com']);
+  assert.equal(hosts(`[${own}]`), undefined);
+  assert.equal(hosts(`[${all}]`), undefined);
+});
+
 describe('a ListenerSet', () => {
   const set = (namespace: string, listeners: string, name = 'set') => `
 apiVersion: gateway.networking.k8s.io/v1

@@ -70,7 +70,7 @@ export function makeRoute(issuer: Issuer, over: Partial<Demand> = {}): Route {
       circuit: undefined,
       closeDelimited: false,
       retries: 0,
-      tls: { ca: undefined, cert: undefined, key: undefined, serverName: undefined },
+      tls: { ca: undefined, cert: undefined, key: undefined, serverName: undefined, subjectAltNames: undefined },
     },
     demand: {
       requirement: 'token',

@@ -62,7 +62,7 @@ export function makeUpstream(origin: string, over: Partial<Upstream> = {}): Upst
     circuit: undefined,
     closeDelimited: false,
     retries: 1,
-    tls: { ca: undefined, cert: undefined, key: undefined, serverName: undefined },
+    tls: { ca: undefined, cert: undefined, key: undefined, serverName: undefined, subjectAltNames: undefined },
     ...over,
   };
 }

@@ -43,8 +43,12 @@ export async function lookAtTarget(
         known === undefined ? found : `${found}; it names ${known}`,
         known === undefined
           ? next.replace('tls.ca_file of this block', `${block}.ca_file`)
-          : `Call the target by a name of its certificate, write ${block}.server_name, or give it a certificate for this name.`,
-        known === undefined ? undefined : (upstream.tls.serverName ?? new URL(origin).hostname),
+          : upstream.tls.subjectAltNames
+            ? `Name one of them in ${block}.subject_alt_names, or give the target a certificate with one of those there.`
+            : `Call the target by a name of its certificate, write ${block}.server_name, or give it a certificate for this name.`,
+        known === undefined
+          ? undefined
+          : (upstream.tls.subjectAltNames?.join(', ') ?? upstream.tls.serverName ?? new URL(origin).hostname),
       ),
     ];
   }

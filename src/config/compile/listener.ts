@@ -122,7 +122,7 @@ function compileDecides(
 function compileTls(
   compilation: Compilation,
   at: ConfigPath,
-  { profile, min_version: minimum, certificates: written }: NonNullable<ListenerConfig['tls']>,
+  { profile, min_version: minimum, sni_hosts: sniHosts, certificates: written }: NonNullable<ListenerConfig['tls']>,
   pairs: readonly (KeyPair | undefined)[],
 ): ListenerTls {
   const minVersion = minimum ?? (profile === 'modern' ? 'TLSv1.3' : 'TLSv1.2');
@@ -141,11 +141,11 @@ function compileTls(
     );
   }
   const certificates = pairs.flatMap((pair, index) => {
-    const names = written[index]?.names?.map((name) => name.toLowerCase());
+    const names = written[index]?.names;
     if (pair === undefined) return [];
     return [{ cert: pair.cert, key: pair.key, certFile: pair.certFile, ...(names && { names }) }];
   });
-  return { certificates, minVersion, profile };
+  return { certificates, minVersion, profile, ...(sniHosts.length > 0 && { sniHosts }) };
 }
 
 function checkPlainHttp(compilation: Compilation, at: ConfigPath, config: ListenerConfig): void {

@@ -62,8 +62,6 @@ function compileRedirect(
   path: string,
 ): Redirect {
   const { status, scheme, host, port } = redirect;
-  if ([scheme, host, port, redirect.path, redirect.prefix].every((part) => part === undefined))
-    compilation.problem(at, 'leads to where it comes from, expected scheme, host, port, path or prefix');
   const authority = host === undefined ? undefined : readAuthority(host, 'https');
   if (host !== undefined && authority === undefined)
     compilation.problem([...at, 'host'], 'is not a valid host, expected one such as www.example.com');

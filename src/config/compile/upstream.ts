@@ -70,6 +70,7 @@ function compileUpstream(compilation: Compilation, name: string, config: Upstrea
       cert: pair?.cert,
       key: pair?.key,
       serverName: config.tls?.server_name,
+      subjectAltNames: config.tls?.subject_alt_names,
     },
   };
 }

@@ -28,18 +28,17 @@ const origin = text(AN_ORIGIN, /^https?:\/\/[^\s/?#@\\]+(\/[^\s?#\\]*)?$/).refin
   AN_ORIGIN,
 );
 
+const sniHost = text(
+  'a host such as api.example.com, "*.example.com" or "**.example.com"',
+  /^(?:\*{1,2}\.)?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*$/,
+).transform((written) => written.toLowerCase());
+
 const tls = z.strictObject({
   certificates: list(
     z.strictObject({
       cert: file.describe('PEM file: the certificate, then its intermediates.'),
       key_file: file.describe('PEM file with its private key.'),
-      names: list(
-        text(
-          'a host such as api.example.com, "*.example.com" or "**.example.com"',
-          /^(?:\*{1,2}\.)?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*$/,
-        ),
-        'hosts',
-      )
+      names: list(sniHost, 'hosts')
         .optional()
         .describe(
           'For which names of SNI it is chosen, before certificates without this key. Absent: its own names. For certificates of others, who could name any host in theirs.',
@@ -56,6 +55,12 @@ const tls = z.strictObject({
   min_version: choice('TLSv1.2', 'TLSv1.3')
     .optional()
     .describe('Lowest TLS version accepted. Absent: that of the profile.'),
+  sni_hosts: list(sniHost, 'hosts', 0)
+    .prefault([])
+    .describe(
+      'Hosts that have separate connections: where the host of a request fits another of these best than SNI does, the answer is 421, and the ' +
+        'client opens a connection for it (RFC 9110 §15.5.20). Clients without SNI, and what a trusted peer passes on, are not compared.',
+    ),
 });
 
 const clientCertificate = z.strictObject({

@@ -22,6 +22,7 @@ import {
   orNone,
   RESTART,
   share,
+  subjectAltName,
   text,
   uri,
 } from './values.ts';
@@ -80,7 +81,14 @@ export const upstream = z.strictObject({
       ca_file: file.optional().describe('PEM file with the CAs of the targets.'),
       cert: file.optional().describe('PEM file with the certificate that the gateway shows.'),
       key_file: file.optional().describe('PEM file with its private key.'),
-      server_name: text('a host name').optional().describe("The name in the target's certificate."),
+      server_name: text('a host name')
+        .optional()
+        .describe("The name that is called (SNI), and that the target's certificate must have."),
+      subject_alt_names: list(subjectAltName, 'host names and URIs')
+        .optional()
+        .describe(
+          'The certificate must have one of these instead, as an alternative name; server_name is then only called.',
+        ),
     })
     .refine((tls) => (tls.cert === undefined) === (tls.key_file === undefined), 'cert and key_file together')
     .optional()

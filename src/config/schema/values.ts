@@ -110,6 +110,12 @@ export const host = text(
   /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})$/,
 ).transform((written) => written.toLowerCase());
 
+/** Of a server's certificate (RFC 5280 §4.2.1.6): what has a colon is a URI. */
+export const subjectAltName = text(
+  'a host name, or a URI such as spiffe://cluster.local/ns/orders/sa/api',
+  /^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})|[A-Za-z][A-Za-z0-9+.-]*:[!-~]+)$/,
+);
+
 /**
  * Name of a file; relative ones are meant relative to the file that names them. It is read and watched (keys.ts). Or its content
  * itself (content.ts).

@@ -14,7 +14,7 @@ import { type CertificateFieldReader, compileCertificateField } from './certific
 import type { Connection } from '../listen/connection.ts';
 import { headerTooLarge, sizeOfLines } from '../listen/refusals.ts';
 import { FORWARDED_FIELDS, type FieldLines, readStatedClient, readStatedOrigin } from './forwarded.ts';
-import { chooseOrigin, misdirection, readAskedOrigin } from './origin.ts';
+import { type AskedOrigin, chooseOrigin, misdirection, otherConnection, readAskedOrigin } from './origin.ts';
 import type { Peer } from '../fields/request-fields.ts';
 import type { ReceivedRequest } from '../transaction/transaction.ts';
 
@@ -87,6 +87,8 @@ export function readFacts(
   const certificate = trusted ? readCertificateLines(lines, rules) : connection.evidence;
   const origin = chooseOrigin(listener.origins, asked);
   if (origin === undefined) return reject('misdirected', misdirection({ listener, host, trusted, stated }));
+  const other = trusted ? undefined : otherConnectionOf(listener, connection, asked);
+  if (other !== undefined) return reject('misdirected', other);
 
   return {
     ...target,
@@ -103,6 +105,11 @@ export function readFacts(
     endsHere: request.method === 'OPTIONS' && (target.path === '*' || lines.get('max-forwards')?.some(isZero) === true),
     ...readCors(request.method, lines),
   };
+}
+
+function otherConnectionOf({ tls }: Listener, { servername }: Connection, asked: AskedOrigin) {
+  if (tls?.sniHosts === undefined || servername === undefined) return undefined;
+  return otherConnection(tls.sniHosts, servername, asked);
 }
 
 /**

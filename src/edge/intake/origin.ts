@@ -4,7 +4,7 @@ import type { Listener, ListenerOrigin } from '../../policy/policy.ts';
 import { fitsPattern, narrownessOf } from '../../http/host-pattern.ts';
 import { hostOf, readAuthority } from '../../http/uri.ts';
 import type { Origin } from '../../http/origin.ts';
-import { mismatch } from '../../rejection/difference.ts';
+import { mismatch, untrusted } from '../../rejection/difference.ts';
 import type { RejectionFacts } from '../../rejection/facts.ts';
 import type { StatedOrigin } from './forwarded.ts';
 
@@ -50,6 +50,27 @@ export function chooseOrigin(
     if (chosen === undefined || narrowness(origin) > narrowness(chosen)) chosen = origin;
   }
   return chosen && { scheme, authority, pathPrefix: chosen.pathPrefix };
+}
+
+/**
+ * A request on a connection for another host (C0.5; RFC 9110 §7.4): of the patterns another one fits the host that was asked for best
+ * than fits the name of the connection.
+ * @param servername from SNI, as the client sent it
+ * @returns undefined: it is for this one
+ */
+export function otherConnection(
+  patterns: readonly string[],
+  servername: string,
+  { authority = '' }: AskedOrigin,
+): RejectionFacts | undefined {
+  const [named, host] = [servername.toLowerCase(), hostOf(authority)];
+  if (named === host || narrowest(patterns, named) === narrowest(patterns, host)) return undefined;
+  return { ...mismatch('SNI', [untrusted(named)], host), receivedIn: 'Host' };
+}
+
+function narrowest(patterns: readonly string[], host: string): string | undefined {
+  const fitting = patterns.filter((pattern) => fitsPattern(host, pattern));
+  return fitting.toSorted((one, two) => narrownessOf(two) - narrownessOf(one))[0];
 }
 
 /** The more labels a pattern names the narrower it is; of two alike the one that names the port. */

@@ -5,6 +5,7 @@ import { TLSSocket } from 'node:tls';
 import { buildConnector } from 'undici';
 import { names } from '../../dns/resolver.ts';
 import type { Target, Upstream } from '../../policy/upstream.ts';
+import { requireNames } from './server-identity.ts';
 
 export type Connector = buildConnector.connector;
 
@@ -33,7 +34,8 @@ export class NotHttp2 extends Error {
 }
 
 /**
- * Makes the connections to a target. https: chain and name are verified, the name being `tls.serverName` or else the target's host.
+ * Makes the connections to a target. https: chain and name are verified, the name being one of `tls.subjectAltNames`, or where there
+ * are none `tls.serverName`, or else the target's host.
  * Names are resolved for each connection (dns/resolver.ts). Does not limit how many there are.
  * @param connect seconds, of one connection with its name resolution and handshake
  */
@@ -43,7 +45,7 @@ export function compileConnector(
   connect: number,
   lookup: LookupFunction = names.lookup,
 ): Connector {
-  const { ca, cert, key } = tls;
+  const { ca, cert, key, subjectAltNames } = tls;
   const build = () =>
     buildConnector({
       timeout: connect * 1000,
@@ -55,6 +57,7 @@ export function compileConnector(
       ...(ca !== undefined && { ca }),
       ...(cert !== undefined && { cert }),
       ...(key !== undefined && { key }),
+      ...(subjectAltNames !== undefined && { checkServerIdentity: requireNames(subjectAltNames) }),
     });
   // With the first connection: there may be ten thousand targets that hardly any request is for.
   let connector: Connector | undefined;

@@ -138,6 +138,7 @@ describe('upstreams', () => {
       cert: own.cert,
       key: own.key,
       serverName: 'o',
+      subjectAltNames: undefined,
     });
     assertProblems(sections('«'), ['upstreams.orders.tls.key_file: is not the key of cert, expected its private key'], {
       files: files(ca.cert),

@@ -25,6 +25,7 @@ for (const [what, match, redirect, from, to] of [
   ['the same front', 'path: /a/*, host: a.example', 'prefix: /a', 'http://a.example/a/…', 'http://a.example/a/…'],
   ['a longer front', 'path: /*, host: a.example', 'prefix: /new', 'http://a.example/…', 'http://a.example/new/…'],
   ['a path below it', 'path: /*, host: a.example', 'path: /login', 'http://a.example/…', 'http://a.example/login'],
+  ['where it comes from', 'path: /a, host: a.example', '', 'http://a.example/a', 'http://a.example/a'],
   ['its own host', 'path: /a, host: a.example', 'host: a.example', 'http://a.example/a', 'http://a.example/a'],
   ['another listener', 'path: /a, host: a.example', 'port: 9000', 'http://a.example/a', 'http://a.example:9000/a'],
   [
@@ -62,6 +63,7 @@ for (const [what, match, redirect, more] of [
   ['a port that is not here', 'path: /*, host: a.example', 'port: 81', ''],
   ['a scheme that is not here', 'path: /*, host: a.example', 'scheme: https', ''],
   ['a listener that it is not on', 'path: /a, host: a.example, listeners: [plain]', 'port: 9000', ''],
+  ['the same place, where another route takes GET', 'path: /a, host: a.example, methods: [POST]', 'status: 303', ''],
   ['GET, which it does not take', 'path: /a, host: a.example, methods: [POST]', 'status: 303, host: a.example', ''],
 ] as const) {
   test(`a redirect to ${what} is not`, () => {

@@ -78,7 +78,6 @@ describe('redirect', () => {
   test('leads somewhere else, by one path that requests can have', () => {
     const problem = (rest: string, message: string, path?: string) =>
       assertProblems({ routes: route(rest, path) }, [`routes[0].redirect${message}`]);
-    problem('redirect: «{}', ': leads to where it comes from, expected scheme, host, port, path or prefix');
     problem('redirect: «{ path: /a, prefix: /b }', ': has prefix and path, expected one of them');
     problem(
       'redirect: { prefix: «/b }',

@@ -15,7 +15,7 @@ async function overTls(t: TestContext, closeDelimited: boolean, answer = ANSWER)
     socket.on('error', () => {}).once('data', () => socket.end(answer));
   });
   const origin = `https://localhost:${await listen(t, server)}`;
-  const tls = { ca: ca.cert, cert: undefined, key: undefined, serverName: undefined };
+  const tls = { ca: ca.cert, cert: undefined, key: undefined, serverName: undefined, subjectAltNames: undefined };
   return openForwarder(t, origin, { upstream: { tls, closeDelimited } });
 }
 

@@ -11,7 +11,7 @@ import { resolver } from './naming.ts';
 
 const ca = await makeCa();
 const stranger = await makeCa({ subject: 'CN=Stranger' });
-const NO_TLS = { ca: ca.cert, cert: undefined, key: undefined, serverName: undefined };
+const NO_TLS = { ca: ca.cert, cert: undefined, key: undefined, serverName: undefined, subjectAltNames: undefined };
 
 describe('a target by name', () => {
   it('that does not resolve is unreachable; the request goes to another', async (t) => {

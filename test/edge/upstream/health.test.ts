@@ -113,7 +113,13 @@ describe('health checks', () => {
       };
     });
     const origin = target.origin.replace('127.0.0.1', 'localhost');
-    const files = { ca: ca.cert, cert: gateway.chain, key: gateway.key, serverName: undefined };
+    const files = {
+      ca: ca.cert,
+      cert: gateway.chain,
+      key: gateway.key,
+      serverName: undefined,
+      subjectAltNames: undefined,
+    };
     const good = await openBalanced(t, [origin], { ...RULES, tls: files });
     await checked;
     assert.equal(good.upstream.targets[0]?.healthy, true);

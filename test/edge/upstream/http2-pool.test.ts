@@ -252,7 +252,7 @@ test('TLS: HTTP/2 is what is asked for, and a server that speaks only HTTP/1.1 i
       server.on('secureConnection', (socket) => http2.emit('connection', socket));
     }
     const origin = `https://localhost:${await listen(t, server)}`;
-    const tls = { ca: ca.cert, cert: undefined, key: undefined, serverName: undefined };
+    const tls = { ca: ca.cert, cert: undefined, key: undefined, serverName: undefined, subjectAltNames: undefined };
     const { port } = await openForwarder(t, origin, { upstream: { http2: true, tls } });
     assert.match(
       await send(t, port, GET.replace('Host', 'Connection: close\r\nHost')).toEnd(),

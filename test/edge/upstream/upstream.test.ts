@@ -19,7 +19,7 @@ import { until } from '../../support/until.ts';
 const ca = await makeCa();
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
-const NO_TLS = { ca: undefined, cert: undefined, key: undefined, serverName: undefined };
+const NO_TLS = { ca: undefined, cert: undefined, key: undefined, serverName: undefined, subjectAltNames: undefined };
 
 /** An https upstream that tells the Host and the SNI it saw. */
 async function openTls(
