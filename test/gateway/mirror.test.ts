@@ -85,7 +85,9 @@ test('a part of the requests is copied', async (t) => {
 });
 
 test('a mirror that hangs holds nobody up, and half of its connections at most', async (t) => {
-  const { gateway, mirror, copies } = await start(t, PUBLIC, ', connections: 8');
+  // A copy that is given up makes room for another one.
+  const patient = `${PUBLIC}, timeouts: { response_header: 10m, idle: 10m }`;
+  const { gateway, mirror, copies } = await start(t, patient, ', connections: 8');
   mirror.answer = () => {};
   const answers = await Promise.all(Array.from({ length: 60 }, (_, nth) => gateway.request('GET', `/${nth}`)));
   assert.deepEqual(statuses(answers), new Set([200]));
