@@ -63,7 +63,7 @@ export function compileExample(file: string, env: Environment): Compiled {
   throw new Error(compiled.problems.map(formatProblem).join('\n'));
 }
 
-/** The same, listening on free ports of loopback. */
+/** The same, listening on free ports of loopback, and patient with a Redis that a busy machine keeps waiting. */
 function onFreePorts(policy: Policy): Policy {
   const bind = { host: '127.0.0.1', port: 0 };
   return {
@@ -71,6 +71,7 @@ function onFreePorts(policy: Policy): Policy {
     listeners: policy.listeners.map((listener) => ({ ...listener, bind })),
     admin: bind,
     telemetry: { bind, hosts: [] },
+    replay: { ...policy.replay, redis: policy.replay.redis && { ...policy.replay.redis, timeout: 5 } },
   };
 }
 

@@ -137,11 +137,11 @@ async function here(t: TestContext, policy: Policy, file: string): Promise<Polic
   return { ...policy, listeners, issuers, admin: bind, telemetry: { bind, hosts: [] }, replay };
 }
 
-/** The rendered Redis has this user, this password and TLS by this CA; the one that is there has neither. */
+/** The rendered Redis has this user, this password and TLS by this CA; the one that is there has neither, and a busy machine keeps it waiting. */
 async function redisHere(t: TestContext, redis: RedisPolicy): Promise<RedisPolicy> {
   const { port } = await startRedis(t);
   const place = { kind: 'server', host: '127.0.0.1', port, db: 0 } as const;
-  return { ...redis, place, username: undefined, password: undefined, tls: undefined };
+  return { ...redis, place, username: undefined, password: undefined, tls: undefined, timeout: 5 };
 }
 
 /** One request as a client of that listener makes it: PROXY header, TLS with a certificate, fields of a balancer. */

@@ -36,6 +36,11 @@ async function startReplicas(t: TestContext): Promise<Replicas> {
       listeners: listeners.replaceAll(/^ {2}/gm, '').replace('${HOLDFAST_PORT:-9001}', '0'),
       routes: ROUTES,
       more: `drain: { delay: 0s, grace: 5s }\n${replay}`,
+      // A busy machine keeps Redis waiting.
+      adjust: ({ replay: { redis: shared, ...memory }, ...policy }) => ({
+        ...policy,
+        replay: { ...memory, redis: shared && { ...shared, timeout: 5 } },
+      }),
     });
     all.push(gateway);
   }
