@@ -173,6 +173,8 @@ export interface RequestWishes {
   readonly from?: string;
   /** Address that is called; loopback otherwise. */
   readonly to?: string;
+  /** SNI, for whatever the certificate is. */
+  readonly servername?: string;
 }
 
 export interface Answered {
@@ -303,7 +305,8 @@ export function sendRequest(port: number, method: string, path: string, wishes: 
   return new Promise((resolve, reject) => {
     const request = requestTls({
       host: wishes.to ?? '127.0.0.1',
-      servername: HOST,
+      servername: wishes.servername ?? HOST,
+      ...(wishes.servername !== undefined && { checkServerIdentity: () => undefined }),
       port,
       method,
       path,

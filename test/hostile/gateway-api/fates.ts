@@ -30,6 +30,7 @@ async function fateOf(side: SharedSide, own: string, asked: Asked): Promise<{ fa
   const { status, reason } = await sendRequest(side.port, method, path, {
     to: side.address,
     host,
+    servername: asked.servername ?? host.toLowerCase().replace(/\.?(?::\d+)?$/, ''),
     ...(await credentials(host, asked)),
     ...(fields !== undefined && { fields }),
     ...(body !== undefined && { body }),
@@ -83,6 +84,8 @@ export const UNHARMED: TenantAttack = {
     { host: 'shop.example.org', path: '/orders%2f1', fate: '400 request_malformed' },
     { host: 'shop.example.org', path: '/x/../orders/1', fate: '400 request_malformed' },
     { host: 'shop.example.org:444', path: '/orders/1', fate: '421 misdirected' },
-    { host: 'shop.example.org.', path: '/orders/1', claims: { scope: 'api orders:read' }, fate: '404 route_not_found' },
+    { host: 'shop.example.org.', path: '/orders/1', claims: { scope: 'api orders:read' }, fate: '421 misdirected' },
+    { host: 'own.example.org', servername: 'shop.example.org', claims: { scope: 'api' }, fate: '421 misdirected' },
+    { host: 'shop.example.org', servername: 'own.example.org', path: '/orders/1', fate: '421 misdirected' },
   ],
 };

@@ -11,6 +11,8 @@ export interface Asked {
   readonly path?: string;
   readonly method?: string;
   readonly host?: string;
+  /** SNI of the connection, where it is not the host. */
+  readonly servername?: string;
   /** Who asks: somebody without credentials; the holder of a token with a proof, whose claims are these too. */
   readonly claims?: Readonly<Record<string, unknown>>;
   /** Seconds since the proof was made. */
