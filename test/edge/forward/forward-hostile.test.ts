@@ -239,9 +239,9 @@ describe('timeouts', () => {
 
   it('idle: an answer that moves slowly goes on', async (t) => {
     const origin = await script(t, (socket) => {
-      let left = 30;
+      let left = 90;
       socket.once('data', () => {
-        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n');
+        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n');
         const timer = setInterval(() => {
           socket.write('x');
           left -= 1;
@@ -249,8 +249,8 @@ describe('timeouts', () => {
         }, 20);
       });
     });
-    const { port } = await openForwarder(t, origin, { timeouts: { idle: 0.5, responseHeader: 0.5, connect: 0.5 } });
-    await send(t, port, GET).until(/x{30}$/);
+    const { port } = await openForwarder(t, origin, { timeouts: { idle: 1.5, responseHeader: 1.5, connect: 1.5 } });
+    await send(t, port, GET).until(/x{90}$/);
   });
 
   it('idle: a client that does not read any more is gone', async (t) => {

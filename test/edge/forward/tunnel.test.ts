@@ -157,15 +157,16 @@ async function stalled(socket: Socket): Promise<void> {
 const onceWithin = (socket: Socket, event: string) => once(socket, event, { signal: AbortSignal.timeout(20_000) });
 
 test('a tunnel in which nothing moves ends after idle, and any byte either way counts as movement', async (t) => {
-  const idle = 600;
+  const idle = 1500;
   const { client, upstream, ended } = await tunnelled(t, { idle: idle / 1000 });
   let [sent, received, moved] = [0, 0, performance.now()];
   // Longer than it may stand still, with pauses that are short against that.
-  for (const end = moved + 1.3 * idle; moved < end; moved = performance.now()) {
+  for (const end = moved + 1.3 * idle; moved < end; ) {
     client.write('.');
     await onceWithin(upstream, 'data');
     received += 1;
     await new Promise((resolve) => setTimeout(resolve, 20));
+    moved = performance.now(); // and no later: the pause below may be a long one
     upstream.write('.');
     await onceWithin(client, 'data');
     sent += 1;

@@ -161,9 +161,9 @@ describe('uploads that stop', () => {
   });
 
   it('an upload that moves is held against neither idle nor response_header', async (t) => {
-    const { port, upstream } = await open(t, { timeouts: { responseHeader: 0.5, idle: 0.5, connect: 0.5 } });
+    const { port, upstream } = await open(t, { timeouts: { responseHeader: 1.5, idle: 1.5, connect: 1.5 } });
     const client = send(t, port, `${CHUNKED}11170\r\n${'x'.repeat(0x11170)}\r\n`);
-    for (let count = 0; count < 30; count += 1) {
+    for (let count = 0; count < 90; count += 1) {
       client.socket.write('1\r\nx\r\n');
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
