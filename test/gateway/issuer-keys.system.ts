@@ -164,16 +164,25 @@ test('a flood of one invented kid hides a key that is new for one cooldown at mo
 describe('a cold start', () => {
   test('of many workers is one reading, for which the first requests wait', async (t) => {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const held: Served['answer'] = (request, response) =>
+    const at = { open: 0, most: 0, began: 0 };
+    const held: Served['answer'] = (request, response) => {
+      at.open += 1;
+      at.most = Math.max(at.most, at.open);
+      at.began = performance.now();
+      response.once('close', () => (at.open -= 1));
       void promise.then(() => publish(ISSUER_KEY)(request, response));
+    };
     const { gateway, issuer } = await stage(t, held, { unready: true });
+    // Where the start took as long as a reading may take, it is the next one that they wait for.
+    await until(() => at.open === 1 && performance.now() - at.began < 1000);
+    const readings = issuer.seen.length;
     assert.equal((await gateway.page('/readyz')).status, 503);
     const asked = everywhere(gateway, await makeToken(ISSUER_KEY, real()));
     // The reading is given up after five seconds: they are not spent on all the handshakes.
     await until(async () => (await gateway.count('holdfast_connections')) > 0);
     resolve();
     assert.deepEqual(await asked, only(200));
-    assert.equal(issuer.seen.length, 1);
+    assert.deepEqual([issuer.seen.length, at.most], [readings, 1]);
     assert.equal((await gateway.page('/readyz')).status, 200);
   });
 
