@@ -75,6 +75,8 @@ export async function fitSnippet(language: 'haproxy' | 'nginx' | 'apache', name:
   const telemetry = portOf(gateway.running.telemetry);
   const text = readSnippet(language, name)
     .replace('bind :443', `bind 127.0.0.1:${port}`)
+    // Without it a check must be answered before the next one is due.
+    .replace('timeout connect 5s', '$&\n  timeout check 20s')
     .replace('listen 443', `listen 127.0.0.1:${port}`)
     .replace('*:443', `127.0.0.1:${port}`)
     .replace(
