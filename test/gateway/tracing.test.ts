@@ -6,6 +6,7 @@ import { describe, test, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { type Collector, startCollector } from '../support/collector.ts';
+import { until } from '../support/until.ts';
 import { issue, prove, TO_KEY } from './credentials.ts';
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
@@ -238,7 +239,7 @@ describe('a collector', () => {
     for (let nth = 0; nth < 40; nth += 1) assert.equal((await gateway.request('GET', '/open/1')).status, 200);
     const line = await gateway.logged({ msg: 'spans were not taken by the collector' });
     assert.deepEqual([line['endpoint'], line['error']], ['http://127.0.0.1:9/v1/traces', 'ECONNREFUSED']);
-    assert.ok((await gateway.count('holdfast_trace_spans_total', { outcome: 'failed' })) > 0);
+    await until(async () => (await gateway.count('holdfast_trace_spans_total', { outcome: 'failed' })) > 0);
   });
 
   test('that is overloaded is asked again after Retry-After, and gets its spans', async (t) => {
@@ -249,7 +250,7 @@ describe('a collector', () => {
     for (let nth = 0; nth < 20; nth += 1) await gateway.request('GET', '/open/1');
     await collector.until(() => collector.spans.length > 0);
     assert.ok(collector.requests >= 3);
-    assert.ok((await gateway.count('holdfast_trace_spans_total', { outcome: 'exported' })) > 0);
+    await until(async () => (await gateway.count('holdfast_trace_spans_total', { outcome: 'exported' })) > 0);
     assert.equal(await gateway.count('holdfast_trace_spans_total', { outcome: 'failed' }), 0);
   });
 
