@@ -121,7 +121,9 @@ kind: HTTPRoute
 metadata: { name: mark, namespace: infra }
 spec: { parentRefs: [{ name: shared }], hostnames: [${host}], rules: [{}] }
 `);
-  await until(async () => (await sendRequest(port, 'GET', '/', { to: address, host, servername: host })).status === 401);
+  await until(
+    async () => (await sendRequest(port, 'GET', '/', { to: address, host, servername: host })).status === 401,
+  );
 }
 
 const skip = noCluster || noHelm;
