@@ -1,7 +1,7 @@
 // A view of the cluster: reflections of all kinds, and the state that they add up to.
 
 import { isDeepStrictEqual } from 'node:util';
-import type { InSteps } from '../long-work.ts';
+import { mapInSteps, type InSteps } from '../long-work.ts';
 import { type Kind, KINDS } from '../kubernetes/kinds.ts';
 import { asText, type Json, mapping, mappings } from '../kubernetes/json.ts';
 import type { ClusterState, Name, RunningDataPlane } from '../kubernetes/state.ts';
@@ -45,15 +45,14 @@ function* readAll(
   before: ReadonlyMap<string, ReadObject> = new Map(),
 ): InSteps<ReadonlyMap<string, ReadObject>> {
   const read = new Map<string, ReadObject>();
-  for (const [key, object] of objects) {
+  yield* mapInSteps(objects, ([key, object]) => {
     const old = before.get(key);
     if (old?.object === object) read.set(key, old);
     else {
       const content = kind.read(object);
       read.set(key, { object, content: isDeepStrictEqual(old?.content, content) ? old?.content : content });
     }
-    yield;
-  }
+  });
   return read;
 }
 

@@ -144,11 +144,10 @@ class Draft {
   }
 
   *refuseUnwritable(): InSteps<void> {
-    for (const [index, route] of this.#frame.routes.entries()) {
+    yield* mapInSteps(this.#frame.routes.entries(), ([index, route]) => {
       const odd = this.#memory.keep(route, 'unwritable', [], () => unwritableKeys(route, [])[0]);
       if (odd !== undefined) this.#refuse(index, { policyKey: undefined, message: `${odd} is not possible as a key` });
-      yield;
-    }
+    });
   }
 
   get refused(): readonly RefusedRoute[] {

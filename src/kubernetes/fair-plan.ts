@@ -1,6 +1,6 @@
 // A plan within the shares of its namespaces; 503 in the place of what has no room.
 
-import type { InSteps } from '../long-work.ts';
+import { mapInSteps, type InSteps } from '../long-work.ts';
 import type { JudgedListener } from './listeners.ts';
 import type { Memory } from './memory.ts';
 import type { AttachedRoute, HoldfastParameters } from './objects.ts';
@@ -51,10 +51,9 @@ export function* withinShares(
     texts.push(...textsOfListener(listener));
   }
   const byRoute = Map.groupBy(plan.routes, ({ source }) => source.route);
-  for (const [route, own] of byRoute) {
-    partOf(route.meta.namespace).routes.push(shared(own, upstreams, memory));
-    yield;
-  }
+  yield* mapInSteps(byRoute, ([route, own]) =>
+    partOf(route.meta.namespace).routes.push(shared(own, upstreams, memory)),
+  );
   const shares = yield* namespaceShares(base, parts satisfies ReadonlyMap<string, SharePart>);
   if (shares.size === 0) return { plan, upstreams, out: [] };
   const over = new Set<AttachedRoute>();

