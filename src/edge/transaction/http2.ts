@@ -23,6 +23,8 @@ export class Http2Transaction implements Transaction {
   #trailers: readonly string[] = [];
   /** Trailers, perhaps none, are still to be sent: END_STREAM comes with them. */
   #trailing = false;
+  /** The sender is stopped behind them. */
+  #discarding = false;
   #listener: (() => void) | undefined;
 
   readonly wantBody: () => void;
@@ -124,6 +126,7 @@ export class Http2Transaction implements Transaction {
     setImmediate(() => {
       this.#trailing = false;
       this.#tellFinished();
+      if (this.#discarding) this.discard();
     });
   }
 
@@ -142,7 +145,9 @@ export class Http2Transaction implements Transaction {
 
   discard(): void {
     if (this.received || this.gone) return;
-    if (this.body.writableFinished) this.#stopSender();
+    // Trailers come when the answer is finished, and a reset stream sends none.
+    if (this.#trailing) this.#discarding = true;
+    else if (this.body.writableFinished) this.#stopSender();
     else this.body.once('finish', () => this.#stopSender());
   }
 
