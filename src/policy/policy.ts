@@ -240,7 +240,7 @@ export interface ListenerTls {
   /** Which suites are offered; absent: intermediate. */
   readonly profile?: TlsProfile;
   /** Patterns of hosts that have separate connections, by SNI (C0.5); in lower case. */
-  readonly sniHosts?: readonly string[];
+  readonly sniHosts?: ReadonlySet<string>;
 }
 
 export type TlsProfile = 'modern' | 'intermediate' | 'fapi';

@@ -145,7 +145,7 @@ function compileTls(
     if (pair === undefined) return [];
     return [{ cert: pair.cert, key: pair.key, certFile: pair.certFile, ...(names && { names }) }];
   });
-  return { certificates, minVersion, profile, ...(sniHosts.length > 0 && { sniHosts }) };
+  return { certificates, minVersion, profile, ...(sniHosts.length > 0 && { sniHosts: new Set(sniHosts) }) };
 }
 
 function checkPlainHttp(compilation: Compilation, at: ConfigPath, config: ListenerConfig): void {

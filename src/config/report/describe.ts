@@ -105,7 +105,7 @@ function describeListener(listener: Listener): string {
     ...(proxyProtocol ? ['every connection begins with a PROXY header of a trusted peer'] : []),
     ...(listener.decides ? [`decides for another proxy (${listener.decides.dialect}), forwards nothing`] : []),
     transport,
-    ...(tls?.sniHosts ? [`separate connections by SNI: ${tls.sniHosts.join(', ')}`] : []),
+    ...(tls?.sniHosts ? [`separate connections by SNI: ${[...tls.sniHosts].join(', ')}`] : []),
     `at most ${limits.connections} connections per worker; where all are taken, the client with the most makes room, ` +
       'one with more than a quarter even in the middle of a request',
     ...describeLimits(limits),

@@ -59,7 +59,7 @@ export function chooseOrigin(
  * @returns undefined: it is for this one
  */
 export function otherConnection(
-  patterns: readonly string[],
+  patterns: ReadonlySet<string>,
   servername: string,
   { authority = '' }: AskedOrigin,
 ): RejectionFacts | undefined {
@@ -68,9 +68,11 @@ export function otherConnection(
   return { ...mismatch('SNI', [untrusted(named)], host), receivedIn: 'Host' };
 }
 
-function narrowest(patterns: readonly string[], host: string): string | undefined {
-  const fitting = patterns.filter((pattern) => fitsPattern(host, pattern));
-  return fitting.toSorted((one, two) => narrownessOf(two) - narrownessOf(one))[0];
+/** Asks once for each label of the host, however many patterns there are: this comes before anything is known of a client. */
+function narrowest(patterns: ReadonlySet<string>, host: string): string | undefined {
+  const parents = host.split('.').map((_, at, labels) => labels.slice(at + 1).join('.'));
+  const candidates = [host, `*.${parents[0]}`, ...parents.map((parent) => `**.${parent}`)];
+  return candidates.find((pattern) => patterns.has(pattern) && fitsPattern(host, pattern));
 }
 
 /** The more labels a pattern names the narrower it is; of two alike the one that names the port. */

@@ -5,7 +5,9 @@ import { test } from 'node:test';
 import type { Connection } from '../../../src/edge/listen/connection.ts';
 import { compileIntake, readFacts } from '../../../src/edge/intake/facts.ts';
 import { compileManagedFields } from '../../../src/policy/managed-fields.ts';
+import { otherConnection } from '../../../src/edge/intake/origin.ts';
 import { Rejection } from '../../../src/rejection/rejection.ts';
+import { cpuTime } from '../../support/cpu-time.ts';
 import { makeListener } from '../../support/edge.ts';
 
 const ORIGINS = ['*', '*:8443'].map((authority) => ({
@@ -23,7 +25,7 @@ function ask(
   trusted = false,
   sniHosts: readonly string[] | undefined = HOSTS,
 ) {
-  const tls = { certificates: [], minVersion: 'TLSv1.2', ...(sniHosts && { sniHosts }) } as const;
+  const tls = { certificates: [], minVersion: 'TLSv1.2', ...(sniHosts && { sniHosts: new Set(sniHosts) }) } as const;
   const listener = makeListener({ tls, origins: ORIGINS });
   const rules = compileIntake(listener, compileManagedFields([], [listener]), 'holdfast-test');
   const connection: Connection = {
@@ -67,6 +69,20 @@ for (const [named, asked] of [
     assert.equal(ask(named, asked)?.reason, 'misdirected');
   });
 }
+
+test('a thousand times as many hosts cost no more', () => {
+  const many = Array.from({ length: 50_000 }, (_, nth) => `**.h${nth}.example`);
+  const [few, all] = [many.slice(0, 50), many].map((patterns) => {
+    const sniHosts = new Set(patterns);
+    const asked = { scheme: 'https', authority: 'a.b.h7.example' } as const;
+    const refuse = () => {
+      for (let times = 0; times < 2000; times++) otherConnection(sniHosts, 'one.example', asked);
+    };
+    refuse();
+    return Math.min(...Array.from({ length: 5 }, () => cpuTime(refuse)));
+  });
+  assert.ok(Number(all) < 20 * Number(few), `${all} against ${few}`);
+});
 
 test('the refusal says both names, and for whom the connection was', () => {
   const { facts } = ask('one.example', 'two.example') ?? assert.fail('it was taken');
